@@ -1,0 +1,3 @@
+module waymark.dev/waymark
+
+go 1.26
