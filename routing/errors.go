@@ -1,0 +1,40 @@
+package routing
+
+import "strings"
+
+// Problem is one reason to refuse a configuration.
+type Problem struct {
+	// Field is where, such as virtualHosts[3].rules[0].path.regex.
+	Field string
+	// Message is what is wrong with it, value included.
+	Message string
+}
+
+func (p Problem) String() string {
+	if p.Field == "" {
+		return p.Message
+	}
+	return p.Field + ": " + p.Message
+}
+
+// ConfigError is every problem of a configuration that was refused, in the order of the document.
+type ConfigError struct{ Problems []Problem }
+
+// shownProblems bounds the text of an error; the rest is counted.
+const shownProblems = 20
+
+func (e *ConfigError) Error() string {
+	var b strings.Builder
+	b.WriteString("plugin configuration refused: ")
+	for i, p := range e.Problems {
+		if i == shownProblems {
+			b.WriteString("; and " + itoa(len(e.Problems)-i) + " more")
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(p.String())
+	}
+	return b.String()
+}
