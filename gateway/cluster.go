@@ -1,0 +1,203 @@
+package gateway
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	istio "istio.io/api/networking/v1alpha3"
+	core "k8s.io/api/core/v1"
+
+	"waymark.dev/waymark/plan"
+)
+
+// reference is the first place that names a cluster.
+type reference struct {
+	object *Object
+	field  string
+}
+
+// reference notes that a rule names a cluster, and where it did so first.
+func (t *translator) reference(h httpRule, field string, _ *istio.Destination, c clusterRef) {
+	if t.clusters[c] == nil {
+		t.clusters[c] = &reference{&h.origin.Object, field}
+	}
+}
+
+// planClusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
+// a 503 (VS-SPLIT-03).
+func (t *translator) planClusters() []*plan.Cluster {
+	var out []*plan.Cluster
+	for ref, at := range t.clusters {
+		c, why := t.planCluster(ref)
+		if why != "" {
+			t.problems.add(Error, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			continue
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// planCluster makes one cluster, or says why there is none.
+func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
+	c := &plan.Cluster{Name: ref.name()}
+	s := t.registry.find(ref.host)
+	policy := t.rules.find(ref.host, s)
+	labels, ok := policy.subsetLabels(ref.subset)
+	if !ok {
+		return nil, "no DestinationRule for " + ref.host + " defines the subset " + strconv.Quote(ref.subset) + " (defined: " + subsetNames(policy) + ")"
+	}
+	c.LoadBalancing = policy.loadBalancing(ref)
+	if address, ok := t.override(ref); ok {
+		return t.overridden(c, address)
+	}
+	if s == nil {
+		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
+	}
+	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == ref.port })
+	if i < 0 {
+		return nil, "its host has no port " + itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
+	}
+	port := s.ports[i]
+	c.HTTP2 = speaksHTTP2(port.protocol)
+	if s.kubernetes != nil {
+		return t.kubernetesCluster(c, s, port, labels)
+	}
+	return entryCluster(c, s, port, labels)
+}
+
+func portNumbers(s *service) string {
+	var all []string
+	for _, p := range s.ports {
+		all = append(all, itoa(int(p.number)))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
+
+// speaksHTTP2 says whether a port's protocol is HTTP/2 from the first byte (SE-07).
+func speaksHTTP2(protocol string) bool {
+	switch strings.ToLower(protocol) {
+	case "http2", "grpc", "grpc-web", "kubernetes.io/h2c":
+		return true
+	default:
+		return false
+	}
+}
+
+// override finds the address that the user gave for a host: for subset and host "v1.reviews", else for the host, by its
+// full name or its first label.
+func (t *translator) override(ref clusterRef) (string, bool) {
+	short, _, _ := strings.Cut(ref.host, ".")
+	for _, host := range []string{ref.host, short} {
+		if ref.subset != "" {
+			if a, ok := t.options.Endpoints[ref.subset+"."+host]; ok {
+				return a, true
+			}
+		}
+		if a, ok := t.options.Endpoints[host]; ok {
+			return a, true
+		}
+	}
+	return "", false
+}
+
+func (t *translator) overridden(c *plan.Cluster, address string) (*plan.Cluster, string) {
+	host, port, err := net.SplitHostPort(address)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || host == "" || n == 0 {
+		return nil, "--endpoint address " + strconv.Quote(address) + " is not ADDRESS:PORT"
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		c.Discovery = plan.StrictDNS
+	}
+	c.Endpoints = []plan.Endpoint{{Address: host, Port: uint32(n)}}
+	return c, ""
+}
+
+// kubernetesCluster takes the addresses from the EndpointSlices of the Service. Without any, the cluster name of the
+// Service is resolved by DNS, as a proxy outside of Istio would.
+func (t *translator) kubernetesCluster(c *plan.Cluster, s *service, port servicePort, labels map[string]string) (*plan.Cluster, string) {
+	if s.alias != "" {
+		c.Discovery = plan.StrictDNS
+		c.Endpoints = []plan.Endpoint{{Address: s.alias, Port: port.number}}
+		return c, ""
+	}
+	found := false
+	for _, slice := range t.slices {
+		if slice.Namespace != s.namespace || slice.Labels["kubernetes.io/service-name"] != s.kubernetes.Name {
+			continue
+		}
+		found = true
+		number := uint32(0)
+		for _, p := range slice.Ports {
+			if p.Port != nil && (p.Name == nil && port.name == "" || p.Name != nil && *p.Name == port.name) {
+				number = uint32(*p.Port)
+			}
+		}
+		if number == 0 || !subset(labels, sliceLabels(slice)) {
+			continue
+		}
+		for _, e := range slice.EndpointSlice.Endpoints {
+			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+				continue
+			}
+			for _, a := range e.Addresses {
+				c.Endpoints = append(c.Endpoints, plan.Endpoint{Address: a, Port: number})
+			}
+		}
+	}
+	if found {
+		return c, ""
+	}
+	if len(labels) > 0 {
+		return nil, "subset " + strconv.Quote(strings.Split(c.Name, "|")[2]) + " chooses endpoints by labels, and there is no EndpointSlice of Service " +
+			s.kubernetes.Key() + " to choose from; give its address with --endpoint " + strings.Split(c.Name, "|")[2] + "." + s.host + "=ADDRESS:PORT"
+	}
+	target := port.number
+	if s.kubernetes.Spec.ClusterIP == core.ClusterIPNone && port.target != 0 {
+		target = port.target
+	}
+	c.Discovery = plan.StrictDNS
+	c.Endpoints = []plan.Endpoint{{Address: s.host, Port: target}}
+	return c, ""
+}
+
+// sliceLabels are the labels that a slice's endpoints share: those of the slice itself. Pods are not read, so a slice
+// per version carries the version's labels.
+func sliceLabels(s *EndpointSlice) map[string]string { return s.Object.Labels }
+
+// entryCluster maps a ServiceEntry's resolution to discovery (SE-02 to SE-06).
+func entryCluster(c *plan.Cluster, s *service, port servicePort, labels map[string]string) (*plan.Cluster, string) {
+	spec := s.entry.Spec
+	switch spec.Resolution {
+	case istio.ServiceEntry_STATIC:
+	case istio.ServiceEntry_DNS:
+		c.Discovery = plan.StrictDNS
+	case istio.ServiceEntry_DNS_ROUND_ROBIN:
+		c.Discovery = plan.LogicalDNS
+	default:
+		return nil, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives a gateway no address to send to (SE-02)"
+	}
+	if len(spec.Endpoints) == 0 && c.Discovery != plan.Static {
+		c.Endpoints = []plan.Endpoint{{Address: s.host, Port: port.target}}
+		return c, ""
+	}
+	for _, e := range spec.Endpoints {
+		if !subset(labels, e.GetLabels()) {
+			continue
+		}
+		number := port.target
+		if n, ok := e.GetPorts()[port.name]; ok {
+			number = n
+		}
+		c.Endpoints = append(c.Endpoints, plan.Endpoint{Address: e.GetAddress(), Port: number, Weight: e.GetWeight()})
+	}
+	return c, ""
+}

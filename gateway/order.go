@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Everything about order is in this file: what is tried before what, and who wins where only one can.
+
+// byAge orders objects as Istio does: older first, then by name, then by namespace (VS-SEL-05). Timestamps have a
+// resolution of one second, and objects from files mostly have none, so the name decides more often than the age.
+func byAge(a, b *Object) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Name, b.Name), strings.Compare(a.Namespace, b.Namespace))
+}
+
+// visibility ranks how a resource reaches a namespace. Within a rank, age decides. So a newer private VirtualService is
+// tried before an older public one (VS-SEL-04).
+type visibility int
+
+const (
+	hidden   visibility = iota
+	private             // exported to its own namespace only, which is the proxy's
+	exported            // exported to a list of namespaces that has the proxy's
+	public
+)
+
+// visibilityTo says how a resource in namespace own, with the given exportTo, reaches a namespace. No exportTo is
+// public; "*" makes every other entry meaningless (VS-SEL-03).
+func visibilityTo(namespace, own string, exportTo []string) visibility {
+	if len(exportTo) == 0 || slices.Contains(exportTo, "*") {
+		return public
+	}
+	best := hidden
+	for _, e := range exportTo {
+		switch {
+		case e == "~":
+			return hidden
+		case (e == "." || e == own) && own == namespace:
+			return private
+		case e == namespace && e != own:
+			best = exported
+		}
+	}
+	return best
+}
+
+// orderVirtualServices keeps what is visible to a namespace, private ones first, then exported ones, then public ones,
+// each by age (VS-SEL-04).
+func orderVirtualServices(all []*boundVirtualService, namespace string) []*boundVirtualService {
+	var kept []*boundVirtualService
+	rank := make(map[*boundVirtualService]visibility, len(all))
+	for _, vs := range all {
+		if v := visibilityTo(namespace, vs.Namespace, vs.Spec.ExportTo); v != hidden {
+			rank[vs] = v
+			kept = append(kept, vs)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b *boundVirtualService) int {
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), byAge(&a.Object, &b.Object))
+	})
+	return kept
+}
+
+// orderGateways puts older Gateways first: in every conflict between servers the earlier one wins (GW-SEL-02).
+func orderGateways(gateways []*Gateway) []*Gateway {
+	sorted := slices.Clone(gateways)
+	slices.SortStableFunc(sorted, func(a, b *Gateway) int { return byAge(&a.Object, &b.Object) })
+	return sorted
+}
+
+// isCatchAll has the precise meaning of VS-ORD-03: the path is the prefix "/" or the regex ".*", and there are neither
+// headers (method, scheme and authority are headers) nor query parameters. The prefix "" and the regex "/.*" match as
+// much and are not catch-all.
+func isCatchAll(m *plan.Match) bool {
+	if len(m.Headers) > 0 || len(m.Query) > 0 {
+		return false
+	}
+	switch m.Path.Kind {
+	case plan.Prefix, plan.Separated:
+		return m.Path.Value == "/"
+	case plan.Regex:
+		return m.Path.Value == ".*"
+	default:
+		return m.Path.Kind == plan.Present
+	}
+}
+
+// catchAllLast moves the catch-all rules of a virtual host behind all others, and keeps the order within both groups
+// (VS-ORD-02). Without it the "/" of one VirtualService would hide every rule of a younger one.
+func catchAllLast(rules []*plan.Rule) []*plan.Rule {
+	sorted := make([]*plan.Rule, 0, len(rules))
+	for _, r := range rules {
+		if !isCatchAll(&r.Match) {
+			sorted = append(sorted, r)
+		}
+	}
+	for _, r := range rules {
+		if isCatchAll(&r.Match) {
+			sorted = append(sorted, r)
+		}
+	}
+	return sorted
+}
+
+// moreSpecific orders hosts: names before wildcards, then longer ones first, then by alphabet (VS-HOST-03).
+func moreSpecific(a, b string) int {
+	return cmp.Or(compareBool(isWildcard(a), isWildcard(b)), cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
+}

@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Severity ranks a problem.
+type Severity string
+
+// An Error stops the translation, a Warning does not; a Notice says what was left aside.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+	Notice  Severity = "notice"
+)
+
+// Problem is one thing that is wrong with the input.
+type Problem struct {
+	Severity Severity
+	Source   plan.Source
+	// Object is Kind namespace/name, or "" where the document could not be read that far.
+	Object string
+	// Field is a path from the root of the object: spec.http[2].match[0].uri.regex.
+	Field   string
+	Message string
+}
+
+// String is the problem on one line: file:line:column: severity: object: field: message.
+func (p Problem) String() string {
+	s := p.Source.String()
+	if s != "" {
+		s += ": "
+	}
+	s += string(p.Severity) + ": "
+	if p.Object != "" {
+		s += p.Object + ": "
+	}
+	if p.Field != "" {
+		s += p.Field + ": "
+	}
+	return s + p.Message
+}
+
+// Problems are reported together, sorted by place.
+type Problems []Problem
+
+// HasErrors says whether one of them stops the translation.
+func (ps Problems) HasErrors() bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Severity == Error })
+}
+
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Source.File, b.Source.File), cmp.Compare(a.Source.Line, b.Source.Line),
+			cmp.Compare(a.Source.Column, b.Source.Column), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+}
+
+func (ps *Problems) add(severity Severity, o *Object, field, format string, args ...any) {
+	p := Problem{Severity: severity, Field: field, Message: fmt.Sprintf(format, args...)}
+	if o != nil {
+		p.Object, p.Source = o.String(), o.source(field)
+	}
+	*ps = append(*ps, p)
+}

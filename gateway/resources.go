@@ -1,0 +1,311 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
+	"github.com/golang/protobuf/jsonpb"
+	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // what jsonpb asks for
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	istio "istio.io/api/networking/v1alpha3"
+	core "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	strictjson "sigs.k8s.io/json"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Resources are all objects that were read, in the order of the files.
+type Resources struct {
+	Gateways         []*Gateway
+	VirtualServices  []*VirtualService
+	DestinationRules []*DestinationRule
+	ServiceEntries   []*ServiceEntry
+	Services         []*Service
+	EndpointSlices   []*EndpointSlice
+	Namespaces       []*Object
+}
+
+// Object is what all resources have in common.
+type Object struct {
+	Kind, Namespace, Name string
+	Labels, Annotations   map[string]string
+	Created               time.Time
+	doc                   document
+}
+
+// String is Kind namespace/name.
+func (o *Object) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Key()
+}
+
+// Key is namespace/name.
+func (o *Object) Key() string { return o.Namespace + "/" + o.Name }
+
+func (o *Object) source(field string) plan.Source { return o.doc.at(field) }
+
+// The resources of Istio and Kubernetes that Waymark reads.
+type (
+	// Gateway says which ports, hosts and certificates a proxy serves.
+	Gateway struct {
+		Object
+		Spec *istio.Gateway
+	}
+	// VirtualService holds rules for hosts.
+	VirtualService struct {
+		Object
+		Spec *istio.VirtualService
+	}
+	// DestinationRule holds subsets and policies of a destination.
+	DestinationRule struct {
+		Object
+		Spec *istio.DestinationRule
+	}
+	// ServiceEntry makes a service known by hand.
+	ServiceEntry struct {
+		Object
+		Spec *istio.ServiceEntry
+	}
+	// Service is a Kubernetes service.
+	Service struct {
+		Object
+		Spec core.ServiceSpec
+	}
+	// EndpointSlice holds addresses of a Kubernetes service.
+	EndpointSlice struct {
+		Object
+		discovery.EndpointSlice
+	}
+)
+
+// defaultCreated stands in for a missing creationTimestamp, so that age never decides between objects from files.
+var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Read reads the resources in files and folders ("-" is stdin). Documents of other kinds are skipped with a notice;
+// every problem is reported.
+func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
+	var problems Problems
+	r := &Resources{}
+	for _, doc := range readFiles(paths, stdin, &problems) {
+		r.add(doc, &problems)
+	}
+	problems.sort()
+	return r, problems
+}
+
+// add decodes one document into its list.
+func (r *Resources) add(doc document, problems *Problems) {
+	text := func(key string) string {
+		if n := child(doc.root, key); n != nil && n.Kind == yaml.ScalarNode {
+			return n.Value
+		}
+		return ""
+	}
+	o := Object{Kind: text("kind"), doc: doc, Created: defaultCreated}
+	if n := child(doc.root, "metadata"); n != nil {
+		if name := child(n, "name"); name != nil {
+			o.Name = name.Value
+		}
+		if namespace := child(n, "namespace"); namespace != nil {
+			o.Namespace = namespace.Value
+		}
+	}
+	apiVersion := text("apiVersion")
+	kind, known := kinds[groupOf(apiVersion)+"/"+o.Kind]
+	if !known || !kind.versions[apiVersion] {
+		what := strings.TrimSpace(apiVersion + " " + o.Kind)
+		if what == "" {
+			what = "a document without apiVersion and kind"
+		}
+		problems.add(Notice, &o, "", "%s is not a resource that Waymark reads; skipped", what)
+		return
+	}
+	text1, err := toJSON(doc.root)
+	if err != nil {
+		problems.add(Error, &o, "", "%s", err)
+		return
+	}
+	before := len(*problems)
+	o.readMeta(kind.clusterScoped, text1, problems)
+	kind.add(r, &o, text1, problems, len(*problems) > before)
+}
+
+func groupOf(apiVersion string) string {
+	group, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return group
+}
+
+// kind says how documents of one kind are read.
+type kind struct {
+	versions      map[string]bool
+	clusterScoped bool
+	// add decodes the document and, unless it is broken, appends it.
+	add func(r *Resources, o *Object, text []byte, problems *Problems, broken bool)
+}
+
+var istioVersions = map[string]bool{"networking.istio.io/v1": true, "networking.istio.io/v1beta1": true, "networking.istio.io/v1alpha3": true}
+
+var kinds = map[string]kind{
+	"networking.istio.io/Gateway": istioKind(func(r *Resources, o Object, s *istio.Gateway) {
+		r.Gateways = append(r.Gateways, &Gateway{o, s})
+	}),
+	"networking.istio.io/VirtualService": istioKind(func(r *Resources, o Object, s *istio.VirtualService) {
+		r.VirtualServices = append(r.VirtualServices, &VirtualService{o, s})
+	}),
+	"networking.istio.io/DestinationRule": istioKind(func(r *Resources, o Object, s *istio.DestinationRule) {
+		r.DestinationRules = append(r.DestinationRules, &DestinationRule{o, s})
+	}),
+	"networking.istio.io/ServiceEntry": istioKind(func(r *Resources, o Object, s *istio.ServiceEntry) {
+		r.ServiceEntries = append(r.ServiceEntries, &ServiceEntry{o, s})
+	}),
+	"/Service": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var s core.Service
+		if strict(o, text, &s, problems) && !broken {
+			r.Services = append(r.Services, &Service{*o, s.Spec})
+		}
+	}},
+	"/Namespace": {versions: map[string]bool{"v1": true}, clusterScoped: true, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var n core.Namespace
+		if strict(o, text, &n, problems) && !broken {
+			r.Namespaces = append(r.Namespaces, o)
+		}
+	}},
+	"discovery.k8s.io/EndpointSlice": {versions: map[string]bool{"discovery.k8s.io/v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var s discovery.EndpointSlice
+		if strict(o, text, &s, problems) && !broken {
+			r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{*o, s})
+		}
+	}},
+}
+
+// istioKind reads a kind whose spec is a protobuf message.
+func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
+	return kind{versions: istioVersions, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var zero M
+		spec := zero.ProtoReflect().New().Interface().(M)
+		before := len(*problems)
+		report := func(field string, n *yaml.Node, format string, args ...any) {
+			problems.add(Error, o, field, format, args...)
+			(*problems)[len(*problems)-1].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
+		}
+		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
+			switch key.Value {
+			case "apiVersion", "kind", "metadata", "status":
+			case "spec":
+				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
+			default:
+				report(key.Value, key, "unknown field %q", key.Value)
+			}
+		})
+		if len(*problems) > before {
+			return
+		}
+		var wrapper struct{ Spec json.RawMessage }
+		if err := json.Unmarshal(text, &wrapper); err != nil {
+			problems.add(Error, o, "", "%s", err)
+			return
+		}
+		if len(wrapper.Spec) == 0 || string(wrapper.Spec) == "null" {
+			wrapper.Spec = []byte("{}")
+		}
+		if err := unmarshalSpec(wrapper.Spec, spec); err != nil {
+			field := blame(wrapper.Spec, spec, "spec")
+			problems.add(Error, o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			return
+		}
+		if !broken {
+			add(r, *o, spec)
+		}
+	}}
+}
+
+func unmarshalSpec(text []byte, spec proto.Message) error {
+	return (&jsonpb.Unmarshaler{}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
+}
+
+// blame finds the smallest part of a spec that cannot be decoded, since the decoder's error does not say where it is:
+// it decodes each member alone and goes down into the first that fails.
+func blame(text []byte, message proto.Message, field string) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil {
+		return field
+	}
+	for key, value := range members {
+		alone, _ := json.Marshal(map[string]json.RawMessage{key: value})
+		fresh := message.ProtoReflect().New().Interface()
+		if unmarshalSpec(alone, fresh) == nil {
+			continue
+		}
+		at := keyField(field, key)
+		f := message.ProtoReflect().Descriptor().Fields().ByJSONName(key)
+		if f == nil || f.Message() == nil || f.IsMap() || strings.HasPrefix(string(f.Message().FullName()), "google.protobuf.") {
+			return at
+		}
+		if !f.IsList() {
+			return blame(value, message.ProtoReflect().NewField(f).Message().Interface(), at)
+		}
+		var items []json.RawMessage
+		if json.Unmarshal(value, &items) != nil {
+			return at
+		}
+		for i, item := range items {
+			element := message.ProtoReflect().NewField(f).List().NewElement().Message().Interface()
+			if unmarshalSpec(item, element) != nil {
+				return blame(item, element, at+"["+itoa(i)+"]")
+			}
+		}
+		return at
+	}
+	return field
+}
+
+// strict decodes a Kubernetes object and reports unknown and duplicate fields.
+func strict(o *Object, text []byte, into any, problems *Problems) bool {
+	unknown, err := strictjson.UnmarshalStrict(text, into)
+	if err != nil {
+		problems.add(Error, o, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	for _, e := range unknown {
+		var field strictjson.FieldError
+		if errors.As(e, &field) {
+			problems.add(Error, o, field.FieldPath(), "%s", e)
+		} else {
+			problems.add(Error, o, "", "%s", e)
+		}
+	}
+	return err == nil && len(unknown) == 0
+}
+
+// readMeta fills in the metadata. An object without namespace is in "default".
+func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
+	var m struct {
+		Metadata meta.ObjectMeta `json:"metadata"`
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		problems.add(Error, o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		return
+	}
+	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
+	if o.Namespace == "" && !clusterScoped {
+		o.Namespace = "default"
+	}
+	if t := m.Metadata.CreationTimestamp.Time; !t.IsZero() {
+		o.Created = t
+	}
+	if o.Name == "" {
+		problems.add(Error, o, "metadata.name", "is missing")
+	}
+}

@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	istio "istio.io/api/networking/v1alpha3"
+)
+
+// server is one server of a Gateway, resolved.
+type server struct {
+	*istio.Server
+	gateway *Gateway
+	index   int      // in the Gateway's servers
+	hosts   []string // with the namespace written out (VS-GW-01)
+	port    uint32   // the port that is bound
+	routes  string   // the name of the route configuration; "" for a server that does not speak HTTP
+}
+
+func (s *server) field(rest string) string { return "spec.servers[" + itoa(s.index) + "]" + rest }
+
+// protocol is the family that a port's protocol belongs to (GW-PROTO-01).
+type protocol int
+
+const (
+	protocolOther protocol = iota
+	protocolHTTP           // HTTP, HTTP2, GRPC, GRPC-Web
+	protocolHTTPS
+	protocolTLS
+	protocolTCP
+)
+
+func parseProtocol(name string) protocol {
+	switch strings.ToUpper(name) {
+	case "HTTP", "HTTP2", "GRPC", "GRPC-WEB":
+		return protocolHTTP
+	case "HTTPS":
+		return protocolHTTPS
+	case "TLS":
+		return protocolTLS
+	case "TCP":
+		return protocolTCP
+	default:
+		return protocolOther
+	}
+}
+
+// isPassthrough says whether the server forwards TLS as it is. PASSTHROUGH is what a tls block without mode means
+// (GW-PROTO-04).
+func (s *server) isPassthrough() bool {
+	return s.Tls != nil && (s.Tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || s.Tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH)
+}
+
+// isTLS says whether the connection is TLS. The tls block of a plain HTTP server only holds httpsRedirect.
+func (s *server) isTLS() bool { return s.Tls != nil && parseProtocol(s.Port.Protocol) != protocolHTTP }
+
+// routesName is Istio's name of the server's route configuration (GW-RDS-01).
+func (s *server) routesName() string {
+	bind := ""
+	if s.Bind != "" {
+		bind = "." + s.Bind
+	}
+	switch p := parseProtocol(s.Port.Protocol); {
+	case p == protocolHTTP:
+		return "http." + strconv.Itoa(int(s.port)) + bind
+	case p == protocolHTTPS && s.Tls != nil && !s.isPassthrough():
+		return "https." + strconv.Itoa(int(s.Port.Number)) + "." + s.Port.Name + "." + s.gateway.Name + "." + s.gateway.Namespace + bind
+	default:
+		return ""
+	}
+}
+
+// socket is what one group of servers listens on.
+type socket struct {
+	port     uint32
+	protocol string
+	bind     string
+}
+
+// mergedServers are the servers that share a socket, in order.
+type mergedServers struct {
+	socket
+	servers []*server
+}
+
+// merged is what is left of all Gateways' servers: who shares a socket, and who shares a route configuration.
+type merged struct {
+	sockets []*mergedServers
+	routes  map[string][]*server
+}
+
+// mergeServers puts the servers of all Gateways of one proxy together, in order. A server that does not fit to an
+// earlier one on the same port is left out with a warning: Istio does so silently (GW-MERGE-01 to GW-MERGE-05).
+func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problems *Problems) *merged {
+	m := &merged{routes: map[string][]*server{}}
+	plain := map[uint32]socket{}                // the first plaintext server of a port
+	usedPorts := map[uint32]bool{}              // any server at all
+	tlsBinds := map[uint32][]string{}           // binds of TLS servers that joined a port later
+	tlsHosts := map[string]map[string]*server{} // by port and bind
+	find := func(k socket) *mergedServers {
+		for _, s := range m.sockets {
+			if s.socket == k {
+				return s
+			}
+		}
+		return nil
+	}
+	join := func(k socket, s *server) {
+		if found := find(k); found != nil {
+			found.servers = append(found.servers, s)
+		} else {
+			m.sockets = append(m.sockets, &mergedServers{k, []*server{s}})
+		}
+	}
+	for _, gw := range gateways {
+		for i, spec := range gw.Spec.Servers {
+			if spec.GetPort() == nil {
+				continue
+			}
+			s := &server{Server: spec, gateway: gw, index: i, hosts: normalizeServerHosts(spec.Hosts, gw.Namespace), port: bound(spec)}
+			s.routes = s.routesName()
+			skip := func(severity Severity, field, format string, args ...any) {
+				problems.add(severity, &gw.Object, s.field(field), format, args...)
+			}
+			if s.Tls != nil {
+				where := strconv.Itoa(int(s.port)) + "/" + s.Bind
+				if tlsHosts[where] == nil {
+					tlsHosts[where] = map[string]*server{}
+				}
+				known := tlsHosts[where]
+				if j := slices.IndexFunc(s.hosts, func(h string) bool { return known[h] != nil }); j >= 0 {
+					skip(Warning, ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
+					continue
+				}
+				for _, h := range s.hosts {
+					known[h] = s
+				}
+			}
+			k := socket{s.port, s.Port.Protocol, s.Bind}
+			first, isPlain := plain[s.port]
+			switch {
+			case !usedPorts[s.port]:
+				usedPorts[s.port] = true
+				if !s.isTLS() {
+					plain[s.port] = k
+				}
+				join(k, s)
+			case isPlain:
+				here, there := parseProtocol(k.protocol), parseProtocol(first.protocol)
+				compatible := here == protocolHTTP && there == protocolHTTP
+				if !compatible && first.bind == k.bind {
+					skip(Error, ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
+					continue
+				}
+				if first.bind != k.bind {
+					join(k, s)
+				} else {
+					join(first, s)
+				}
+			default:
+				if isHTTPServer(s) && len(m.routes[s.routes]) > 0 {
+					skip(Warning, ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
+					continue
+				}
+				newBind := !slices.Contains(tlsBinds[s.port], s.Bind)
+				if newBind {
+					tlsBinds[s.port] = append(tlsBinds[s.port], s.Bind)
+				}
+				if s.Tls == nil && !newBind {
+					skip(Error, ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
+					continue
+				}
+				join(k, s)
+			}
+			m.routes[s.routes] = append(m.routes[s.routes], s)
+		}
+	}
+	return m
+}
+
+func isHTTPServer(s *server) bool {
+	return s.routes != ""
+}

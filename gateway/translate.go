@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Options say for which proxy to translate.
+type Options struct {
+	// Namespace of the proxy; it decides what is exported to it and which DestinationRules it sees. Default
+	// istio-system, where Istio's own ingress gateway runs.
+	Namespace string
+	// Labels of the proxy, compared with the selectors of Gateways. Default: those of Istio's ingress gateway.
+	Labels map[string]string
+	// ClusterDomain ends the full names of services. Default cluster.local.
+	ClusterDomain string
+	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy.
+	Gateway string
+	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
+	Endpoints map[string]string
+}
+
+// withDefaults fills in what is not set.
+func (o Options) withDefaults() *Options {
+	if o.Namespace == "" {
+		o.Namespace = rootNamespace
+	}
+	if o.Labels == nil {
+		o.Labels = map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"}
+	}
+	if o.ClusterDomain == "" {
+		o.ClusterDomain = "cluster.local"
+	}
+	return &o
+}
+
+// translator holds what a translation has worked out so far.
+type translator struct {
+	options  *Options
+	registry *registry
+	rules    *destinationRules
+	slices   []*EndpointSlice
+	clusters map[clusterRef]*reference
+	problems *Problems
+}
+
+// Translate works out the plan of one proxy. The plan is complete even where there are errors, so that it can be asked
+// what Istio would do; it must not be executed then.
+func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
+	var problems Problems
+	o := options.withDefaults()
+	t := &translator{
+		options:  o,
+		registry: newRegistry(r, o.Namespace, o.ClusterDomain),
+		rules:    newDestinationRules(r, o),
+		slices:   r.EndpointSlices,
+		clusters: map[clusterRef]*reference{},
+		problems: &problems,
+	}
+	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
+	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)
+	p := t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+	p.Clusters = t.planClusters()
+	problems.sort()
+	return p, problems
+}
+
+// selectGateways keeps the Gateways that select the proxy, in order (GW-SEL-01, GW-SEL-02).
+func (t *translator) selectGateways(all []*Gateway) []*Gateway {
+	var kept []*Gateway
+	named := false
+	for _, gw := range orderGateways(all) {
+		if name := t.options.Gateway; name != "" {
+			if gw.Name != name && gw.Key() != name {
+				continue
+			}
+			named = true
+		}
+		if !subset(gw.Spec.Selector, t.options.Labels) {
+			t.problems.add(Warning, &gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used", labelText(t.options.Labels))
+			continue
+		}
+		kept = append(kept, gw)
+	}
+	if t.options.Gateway != "" && !named {
+		t.problems.add(Error, nil, "", "there is no Gateway %s", t.options.Gateway)
+	}
+	return kept
+}
+
+func labelText(labels map[string]string) string {
+	var pairs []string
+	for k, v := range labels {
+		pairs = append(pairs, k+"="+v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ",")
+}
+
+// boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
+// such a Service, its target port is bound (GW-PORT-01).
+func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
+	return func(s *istio.Server) uint32 {
+		for _, svc := range services {
+			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !subset(svc.Spec.Selector, o.Labels) {
+				continue
+			}
+			for _, p := range svc.Spec.Ports {
+				if uint32(p.Port) == s.GetPort().GetNumber() && p.TargetPort.IntValue() > 0 {
+					return uint32(p.TargetPort.IntValue())
+				}
+			}
+		}
+		return s.GetPort().GetNumber()
+	}
+}
+
+// listeners makes one listener of every address that servers bind, in order.
+func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
+	p := &plan.Plan{}
+	byAddress := map[string]*plan.Listener{}
+	for _, socket := range m.sockets {
+		bind := socket.bind
+		if bind == "" {
+			bind = "0.0.0.0"
+		}
+		name := bind + "_" + itoa(int(socket.port))
+		l := byAddress[name]
+		if l == nil {
+			if _, err := netip.ParseAddr(bind); err != nil {
+				s := socket.servers[0]
+				t.problems.add(Error, &s.gateway.Object, s.field(".bind"), "%q is no IP address", bind)
+			}
+			l = &plan.Listener{Name: name, Bind: bind, Port: socket.port}
+			byAddress[name] = l
+			p.Listeners = append(p.Listeners, l)
+		}
+		if first := socket.servers[0]; parseProtocol(first.Port.Protocol) == protocolHTTP {
+			l.Chains = append(l.Chains, &plan.FilterChain{Routes: t.routeConfig(m.routes[first.routes], services)})
+			continue
+		}
+		for _, s := range socket.servers {
+			l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+		}
+	}
+	return p
+}
+
+// tlsChain is the chain of one server that speaks TLS or TCP.
+func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
+	chain := &plan.FilterChain{Passthrough: s.isPassthrough()}
+	for _, h := range s.hosts {
+		_, name, ok := strings.Cut(h, "/")
+		if !ok {
+			name = h
+		}
+		if name == "*" {
+			chain.ServerNames = nil // any name (GW-MERGE-06)
+			break
+		}
+		chain.ServerNames = append(chain.ServerNames, strings.ToLower(name))
+	}
+	if s.Tls != nil && !chain.Passthrough {
+		chain.TLS = &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
+	}
+	if s.routes != "" {
+		chain.Routes = t.routeConfig(m.routes[s.routes], services)
+	}
+	return chain
+}
+
+// routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
+func (t *translator) routeConfig(servers []*server, services []*boundVirtualService) *plan.RouteConfig {
+	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
+	hosts := map[string]*plan.VirtualHost{}
+	type reached struct {
+		gateway string
+		vs      *boundVirtualService
+	}
+	translated := map[reached][]*plan.Rule{} // once per Gateway, with the first server's port (VS-GW-12)
+	for _, s := range servers {
+		redirects := s.Tls.GetHttpsRedirect()
+		for _, vs := range services {
+			if !slices.Contains(gatewaysOf(vs.VirtualService), s.gateway.Key()) {
+				continue
+			}
+			names := intersect(hostsFor(s.hosts, vs.Namespace), vs.Spec.Hosts)
+			if len(names) == 0 {
+				continue
+			}
+			key := reached{s.gateway.Key(), vs}
+			rules, ok := translated[key]
+			if !ok {
+				rules = t.translateRules(vs, listenerContext{s.Port.Number, s.gateway.Key(), s.Tls != nil})
+				translated[key] = rules
+			}
+			if len(rules) == 0 {
+				continue
+			}
+			for _, name := range names {
+				h := hosts[name]
+				if h == nil {
+					h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
+					hosts[name] = h
+				}
+				h.RequireTLS = h.RequireTLS || redirects
+				h.Rules = append(h.Rules, rules...)
+			}
+		}
+		if !redirects {
+			continue
+		}
+		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
+			if hosts[name] == nil {
+				hosts[name] = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
+			}
+			hosts[name].RequireTLS = true
+		}
+	}
+	rc.VirtualHosts = collapse(hosts)
+	if len(rc.VirtualHosts) == 0 {
+		rc.VirtualHosts = []*plan.VirtualHost{{Name: virtualHostName("blackhole", rc.Port), Domains: []string{"*"}}}
+	}
+	return rc
+}
+
+func virtualHostName(host string, port uint32) string {
+	return strings.ToLower(host) + ":" + itoa(int(port))
+}
+
+// collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
+// the end of each (VS-GW-03, VS-ORD-02).
+func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
+	names := make([]string, 0, len(hosts))
+	for name := range hosts {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, moreSpecific)
+	var out []*plan.VirtualHost
+	taken := map[string]bool{}                      // domains that differ only in case are one domain
+	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
+	for _, name := range names {
+		h := hosts[name]
+		if taken[h.Domains[0]] {
+			continue
+		}
+		taken[h.Domains[0]] = true
+		var first *plan.Rule
+		if len(h.Rules) > 0 {
+			first = h.Rules[0]
+		}
+		if i := slices.IndexFunc(byFirst[first], func(o *plan.VirtualHost) bool {
+			return o.RequireTLS == h.RequireTLS && slices.Equal(o.Rules, h.Rules)
+		}); i >= 0 {
+			same := byFirst[first][i]
+			same.Domains = append(same.Domains, h.Domains...)
+			continue
+		}
+		byFirst[first] = append(byFirst[first], h)
+		out = append(out, h)
+	}
+	for _, h := range out {
+		h.Rules = catchAllLast(h.Rules)
+	}
+	slices.SortFunc(out, func(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

@@ -1,0 +1,289 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Upstream is the request that a destination gets: the received request after all operations of the rule and the
+// chosen destination. What the connection manager adds itself is left out.
+//
+// The order is Envoy's (VS-RW-08): the destination's header operations and host, where the rule has several
+// destinations; then the rule's header operations; then its host; then its path. So %REQ(:PATH)% in a header sees the
+// original path.
+func (r *Rule) Upstream(destination int, in Request) Request {
+	out := in
+	out.Headers = in.Headers.clone()
+	d := r.Route.Destinations[destination]
+	if r.Route.Weighted {
+		d.RequestHeaders.apply(out.Headers, func(op string) string { return formatRequest(op, &out) })
+		if d.HostRewrite != "" {
+			out.Authority = d.HostRewrite
+		}
+	}
+	r.RequestHeaders.apply(out.Headers, func(op string) string { return formatRequest(op, &out) })
+	if r.Route.HostRewrite != "" {
+		out.Authority = r.Route.HostRewrite
+	}
+	if path := r.rewrite(in.Path, r.Route.PrefixRewrite, r.Route.RegexRewrite); path != in.Path {
+		out.Path = path
+	}
+	return out
+}
+
+// Response is what the client gets of a destination's response: the destination's operations first where there are
+// several, then the rule's (VS-HDR-05, VS-HDR-06). A destination of -1 is none: a redirect or direct response. request
+// is the upstream's request.
+func (r *Rule) Response(destination int, request Request, headers Headers) Headers {
+	out := headers.clone()
+	format := func(op string) string { return formatResponse(op, &request, out) }
+	if destination >= 0 && r.Route.Weighted {
+		r.Route.Destinations[destination].ResponseHeaders.apply(out, format)
+	}
+	r.ResponseHeaders.apply(out, format)
+	return out
+}
+
+// apply removes, then evaluates all values, then overwrites, then appends; a value that comes out empty is skipped
+// (VS-HDR-03, VS-HDR-04).
+func (o HeaderOperations) apply(h Headers, operator func(string) string) {
+	for _, name := range o.Remove {
+		delete(h, strings.ToLower(name))
+	}
+	values := make([]string, len(o.Add))
+	for i, a := range o.Add {
+		values[i] = Format(a.Value, operator)
+	}
+	for i, a := range o.Add {
+		if a.Overwrite && values[i] != "" {
+			h[strings.ToLower(a.Name)] = []string{values[i]}
+		}
+	}
+	for i, a := range o.Add {
+		if !a.Overwrite && values[i] != "" {
+			h.add(strings.ToLower(a.Name), values[i])
+		}
+	}
+}
+
+// Format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME(argument)% is what operator
+// says.
+func Format(text string, operator func(string) string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(text, '%')
+		if i < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		b.WriteString(text[:i])
+		text = text[i+1:]
+		if strings.HasPrefix(text, "%") {
+			b.WriteByte('%')
+			text = text[1:]
+			continue
+		}
+		end := strings.IndexByte(text, '%')
+		if end < 0 {
+			b.WriteByte('%')
+			continue
+		}
+		b.WriteString(operator(text[:end]))
+		text = text[end+1:]
+	}
+}
+
+// formatRequest knows the operators that depend on the request alone; all others are empty, as they are in Envoy when
+// there is nothing to say.
+func formatRequest(operator string, r *Request) string {
+	name, argument, most := parseOperator(operator)
+	var value string
+	switch name {
+	case "REQ":
+		value = r.alternative(argument)
+	case "PROTOCOL":
+		value = "HTTP/1.1"
+	}
+	if most > 0 && len(value) > most {
+		value = value[:most]
+	}
+	return value
+}
+
+func formatResponse(operator string, r *Request, h Headers) string {
+	name, argument, most := parseOperator(operator)
+	if name != "RESP" {
+		return formatRequest(operator, r)
+	}
+	main, other, _ := strings.Cut(strings.ToLower(argument), "?")
+	value := h.first(main)
+	if len(h[main]) == 0 {
+		value = h.first(other)
+	}
+	if most > 0 && len(value) > most {
+		value = value[:most]
+	}
+	return value
+}
+
+// parseOperator splits NAME(argument):length.
+func parseOperator(operator string) (name, argument string, most int) {
+	name, rest, ok := strings.Cut(operator, "(")
+	if !ok {
+		return operator, "", 0
+	}
+	i := strings.LastIndexByte(rest, ')')
+	if i < 0 {
+		return name, rest, 0
+	}
+	if length, ok := strings.CutPrefix(rest[i+1:], ":"); ok {
+		most, _ = strconv.Atoi(length)
+	}
+	return name, rest[:i], most
+}
+
+// alternative is the header of X?Y: X where it is there, else Y.
+func (r *Request) alternative(argument string) string {
+	main, other, _ := strings.Cut(strings.ToLower(argument), "?")
+	if value, ok := r.header(main); ok {
+		return value
+	}
+	value, _ := r.header(other)
+	return value
+}
+
+func (r *Request) header(name string) (string, bool) {
+	switch name {
+	case ":method":
+		return r.Method, true
+	case ":path":
+		return r.Path, true
+	case ":authority", "host":
+		return r.Authority, true
+	case ":scheme":
+		return r.Scheme, true
+	}
+	v := r.Headers[name]
+	return r.Headers.first(name), len(v) > 0
+}
+
+// rewrite is the path after a rewrite, query kept. A prefix replaces what the match took of the path: the prefix, or
+// the whole of it for exact and regex (VS-RW-01); a regex replaces all its matches anywhere (VS-RW-05).
+func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
+	only, query := path, ""
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		only, query = path[:i], path[i:]
+	}
+	switch {
+	case regex != nil:
+		re, err := regexp.Compile(regex.Pattern)
+		if err != nil {
+			return path
+		}
+		if only = re.ReplaceAllString(only, substitution(regex.Substitution)); only == "" {
+			return path
+		}
+		return only + query
+	case prefix == "":
+		return path
+	}
+	switch p := r.Match.Path; p.Kind {
+	case Exact, Regex:
+		return prefix + query
+	case Prefix, Separated:
+		return prefix + only[min(len(p.Value), len(only)):] + query
+	default:
+		return prefix + strings.TrimPrefix(only, "/") + query
+	}
+}
+
+// substitution turns RE2's \1 into Go's ${1}.
+func substitution(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '$':
+			b.WriteString("$$")
+		case s[i] == '\\' && i+1 < len(s) && '0' <= s[i+1] && s[i+1] <= '9':
+			b.WriteString("${" + s[i+1:i+2] + "}")
+			i++
+		case s[i] == '\\' && i+1 < len(s):
+			b.WriteByte(s[i+1])
+			i++
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// Location is where a redirect sends the client (VS-RED-02 to VS-RED-07).
+func (r *Rule) Location(in Request) string {
+	t := r.Redirect
+	scheme := t.Scheme
+	if scheme == "" {
+		scheme = in.Scheme
+	}
+	port := ""
+	if t.Port != 0 {
+		port = ":" + strconv.Itoa(int(t.Port))
+	}
+	host := t.Host
+	if host == "" {
+		host = redirectHost(in, scheme, port != "")
+	}
+	path := in.Path
+	switch {
+	case t.PrefixRewrite != "":
+		path = r.rewrite(in.Path, t.PrefixRewrite, nil)
+	case strings.Contains(t.Path, "?"):
+		path = t.Path
+	case t.Path != "":
+		path = t.Path
+		if i := strings.IndexByte(in.Path, '?'); i >= 0 {
+			path += in.Path[i:]
+		}
+	}
+	return scheme + "://" + host + port + path
+}
+
+// redirectHost keeps the port of the request's host, unless the redirect names another, or the scheme changes and the
+// port was the default of the old one.
+func redirectHost(in Request, scheme string, newPort bool) string {
+	host := in.Authority
+	i := strings.LastIndexByte(host, ':')
+	if strings.HasPrefix(host, "[") {
+		if i = strings.LastIndex(host, "]:"); i >= 0 {
+			i++
+		}
+	}
+	if i < 0 {
+		return host
+	}
+	port, connection := host[i:], "http"
+	if in.TLS {
+		connection = "https"
+	}
+	remove := newPort
+	if scheme != connection {
+		remove = remove || connection == "https" && port == ":443" || connection == "http" && port == ":80"
+	}
+	if remove {
+		return host[:i]
+	}
+	return host
+}
+
+// Location is the address of the request itself, which Envoy adds to a direct response with status 201 or 3xx
+// (VS-DR-03); "" for all others.
+func (d *DirectResponse) Location(in Request) string {
+	if d.Status != 201 && d.Status/100 != 3 {
+		return ""
+	}
+	return in.Scheme + "://" + redirectHost(in, in.Scheme, false) + in.Path
+}
+
+// TLSLocation is where a plain request goes on a virtual host that requires TLS: the host as it is, its port included
+// (GW-REDIR-01).
+func TLSLocation(in Request) string { return "https://" + in.Authority + in.Path }

@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"regexp"
+	"strings"
+)
+
+// CORSEffect is what Envoy's CORS filter does with one request.
+type CORSEffect struct {
+	Preflight     bool `json:"preflight"`
+	OriginAllowed bool `json:"originAllowed"`
+	// Status is 200 where the filter answers by itself; 0 where the request goes on.
+	Status int `json:"status,omitempty"`
+	// ResponseHeaders are set on the response; those of the destination with these names are replaced.
+	ResponseHeaders Headers `json:"responseHeaders,omitempty"`
+}
+
+// Apply says what the policy does with a request, or nil for a request without Origin (VS-CORS-05, VS-CORS-06).
+func (c *CORSPolicy) Apply(r Request) *CORSEffect {
+	origin := r.Headers.first("origin")
+	if c == nil || origin == "" {
+		return nil
+	}
+	e := &CORSEffect{OriginAllowed: c.allows(origin), ResponseHeaders: Headers{}}
+	method := r.Headers.first("access-control-request-method")
+	e.Preflight = r.Method == "OPTIONS" && method != ""
+	set := func(name, value string) {
+		if value != "" {
+			e.ResponseHeaders[name] = []string{value}
+		}
+	}
+	if e.OriginAllowed {
+		set("access-control-allow-origin", origin)
+		if c.AllowCredentials {
+			set("access-control-allow-credentials", "true")
+		}
+		set("access-control-expose-headers", c.ExposeHeaders)
+	}
+	if !e.Preflight || !e.OriginAllowed && c.ForwardUnmatched {
+		return e
+	}
+	e.Status = 200
+	set("access-control-allow-methods", echo(c.AllowMethods, method))
+	set("access-control-allow-headers", echo(c.AllowHeaders, r.Headers.first("access-control-request-headers")))
+	set("access-control-max-age", c.MaxAge)
+	if c.AllowCredentials {
+		set("access-control-allow-credentials", "true")
+	}
+	return e
+}
+
+// echo answers a policy of "*" with what was asked for (VS-CORS-03).
+func echo(policy, asked string) string {
+	if policy == "*" {
+		return asked
+	}
+	return policy
+}
+
+// allows says whether an origin is allowed; a policy that takes the text "*" allows every one (VS-CORS-02).
+func (c *CORSPolicy) allows(origin string) bool {
+	for _, m := range c.AllowOrigins {
+		if m.matches(origin) || m.matches("*") {
+			return true
+		}
+	}
+	return false
+}
+
+func (m OriginMatch) matches(origin string) bool {
+	switch m.Kind {
+	case Exact:
+		return origin == m.Value
+	case Prefix:
+		return strings.HasPrefix(origin, m.Value)
+	case Regex:
+		re, err := regexp.Compile(`\A(?:` + m.Value + `)\z`)
+		return err == nil && re.MatchString(origin)
+	default:
+		return false
+	}
+}

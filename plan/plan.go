@@ -1,0 +1,365 @@
+// Package plan is the model between the two halves of Waymark: what the translator worked out from Istio's resources,
+// and what an outcome does to a request and a response, in plain Go.
+//
+// It decides nothing about rules (that is routing, from a configuration that this package writes) and knows nothing
+// about Envoy's types (those are built by envoy, from this model). Everything in a Plan is resolved: names are full,
+// ports are numbers, rules stand in the order in which they are tried.
+//
+// The hard case is the split. Istio makes one Envoy route of a rule, with weighted clusters; Waymark makes one
+// [Outcome] per destination, so that the filter may choose. Header operations of destinations must come out the same:
+// of one destination they are appended to the rule's (VS-HDR-05), of several the chosen destination's run before the
+// rule's (VS-HDR-06). So [RouteAction.Weighted] is kept, and [Rule.Operations] answers with the levels in their order.
+package plan
+
+import (
+	"fmt"
+	"time"
+)
+
+// Plan is all that the translator worked out for one proxy.
+type Plan struct {
+	Listeners []*Listener
+	// Clusters are all destinations that a rule names and that exist, sorted by name.
+	Clusters []*Cluster
+}
+
+// Listener is one address that Envoy binds.
+type Listener struct {
+	// Name is Istio's: 0.0.0.0_8080.
+	Name string
+	Bind string // IP address
+	Port uint32
+	// Chains in order; the first whose server names fit takes the connection, the more specific name first.
+	Chains []*FilterChain
+}
+
+// FilterChain serves the connections of a listener that name one of its servers, or all of them.
+type FilterChain struct {
+	// ServerNames are SNI host names, exact or "*.suffix". None: any, also without TLS.
+	ServerNames []string
+	// TLS says that the chain terminates TLS.
+	TLS *TLS
+	// Passthrough says that the chain's TLS is not terminated; it has no HTTP routes then.
+	Passthrough bool
+	// Routes is nil for a chain that does not speak HTTP.
+	Routes *RouteConfig
+}
+
+// TLS are the settings of a server that terminates TLS.
+type TLS struct {
+	Mode           string
+	CredentialName string
+	// Server is the Gateway server these settings come from, for messages.
+	Server Source
+}
+
+// RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.
+type RouteConfig struct {
+	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01).
+	Name string
+	// Port is the declared port of the servers.
+	Port         uint32
+	VirtualHosts []*VirtualHost
+}
+
+// VirtualHost holds the rules of one or more domains.
+type VirtualHost struct {
+	// Name is Istio's: host:port.
+	Name    string
+	Domains []string
+	// RequireTLS answers plain requests with a redirect to https before any rule is looked at (GW-REDIR-01).
+	RequireTLS bool
+	Rules      []*Rule
+}
+
+// Rule is one (http rule, match) pair of a VirtualService: one of Istio's routes.
+type Rule struct {
+	// VirtualService is namespace/name, of the root for a delegate's rule.
+	VirtualService string
+	// Delegate is namespace/name of the delegate that holds the rule; "" where the root itself does.
+	Delegate string
+	// HTTP says which http[] rule of the delegate or the root this is. MatchIndex counts in its matches, after those
+	// of a delegate were merged; -1 is a rule without match.
+	HTTP, MatchIndex int
+	// Name is the user's, as Istio composes it from rule and match (VS-ORD-08). Mostly empty.
+	Name   string
+	Source Source
+
+	Match Match
+	// Exactly one of Route, Redirect and DirectResponse is set.
+	Route          *RouteAction
+	Redirect       *Redirect
+	DirectResponse *DirectResponse
+
+	RequestHeaders, ResponseHeaders HeaderOperations
+
+	Fault *Fault
+	CORS  *CORSPolicy
+	// StatPrefix makes Envoy keep statistics of the route.
+	StatPrefix string
+
+	// Outcomes are what may be chosen: one per destination with a weight, else one. Filled by [Rule.Seal].
+	Outcomes []Outcome
+}
+
+// Outcome is what happens when a rule and one of its destinations were chosen. It becomes one Envoy route.
+type Outcome struct {
+	// ID is a hash of everything that the outcome does; it never changes its meaning.
+	ID string
+	// Destination is the index in RouteAction.Destinations, or -1.
+	Destination int
+	Weight      uint32
+}
+
+// Source is a place in a user's file.
+type Source struct {
+	File         string
+	Line, Column int
+}
+
+// Match holds the conditions of a rule, all of which must be met.
+type Match struct {
+	Path    PathMatch
+	Headers []HeaderMatch
+	Query   []QueryMatch
+}
+
+// MatchKind says how a value is compared.
+type MatchKind uint8
+
+// The ways to compare. Present is no comparison of values: for a path it means any path.
+const (
+	Present MatchKind = iota
+	Exact
+	Prefix
+	Separated // a path prefix that ends at a segment border
+	Regex     // the whole value
+)
+
+// PathMatch compares the path without query.
+type PathMatch struct {
+	Kind       MatchKind
+	Value      string
+	IgnoreCase bool
+}
+
+// HeaderMatch compares a header or pseudo-header. Name is as written; names compare without regard to case.
+type HeaderMatch struct {
+	Name           string
+	Kind           MatchKind
+	Value          string
+	Invert         bool
+	MissingAsEmpty bool
+}
+
+// QueryMatch compares the first query parameter of a name.
+type QueryMatch struct {
+	Name  string
+	Kind  MatchKind
+	Value string
+}
+
+// RouteAction sends the request to a destination.
+type RouteAction struct {
+	// Weighted says that the VirtualService named several destinations, even if only one has a weight (VS-SPLIT-06).
+	Weighted     bool
+	Destinations []Destination
+	// Timeout 0 is none.
+	Timeout time.Duration
+	Retry   *RetryPolicy
+	Mirrors []Mirror
+	// HashPolicies of all destinations' DestinationRules, in order (VS-SPLIT-09).
+	HashPolicies []HashPolicy
+
+	// PrefixRewrite replaces the matched part of the path; "" is none (VS-RW-01).
+	PrefixRewrite string
+	RegexRewrite  *RegexRewrite
+	// HostRewrite is the new authority; "" is none.
+	HostRewrite string
+}
+
+// Destination is one cluster of a split.
+type Destination struct {
+	Cluster string
+	Weight  uint32
+	// The destination's own operations, only where the route is Weighted; else they are part of the rule's.
+	RequestHeaders, ResponseHeaders HeaderOperations
+	HostRewrite                     string
+}
+
+// RegexRewrite replaces all matches of Pattern by Substitution, in which \0 to \9 stand for groups.
+type RegexRewrite struct{ Pattern, Substitution string }
+
+// RetryPolicy says when a request is tried again.
+type RetryPolicy struct {
+	// On is Envoy's list of conditions, separated by commas.
+	On string
+	// Attempts are retries: one less than the tries in all.
+	Attempts      uint32
+	PerTryTimeout time.Duration // 0: none
+	StatusCodes   []uint32
+	BaseInterval  time.Duration // 0: Envoy's default, 25 ms
+	// PreviousHosts avoids hosts that were tried already.
+	PreviousHosts bool
+	// RemoteLocalities prefers localities that were not tried yet.
+	RemoteLocalities bool
+}
+
+// Mirror sends a copy of the request to a cluster, and drops the answer.
+type Mirror struct {
+	Cluster string
+	// Numerator over Denominator is the share of requests that are mirrored. Denominator is 100 or 1,000,000.
+	Numerator, Denominator uint32
+}
+
+// HashPolicy says from what consistent hashing takes its key. Exactly one field is set.
+type HashPolicy struct {
+	Header   string
+	Cookie   *HashCookie
+	SourceIP bool
+	Query    string
+}
+
+// HashCookie is a cookie that holds the key. A TTL of nil: the cookie is only read, never set (DR-HASH-03).
+type HashCookie struct {
+	Name, Path string
+	TTL        *time.Duration
+	Attributes []HashCookieAttribute
+}
+
+// HashCookieAttribute is one attribute of a cookie that Envoy sets.
+type HashCookieAttribute struct{ Name, Value string }
+
+// Redirect answers with a Location.
+type Redirect struct {
+	Status uint32 // 301, 302, 303, 307 or 308
+	// Path replaces the whole path (and query, where it has one); PrefixRewrite replaces the matched prefix. "" is none.
+	Path, PrefixRewrite string
+	Host                string
+	Scheme              string
+	Port                uint32 // 0: none
+}
+
+// DirectResponse answers by itself.
+type DirectResponse struct {
+	Status uint32
+	Body   []byte
+}
+
+// HeaderOperations change headers: all removals first, then the additions in order (VS-HDR-03).
+type HeaderOperations struct {
+	Add    []HeaderAddition `json:",omitempty"`
+	Remove []string         `json:",omitempty"`
+}
+
+// Empty says that there is nothing to do.
+func (o HeaderOperations) Empty() bool { return len(o.Add) == 0 && len(o.Remove) == 0 }
+
+// HeaderAddition sets (Overwrite) or appends a header line. Value may hold Envoy's command operators.
+type HeaderAddition struct {
+	Name, Value string
+	Overwrite   bool
+}
+
+// Percentage is Numerator over Denominator (100 or 1,000,000).
+type Percentage struct{ Numerator, Denominator uint32 }
+
+// PerMillion is the percentage with the denominator 1,000,000, at most all of it.
+func (p Percentage) PerMillion() uint32 {
+	n := uint64(p.Numerator)
+	if p.Denominator == 100 {
+		n *= 10_000
+	}
+	return uint32(min(n, 1_000_000))
+}
+
+// Fault delays or aborts requests.
+type Fault struct {
+	Delay *FaultDelay
+	Abort *FaultAbort
+}
+
+// FaultDelay holds a share of the requests back.
+type FaultDelay struct {
+	Percentage Percentage
+	Duration   time.Duration
+}
+
+// FaultAbort answers a share of the requests. GRPCStatus is used when IsGRPC.
+type FaultAbort struct {
+	Percentage Percentage
+	HTTPStatus uint32
+	GRPCStatus uint32
+	IsGRPC     bool
+}
+
+// CORSPolicy is what Envoy's CORS filter does on a route.
+type CORSPolicy struct {
+	AllowOrigins                              []OriginMatch
+	AllowMethods, AllowHeaders, ExposeHeaders string // joined by commas; "" is none
+	MaxAge                                    string // seconds; "" is none
+	AllowCredentials                          bool
+	// AllowCredentialsSet says that the user wrote the field.
+	AllowCredentialsSet bool
+	// ForwardUnmatched sends a preflight of a foreign origin on to the destination.
+	ForwardUnmatched bool
+}
+
+// OriginMatch compares the Origin header.
+type OriginMatch struct {
+	Kind  MatchKind
+	Value string
+}
+
+// Cluster is a destination as Envoy knows it.
+type Cluster struct {
+	// Name is Istio's: outbound|9080|v1|reviews.default.svc.cluster.local.
+	Name      string
+	Discovery Discovery
+	Endpoints []Endpoint
+	// LoadBalancing is how an endpoint is chosen.
+	LoadBalancing LoadBalancing
+	// HTTP2 says that the destination speaks HTTP/2 (without TLS: prior knowledge).
+	HTTP2 bool
+}
+
+// Discovery says where a cluster's endpoints come from.
+type Discovery uint8
+
+// The kinds of discovery that Istio's resolution maps to (SE-02).
+const (
+	Static Discovery = iota
+	StrictDNS
+	LogicalDNS
+)
+
+// LoadBalancing names the policy of a cluster.
+type LoadBalancing uint8
+
+// Istio's load balancers (DR-LB-01, DR-HASH-01).
+const (
+	LeastRequest LoadBalancing = iota
+	RoundRobin
+	Random
+	RingHash
+	Maglev
+)
+
+// Endpoint is one address of a cluster.
+type Endpoint struct {
+	Address string // IP address, or a DNS name where Discovery says so
+	Port    uint32
+	Weight  uint32 // 0 counts as 1
+}
+
+// String is file:line:column, as far as known.
+func (s Source) String() string {
+	switch {
+	case s.File == "" || s.Line == 0:
+		return s.File
+	case s.Column == 0:
+		return fmt.Sprintf("%s:%d", s.File, s.Line)
+	default:
+		return fmt.Sprintf("%s:%d:%d", s.File, s.Line, s.Column)
+	}
+}

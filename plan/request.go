@@ -1,0 +1,92 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/routing"
+)
+
+// Request is a request as a client sends it.
+type Request struct {
+	Method, Scheme, Authority, Path string
+	// Headers by lower-case name; several values are several lines.
+	Headers Headers
+	// TLS says that the connection is encrypted.
+	TLS bool
+}
+
+// Headers are header lines by lower-case name.
+type Headers map[string][]string
+
+func (h Headers) clone() Headers {
+	out := make(Headers, len(h))
+	for name, values := range h {
+		out[name] = slices.Clone(values)
+	}
+	return out
+}
+
+// first is the first line of a name, or "".
+func (h Headers) first(name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// singleHeaders are those that Envoy keeps in one entry: a further line is joined to it by a comma, an empty one is
+// dropped. (Envoy: the inline headers of envoy/http/header_map.h, and those that its CORS and other filters register.)
+var singleHeaders = map[string]bool{
+	"accept": true, "accept-encoding": true, "access-control-request-headers": true, "access-control-request-method": true,
+	"authorization": true, "cache-control": true, "connection": true, "content-length": true, "content-type": true, "expect": true,
+	"grpc-accept-encoding": true, "grpc-timeout": true, "if-match": true, "if-modified-since": true, "if-none-match": true,
+	"if-range": true, "if-unmodified-since": true, "keep-alive": true, "origin": true, "proxy-connection": true, "referer": true, "te": true,
+	"transfer-encoding": true, "upgrade": true, "user-agent": true, "via": true, "x-client-trace-id": true,
+	"x-forwarded-client-cert": true, "x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-proto": true, "x-request-id": true,
+	"access-control-request-private-network": true, "x-envoy-original-path": true,
+}
+
+// Received is the request as the filter and the router see it: names in lower case, headers of which Envoy keeps one
+// joined, the path normalised. ok is false where the connection manager answers 400.
+func (r Request) Received(level PathNormalization) (received Request, ok bool) {
+	out := r
+	out.Headers = Headers{}
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		for _, value := range r.Headers[name] {
+			out.Headers.add(strings.ToLower(name), strings.Trim(value, " \t"))
+		}
+	}
+	out.Path, ok = NormalizePath(r.Path, level)
+	return out, ok
+}
+
+// add appends a line, or joins it to the one that Envoy keeps.
+func (h Headers) add(name, value string) {
+	old := h[name]
+	if len(old) == 0 || !singleHeaders[name] {
+		h[name] = append(old, value)
+		return
+	}
+	switch {
+	case old[0] == "":
+		h[name] = []string{value}
+	case value != "":
+		h[name] = []string{old[0] + "," + value}
+	}
+}
+
+// Routing writes the request, which must be a received one, into the form that rules are asked with.
+func (r Request) Routing(into *routing.Request) {
+	into.Reset()
+	into.Set(":method", r.Method)
+	into.Set(":scheme", r.Scheme)
+	into.Set(":authority", r.Authority)
+	into.Set(":path", r.Path)
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		for _, value := range r.Headers[name] {
+			into.Set(name, value)
+		}
+	}
+}

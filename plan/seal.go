@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+)
+
+// idEncoding spells ids in lower-case letters and digits.
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// idLength is how many characters of 5 bits an id has besides its first letter. 60 bits: two of a million outcomes
+// share an id with a chance of one in two million, and [Plan.CheckIDs] would say so.
+const idLength = 12
+
+// Seal computes the rule's outcomes and their ids. The rule must not change afterwards.
+//
+// An id is a hash of everything that the outcome's Envoy route holds: match, action, chosen destination, header
+// operations and the rule's reference, which is the route's name in logs. It does not depend on weights, faults and the
+// file, which are not in the route; so changing a weight changes the plugin configuration alone.
+func (r *Rule) Seal() {
+	r.Outcomes = nil
+	if r.Route == nil {
+		r.Outcomes = []Outcome{{ID: r.id(-1), Destination: -1, Weight: 1}}
+		return
+	}
+	if !r.Route.Weighted {
+		r.Outcomes = []Outcome{{ID: r.id(0), Destination: 0, Weight: 1}}
+		return
+	}
+	for i, d := range r.Route.Destinations {
+		if d.Weight > 0 {
+			r.Outcomes = append(r.Outcomes, Outcome{ID: r.id(i), Destination: i, Weight: d.Weight})
+		}
+	}
+}
+
+// id hashes the JSON of the rule with all but the chosen destination removed.
+func (r *Rule) id(destination int) string {
+	content := *r
+	content.Source, content.Fault, content.Outcomes = Source{}, nil, nil
+	if r.Route != nil {
+		route := *r.Route
+		chosen := route.Destinations[destination]
+		chosen.Weight = 0
+		route.Destinations = []Destination{chosen}
+		content.Route = &route
+	}
+	text, err := json.Marshal(&content)
+	if err != nil {
+		panic("plan: a rule that is no JSON: " + err.Error()) // every field of Rule is a plain value
+	}
+	sum := sha256.Sum256(text)
+	return "k" + idEncoding.EncodeToString(sum[:])[:idLength]
+}
+
+// Ref says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
+// a delegate.
+func (r *Rule) Ref() string {
+	ref := r.VirtualService
+	if r.Delegate != "" {
+		ref += "+" + r.Delegate
+	}
+	ref += fmt.Sprintf(".http[%d]", r.HTTP)
+	if r.MatchIndex >= 0 {
+		ref += fmt.Sprintf(".match[%d]", r.MatchIndex)
+	}
+	return ref
+}
+
+// RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it.
+func (r *Rule) RouteName() string {
+	if r.Name == "" {
+		return r.Ref()
+	}
+	return r.Ref() + ":" + r.Name
+}
