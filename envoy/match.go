@@ -10,7 +10,10 @@ import (
 
 // RouteMatch is the match of a rule as Envoy's router evaluates it, the way Istio emits it.
 func RouteMatch(m *plan.Match) *routev3.RouteMatch {
-	out := &routev3.RouteMatch{CaseSensitive: wrapperspb.Bool(!m.Path.IgnoreCase)}
+	out := &routev3.RouteMatch{}
+	if !m.Unconditional {
+		out.CaseSensitive = wrapperspb.Bool(!m.Path.IgnoreCase)
+	}
 	switch m.Path.Kind {
 	case plan.Exact:
 		out.PathSpecifier = &routev3.RouteMatch_Path{Path: m.Path.Value}

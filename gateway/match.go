@@ -31,6 +31,7 @@ func appliesTo(m *istio.HTTPMatchRequest, port uint32, gateway string, o *Option
 func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	out := plan.Match{Path: plan.PathMatch{Kind: plan.Prefix, Value: "/"}}
 	if m == nil {
+		out.Unconditional = true
 		return out
 	}
 	if kind, value, ok := stringMatch(m.Uri); ok {

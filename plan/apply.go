@@ -245,6 +245,9 @@ func (r *Rule) Location(in Request) string {
 			path += in.Path[i:]
 		}
 	}
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
 	return scheme + "://" + host + port + path
 }
 

@@ -36,7 +36,10 @@ func (c *CORSPolicy) Apply(r Request) *CORSEffect {
 		}
 		set("access-control-expose-headers", c.ExposeHeaders)
 	}
-	if !e.Preflight || !e.OriginAllowed && c.ForwardUnmatched {
+	if e.Preflight && !e.OriginAllowed && c.ForwardUnmatched {
+		e.Preflight = false // sent on like any other request
+	}
+	if !e.Preflight {
 		return e
 	}
 	e.Status = 200

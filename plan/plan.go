@@ -119,9 +119,11 @@ type Source struct {
 
 // Match holds the conditions of a rule, all of which must be met.
 type Match struct {
-	Path    PathMatch
-	Headers []HeaderMatch
-	Query   []QueryMatch
+	// Unconditional says that the rule was written without a match at all.
+	Unconditional bool
+	Path          PathMatch
+	Headers       []HeaderMatch
+	Query         []QueryMatch
 }
 
 // MatchKind says how a value is compared.

@@ -90,3 +90,21 @@ func (r Request) Routing(into *routing.Request) {
 		}
 	}
 }
+
+// Match is the domain of the virtual host that takes an authority: the exact one, else the longest suffix, else "*".
+// It is "" where none does.
+func (h *VirtualHost) Match(authority string) string {
+	host := strings.ToLower(routing.Host(authority))
+	best := ""
+	for _, d := range h.Domains {
+		switch {
+		case d == host:
+			return d
+		case d == "*" && best == "":
+			best = d
+		case strings.HasPrefix(d, "*") && len(host) > len(d)-1 && strings.HasSuffix(host, d[1:]) && len(d) > len(best):
+			best = d
+		}
+	}
+	return best
+}

@@ -27,7 +27,7 @@ type suffixDomains struct {
 //	[::1]:80           [::1]
 //	a.test.            a.test.           a trailing dot is not (GW-HCM-09)
 func (x *hostIndex) find(authority string) int {
-	host := authority[:portStart(authority)]
+	host := Host(authority)
 	// No domain is longer than maxDomain, so only the last bytes of a longer host can matter.
 	var buf [maxDomain]byte
 	tail := host
@@ -54,14 +54,14 @@ func (x *hostIndex) find(authority string) int {
 	return int(x.any)
 }
 
-// portStart is the length of the authority without its port. A colon inside the brackets of an IPv6 address starts
-// none (Envoy: HeaderUtility::getPortStart).
-func portStart(authority string) int {
+// Host is the authority without its port, as it is compared with domains but for the case. A colon inside the brackets
+// of an IPv6 address starts no port (Envoy: HeaderUtility::getPortStart).
+func Host(authority string) string {
 	colon := strings.LastIndexByte(authority, ':')
 	if colon < 0 || strings.LastIndexByte(authority, ']') > colon {
-		return len(authority)
+		return authority
 	}
-	return colon
+	return authority[:colon]
 }
 
 func lower(c byte) byte {

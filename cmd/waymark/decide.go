@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+func newDecide() *cobra.Command {
+	var in input
+	var requests, output, version, normalization string
+	c := &cobra.Command{
+		Use:   "decide -f FILE|DIR --requests FILE",
+		Short: "Say what happens to requests, without a proxy",
+		Long: `Decide says for each request which rule takes it, where it goes, and what becomes of it.
+
+  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json
+  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json -o json
+  echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if output != "json" && output != "text" {
+				return usageError("-o %q is neither json nor text", output)
+			}
+			joined, err := joinsRepeated(version)
+			if err != nil {
+				return err
+			}
+			level, err := normalizationLevel(normalization)
+			if err != nil {
+				return err
+			}
+			if requests == "" {
+				return usageError("give the requests with --requests FILE")
+			}
+			p, err := in.translate(false)
+			if err != nil {
+				return err
+			}
+			j, err := verdict.New(p, verdict.Options{JoinRepeated: joined, Normalization: level})
+			if err != nil {
+				return err
+			}
+			list, err := readRequests(requests)
+			if err != nil {
+				return err
+			}
+			verdicts := make([]*verdict.Verdict, len(list))
+			for i, r := range list {
+				verdicts[i] = j.Decide(r)
+			}
+			return printVerdicts(c.OutOrStdout(), output, list, verdicts)
+		},
+	}
+	in.addFlags(c)
+	c.Flags().StringVar(&requests, "requests", "", "JSON file with a list of requests, or - for standard input")
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	addVersionFlag(c, &version)
+	c.Flags().StringVar(&normalization, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
+	return c
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%q is not understood; see 'waymark %s --help'", args[0], c.Name())
+	}
+	return nil
+}
+
+func normalizationLevel(name string) (plan.PathNormalization, error) {
+	switch level := plan.PathNormalization(strings.ToUpper(name)); level {
+	case plan.NormalizeNone, plan.NormalizeBase, plan.NormalizeMergeSlashes, plan.NormalizeDecodeAndMergeSlashes:
+		return level, nil
+	default:
+		return "", usageError("--path-normalization %q is not NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES", name)
+	}
+}
+
+func readRequests(file string) ([]verdict.Request, error) {
+	var data []byte
+	var err error
+	if file == "-" {
+		data, err = io.ReadAll(os.Stdin)
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, &exitError{exitBadInput, err}
+	}
+	var list []verdict.Request
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, &exitError{exitBadInput, fmt.Errorf("%s: not a list of requests: %w", file, err)}
+	}
+	return list, nil
+}
+
+func printVerdicts(w io.Writer, output string, requests []verdict.Request, verdicts []*verdict.Verdict) error {
+	if output == "json" {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", " ")
+		return e.Encode(map[string]any{"verdicts": verdicts})
+	}
+	for i, v := range verdicts {
+		if _, err := fmt.Fprintln(w, v.Text(requests[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The minor versions of Envoy 1 that Waymark writes for, and the default.
+const (
+	oldestEnvoy  = 36
+	newestEnvoy  = 40
+	defaultEnvoy = 39
+	// eachValueSince compares the values of a repeated header one by one; older ones join them by commas.
+	eachValueSince = 39
+)
+
+func addVersionFlag(c *cobra.Command, version *string) {
+	c.Flags().StringVar(version, "envoy-version", fmt.Sprintf("1.%d", defaultEnvoy),
+		fmt.Sprintf("version of Envoy, 1.%d to 1.%d; before 1.%d repeated headers are compared joined", oldestEnvoy, newestEnvoy, eachValueSince))
+}
+
+// minorVersion reads 1.39 or 1.39.3.
+func minorVersion(version string) (int, error) {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) >= 2 && parts[0] == "1" {
+		if minor, err := strconv.Atoi(parts[1]); err == nil && minor >= oldestEnvoy && minor <= newestEnvoy {
+			return minor, nil
+		}
+	}
+	return 0, usageError("--envoy-version %q is not between 1.%d and 1.%d", version, oldestEnvoy, newestEnvoy)
+}
+
+func joinsRepeated(version string) (bool, error) {
+	minor, err := minorVersion(version)
+	return minor < eachValueSince, err
+}

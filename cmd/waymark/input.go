@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/plan"
+)
+
+// input are the flags that say what to translate, and for which proxy.
+type input struct {
+	files         []string
+	namespace     string
+	labels        []string
+	clusterDomain string
+	gateway       string
+	endpoints     []string
+}
+
+func (in *input) addFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVarP(&in.files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+	f.StringVar(&in.namespace, "namespace", "istio-system", "namespace of the proxy")
+	f.StringSliceVar(&in.labels, "labels", []string{"istio=ingressgateway", "app=istio-ingressgateway"}, "labels of the proxy, compared with the selectors of Gateways")
+	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
+	f.StringVar(&in.gateway, "gateway", "", "only this Gateway, as name or namespace/name (default: all that select the proxy)")
+	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say (repeatable)")
+}
+
+// options are the flags in the translator's words.
+func (in *input) options() (gateway.Options, error) {
+	o := gateway.Options{Namespace: in.namespace, ClusterDomain: in.clusterDomain, Gateway: in.gateway}
+	var err error
+	if o.Labels, err = pairs("labels", in.labels); err != nil {
+		return o, err
+	}
+	o.Endpoints, err = pairs("endpoint", in.endpoints)
+	return o, err
+}
+
+func pairs(flag string, list []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, item := range list {
+		key, value, ok := strings.Cut(item, "=")
+		if !ok || key == "" {
+			return nil, usageError("--%s %q is not KEY=VALUE", flag, item)
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// read reads the files. Notices and warnings go to standard error; with errors, all of them do, and the status is 65.
+func (in *input) read() (*gateway.Resources, error) {
+	if len(in.files) == 0 {
+		return nil, usageError("give the resources with -f FILE or -f FOLDER")
+	}
+	r, problems := gateway.Read(in.files, os.Stdin)
+	report(problems)
+	if problems.HasErrors() {
+		return nil, &exitError{status: exitBadInput}
+	}
+	return r, nil
+}
+
+// translate reads and translates. With strict, an error of the translation stops it, too: the plan must not be executed.
+func (in *input) translate(strict bool) (*plan.Plan, error) {
+	o, err := in.options()
+	if err != nil {
+		return nil, err
+	}
+	r, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	p, problems := gateway.Translate(r, o)
+	report(problems)
+	if strict && problems.HasErrors() {
+		return nil, &exitError{status: exitBadInput}
+	}
+	return p, nil
+}
+
+func report(problems gateway.Problems) {
+	for _, p := range problems {
+		fmt.Fprintln(os.Stderr, p)
+	}
+}

@@ -1,0 +1,75 @@
+// Command waymark brings Istio's traffic rules to any Envoy: it translates Istio's resources, answers offline what
+// happens to a request, and runs the whole road on a developer's machine.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses, as sysexits.h has them; 79 is for findings.
+const (
+	exitUnexpected = 1
+	exitUsage      = 64
+	exitBadInput   = 65
+)
+
+// exitError is an error that has been reported, or is to be reported, with a status of its own.
+type exitError struct {
+	status int
+	err    error // nil: everything was said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	root := newRoot()
+	err := root.Execute()
+	if err == nil {
+		return
+	}
+	status := exitUnexpected
+	var e *exitError
+	if errors.As(err, &e) {
+		status = e.status
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "waymark: "+text)
+	}
+	os.Exit(status)
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "waymark",
+		Short: "Istio's traffic rules for any Envoy",
+		Long: `Waymark brings Istio's traffic rules to any Envoy.
+
+  waymark run -f examples/bookinfo                          serve the rules of a folder until Ctrl-C
+  waymark translate -f examples/bookinfo > bootstrap.json   print a bootstrap that a stock Envoy starts
+  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json   say what happens to requests`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError("%w; see 'waymark %s --help'", err, c.Name())
+	})
+	root.AddCommand(newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
+	return root
+}

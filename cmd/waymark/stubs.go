@@ -1,0 +1,7 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newTranslate() *cobra.Command { return &cobra.Command{Use: "translate"} }
+func newRun() *cobra.Command       { return &cobra.Command{Use: "run"} }
+func newDemo() *cobra.Command      { return &cobra.Command{Use: "demo"} }

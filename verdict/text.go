@@ -1,0 +1,41 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Text is the verdict on one line: request, what happens, rule and destinations.
+func (v *Verdict) Text(r Request) string {
+	method := r.Method
+	if method == "" {
+		method = "GET"
+	}
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%s %s%s -> ", method, r.Authority, r.Path)
+	switch v.Kind {
+	case Route:
+		for i, c := range v.Clusters {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if len(v.Clusters) > 1 {
+				fmt.Fprintf(b, "%d ", c.Weight)
+			}
+			b.WriteString(c.Name)
+		}
+	case Redirect, TLSRedirect:
+		fmt.Fprintf(b, "%d %s", v.Status, v.Location)
+	case DirectResponse:
+		fmt.Fprintf(b, "%d direct response", v.Status)
+	default:
+		if v.Status != 0 {
+			fmt.Fprintf(b, "%d ", v.Status)
+		}
+		b.WriteString(strings.ReplaceAll(string(v.Kind), "_", " "))
+	}
+	if v.rule != nil {
+		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
+	}
+	return b.String()
+}

@@ -1,0 +1,350 @@
+// Package verdict answers offline what the whole road does with a request: which listener and filter chain take it,
+// which rule, which destinations, and what becomes of request and response.
+//
+// It decides nothing itself. The rule is found by routing, from the same plugin configuration that the filter reads;
+// what an outcome does is said by plan; how Envoy writes a policy is said by envoy. So its answer is the proxy's.
+package verdict
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
+)
+
+// Request is one request of a --requests file.
+type Request struct {
+	Name        string `json:"name"`
+	GatewayPort uint32 `json:"gatewayPort"`
+	TLS         bool   `json:"tls"`
+	SNI         string `json:"sni"`
+	ALPN        any    `json:"alpn"`
+	// Scheme is the request's :scheme; the default follows TLS.
+	Scheme    string            `json:"scheme"`
+	Method    string            `json:"method"` // default GET
+	Authority string            `json:"authority"`
+	Path      string            `json:"path"`
+	Headers   map[string]values `json:"headers"`
+}
+
+// values is one string or a list of strings.
+type values []string
+
+func (v *values) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*v = values{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(v))
+}
+
+// Kind says how a request ends.
+type Kind string
+
+// The kinds of a verdict.
+const (
+	Route          Kind = "route"
+	Redirect       Kind = "redirect"
+	DirectResponse Kind = "direct_response"
+	NoRoute        Kind = "no_route"
+	NoVirtualHost  Kind = "no_virtual_host"
+	TLSRedirect    Kind = "tls_redirect"
+	BadRequest     Kind = "bad_request"
+	NoListener     Kind = "no_listener"
+	NoFilterChain  Kind = "no_filter_chain"
+	TLSError       Kind = "tls_error"
+	TCP            Kind = "tcp"
+)
+
+// Verdict is the answer for one request. Policies are written as Envoy's API writes them.
+type Verdict struct {
+	Name           string            `json:"name"`
+	Kind           Kind              `json:"kind"`
+	Status         int               `json:"status,omitempty"`
+	Location       string            `json:"location,omitempty"`
+	Body           *string           `json:"body,omitempty"` // of a direct response, "" included
+	RouteConfig    string            `json:"routeConfig,omitempty"`
+	Domain         string            `json:"domain,omitempty"`
+	NormalizedPath string            `json:"normalizedPath,omitempty"`
+	Route          *Rule             `json:"route,omitempty"`
+	Clusters       []Cluster         `json:"clusters,omitempty"`
+	Timeout        string            `json:"timeout,omitempty"`
+	RetryPolicy    json.RawMessage   `json:"retryPolicy,omitempty"`
+	Mirrors        []Mirror          `json:"mirrors,omitempty"`
+	Fault          json.RawMessage   `json:"fault,omitempty"`
+	CORS           json.RawMessage   `json:"cors,omitempty"`
+	CORSEffect     *plan.CORSEffect  `json:"corsEffect,omitempty"`
+	HashPolicy     []json.RawMessage `json:"hashPolicy,omitempty"`
+
+	rule *plan.Rule
+}
+
+// Rule says which rule of the virtual host took the request.
+type Rule struct {
+	Index          int             `json:"index"`
+	Name           string          `json:"name,omitempty"`
+	VirtualService string          `json:"virtualService"`
+	Match          json.RawMessage `json:"match"`
+}
+
+// Cluster is one destination of the rule, with what it gets and what the client gets of its response.
+type Cluster struct {
+	Name            string              `json:"name"`
+	Weight          uint32              `json:"weight"`
+	HostRewrite     string              `json:"hostRewrite,omitempty"`
+	RequestHeaders  *Operations         `json:"requestHeaders,omitempty"`
+	ResponseHeaders *Operations         `json:"responseHeaders,omitempty"`
+	Upstream        Upstream            `json:"upstream"`
+	ResponseSample  map[string][]string `json:"responseSample"`
+}
+
+// Upstream is the request that a destination gets.
+type Upstream struct {
+	Authority string       `json:"authority"`
+	Path      string       `json:"path"`
+	Headers   plan.Headers `json:"headers"`
+}
+
+// Operations are header operations of a destination.
+type Operations struct {
+	Add    []Addition `json:"add,omitempty"`
+	Remove []string   `json:"remove,omitempty"`
+}
+
+// Addition is one of them, in Envoy's words.
+type Addition struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Action string `json:"action"`
+}
+
+// Mirror is a destination that gets a copy of the request.
+type Mirror struct {
+	Cluster     string `json:"cluster"`
+	Numerator   uint32 `json:"numerator"`
+	Denominator string `json:"denominator"`
+}
+
+// Options say what the proxy is like.
+type Options struct {
+	// JoinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does.
+	JoinRepeated bool
+	// Normalization of paths; the zero value is BASE.
+	Normalization plan.PathNormalization
+}
+
+// Judge decides requests on one plan.
+type Judge struct {
+	plan    *plan.Plan
+	options Options
+	tables  map[*plan.RouteConfig]*routing.Table
+}
+
+// New compiles the tables of a plan.
+func New(p *plan.Plan, options Options) (*Judge, error) {
+	if options.Normalization == "" {
+		options.Normalization = plan.NormalizeBase
+	}
+	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
+	for _, l := range p.Listeners {
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			config, err := c.Routes.PluginConfig(options.JoinRepeated)
+			if err != nil {
+				return nil, err
+			}
+			if j.tables[c.Routes], err = routing.Compile(config); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return j, nil
+}
+
+// Decide gives the verdict on one request.
+func (j *Judge) Decide(r Request) *Verdict {
+	v := &Verdict{Name: r.Name}
+	l := j.listener(r.GatewayPort)
+	if l == nil {
+		v.Kind = NoListener
+		return v
+	}
+	chain, kind := findChain(l, r)
+	if chain == nil {
+		v.Kind = kind
+		return v
+	}
+	if chain.Routes == nil {
+		v.Kind = TCP
+		return v
+	}
+	in, ok := r.received(j.options.Normalization)
+	v.RouteConfig = chain.Routes.Name
+	if !ok {
+		v.Kind, v.Status = BadRequest, 400
+		return v
+	}
+	v.NormalizedPath = in.Path
+	j.decideHTTP(v, chain.Routes, in)
+	return v
+}
+
+func (r Request) received(level plan.PathNormalization) (plan.Request, bool) {
+	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, Headers: plan.Headers{}}
+	if in.Method == "" {
+		in.Method = "GET"
+	}
+	if in.Scheme == "" {
+		in.Scheme = "http"
+		if r.TLS {
+			in.Scheme = "https"
+		}
+	}
+	for name, v := range r.Headers {
+		in.Headers[name] = v
+	}
+	return in.Received(level)
+}
+
+func (j *Judge) listener(port uint32) *plan.Listener {
+	for _, l := range j.plan.Listeners {
+		if l.Port == port {
+			return l
+		}
+	}
+	return nil
+}
+
+// findChain chooses a filter chain by server name, the most specific one first, as Envoy does.
+func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
+	var best *plan.FilterChain
+	length := -1
+	for _, c := range l.Chains {
+		if len(c.ServerNames) == 0 && length < 0 {
+			best, length = c, 0
+			continue
+		}
+		for _, name := range c.ServerNames {
+			n := 0
+			sni := strings.ToLower(r.SNI)
+			switch {
+			case !r.TLS:
+			case name == sni:
+				n = 1 << 16 // exact
+			case strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]):
+				n = len(name)
+			}
+			if n > length && n > 0 {
+				best, length = c, n
+			}
+		}
+	}
+	switch {
+	case best == nil:
+		return nil, NoFilterChain
+	case r.TLS != (best.TLS != nil || best.Passthrough):
+		return nil, TLSError
+	default:
+		return best, ""
+	}
+}
+
+// decideHTTP fills in what happens once the connection manager has the request.
+func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, in plan.Request) {
+	var asked routing.Request
+	in.Routing(&asked)
+	d := j.tables[rc].Decide(&asked, routing.Dice{})
+	if d.VirtualHost < 0 {
+		v.Kind, v.Status = NoVirtualHost, 404
+		return
+	}
+	host := rc.VirtualHosts[d.VirtualHost]
+	v.Domain = host.Match(in.Authority)
+	if host.RequireTLS && !in.TLS {
+		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)
+		return
+	}
+	if d.Rule < 0 {
+		v.Kind, v.Status = NoRoute, 404
+		return
+	}
+	r := host.Rules[d.Rule]
+	v.rule = r
+	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService, Match: matchJSON(r)}
+	v.Fault, v.CORS = faultJSON(r.Fault), corsJSON(r.CORS)
+	switch {
+	case r.Redirect != nil:
+		v.Kind, v.Status, v.Location = Redirect, int(r.Redirect.Status), r.Location(in)
+	case r.DirectResponse != nil:
+		body := string(r.DirectResponse.Body)
+		v.Kind, v.Status, v.Body, v.Location = DirectResponse, int(r.DirectResponse.Status), &body, r.DirectResponse.Location(in)
+	default:
+		v.Kind = Route
+		v.CORSEffect = r.CORS.Apply(in)
+		v.route(r, in)
+	}
+}
+
+// route fills in the destinations.
+func (v *Verdict) route(r *plan.Rule, in plan.Request) {
+	a := r.Route
+	v.Timeout = a.Timeout.String()
+	v.RetryPolicy = retryJSON(a.Retry)
+	v.HashPolicy = hashJSON(a.HashPolicies)
+	for _, m := range a.Mirrors {
+		denominator := "HUNDRED"
+		if m.Denominator == 1_000_000 {
+			denominator = "MILLION"
+		}
+		v.Mirrors = append(v.Mirrors, Mirror{m.Cluster, m.Numerator, denominator})
+	}
+	for i, d := range a.Destinations {
+		up := r.Upstream(i, in)
+		c := Cluster{
+			Name: d.Cluster, Weight: d.Weight, HostRewrite: d.HostRewrite,
+			RequestHeaders: operations(d.RequestHeaders), ResponseHeaders: operations(d.ResponseHeaders),
+			Upstream:       Upstream{up.Authority, up.Path, up.Headers},
+			ResponseSample: r.Response(i, up, sampleResponse(r, d)),
+		}
+		if !a.Weighted {
+			c.Weight = 1
+		}
+		v.Clusters = append(v.Clusters, c)
+	}
+}
+
+// sampleResponse is a response in which every header that the operations mention was "from-upstream".
+func sampleResponse(r *plan.Rule, d plan.Destination) plan.Headers {
+	h := plan.Headers{}
+	for _, o := range []plan.HeaderOperations{r.ResponseHeaders, d.ResponseHeaders} {
+		for _, a := range o.Add {
+			h[strings.ToLower(a.Name)] = []string{"from-upstream"}
+		}
+		for _, name := range o.Remove {
+			h[strings.ToLower(name)] = []string{"from-upstream"}
+		}
+	}
+	maps.Copy(h, plan.Headers{"server-note": {"upstream"}, "x-upstream": {"a"}})
+	return h
+}
+
+func operations(o plan.HeaderOperations) *Operations {
+	if o.Empty() {
+		return nil
+	}
+	out := &Operations{Remove: slices.Clone(o.Remove)}
+	for _, a := range o.Add {
+		action := "APPEND_IF_EXISTS_OR_ADD"
+		if a.Overwrite {
+			action = "OVERWRITE_IF_EXISTS_OR_ADD"
+		}
+		out.Add = append(out.Add, Addition{a.Name, a.Value, action})
+	}
+	return out
+}
