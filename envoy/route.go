@@ -1,8 +1,6 @@
 package envoy
 
 import (
-	"strings"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	previoushosts "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
@@ -85,9 +83,8 @@ func setFilterConfig(r *routev3.Route, filter string, config proto.Message) {
 // (VS-TO-01).
 func action(a *plan.RouteAction, destinations []plan.Destination) *routev3.RouteAction {
 	out := &routev3.RouteAction{
-		Timeout:           durationpb.New(a.Timeout),
-		RetryPolicy:       RetryPolicy(a.Retry),
-		MaxStreamDuration: nil,
+		Timeout:     durationpb.New(a.Timeout),
+		RetryPolicy: RetryPolicy(a.Retry),
 	}
 	//nolint:staticcheck // the successor, max_stream_duration, would switch Timeout off (VS-TO-02)
 	out.MaxGrpcTimeout = durationpb.New(a.Timeout)
@@ -256,6 +253,3 @@ func typed(m proto.Message) *anypb.Any {
 	}
 	return &anypb.Any{TypeUrl: "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName()), Value: b}
 }
-
-// statName keeps a name usable as part of a statistic.
-func statName(name string) string { return strings.NewReplacer(":", "_").Replace(name) }

@@ -2,6 +2,5 @@ package main
 
 import "github.com/spf13/cobra"
 
-func newTranslate() *cobra.Command { return &cobra.Command{Use: "translate"} }
-func newRun() *cobra.Command       { return &cobra.Command{Use: "run"} }
-func newDemo() *cobra.Command      { return &cobra.Command{Use: "demo"} }
+func newRun() *cobra.Command  { return &cobra.Command{Use: "run"} }
+func newDemo() *cobra.Command { return &cobra.Command{Use: "demo"} }

@@ -1,0 +1,118 @@
+package envoy
+
+import (
+	"fmt"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Matching says who chooses a rule.
+type Matching string
+
+// The ways of matching.
+const (
+	// MatchingFilter lets the Wasm filter choose; the routes stand in a map.
+	MatchingFilter Matching = "filter"
+	// MatchingNative lets Envoy try the routes one by one, as Istio does; there is no filter.
+	MatchingNative Matching = "native"
+)
+
+// Options say for which Envoy to write.
+type Options struct {
+	Matching Matching
+	// Minor is the minor version of Envoy 1.
+	Minor int
+	// Module is the path of the filter's module, as Envoy sees it.
+	Module string
+	// AdminPort of the admin interface on the loopback address; 0 leaves it out.
+	AdminPort uint32
+	// Normalization of paths; the zero value is BASE.
+	Normalization plan.PathNormalization
+	// Labels and Namespace of the proxy, written into the node's metadata.
+	Labels    map[string]string
+	Namespace string
+}
+
+// JoinsRepeated says whether this Envoy compares repeated headers joined by commas.
+func (o *Options) JoinsRepeated() bool { return o.Minor < 39 }
+
+// Bootstrap is a complete configuration that a stock Envoy starts with.
+func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
+	if err := p.CheckIDs(); err != nil {
+		return nil, err
+	}
+	labels := map[string]any{}
+	for k, v := range o.Labels {
+		labels[k] = v
+	}
+	metadata, err := structpb.NewStruct(map[string]any{"LABELS": labels, "NAMESPACE": o.Namespace})
+	if err != nil {
+		return nil, err
+	}
+	b := &bootstrapv3.Bootstrap{
+		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
+		LayeredRuntime:  runtime(),
+	}
+	if o.AdminPort != 0 {
+		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort)}
+	}
+	for _, l := range p.Listeners {
+		listener, err := listener(l, &o)
+		if err != nil {
+			return nil, err
+		}
+		b.StaticResources.Listeners = append(b.StaticResources.Listeners, listener)
+	}
+	for _, c := range p.Clusters {
+		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c))
+	}
+	if err := validate(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// runtime sets what Istio's own bootstrap sets: a fragment in a path is cut off instead of answered with 400, and
+// regular expressions may be as large as RE2 allows.
+func runtime() *bootstrapv3.LayeredRuntime {
+	layer, err := structpb.NewStruct(map[string]any{
+		"envoy.reloadable_features.http_reject_path_with_fragment": false,
+		"re2.max_program_size.error_level":                         32768,
+	})
+	if err != nil {
+		panic("envoy: " + err.Error()) // constants
+	}
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name: "waymark", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: layer},
+	}}}
+}
+
+func address(ip string, port uint32) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address: ip, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
+	}}}
+}
+
+// validate checks every message by the rules of Envoy's API, those in Any fields included.
+func validate(m proto.Message) error {
+	return eachMessage(m, func(m proto.Message) error {
+		if v, ok := m.(interface{ ValidateAll() error }); ok {
+			if err := v.ValidateAll(); err != nil {
+				return fmt.Errorf("envoy's API does not allow this: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// JSON is a message as text that is the same for the same message.
+func JSON(m proto.Message) ([]byte, error) {
+	return protojson.MarshalOptions{Multiline: true, Indent: " ", UseProtoNames: true}.Marshal(m)
+}

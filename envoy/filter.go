@@ -1,0 +1,71 @@
+package envoy
+
+import (
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"waymark.dev/waymark/plan"
+)
+
+// filterName is the name of our filter, its root and its VM, in configuration, logs and statistics.
+const filterName = "waymark"
+
+// routeHeader carries the decision from the filter to the router.
+const routeHeader = "x-waymark-route"
+
+// ownHeaders are all by which the filter speaks to Envoy. A client's copies are dropped on the way in, and none goes on
+// to a destination.
+var ownHeaders = []string{
+	routeHeader,
+	"x-envoy-fault-delay-request", "x-envoy-fault-delay-request-percentage",
+	"x-envoy-fault-abort-request", "x-envoy-fault-abort-request-percentage", "x-envoy-fault-abort-grpc-request",
+	"x-envoy-fault-throughput-response", "x-envoy-fault-throughput-response-percentage",
+}
+
+// wasmFilter loads the module. A VM that died is made anew for the next request; until then requests get 503: the
+// filter never fails open.
+func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
+	return &wasmfilterv3.Wasm{Config: &wasmv3.PluginConfig{
+		Name:          filterName,
+		RootId:        filterName,
+		FailurePolicy: wasmv3.FailurePolicy_FAIL_RELOAD,
+		Vm: &wasmv3.PluginConfig_VmConfig{VmConfig: &wasmv3.VmConfig{
+			VmId:    filterName,
+			Runtime: "envoy.wasm.runtime.v8",
+			Code: &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
+				Specifier: &corev3.DataSource_Filename{Filename: o.Module},
+			}}},
+		}},
+		Configuration: typed(wrapperspb.String(string(config))),
+	}}
+}
+
+// outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
+// route: 404. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
+func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
+	routes := map[string]*xdsmatcherv3.Matcher_OnMatch{}
+	for _, r := range h.Rules {
+		for _, out := range r.Outcomes {
+			if routes[out.ID] != nil {
+				continue
+			}
+			routes[out.ID] = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+				Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(outcomeRoute(r, out))},
+			}}
+		}
+	}
+	if len(routes) == 0 {
+		return nil // an empty virtual host: Envoy refuses an empty map, and a host without routes answers 404
+	}
+	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
+		Input: &xdscorev3.TypedExtensionConfig{Name: "outcome", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routeHeader})},
+		TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
+			ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
+		},
+	}}}
+}
