@@ -41,12 +41,16 @@ type Object struct {
 	doc                   document
 }
 
-// String is Kind namespace/name.
+// String is Kind namespace/name, as far as they are known.
 func (o *Object) String() string {
-	if o.Namespace == "" {
+	switch {
+	case o.Name == "":
+		return o.Kind
+	case o.Namespace == "":
 		return o.Kind + " " + o.Name
+	default:
+		return o.Kind + " " + o.Key()
 	}
-	return o.Kind + " " + o.Key()
 }
 
 // Key is namespace/name.

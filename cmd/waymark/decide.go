@@ -21,8 +21,8 @@ func newDecide() *cobra.Command {
 		Short: "Say what happens to requests, without a proxy",
 		Long: `Decide says for each request which rule takes it, where it goes, and what becomes of it.
 
-  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json
-  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json -o json
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json -o json
   echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

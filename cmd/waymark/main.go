@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 
   waymark run -f examples/bookinfo                          serve the rules of a folder until Ctrl-C
   waymark translate -f examples/bookinfo > bootstrap.json   print a bootstrap that a stock Envoy starts
-  waymark decide -f examples/bookinfo --requests examples/bookinfo/requests.json   say what happens to requests`,
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json   say what happens to requests`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
