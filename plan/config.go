@@ -1,47 +1,66 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
 )
 
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
-// reads. joinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does.
+// reads. joinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does. It fails for a regular
+// expression that RE2 would refuse.
 func (rc *RouteConfig) PluginConfig(joinRepeated bool) ([]byte, error) {
-	c := routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}
+	w := configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}, regexes: map[string]int{}}
 	if joinRepeated {
-		c.RepeatedHeaders = routing.RepeatedHeadersJoined
+		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
 	for _, h := range rc.VirtualHosts {
 		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}
 		for _, r := range h.Rules {
-			out.Rules = append(out.Rules, r.config())
+			out.Rules = append(out.Rules, w.rule(r))
 		}
-		c.VirtualHosts = append(c.VirtualHosts, out)
+		w.config.VirtualHosts = append(w.config.VirtualHosts, out)
 	}
-	return json.Marshal(&c)
+	if w.err != nil {
+		return nil, w.err
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(&w.config); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
 }
 
-func (r *Rule) config() routing.Rule {
+// configWriter collects the regular expressions, each once, while it writes rules.
+type configWriter struct {
+	config  routing.Config
+	regexes map[string]int
+	err     error
+}
+
+func (w *configWriter) rule(r *Rule) routing.Rule {
 	out := routing.Rule{Name: r.RouteName()}
-	if p := r.Match.Path; p.Kind != Present && !(p.Kind == Prefix && p.Value == "") {
+	if p := r.Match.Path; p.Kind != Present && (p.Kind != Prefix || p.Value != "") {
 		out.Path = &routing.PathMatch{IgnoreCase: p.IgnoreCase && p.Kind != Regex}
 		if p.Kind == Separated {
 			out.Path.Separated = &p.Value
 		} else {
-			out.Path.StringMatch = stringMatch(p.Kind, p.Value)
+			out.Path.StringMatch = w.stringMatch(r, p.Kind, p.Value)
 		}
 	}
 	for _, h := range r.Match.Headers {
 		out.Headers = append(out.Headers, routing.HeaderMatch{
-			Name: strings.ToLower(h.Name), StringMatch: stringMatch(h.Kind, h.Value), Invert: h.Invert, MissingAsEmpty: h.MissingAsEmpty,
+			Name: strings.ToLower(h.Name), StringMatch: w.stringMatch(r, h.Kind, h.Value), Invert: h.Invert, MissingAsEmpty: h.MissingAsEmpty,
 		})
 	}
 	for _, q := range r.Match.Query {
-		out.Query = append(out.Query, routing.QueryMatch{Name: q.Name, StringMatch: stringMatch(q.Kind, q.Value)})
+		out.Query = append(out.Query, routing.QueryMatch{Name: q.Name, StringMatch: w.stringMatch(r, q.Kind, q.Value)})
 	}
 	if len(r.Outcomes) == 1 {
 		out.Outcome = r.Outcomes[0].ID
@@ -54,17 +73,36 @@ func (r *Rule) config() routing.Rule {
 	return out
 }
 
-func stringMatch(kind MatchKind, value string) routing.StringMatch {
+func (w *configWriter) stringMatch(r *Rule, kind MatchKind, value string) routing.StringMatch {
 	switch kind {
 	case Exact:
 		return routing.StringMatch{Exact: &value}
 	case Prefix:
 		return routing.StringMatch{Prefix: &value}
 	case Regex:
-		return routing.StringMatch{Regex: &value}
+		i := w.regex(r, value)
+		return routing.StringMatch{Regex: &i}
 	default:
 		return routing.StringMatch{}
 	}
+}
+
+// regex is the index of a pattern.
+func (w *configWriter) regex(r *Rule, pattern string) int {
+	if i, ok := w.regexes[pattern]; ok {
+		return i
+	}
+	program, err := regex.Compile(pattern)
+	if err != nil {
+		if w.err == nil {
+			w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)
+		}
+		return 0
+	}
+	i := len(w.config.Regexes)
+	w.config.Regexes = append(w.config.Regexes, routing.Regex{Pattern: pattern, Program: program.Marshal()})
+	w.regexes[pattern] = i
+	return i
 }
 
 func (f *Fault) config() *routing.Fault {

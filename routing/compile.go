@@ -1,7 +1,7 @@
 package routing
 
 import (
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,13 +25,12 @@ func Compile(config []byte) (*Table, error) {
 	if v := doc.Get("version"); v.Type == gjson.Number && v.Num != Version {
 		return nil, refused("version: this filter reads version " + itoa(Version) + ", got " + clip(v.Raw))
 	}
-	c := compiler{table: &Table{hosts: hostIndex{exact: map[string]int32{}, any: -1}}, regexes: map[string]*regex{}}
+	c := compiler{table: &Table{hosts: hostIndex{exact: map[string]int32{}, any: -1}}}
 	c.config(doc)
 	if len(c.problems) > 0 {
 		return nil, &ConfigError{c.problems}
 	}
-	x := c.table.hosts.suffixes
-	sort.Slice(x, func(i, j int) bool { return x[i].length > x[j].length })
+	slices.SortFunc(c.table.hosts.suffixes, func(a, b suffixDomains) int { return b.length - a.length })
 	return c.table, nil
 }
 
@@ -41,7 +40,7 @@ func refused(message string) error { return &ConfigError{[]Problem{{Message: mes
 type compiler struct {
 	decoder
 	table   *Table
-	regexes map[string]*regex // compiled once, however often they occur
+	regexes []*Program
 }
 
 func (c *compiler) config(v gjson.Result) {
@@ -61,6 +60,11 @@ func (c *compiler) config(v gjson.Result) {
 			default:
 				c.problem("want each or joined, got " + strconv.Quote(clip(s)))
 			}
+		case "regexes":
+			if hasHosts {
+				c.problem("want the regexes before the virtualHosts")
+			}
+			c.array(v, c.regex)
 		case "virtualHosts":
 			hasHosts = true
 			c.array(v, c.virtualHost)
@@ -283,9 +287,12 @@ func (c *compiler) stringMatch(s *stringCondition, key string, v gjson.Result) b
 	default:
 		return false
 	}
-	s.value = c.text(v)
-	if s.kind == matchRegex {
-		s.regex = c.regex(s.value)
+	if s.kind != matchRegex {
+		s.value = c.text(v)
+	} else if len(c.regexes) == 0 {
+		c.problem("there are no regexes")
+	} else {
+		s.regex = c.regexes[c.number(v, 0, uint32(len(c.regexes)-1))]
 	}
 	return true
 }
@@ -297,17 +304,29 @@ func (c *compiler) kind(s *stringCondition, k matchKind) {
 	s.kind = k
 }
 
-func (c *compiler) regex(pattern string) *regex {
-	if x, ok := c.regexes[pattern]; ok {
-		return x
+func (c *compiler) regex(v gjson.Result) {
+	var p *Program
+	c.object(v, func(key string, v gjson.Result) bool {
+		switch key {
+		case "pattern":
+			c.text(v)
+		case "program":
+			b, ok := decodeBase64(c.text(v))
+			if ok {
+				p, ok = unmarshalProgram(b)
+			}
+			if !ok {
+				c.problem("is not a compiled regular expression")
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if p == nil {
+		c.problem("program is missing")
 	}
-	x, err := compileRegex(pattern)
-	if err != nil {
-		c.problem(strconv.Quote(clip(pattern)) + ": " + err.Error())
-		return nil
-	}
-	c.regexes[pattern] = x
-	return x
+	c.regexes = append(c.regexes, p)
 }
 
 func (c *compiler) fault(v gjson.Result) fault {

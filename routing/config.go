@@ -14,6 +14,8 @@ type Config struct {
 	// RepeatedHeaders says how a header that occurs several times is compared: "each" (the default; one matching value
 	// suffices) as Envoy does from 1.39 on, or "joined" (the values joined by commas) as it did before.
 	RepeatedHeaders string `json:"repeatedHeaders,omitempty"`
+	// Regexes are the regular expressions that conditions name by their index. They stand before VirtualHosts.
+	Regexes []Regex `json:"regexes,omitempty"`
 	// VirtualHosts in any order; their domains must be distinct.
 	VirtualHosts []VirtualHost `json:"virtualHosts"`
 }
@@ -23,6 +25,14 @@ const (
 	RepeatedHeadersEach   = "each"
 	RepeatedHeadersJoined = "joined"
 )
+
+// Regex is a regular expression of RE2's dialect.
+type Regex struct {
+	// Pattern is for people; what is run is the program.
+	Pattern string `json:"pattern"`
+	// Program is what package regex made of the pattern, marshalled.
+	Program []byte `json:"program"`
+}
 
 // VirtualHost holds the rules for a set of domains.
 type VirtualHost struct {
@@ -55,8 +65,8 @@ type Rule struct {
 type StringMatch struct {
 	Exact  *string `json:"exact,omitempty"`
 	Prefix *string `json:"prefix,omitempty"`
-	// Regex is RE2 syntax and must match the whole value.
-	Regex *string `json:"regex,omitempty"`
+	// Regex is an index into Config.Regexes; the expression must match the whole value.
+	Regex *int `json:"regex,omitempty"`
 }
 
 // PathMatch has exactly one of Exact, Prefix, Separated and Regex set.

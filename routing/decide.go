@@ -48,7 +48,7 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 }
 
 func (u *rule) matches(t *Table, r *Request, path string) bool {
-	if !r.HasPath || !u.path.matches(path) {
+	if !r.HasPath || !u.path.matches(path, &r.machine) {
 		return false
 	}
 	for i := range u.headers {
@@ -57,7 +57,7 @@ func (u *rule) matches(t *Table, r *Request, path string) bool {
 		}
 	}
 	for i := range u.query {
-		if !u.query[i].matches(r.Path) {
+		if !u.query[i].matches(r.Path, &r.machine) {
 			return false
 		}
 	}

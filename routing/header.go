@@ -57,11 +57,11 @@ func (c *headerCondition) matches(r *Request, joined bool) bool {
 	default:
 		return c.matchesHeaders(r, joined)
 	}
-	return c.judge(value, present)
+	return c.judge(value, present, &r.machine)
 }
 
 // judge applies the condition to the one value that counts.
-func (c *headerCondition) judge(value string, present bool) bool {
+func (c *headerCondition) judge(value string, present bool, m *Machine) bool {
 	if c.kind == matchAny {
 		return present != c.invert
 	}
@@ -71,7 +71,7 @@ func (c *headerCondition) judge(value string, present bool) bool {
 		}
 		value = ""
 	}
-	return c.stringCondition.matches(value) != c.invert
+	return c.stringCondition.matches(value, m) != c.invert
 }
 
 // matchesHeaders compares a header that may occur several times. From Envoy 1.39 on each value is tried alone and one
@@ -91,12 +91,12 @@ func (c *headerCondition) matchesHeaders(r *Request, joined bool) bool {
 				break
 			}
 		}
-		if c.stringCondition.matches(r.Headers[i].Value) {
+		if c.stringCondition.matches(r.Headers[i].Value, &r.machine) {
 			return !c.invert
 		}
 	}
 	if first < 0 {
-		return c.judge("", false)
+		return c.judge("", false, &r.machine)
 	}
 	if !joined {
 		return c.invert // present, and no value matched
@@ -105,8 +105,8 @@ func (c *headerCondition) matchesHeaders(r *Request, joined bool) bool {
 	rest := r.Headers[first+1:]
 	for i := range rest {
 		if rest[i].Name == c.name {
-			return c.stringCondition.matches(r.join(first, c.name)) != c.invert
+			return c.stringCondition.matches(r.join(first, c.name), &r.machine) != c.invert
 		}
 	}
-	return c.stringCondition.matches(value) != c.invert
+	return c.stringCondition.matches(value, &r.machine) != c.invert
 }

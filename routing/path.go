@@ -17,17 +17,17 @@ const (
 type stringCondition struct {
 	kind  matchKind
 	value string
-	regex *regex
+	regex *Program
 }
 
-func (c *stringCondition) matches(s string) bool {
+func (c *stringCondition) matches(s string, m *Machine) bool {
 	switch c.kind {
 	case matchExact:
 		return s == c.value
 	case matchPrefix:
 		return strings.HasPrefix(s, c.value)
 	case matchRegex:
-		return c.regex.matches(s)
+		return c.regex.Match(m, s)
 	default:
 		return true
 	}
@@ -44,7 +44,7 @@ type pathCondition struct {
 	ignoreCase bool
 }
 
-func (c *pathCondition) matches(path string) bool {
+func (c *pathCondition) matches(path string, m *Machine) bool {
 	if c.kind == matchSeparated {
 		if len(path) > len(c.value) && path[len(c.value)] != '/' {
 			return false
@@ -52,7 +52,7 @@ func (c *pathCondition) matches(path string) bool {
 		return c.hasPrefix(path)
 	}
 	if !c.ignoreCase || c.kind == matchRegex {
-		return c.stringCondition.matches(path)
+		return c.stringCondition.matches(path, m)
 	}
 	switch c.kind {
 	case matchExact:

@@ -9,7 +9,7 @@ type queryCondition struct {
 	name string
 }
 
-func (c *queryCondition) matches(path string) bool {
+func (c *queryCondition) matches(path string, m *Machine) bool {
 	q := strings.IndexByte(path, '?')
 	if q < 0 {
 		return false
@@ -26,7 +26,7 @@ func (c *queryCondition) matches(path string) bool {
 			name, value = param[:i], param[i+1:]
 		}
 		if name == c.name {
-			return c.stringCondition.matches(value)
+			return c.stringCondition.matches(value, m)
 		}
 	}
 	return false

@@ -1,38 +1,197 @@
 package routing
 
-import (
-	"errors"
-	"regexp"
-	"regexp/syntax"
-	"unicode/utf8"
-)
-
-// regex is a regular expression of RE2's dialect that must match the whole value (VS-MATCH-08, VS-MATCH-25).
-type regex struct{ re *regexp.Regexp }
-
-// compileRegex refuses what RE2 refuses. The pattern is parsed alone first, so that "a)(b" is not rescued by the
-// group around it.
-func compileRegex(pattern string) (*regex, error) {
-	if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
-		var e *syntax.Error
-		if errors.As(err, &e) {
-			return nil, errors.New(string(e.Code))
-		}
-		return nil, err
-	}
-	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
-	if err != nil {
-		return nil, err
-	}
-	return &regex{re}, nil
+// Program is a regular expression, compiled by package regex: a nondeterministic automaton over bytes that must take
+// the whole value. Running it costs at most the length of the value times the length of the program.
+type Program struct {
+	Start uint32
+	Code  []Instruction
 }
 
-// matches says whether the whole of s matches. RE2 reads UTF-8: a byte that is none is matched by no character, not
-// even by a dot, so a value that holds one never matches as a whole.
-func (x *regex) matches(s string) bool { return utf8.ValidString(s) && x.re.MatchString(s) }
+// Instruction is one state.
+type Instruction struct {
+	Op     Op
+	Lo, Hi byte   // OpRange: the bytes it takes
+	Out    uint32 // the next state
+	Arg    uint32 // OpSplit: the other next state; OpAssert: the Assertion
+}
 
-// CheckRegex says why a pattern cannot be used in a rule, or nil.
-func CheckRegex(pattern string) error {
-	_, err := compileRegex(pattern)
-	return err
+// Op is the kind of a state.
+type Op uint8
+
+// The kinds of states.
+const (
+	OpMatch Op = iota
+	OpFail
+	OpRange
+	OpSplit
+	OpAssert
+)
+
+// Assertion is a condition on the place between two bytes.
+type Assertion uint8
+
+// The assertions of the dialect. A word is of ASCII letters, digits and underscores.
+const (
+	AssertBeginText Assertion = iota
+	AssertEndText
+	AssertBeginLine
+	AssertEndLine
+	AssertWordBoundary
+	AssertNoWordBoundary
+	assertions
+)
+
+// instructionSize is what one instruction takes in the configuration: its kind, two bytes of range or three of Arg,
+// three of Out.
+const instructionSize = 7
+
+// Marshal writes the program for the configuration.
+func (p *Program) Marshal() []byte {
+	b := appendUint24(nil, p.Start)
+	for _, i := range p.Code {
+		b = append(b, byte(i.Op))
+		b = appendUint24(b, i.Out)
+		if i.Op == OpRange {
+			b = append(b, i.Lo, i.Hi, 0)
+		} else {
+			b = appendUint24(b, i.Arg)
+		}
+	}
+	return b
+}
+
+func appendUint24(b []byte, n uint32) []byte { return append(b, byte(n), byte(n>>8), byte(n>>16)) }
+
+func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
+
+// unmarshalProgram reads what Marshal wrote, and checks that no state leads out of the program.
+func unmarshalProgram(b []byte) (*Program, bool) {
+	if len(b) < 3+instructionSize || (len(b)-3)%instructionSize != 0 {
+		return nil, false
+	}
+	p := &Program{Start: uint24(b), Code: make([]Instruction, (len(b)-3)/instructionSize)}
+	n := uint32(len(p.Code))
+	for i := range p.Code {
+		c := b[3+i*instructionSize:]
+		in := Instruction{Op: Op(c[0]), Out: uint24(c[1:])}
+		switch in.Op {
+		case OpMatch, OpFail:
+		case OpRange:
+			in.Lo, in.Hi = c[4], c[5]
+		case OpSplit:
+			if in.Arg = uint24(c[4:]); in.Arg >= n {
+				return nil, false
+			}
+		case OpAssert:
+			if in.Arg = uint24(c[4:]); in.Arg >= uint32(assertions) {
+				return nil, false
+			}
+		default:
+			return nil, false
+		}
+		if in.Out >= n {
+			return nil, false
+		}
+		p.Code[i] = in
+	}
+	if p.Start >= n {
+		return nil, false
+	}
+	return p, true
+}
+
+// Machine is the memory that running programs needs. It grows to the longest program, and is used again.
+type Machine struct {
+	current, next stateSet
+	stack         []uint32
+}
+
+// stateSet is a set of states with constant-time insertion, look-up and clearing.
+type stateSet struct {
+	sparse, dense []uint32
+}
+
+func (s *stateSet) reset(n int) {
+	if cap(s.sparse) < n {
+		s.sparse, s.dense = make([]uint32, n), make([]uint32, 0, n)
+	}
+	s.sparse, s.dense = s.sparse[:n], s.dense[:0]
+}
+
+func (s *stateSet) has(state uint32) bool {
+	i := s.sparse[state]
+	return int(i) < len(s.dense) && s.dense[i] == state
+}
+
+func (s *stateSet) insert(state uint32) {
+	s.sparse[state] = uint32(len(s.dense))
+	s.dense = append(s.dense, state)
+}
+
+// Match says whether the program takes the whole of s.
+func (p *Program) Match(m *Machine, s string) bool {
+	m.current.reset(len(p.Code))
+	m.next.reset(len(p.Code))
+	m.follow(p, &m.current, p.Start, s, 0)
+	for i := 0; i < len(s); i++ {
+		m.next.dense = m.next.dense[:0]
+		for _, state := range m.current.dense {
+			if in := &p.Code[state]; in.Op == OpRange && in.Lo <= s[i] && s[i] <= in.Hi {
+				m.follow(p, &m.next, in.Out, s, i+1)
+			}
+		}
+		m.current, m.next = m.next, m.current
+		if len(m.current.dense) == 0 {
+			return false
+		}
+	}
+	for _, state := range m.current.dense {
+		if p.Code[state].Op == OpMatch {
+			return true
+		}
+	}
+	return false
+}
+
+// follow adds a state, and all that it leads to without taking a byte, at place i of s. The stack stands in for
+// recursion, whose depth a pattern could choose.
+func (m *Machine) follow(p *Program, set *stateSet, state uint32, s string, i int) {
+	m.stack = append(m.stack[:0], state)
+	for len(m.stack) > 0 {
+		state = m.stack[len(m.stack)-1]
+		m.stack = m.stack[:len(m.stack)-1]
+		if set.has(state) {
+			continue
+		}
+		set.insert(state)
+		switch in := &p.Code[state]; in.Op {
+		case OpSplit:
+			m.stack = append(m.stack, in.Arg, in.Out)
+		case OpAssert:
+			if holds(Assertion(in.Arg), s, i) {
+				m.stack = append(m.stack, in.Out)
+			}
+		}
+	}
+}
+
+// holds says whether an assertion is true at place i of s.
+func holds(a Assertion, s string, i int) bool {
+	switch a {
+	case AssertBeginText:
+		return i == 0
+	case AssertEndText:
+		return i == len(s)
+	case AssertBeginLine:
+		return i == 0 || s[i-1] == '\n'
+	case AssertEndLine:
+		return i == len(s) || s[i] == '\n'
+	}
+	before := i > 0 && isWord(s[i-1])
+	after := i < len(s) && isWord(s[i])
+	return (before != after) == (a == AssertWordBoundary)
+}
+
+func isWord(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_'
 }

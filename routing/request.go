@@ -17,7 +17,8 @@ type Request struct {
 	// Headers are all others, in order of arrival, names in lower case.
 	Headers []Header
 
-	joined []byte // scratch for values joined by commas
+	joined  []byte  // scratch for values joined by commas
+	machine Machine // and for regular expressions
 }
 
 // Header is one header line.
@@ -25,7 +26,7 @@ type Header struct{ Name, Value string }
 
 // Reset empties the request and keeps its memory.
 func (r *Request) Reset() {
-	*r = Request{Headers: r.Headers[:0], joined: r.joined[:0]}
+	*r = Request{Headers: r.Headers[:0], joined: r.joined[:0], machine: r.machine}
 }
 
 // Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is another

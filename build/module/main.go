@@ -1,0 +1,167 @@
+// Command module builds the filter's module: go build with the flags that make it small and the same on every machine,
+// and with two changes to what is compiled, which are made from what is installed each time.
+//
+// The Go runtime's poll_oneoff is answered inside the module. Envoy before 1.39 refuses poll_oneoff, and the runtime ends
+// the program when it is refused: a garbage collection that has a timer to look at then kills the VM. The filter never
+// sleeps and waits for nothing, so "no events" is the true answer. Nothing of Go's source is kept in this repository.
+//
+// The package tidwall/pretty, which gjson needs for path modifiers that nobody uses here, is left empty: it drags
+// encoding/json, fmt, os and reflect in, 1.7 MB that every Envoy would compile.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// scratch is where the changed files are written, below the root of the repository.
+const scratch = ".cache/module"
+
+// declaration is the import as runtime/os_wasip1.go has it.
+var declaration = regexp.MustCompile(`(?m)^//go:wasmimport wasi_snapshot_preview1 poll_oneoff\n(?://go:noescape\n)?func poll_oneoff\(([^)]*)\) errno\n`)
+
+// answer takes its place: success, and no events.
+const answer = `//go:nosplit
+func poll_oneoff(%s) errno {
+	*nevents = 0
+	return 0
+}
+`
+
+func main() {
+	out := flag.String("o", "bin/waymark.wasm", "module to write")
+	flag.Parse()
+	if err := run(*out); err != nil {
+		fmt.Fprintln(os.Stderr, "module: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(out string) error {
+	out, err := filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	main, err := goCommand("list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(main); err != nil {
+		return err
+	}
+	overlay, err := writeOverlay()
+	if err != nil {
+		return err
+	}
+	modfile, err := writeModfile()
+	if err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-overlay="+overlay, "-modfile="+modfile, "-mod=mod", "-trimpath", "-buildvcs=false",
+		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", out, "./filter/wasm")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0", "GOWASM=", "GOEXPERIMENT=")
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	return build.Run()
+}
+
+// writeOverlay writes the changed copy of the runtime's file, and the overlay that puts it in place.
+func writeOverlay() (string, error) {
+	root, err := goCommand("env", "GOROOT")
+	if err != nil {
+		return "", err
+	}
+	original := filepath.Join(root, "src", "runtime", "os_wasip1.go")
+	source, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	changed, err := replace(source)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", original, err)
+	}
+	copied, err := filepath.Abs(filepath.Join(scratch, "os_wasip1.go"))
+	if err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: copied}})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(scratch, "overlay.json")
+	return file, writeAll(map[string][]byte{copied: changed, file: overlay})
+}
+
+// writeModfile writes a go.mod that takes an empty tidwall/pretty. Its path is a relative one, since the module holds it.
+func writeModfile() (string, error) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		return "", err
+	}
+	sum, err := os.ReadFile("go.sum")
+	if err != nil {
+		return "", err
+	}
+	mod = append(mod, "\nreplace github.com/tidwall/pretty => ./"+scratch+"/pretty\n"...)
+	file := filepath.Join(scratch, "go.mod")
+	return file, writeAll(map[string][]byte{
+		file:                             mod,
+		filepath.Join(scratch, "go.sum"): sum,
+		filepath.Join(scratch, "pretty", "go.mod"):    []byte("module github.com/tidwall/pretty\n"),
+		filepath.Join(scratch, "pretty", "pretty.go"): []byte(noPretty),
+	})
+}
+
+func writeAll(files map[string][]byte) error {
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func goCommand(args ...string) (string, error) {
+	out, err := exec.Command("go", args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// noPretty has what gjson's modifiers @pretty and @ugly call. Should gjson come to call more, the build fails.
+const noPretty = `// Package pretty is left empty in this build.
+package pretty
+
+type Options struct {
+	Width          int
+	Prefix, Indent string
+	SortKeys       bool
+}
+
+var DefaultOptions = &Options{}
+
+func Pretty(json []byte) []byte                    { return json }
+func PrettyOptions(json []byte, _ *Options) []byte { return json }
+func Ugly(json []byte) []byte                      { return json }
+`
+
+// replace puts the answer in the place of the declaration, and fails where there is none.
+func replace(source []byte) ([]byte, error) {
+	m := declaration.FindSubmatchIndex(source)
+	if m == nil {
+		return nil, fmt.Errorf("there is no declaration of poll_oneoff as this build knows it; the overlay must be adapted to this Go")
+	}
+	var b []byte
+	b = append(b, source[:m[0]]...)
+	b = append(b, fmt.Sprintf(answer, source[m[2]:m[3]])...)
+	return append(b, source[m[1]:]...), nil
+}

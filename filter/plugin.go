@@ -1,0 +1,234 @@
+package filter
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"unsafe"
+
+	"waymark.dev/waymark/hostcalls"
+	"waymark.dev/waymark/routing"
+)
+
+// Plugin is the filter in one VM, which has one thread. The zero value is not ready; see [New].
+type Plugin struct {
+	tables map[uint32]*routing.Table // by root context; nil before a good configuration
+
+	// The stream context made last and its root, and earlier ones that were not asked for since.
+	stream, root uint32
+	waiting      map[uint32]uint32
+
+	dice    *rand.PCG
+	level   hostcalls.Level
+	request routing.Request
+	digits  [10]byte
+}
+
+// New makes a plugin whose dice are seeded with seed. Two workers need two seeds, or they would throw the same numbers.
+func New(seed [2]uint64) *Plugin {
+	return &Plugin{
+		tables:  map[uint32]*routing.Table{},
+		waiting: map[uint32]uint32{},
+		dice:    rand.NewPCG(seed[0], seed[1]),
+		level:   hostcalls.Info,
+	}
+}
+
+// maxWaiting bounds the streams that are remembered. Beyond it a stream is forgotten, and gets no route.
+const maxWaiting = 1 << 16
+
+// CreateContext notes a root context (parent 0) or a stream of one.
+func (p *Plugin) CreateContext(id, parent uint32) {
+	if parent == 0 {
+		p.tables[id] = nil
+		return
+	}
+	if p.stream != 0 && len(p.waiting) < maxWaiting {
+		p.waiting[p.stream] = p.root
+	}
+	p.stream, p.root = id, parent
+}
+
+// DeleteContext forgets a context, and with a root its Table.
+func (p *Plugin) DeleteContext(id uint32) {
+	if id == p.stream {
+		p.stream = 0
+		return
+	}
+	if len(p.waiting) > 0 {
+		delete(p.waiting, id)
+	}
+	if _, isRoot := p.tables[id]; isRoot {
+		delete(p.tables, id)
+	}
+}
+
+// Configure reads the configuration of a root context, of size bytes. false refuses it: Envoy keeps the one in force.
+func (p *Plugin) Configure(root uint32, size uint32) bool {
+	hostcalls.Reset()
+	p.level = hostcalls.LogLevel()
+	config, status := hostcalls.ReadBuffer(hostcalls.PluginConfiguration, size)
+	if status != hostcalls.OK {
+		hostcalls.Log(hostcalls.Error, "waymark: the plugin configuration cannot be read: status "+strconv.Itoa(int(status)))
+		return false
+	}
+	table, err := routing.Compile(config)
+	if err != nil {
+		hostcalls.Log(hostcalls.Error, "waymark: "+err.Error())
+		return false
+	}
+	p.tables[root] = table
+	if p.level <= hostcalls.Info {
+		hostcalls.Log(hostcalls.Info, "waymark: configured "+table.Name()+" with "+strconv.Itoa(table.Rules())+" rules")
+	}
+	// A collection in the background never comes to its end in here, where nothing ever waits: without this one, linear
+	// memory would grow with every configuration, and it never shrinks.
+	hostcalls.Reset()
+	runtime.GC()
+	return true
+}
+
+// The headers by which the filter speaks to Envoy. A client's are never obeyed.
+const (
+	routeHeader = "x-waymark-route"
+	delayHeader = "x-envoy-fault-delay-request"
+	abortHeader = "x-envoy-fault-abort-request"
+	grpcHeader  = "x-envoy-fault-abort-grpc-request"
+)
+
+// ownHeaders are these headers and the others of Envoy's fault filter; a request's set of them is a bit mask.
+var ownHeaders = [...]string{
+	routeHeader, delayHeader, abortHeader, grpcHeader,
+	"x-envoy-fault-delay-request-percentage", "x-envoy-fault-abort-request-percentage",
+	"x-envoy-fault-throughput-response", "x-envoy-fault-throughput-response-percentage",
+}
+
+// The bits of the headers that a decision may write.
+const (
+	routeBit = 1 << iota
+	delayBit
+	abortBit
+	grpcBit
+)
+
+// RequestHeaders decides one request. It allocates nothing.
+func (p *Plugin) RequestHeaders(stream uint32) {
+	hostcalls.Reset()
+	table := p.tableOf(stream)
+	sent := p.read()
+	d := routing.Decision{VirtualHost: -1, Rule: -1}
+	if table != nil {
+		d = table.Decide(&p.request, p.throw())
+	}
+	written := p.write(d)
+	p.remove(sent &^ written)
+	if p.level <= hostcalls.Debug {
+		p.logDecision(table, d)
+	}
+}
+
+// tableOf is the Table of a stream's root; nil for a stream or root that nobody made known, and for a root without a
+// good configuration.
+func (p *Plugin) tableOf(stream uint32) *routing.Table {
+	root := p.root
+	if stream != p.stream {
+		root = p.waiting[stream]
+		delete(p.waiting, stream)
+	} else {
+		p.stream = 0
+	}
+	return p.tables[root]
+}
+
+// read fills the request with the headers and returns which of our own headers a client sent. A header map that cannot
+// be read is an empty one: it has no authority, so no rule takes it.
+func (p *Plugin) read() (sent uint32) {
+	p.request.Reset()
+	data, _ := hostcalls.ReadHeaders(hostcalls.RequestHeaders)
+	pairs, ok := hostcalls.ParsePairs(data)
+	if !ok {
+		return 0
+	}
+	for {
+		name, value, ok := pairs.Next()
+		if !ok {
+			return sent
+		}
+		if len(name) >= len(routeHeader) && name[0] == 'x' {
+			if bit := ownBit(name); bit != 0 {
+				sent |= bit
+				continue
+			}
+		}
+		p.request.Set(name, value)
+	}
+}
+
+func ownBit(name string) uint32 {
+	for i, own := range ownHeaders {
+		if name == own {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+func (p *Plugin) throw() routing.Dice {
+	a, b := p.dice.Uint64(), p.dice.Uint64()
+	return routing.Dice{Split: uint32(a >> 32), Delay: uint32(a), Abort: uint32(b >> 32)}
+}
+
+// write sets the headers of a decision and returns which.
+func (p *Plugin) write(d routing.Decision) (written uint32) {
+	if d.Outcome == "" {
+		return 0
+	}
+	hostcalls.SetHeader(hostcalls.RequestHeaders, routeHeader, d.Outcome)
+	written = routeBit
+	if d.Delay > 0 {
+		hostcalls.SetHeader(hostcalls.RequestHeaders, delayHeader, p.decimal(d.Delay))
+		written |= delayBit
+	}
+	if d.HasAbortGRPC {
+		hostcalls.SetHeader(hostcalls.RequestHeaders, grpcHeader, p.decimal(d.AbortGRPC))
+		written |= grpcBit
+	} else if d.AbortHTTP > 0 {
+		hostcalls.SetHeader(hostcalls.RequestHeaders, abortHeader, p.decimal(d.AbortHTTP))
+		written |= abortBit
+	}
+	return written
+}
+
+// remove takes away what a client sent and the decision did not overwrite.
+func (p *Plugin) remove(headers uint32) {
+	for i := 0; headers != 0; i, headers = i+1, headers>>1 {
+		if headers&1 != 0 {
+			hostcalls.RemoveHeader(hostcalls.RequestHeaders, ownHeaders[i])
+		}
+	}
+}
+
+// decimal writes a number without allocating. The text is valid until the next one.
+func (p *Plugin) decimal(n uint32) string {
+	i := len(p.digits)
+	for {
+		i--
+		p.digits[i] = byte('0' + n%10)
+		if n /= 10; n == 0 {
+			return unsafe.String(&p.digits[i], len(p.digits)-i)
+		}
+	}
+}
+
+func (p *Plugin) logDecision(table *routing.Table, d routing.Decision) {
+	text := "waymark: no route"
+	switch {
+	case table == nil:
+		text = "waymark: no configuration, no route"
+	case d.VirtualHost < 0:
+		text = "waymark: no virtual host has this host"
+	case d.Rule >= 0:
+		text = "waymark: " + table.RuleName(d) + " -> " + d.Outcome
+	}
+	hostcalls.Log(hostcalls.Debug, text)
+}
