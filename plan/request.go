@@ -108,3 +108,21 @@ func (h *VirtualHost) Match(authority string) string {
 	}
 	return best
 }
+
+// VirtualHost is the virtual host that takes an authority, or nil: the one with the exact domain, else with the longest
+// suffix, else with "*" (VS-GW-05).
+func (rc *RouteConfig) VirtualHost(authority string) *VirtualHost {
+	var best *VirtualHost
+	length := -1
+	for _, h := range rc.VirtualHosts {
+		d := h.Match(authority)
+		switch {
+		case d == "":
+		case !strings.HasPrefix(d, "*"):
+			return h
+		case len(d) > length:
+			best, length = h, len(d)
+		}
+	}
+	return best
+}

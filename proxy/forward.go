@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"waymark.dev/waymark/plan"
+)
+
+// maxBody is how much of a request is kept for retries and mirrors, as much as Envoy buffers by default.
+const maxBody = 1 << 20
+
+// forward sends the request to its destination, again where the retry policy says so, and copies the answer.
+func (x *exchange) forward(effect *plan.CORSEffect) {
+	up := x.rule.Upstream(x.dest, x.in)
+	cluster := x.rule.Route.Destinations[x.dest].Cluster
+	x.log.Cluster = cluster
+	balancer := x.state.clusters[cluster]
+	if balancer == nil {
+		x.log.Detail = "cluster_not_found"
+		x.reply(http.StatusServiceUnavailable, "", nil)
+		return
+	}
+	body, whole, err := x.readBody()
+	if err != nil {
+		x.reply(http.StatusBadRequest, "", nil)
+		return
+	}
+	x.mirror(up, body, whole)
+	ctx := x.r.Context()
+	if t := x.rule.Route.Timeout; t > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t)
+		defer cancel()
+	}
+	response, done, err := x.try(ctx, balancer, up, body, whole)
+	defer done()
+	switch {
+	case err == nil:
+		x.answer(response, up, effect)
+	case x.r.Context().Err() != nil: // the client is gone
+		x.log.Detail = "downstream_remote_disconnect"
+	case errors.Is(err, context.DeadlineExceeded):
+		x.log.Detail = "response_timeout"
+		x.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)
+	default:
+		x.log.Detail = "upstream_reset_before_response_started"
+		x.reply(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before headers: "+err.Error(), nil)
+	}
+}
+
+// readBody keeps a small body; of a large one, whole is false and the rest is still to be read.
+func (x *exchange) readBody() (body []byte, whole bool, err error) {
+	body, err = io.ReadAll(io.LimitReader(x.r.Body, maxBody+1))
+	return body, len(body) <= maxBody, err
+}
+
+// try makes the attempts. done must be called when the response has been read.
+func (x *exchange) try(ctx context.Context, b *balancer, up plan.Request, body []byte, whole bool) (*http.Response, func(), error) {
+	retry := x.rule.Route.Retry
+	for {
+		endpoint, ok := b.pick()
+		if !ok {
+			return nil, func() {}, errors.New("no healthy upstream")
+		}
+		x.log.Upstream = endpoint
+		x.log.Attempts++
+		attempt, cancel := ctx, context.CancelFunc(func() {})
+		if retry != nil && retry.PerTryTimeout > 0 {
+			attempt, cancel = context.WithTimeout(ctx, retry.PerTryTimeout)
+		}
+		var payload io.Reader = bytes.NewReader(body)
+		if !whole {
+			payload = io.MultiReader(payload, x.r.Body)
+		}
+		response, err := x.proxy.send(attempt, endpoint, up, payload, int64(len(body)), whole, x.log.Attempts)
+		again := retry != nil && whole && x.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
+		if !again {
+			return response, cancel, err
+		}
+		if response != nil {
+			_ = response.Body.Close() // its answer is not wanted
+		}
+		cancel()
+		select {
+		case <-time.After(backoff(retry, x.log.Attempts)):
+		case <-ctx.Done():
+			return nil, func() {}, ctx.Err()
+		}
+	}
+}
+
+// backoff is fully jittered and doubles with each retry, up to ten times its base (VS-RETRY-08).
+func backoff(p *plan.RetryPolicy, attempts int) time.Duration {
+	base := p.BaseInterval
+	if base == 0 {
+		base = 25 * time.Millisecond
+	}
+	most := min(base<<min(attempts, 10)-base, 10*base)
+	return rand.N(most + 1)
+}
+
+// shouldRetry says whether a policy covers what happened (VS-RETRY-09).
+func shouldRetry(p *plan.RetryPolicy, r *http.Response, err error) bool {
+	for _, condition := range strings.Split(p.On, ",") {
+		switch condition {
+		case "5xx":
+			if err != nil || r.StatusCode >= 500 {
+				return true
+			}
+		case "gateway-error":
+			if err != nil || r.StatusCode >= 502 && r.StatusCode <= 504 {
+				return true
+			}
+		case "reset", "reset-before-request":
+			if err != nil {
+				return true
+			}
+		case "connect-failure":
+			var e *net.OpError
+			if errors.As(err, &e) && e.Op == "dial" {
+				return true
+			}
+		case "retriable-4xx":
+			if r != nil && r.StatusCode == http.StatusConflict {
+				return true
+			}
+		case "retriable-status-codes":
+			if r != nil && slices.Contains(p.StatusCodes, uint32(r.StatusCode)) {
+				return true
+			}
+		default:
+			if r != nil && grpcConditions[condition] != "" && r.Header.Get("grpc-status") == grpcConditions[condition] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var grpcConditions = map[string]string{"cancelled": "1", "deadline-exceeded": "4", "internal": "13", "resource-exhausted": "8", "unavailable": "14"}
+
+// hopByHop are headers that end at a proxy.
+var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+// send makes one attempt.
+func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body io.Reader, size int64, sized bool, attempt int) (*http.Response, error) {
+	if size == 0 && sized {
+		body = http.NoBody
+	}
+	r, err := http.NewRequestWithContext(ctx, up.Method, "http://"+endpoint+"/", body)
+	if err != nil {
+		return nil, err
+	}
+	r.URL = &url.URL{Scheme: "http", Host: endpoint, Opaque: up.Path}
+	if strings.HasPrefix(up.Path, "//") { // Opaque would read it as a host
+		path, query, _ := strings.Cut(up.Path, "?")
+		r.URL = &url.URL{Scheme: "http", Host: endpoint, Opaque: "//" + endpoint + path, RawQuery: query}
+	}
+	r.Host = up.Authority
+	for name, values := range up.Headers {
+		if !slices.Contains(hopByHop, name) && name != "content-length" {
+			r.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	if r.Header["User-Agent"] == nil {
+		r.Header["User-Agent"] = nil // keep net/http from adding its own
+	}
+	r.Header.Set("X-Envoy-Attempt-Count", strconv.Itoa(attempt))
+	if sized {
+		r.ContentLength = size
+	}
+	return p.client.RoundTrip(r)
+}
+
+// answer copies the destination's response to the client, after the operations of destination and rule.
+func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEffect) {
+	defer func() { _ = r.Body.Close() }()
+	headers := plan.Headers{}
+	for name, values := range r.Header {
+		if n := strings.ToLower(name); !slices.Contains(hopByHop, n) {
+			headers[n] = values
+		}
+	}
+	headers["server"] = []string{"waymark"}
+	out := x.rule.Response(x.dest, up, headers)
+	if effect != nil {
+		maps.Copy(out, effect.ResponseHeaders)
+	}
+	for name, values := range out {
+		x.w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	x.log.Status = r.StatusCode
+	x.w.WriteHeader(r.StatusCode)
+	flush := http.NewResponseController(x.w)
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := r.Body.Read(buffer)
+		if n > 0 {
+			if _, err := x.w.Write(buffer[:n]); err != nil {
+				return
+			}
+			_ = flush.Flush() // not every writer can
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// mirror sends copies, each by its own die, and forgets their answers (VS-MIRROR-05).
+func (x *exchange) mirror(up plan.Request, body []byte, whole bool) {
+	for _, m := range x.rule.Route.Mirrors {
+		b := x.state.clusters[m.Cluster]
+		if b == nil || !whole || rand.Uint32N(m.Denominator) >= m.Numerator {
+			continue
+		}
+		endpoint, ok := b.pick()
+		if !ok {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), mirrorTimeout)
+		copied := up
+		copied.Headers = maps.Clone(up.Headers)
+		go func() {
+			defer cancel()
+			if r, err := x.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), true, 1); err == nil {
+				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // fire and forget
+				_ = r.Body.Close()
+			}
+		}()
+	}
+}
+
+const mirrorTimeout = 30 * time.Second

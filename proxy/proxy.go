@@ -1,0 +1,202 @@
+// Package proxy is the embedded data plane: the filter's module on wazero in front of net/http, executing a plan. It is
+// for trying, for tests and for demonstrations; production is Envoy.
+//
+// It speaks HTTP/1.1 and executes what a rule may ask for: splits, header operations, rewrites, redirects, direct
+// responses, CORS, faults, timeouts, retries and mirrors. It has none of what makes a proxy fit for the open internet:
+// no TLS, no limits, no outlier detection, no protocol upgrades.
+//
+// The hard case is a change of rules under load. A request keeps the state that it began with, plan and root contexts
+// together, until it is answered; the old root contexts are deleted when the last such request is gone.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"waymark.dev/waymark/hostcalls"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/proxy/vm"
+)
+
+// Options configure a proxy. The zero value serves on the plan's own addresses, in silence.
+type Options struct {
+	// Listen replaces the address that a listener binds. nil: the plan's.
+	Listen func(*plan.Listener) string
+	// Access gets a record of every request that was answered.
+	Access func(Access)
+	// Log gets the module's lines.
+	Log func(message string)
+	// Normalization of paths; the zero value is BASE.
+	Normalization plan.PathNormalization
+	// JoinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does.
+	JoinRepeated bool
+}
+
+// Access is what the access log says of a request.
+type Access struct {
+	Time                            time.Time
+	Method, Authority, Path         string
+	Status                          int
+	Rule, Cluster, Upstream, Detail string
+	Duration                        time.Duration
+	Attempts                        int
+}
+
+// Proxy serves plans, one after the other.
+type Proxy struct {
+	options Options
+	module  *vm.Module
+	workers chan *vm.VM // those that are free
+	all     []*vm.VM
+	client  *http.Transport
+
+	mu        sync.Mutex // held by Apply and Close
+	state     *state     // guarded by stateMu
+	stateMu   sync.RWMutex
+	listeners map[string]*server
+}
+
+// server is one bound listener.
+type server struct {
+	http *http.Server
+	addr net.Addr
+}
+
+// New compiles the module and makes as many VMs as there are cores, four at most.
+func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
+	if options.Normalization == "" {
+		options.Normalization = plan.NormalizeBase
+	}
+	if options.Access == nil {
+		options.Access = func(Access) {}
+	}
+	m, err := vm.Compile(ctx, module)
+	if err != nil {
+		return nil, fmt.Errorf("the filter's module: %w", err)
+	}
+	p := &Proxy{
+		options: options, module: m, listeners: map[string]*server{},
+		client: &http.Transport{
+			DisableCompression:  true,
+			MaxIdleConnsPerHost: 64,
+			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		},
+	}
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	p.workers = make(chan *vm.VM, workers)
+	for range workers {
+		v, err := m.New(ctx, hostcalls.Error, func(_ hostcalls.Level, message string) {
+			if options.Log != nil {
+				options.Log(message)
+			}
+		})
+		if err != nil {
+			return nil, errors.Join(err, m.Close(ctx))
+		}
+		p.all = append(p.all, v)
+		p.workers <- v
+	}
+	return p, nil
+}
+
+// connectTimeout is Istio's default for upstream connections (DR-CP-01).
+const connectTimeout = 10 * time.Second
+
+// Apply serves a plan from now on. Requests that have begun are finished by the plan they began with. On an error
+// nothing has changed.
+func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, err := p.newState(ctx, next)
+	if err != nil {
+		return err
+	}
+	opened, err := p.open(s)
+	if err != nil {
+		p.retire(s)
+		return err
+	}
+	p.stateMu.Lock()
+	old := p.state
+	p.state = s
+	p.stateMu.Unlock()
+	for name, l := range opened {
+		p.listeners[name] = l
+	}
+	p.closeUnused(next)
+	if old != nil {
+		go p.retire(old)
+	}
+	return nil
+}
+
+// open binds the listeners that are new.
+func (p *Proxy) open(s *state) (map[string]*server, error) {
+	opened := map[string]*server{}
+	for _, l := range s.plan.Listeners {
+		if p.listeners[l.Name] != nil {
+			continue
+		}
+		address := net.JoinHostPort(l.Bind, fmt.Sprint(l.Port))
+		if p.options.Listen != nil {
+			address = p.options.Listen(l)
+		}
+		socket, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, o := range opened {
+				_ = o.http.Close() // never served
+			}
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		name := l.Name
+		o := &server{addr: socket.Addr(), http: &http.Server{
+			ReadHeaderTimeout: time.Minute,
+			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(name, w, r) }),
+		}}
+		opened[name] = o
+		go func() { _ = o.http.Serve(socket) }() // ends when the server is closed
+	}
+	return opened, nil
+}
+
+// closeUnused closes the listeners that a plan does not have, and lets their requests finish.
+func (p *Proxy) closeUnused(next *plan.Plan) {
+	used := map[string]bool{}
+	for _, l := range next.Listeners {
+		used[l.Name] = true
+	}
+	for name, l := range p.listeners {
+		if !used[name] {
+			delete(p.listeners, name)
+			go func() { _ = l.http.Shutdown(context.Background()) }()
+		}
+	}
+}
+
+// Address is where a listener of the plan is bound, or "".
+func (p *Proxy) Address(listener string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.listeners[listener]; l != nil {
+		return l.addr.String()
+	}
+	return ""
+}
+
+// Close ends the service: no new requests, and those that have begun are finished, as long as the context allows.
+func (p *Proxy) Close(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	for _, l := range p.listeners {
+		err = errors.Join(err, l.http.Shutdown(ctx))
+	}
+	p.client.CloseIdleConnections()
+	return errors.Join(err, p.module.Close(context.WithoutCancel(ctx)))
+}

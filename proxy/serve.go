@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/proxy/vm"
+)
+
+// serve answers one request.
+func (p *Proxy) serve(listener string, w http.ResponseWriter, r *http.Request) {
+	s := p.acquire()
+	defer s.requests.Done()
+	x := &exchange{proxy: p, state: s, w: w, r: r, log: Access{Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI}}
+	defer func() {
+		x.log.Duration = time.Since(x.log.Time)
+		p.options.Access(x.log)
+	}()
+	site := s.sites[listener]
+	if site == nil { // the listener is about to be closed
+		x.reply(http.StatusNotFound, "", nil)
+		return
+	}
+	x.decide(site)
+}
+
+// exchange is one request and its response.
+type exchange struct {
+	proxy *Proxy
+	state *state
+	w     http.ResponseWriter
+	r     *http.Request
+	in    plan.Request
+	rule  *plan.Rule
+	dest  int
+	log   Access
+}
+
+// decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.
+func (x *exchange) decide(site *site) {
+	var ok bool
+	if x.in, ok = x.received(); !ok {
+		x.reply(http.StatusBadRequest, "", nil)
+		return
+	}
+	headers := x.headers()
+	if err := x.ask(site, &headers); err != nil {
+		x.log.Detail = "wasm_fail_stream"
+		x.reply(http.StatusServiceUnavailable, "", nil)
+		return
+	}
+	host := site.routes.VirtualHost(x.in.Authority)
+	if host == nil {
+		x.log.Detail = "route_not_found"
+		x.reply(http.StatusNotFound, "", nil)
+		return
+	}
+	if host.RequireTLS && !x.in.TLS {
+		x.reply(http.StatusMovedPermanently, "", plan.Headers{"location": {plan.TLSLocation(x.in)}})
+		return
+	}
+	id, _ := headers.Get("x-waymark-route")
+	chosen, ok := site.hosts[host][id]
+	if !ok {
+		x.log.Detail = "route_not_found"
+		x.reply(http.StatusNotFound, "", nil)
+		return
+	}
+	x.rule, x.dest = chosen.rule, chosen.outcome.Destination
+	x.log.Rule = x.rule.RouteName()
+	if x.fault(headers) {
+		return
+	}
+	x.execute()
+}
+
+// execute does what the rule says.
+func (x *exchange) execute() {
+	switch {
+	case x.rule.Redirect != nil:
+		x.reply(int(x.rule.Redirect.Status), "", plan.Headers{"location": {x.rule.Location(x.in)}})
+	case x.rule.DirectResponse != nil:
+		d := x.rule.DirectResponse
+		extra := plan.Headers{}
+		if l := d.Location(x.in); l != "" {
+			extra["location"] = []string{l}
+		}
+		x.log.Detail = "direct_response"
+		x.reply(int(d.Status), string(d.Body), extra)
+	default:
+		effect := x.rule.CORS.Apply(x.in)
+		if effect != nil && effect.Status != 0 {
+			x.rule = nil // the filter answers by itself: no operations of the rule (VS-CORS-05)
+			x.reply(effect.Status, "", effect.ResponseHeaders)
+			return
+		}
+		x.forward(effect)
+	}
+}
+
+// received is the request as a filter sees it.
+func (x *exchange) received() (plan.Request, bool) {
+	in := plan.Request{Method: x.r.Method, Scheme: "http", Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
+	if x.r.URL.IsAbs() {
+		in.Path = x.r.URL.RequestURI()
+	}
+	if forwarded := x.r.Header.Get("x-forwarded-proto"); forwarded == "https" {
+		in.Headers["x-forwarded-proto"] = nil // an outside client's word, dropped as at Envoy's edge
+	}
+	for name, values := range x.r.Header {
+		in.Headers[strings.ToLower(name)] = values
+	}
+	in.Headers["x-forwarded-proto"] = []string{in.Scheme}
+	if client, _, err := net.SplitHostPort(x.r.RemoteAddr); err == nil {
+		in.Headers["x-forwarded-for"] = append(slices.Clone(in.Headers["x-forwarded-for"]), client)
+	}
+	return in.Received(x.proxy.options.Normalization)
+}
+
+// headers are the lines that the module gets.
+func (x *exchange) headers() vm.Headers {
+	h := vm.Headers{{":authority", x.in.Authority}, {":path", x.in.Path}, {":method", x.in.Method}, {":scheme", x.in.Scheme}}
+	for _, name := range slices.Sorted(maps.Keys(x.in.Headers)) {
+		for _, value := range x.in.Headers[name] {
+			h = append(h, [2]string{name, value})
+		}
+	}
+	return h
+}
+
+// ask shows a free worker the headers.
+func (x *exchange) ask(site *site, h *vm.Headers) error {
+	v := <-x.proxy.workers
+	defer func() { x.proxy.workers <- v }()
+	return v.RequestHeaders(context.WithoutCancel(x.r.Context()), site.roots[v], h)
+}
+
+// fault does what Envoy's fault filter does by the headers that the module set: first the delay, then the abort. It
+// says whether the request was answered.
+func (x *exchange) fault(h vm.Headers) (answered bool) {
+	if text, ok := h.Get("x-envoy-fault-delay-request"); ok {
+		if ms, err := strconv.Atoi(text); err == nil {
+			select {
+			case <-time.After(time.Duration(ms) * time.Millisecond):
+			case <-x.r.Context().Done():
+				return true
+			}
+		}
+	}
+	status, isHTTP := h.Get("x-envoy-fault-abort-request")
+	grpc, isGRPC := h.Get("x-envoy-fault-abort-grpc-request")
+	if !isHTTP && !isGRPC {
+		return false
+	}
+	x.log.Detail = "fault_filter_abort"
+	code := http.StatusOK
+	if n, err := strconv.Atoi(status); isHTTP && err == nil {
+		code = n
+	}
+	if !strings.HasPrefix(x.r.Header.Get("content-type"), "application/grpc") {
+		x.reply(code, "fault filter abort", nil)
+		return true
+	}
+	if !isGRPC {
+		grpc = grpcStatusOf(code)
+	}
+	x.reply(http.StatusOK, "", plan.Headers{
+		"content-type": {"application/grpc"}, "grpc-status": {grpc}, "grpc-message": {"fault filter abort"},
+	})
+	return true
+}
+
+// grpcStatusOf maps an HTTP status as the gRPC specification says.
+func grpcStatusOf(status int) string {
+	codes := map[int]string{400: "13", 401: "16", 403: "7", 404: "12", 429: "14", 502: "14", 503: "14", 504: "14"}
+	if c, ok := codes[status]; ok {
+		return c
+	}
+	return "2"
+}
+
+// reply answers by the proxy itself. The rule's response operations apply to that, too (VS-HDR-09).
+func (x *exchange) reply(status int, body string, headers plan.Headers) {
+	out := plan.Headers{"server": {"waymark"}}
+	maps.Copy(out, headers)
+	if body != "" {
+		out["content-type"] = []string{"text/plain"}
+	}
+	if x.rule != nil {
+		out = x.rule.Response(x.dest, x.in, out)
+	}
+	for name, values := range out {
+		x.w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	x.log.Status = status
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		_, _ = io.WriteString(x.w, body) // the client may be gone
+	}
+}
