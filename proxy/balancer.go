@@ -17,10 +17,13 @@ type balancer struct {
 	next      atomic.Uint32
 }
 
+// maxWeight bounds the memory that a weight takes.
+const maxWeight = 1000
+
 func newBalancer(c *plan.Cluster) *balancer {
 	b := &balancer{random: c.LoadBalancing == plan.Random}
 	for _, e := range c.Endpoints {
-		for range max(e.Weight, 1) {
+		for range min(max(e.Weight, 1), maxWeight) {
 			b.endpoints = append(b.endpoints, net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port))))
 		}
 	}

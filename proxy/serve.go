@@ -86,6 +86,7 @@ func (x *exchange) decide(site *site) {
 func (x *exchange) execute() {
 	switch {
 	case x.rule.Redirect != nil:
+		x.log.Detail = "direct_response" // Envoy's word for both
 		x.reply(int(x.rule.Redirect.Status), "", plan.Headers{"location": {x.rule.Location(x.in)}})
 	case x.rule.DirectResponse != nil:
 		d := x.rule.DirectResponse
@@ -112,13 +113,10 @@ func (x *exchange) received() (plan.Request, bool) {
 	if x.r.URL.IsAbs() {
 		in.Path = x.r.URL.RequestURI()
 	}
-	if forwarded := x.r.Header.Get("x-forwarded-proto"); forwarded == "https" {
-		in.Headers["x-forwarded-proto"] = nil // an outside client's word, dropped as at Envoy's edge
-	}
 	for name, values := range x.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}
-	in.Headers["x-forwarded-proto"] = []string{in.Scheme}
+	in.Headers["x-forwarded-proto"] = []string{in.Scheme} // never an outside client's word, as at Envoy's edge
 	if client, _, err := net.SplitHostPort(x.r.RemoteAddr); err == nil {
 		in.Headers["x-forwarded-for"] = append(slices.Clone(in.Headers["x-forwarded-for"]), client)
 	}

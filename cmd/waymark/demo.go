@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/proxy"
+	"waymark.dev/waymark/verdict"
+)
+
+func newDemo() *cobra.Command {
+	var in input
+	var f runFlags
+	var requests string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Serve the bookinfo example, send it telling requests, and show what happened",
+		Long: `Demo serves an example with stand-ins for its services, sends a dozen telling requests and then a thousand to one split.
+
+  waymark demo
+  waymark demo --engine envoy
+  waymark demo -f examples/bookinfo --requests examples/bookinfo-requests.json`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			list, err := readRequests(requests)
+			if err != nil {
+				return err
+			}
+			records := make(chan record, splitRequests)
+			r, err := f.build(c.Context(), &in, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
+			if err != nil {
+				return err
+			}
+			if err := r.load(c.Context()); err != nil {
+				return errors.Join(err, r.close())
+			}
+			return errors.Join(r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records), r.close())
+		},
+	}
+	in.addFlags(c)
+	f.add(c, "demo")
+	_ = c.Flags().Set("file", "examples/bookinfo") // both flags exist
+	_ = c.Flags().Set("listen", "127.0.0.1:0")
+	c.Flags().StringVar(&requests, "requests", "examples/bookinfo-requests.json", "JSON file with the requests to send")
+	return c
+}
+
+// record is what the engine's access log says of a request.
+type record struct {
+	Rule    string `json:"rule"`
+	Details string `json:"details"`
+}
+
+// envoyRecords reads Envoy's output: each access log line is a JSON object, all else is talk.
+type envoyRecords struct {
+	records chan<- record
+	rest    []byte
+}
+
+func (e *envoyRecords) Write(b []byte) (int, error) {
+	e.rest = append(e.rest, b...)
+	for {
+		line, rest, ok := bytes.Cut(e.rest, []byte("\n"))
+		if !ok {
+			return len(b), nil
+		}
+		e.rest = rest
+		var r record
+		if json.Unmarshal(line, &r) == nil {
+			e.records <- r
+		}
+	}
+}
+
+// recordWait bounds the wait for a line of the access log. Envoy writes it when a buffer's time is up.
+const recordWait = 5 * time.Second
+
+// next is the record of the request that was sent last.
+func next(records <-chan record) (record, error) {
+	select {
+	case r := <-records:
+		return r, nil
+	case <-time.After(recordWait):
+		return record{}, errors.New("the access log has no line for a request")
+	}
+}
+
+// splitRequests is how many requests the split gets.
+const splitRequests = 1000
+
+// demonstrate sends the requests and prints what came of each.
+func (r *road) demonstrate(ctx context.Context, w io.Writer, engine string, list []verdict.Request, records <-chan record) error {
+	if len(r.plan.Listeners) != 1 {
+		return fmt.Errorf("the demo needs one listener, the files have %d", len(r.plan.Listeners))
+	}
+	address := r.engine.address(r.plan.Listeners[0])
+	judge, err := verdict.New(r.plan, verdict.Options{})
+	if err != nil {
+		return err
+	}
+	client := &http.Client{
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	what := map[string]string{"wasm": "the filter's module on the embedded data plane", "envoy": "a real Envoy with the filter's module"}[engine]
+	fmt.Fprintf(w, "Serving examples/bookinfo through %s on %s.\n\n", what, address)
+	fmt.Fprintf(w, "%-28s %-42s %-46s %-22s %6s %8s\n", "REQUEST", "", "RULE", "DESTINATION", "STATUS", "TIME")
+	var split *verdict.Request
+	for i, q := range list {
+		q.GatewayPort = r.plan.Listeners[0].Port
+		v := judge.Decide(q)
+		if len(v.Clusters) > 1 && split == nil {
+			split = &list[i]
+		}
+		status, destination, took, err := send(ctx, client, address, q)
+		if err != nil {
+			return err
+		}
+		seen, err := next(records)
+		if err != nil {
+			return err
+		}
+		if destination == "" {
+			destination = "(" + strings.ReplaceAll(seen.Details, "_", " ") + ")"
+		}
+		fmt.Fprintf(w, "%-28s %-42s %-46s %-22s %6d %6dms\n", q.Name, line(q), dash(seen.Rule), destination, status, took.Milliseconds())
+	}
+	if split == nil {
+		return nil
+	}
+	if err := r.chart(ctx, w, client, address, *split); err != nil {
+		return err
+	}
+	fmt.Fprint(w, `
+What to try next:
+  bin/waymark run -f examples/bookinfo --backends demo      serve it until Ctrl-C; change a weight in the YAML meanwhile
+  curl -H 'Host: reviews.bookinfo.example.com' localhost:8080/reviews/0
+  bin/waymark translate -f examples/bookinfo                the bootstrap for an Envoy of your own
+  make demo ENGINE=envoy                                    the same through a real Envoy
+`)
+	return nil
+}
+
+func line(q verdict.Request) string {
+	return q.Authority + q.Path
+}
+
+// send sends one request; destination is which stand-in answered.
+func send(ctx context.Context, client *http.Client, address string, q verdict.Request) (status int, destination string, took time.Duration, err error) {
+	method := q.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+q.Path, nil)
+	if err != nil {
+		return 0, "", 0, err
+	}
+	request.Host = q.Authority
+	for name, values := range q.Headers {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	begun := time.Now()
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return 0, "", 0, err
+	}
+	return response.StatusCode, response.Header.Get("X-Service"), time.Since(begun), nil
+}
+
+// chart sends many requests to a split and shows the shares as bars.
+func (r *road) chart(ctx context.Context, w io.Writer, client *http.Client, address string, q verdict.Request) error {
+	counts := map[string]int{}
+	for range splitRequests {
+		_, destination, _, err := send(ctx, client, address, q)
+		if err != nil {
+			return err
+		}
+		counts[destination]++
+	}
+	names := make([]string, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	fmt.Fprintf(w, "\n%d requests to %s, weights %s:\n", splitRequests, line(q), weights(r.plan, q))
+	for _, name := range names {
+		share := float64(counts[name]) / splitRequests
+		fmt.Fprintf(w, "  %-14s %5.1f %%  %s\n", name, 100*share, strings.Repeat("█", int(share*60+0.5)))
+	}
+	return nil
+}
+
+// weights are the shares that the rule asks for.
+func weights(p *plan.Plan, q verdict.Request) string {
+	j, err := verdict.New(p, verdict.Options{})
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	q.GatewayPort = p.Listeners[0].Port
+	for _, c := range j.Decide(q).Clusters {
+		out = append(out, fmt.Sprint(c.Weight))
+	}
+	return strings.Join(out, ":")
+}

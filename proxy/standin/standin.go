@@ -1,0 +1,119 @@
+// Package standin plays the services of a plan: it answers on every endpoint that is on this machine, so that a folder of
+// rules can be tried without any of its services.
+package standin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Services are the stand-ins that run.
+type Services struct {
+	mu      sync.Mutex
+	servers map[string]*http.Server // by address
+}
+
+// New makes a set without services.
+func New() *Services { return &Services{servers: map[string]*http.Server{}} }
+
+// Serve starts a stand-in on every loopback endpoint of the plan that has none yet. An address that is taken by
+// something else is an error; what was started goes on.
+func (s *Services) Serve(p *plan.Plan) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, c := range slices.Backward(p.Clusters) { // subsets before the cluster without: "|v1|" sorts after "||"
+		for _, e := range c.Endpoints {
+			ip, perr := netip.ParseAddr(e.Address)
+			address := net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port)))
+			if perr != nil || !ip.IsLoopback() || s.servers[address] != nil {
+				continue
+			}
+			l, lerr := net.Listen("tcp", address)
+			if lerr != nil {
+				err = errors.Join(err, fmt.Errorf("stand-in for %s: %w", c.Name, lerr))
+				continue
+			}
+			name, version := identity(c.Name)
+			server := &http.Server{Handler: Handler(name, version), ReadHeaderTimeout: time.Minute}
+			s.servers[address] = server
+			go func() { _ = server.Serve(l) }() // ends when the server is closed
+		}
+	}
+	return err
+}
+
+// Close ends all of them.
+func (s *Services) Close(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, server := range s.servers {
+		_ = server.Shutdown(ctx) // what is left ends with the program
+	}
+}
+
+// identity takes service and subset out of a cluster's name.
+func identity(cluster string) (name, version string) {
+	parts := strings.SplitN(cluster, "|", 4)
+	if len(parts) != 4 {
+		return cluster, ""
+	}
+	name, _, _ = strings.Cut(parts[3], ".")
+	return name, parts[2]
+}
+
+// Answer is what a stand-in says: who it is, and which request it got.
+type Answer struct {
+	Service   string              `json:"service"`
+	Version   string              `json:"version,omitempty"`
+	Method    string              `json:"method"`
+	Authority string              `json:"authority"`
+	Path      string              `json:"path"`
+	Headers   map[string][]string `json:"headers"`
+}
+
+// Handler answers as one service. Three paths are special: below /flaky every second request gets 503, below /slow the
+// answer takes two seconds, and below /status/CODE it has that status.
+func Handler(name, version string) http.Handler {
+	var flaky atomic.Uint32
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := Answer{name, version, r.Method, r.Host, r.RequestURI, map[string][]string{}}
+		for key, values := range r.Header {
+			a.Headers[strings.ToLower(key)] = values
+		}
+		status := http.StatusOK
+		switch code, isStatus := strings.CutPrefix(r.URL.Path, "/status/"); {
+		case isStatus:
+			if n, err := strconv.Atoi(code); err == nil && n >= 200 && n < 600 {
+				status = n
+			}
+		case strings.HasPrefix(r.URL.Path, "/flaky"):
+			if flaky.Add(1)%2 == 1 {
+				status = http.StatusServiceUnavailable
+			}
+		case strings.HasPrefix(r.URL.Path, "/slow"):
+			select {
+			case <-time.After(2 * time.Second):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Service", strings.TrimSuffix(name+" "+version, " "))
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(a) // the proxy may be gone
+	})
+}
