@@ -21,7 +21,9 @@ const (
 // Problem is one thing that is wrong with the input.
 type Problem struct {
 	Severity Severity
-	Source   plan.Source
+	// Code is stable: the number of the rule that is broken, such as VAL-H-10. "" where there is none.
+	Code   string
+	Source plan.Source
 	// Object is Kind namespace/name, or "" where the document could not be read that far.
 	Object string
 	// Field is a path from the root of the object: spec.http[2].match[0].uri.regex.

@@ -103,6 +103,12 @@ func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 	for _, doc := range readFiles(paths, stdin, &problems) {
 		r.add(doc, &problems)
 	}
+	for _, gw := range r.Gateways {
+		validateGateway(gw, &problems)
+	}
+	for _, vs := range r.VirtualServices {
+		validateVirtualService(vs, &problems)
+	}
 	problems.sort()
 	return r, problems
 }

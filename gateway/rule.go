@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,6 +136,13 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		}
 		a.Destinations = append(a.Destinations, out)
 	}
+	var sum uint64
+	for _, d := range a.Destinations {
+		sum += uint64(d.Weight)
+	}
+	if sum > math.MaxUint32 {
+		t.problems.add(Error, &h.origin.Object, "spec.http["+itoa(h.index)+"].route", "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
+	}
 	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
 	t.mirrors(a, h, c)
 	return a
@@ -224,6 +233,11 @@ func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redi
 	out := &plan.Redirect{Status: in.RedirectCode, Path: in.Uri, PrefixRewrite: in.PrefixRewrite, Host: in.Authority, Scheme: in.Scheme}
 	if out.Status == 0 {
 		out.Status = http.StatusMovedPermanently
+	}
+	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
+		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
+		t.problems.add(Error, &h.origin.Object, "spec.http["+itoa(h.index)+"].redirect.redirectCode",
+			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
 	}
 	switch port := in.RedirectPort.(type) {
 	case *istio.HTTPRedirect_DerivePort:
