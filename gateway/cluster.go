@@ -28,18 +28,17 @@ func (t *translator) reference(h httpRule, field string, _ *istio.Destination, c
 
 // planClusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
 // a 503 (VS-SPLIT-03).
-func (t *translator) planClusters() []*plan.Cluster {
-	var out []*plan.Cluster
+func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
 	for ref, at := range t.clusters {
 		c, why := t.planCluster(ref)
 		if why != "" {
-			t.problems.add(Error, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			missing.add(Error, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
 		}
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return out, missing
 }
 
 // planCluster makes one cluster, or says why there is none.

@@ -62,6 +62,13 @@ func (ps Problems) sort() {
 	})
 }
 
+// Merge puts lists together, sorted by place.
+func Merge(lists ...Problems) Problems {
+	out := slices.Concat(lists...)
+	out.sort()
+	return out
+}
+
 func (ps *Problems) add(severity Severity, o *Object, field, format string, args ...any) {
 	p := Problem{Severity: severity, Field: field, Message: fmt.Sprintf(format, args...)}
 	if o != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type Resources struct {
 	Services         []*Service
 	EndpointSlices   []*EndpointSlice
 	Namespaces       []*Object
+
+	// incomplete says that an object was refused, so that what refers to it is not to be blamed.
+	incomplete bool
 }
 
 // Object is what all resources have in common.
@@ -109,8 +113,21 @@ func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 	for _, vs := range r.VirtualServices {
 		validateVirtualService(vs, &problems)
 	}
+	r.dropRefused(problems)
 	problems.sort()
 	return r, problems
+}
+
+// dropRefused takes out what must not be translated, so that the rest can be, and all problems come to light at once.
+func (r *Resources) dropRefused(problems Problems) {
+	refused := map[string]bool{}
+	for _, p := range problems {
+		if p.Severity == Error {
+			refused[p.Object] = true
+		}
+	}
+	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return refused[gw.String()] })
+	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return refused[vs.String()] })
 }
 
 // add decodes one document into its list.
@@ -203,7 +220,7 @@ var kinds = map[string]kind{
 
 // istioKind reads a kind whose spec is a protobuf message.
 func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
-	return kind{versions: istioVersions, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+	return kind{versions: istioVersions, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*problems)
@@ -220,30 +237,28 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 				report(key.Value, key, "unknown field %q", key.Value)
 			}
 		})
-		if len(*problems) > before {
-			return
-		}
+		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too
 		var wrapper struct{ Spec json.RawMessage }
 		if err := json.Unmarshal(text, &wrapper); err != nil {
 			problems.add(Error, o, "", "%s", err)
+			r.incomplete = true
 			return
 		}
 		if len(wrapper.Spec) == 0 || string(wrapper.Spec) == "null" {
 			wrapper.Spec = []byte("{}")
 		}
-		if err := unmarshalSpec(wrapper.Spec, spec); err != nil {
+		if err := unmarshalSpec(wrapper.Spec, spec, unknown); err != nil {
+			r.incomplete = true
 			field := blame(wrapper.Spec, spec, "spec")
 			problems.add(Error, o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
 			return
 		}
-		if !broken {
-			add(r, *o, spec)
-		}
+		add(r, *o, spec)
 	}}
 }
 
-func unmarshalSpec(text []byte, spec proto.Message) error {
-	return (&jsonpb.Unmarshaler{}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
+func unmarshalSpec(text []byte, spec proto.Message, unknownFields bool) error {
+	return (&jsonpb.Unmarshaler{AllowUnknownFields: unknownFields}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
 }
 
 // blame finds the smallest part of a spec that cannot be decoded, since the decoder's error does not say where it is:
@@ -256,7 +271,7 @@ func blame(text []byte, message proto.Message, field string) string {
 	for key, value := range members {
 		alone, _ := json.Marshal(map[string]json.RawMessage{key: value})
 		fresh := message.ProtoReflect().New().Interface()
-		if unmarshalSpec(alone, fresh) == nil {
+		if unmarshalSpec(alone, fresh, true) == nil {
 			continue
 		}
 		at := keyField(field, key)
@@ -273,7 +288,7 @@ func blame(text []byte, message proto.Message, field string) string {
 		}
 		for i, item := range items {
 			element := message.ProtoReflect().NewField(f).List().NewElement().Message().Interface()
-			if unmarshalSpec(item, element) != nil {
+			if unmarshalSpec(item, element, true) != nil {
 				return blame(item, element, at+"["+itoa(i)+"]")
 			}
 		}

@@ -65,7 +65,11 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
 	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)
 	p := t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
-	p.Clusters = t.planClusters()
+	clusters, missing := t.planClusters()
+	p.Clusters = clusters
+	if !r.incomplete {
+		problems = append(problems, missing...)
+	}
 	problems.sort()
 	return p, problems
 }

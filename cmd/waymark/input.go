@@ -54,32 +54,20 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	return out, nil
 }
 
-// read reads the files. Notices and warnings go to standard error; with errors, all of them do, and the status is 65.
-func (in *input) read() (*gateway.Resources, error) {
-	if len(in.files) == 0 {
-		return nil, usageError("give the resources with -f FILE or -f FOLDER")
-	}
-	r, problems := gateway.Read(in.files, os.Stdin)
-	report(problems)
-	if problems.HasErrors() {
-		return nil, &exitError{status: exitBadInput}
-	}
-	return r, nil
-}
-
-// translate reads and translates. With strict, an error of the translation stops it, too: the plan must not be executed.
+// translate reads and translates, and says everything that is wrong on standard error. What Istio would refuse ends it
+// with status 65; with strict, an error of the translation does, too: the plan must not be executed then.
 func (in *input) translate(strict bool) (*plan.Plan, error) {
 	o, err := in.options()
 	if err != nil {
 		return nil, err
 	}
-	r, err := in.read()
-	if err != nil {
-		return nil, err
+	if len(in.files) == 0 {
+		return nil, usageError("give the resources with -f FILE or -f FOLDER")
 	}
+	r, refused := gateway.Read(in.files, os.Stdin)
 	p, problems := gateway.Translate(r, o)
-	report(problems)
-	if strict && problems.HasErrors() {
+	report(gateway.Merge(refused, problems))
+	if refused.HasErrors() || strict && problems.HasErrors() {
 		return nil, &exitError{status: exitBadInput}
 	}
 	return p, nil
