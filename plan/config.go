@@ -126,7 +126,11 @@ func (f *Fault) config() *routing.Fault {
 
 // CheckIDs makes sure that no two outcomes of different content share an id.
 func (p *Plan) CheckIDs() error {
-	seen := map[string]string{}
+	type owner struct {
+		rule *Rule
+		sum  [32]byte
+	}
+	seen := map[string]owner{}
 	for _, l := range p.Listeners {
 		for _, c := range l.Chains {
 			if c.Routes == nil {
@@ -135,11 +139,10 @@ func (p *Plan) CheckIDs() error {
 			for _, h := range c.Routes.VirtualHosts {
 				for _, r := range h.Rules {
 					for _, o := range r.Outcomes {
-						what := fmt.Sprintf("%s[%d]", r.Ref(), o.Destination)
-						if other, ok := seen[o.ID]; ok && other != what {
-							return fmt.Errorf("outcomes %s and %s have the same id %s; rename one of the resources", other, what, o.ID)
+						if other, ok := seen[o.ID]; ok && other.sum != o.sum {
+							return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.Ref(), r.Ref(), o.ID)
 						}
-						seen[o.ID] = what
+						seen[o.ID] = owner{r, o.sum}
 					}
 				}
 			}

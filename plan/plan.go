@@ -109,6 +109,8 @@ type Outcome struct {
 	// Destination is the index in RouteAction.Destinations, or -1.
 	Destination int
 	Weight      uint32
+
+	sum [32]byte // the whole hash that ID is the beginning of
 }
 
 // Source is a place in a user's file.

@@ -22,22 +22,22 @@ const idLength = 12
 func (r *Rule) Seal() {
 	r.Outcomes = nil
 	if r.Route == nil {
-		r.Outcomes = []Outcome{{ID: r.id(-1), Destination: -1, Weight: 1}}
+		r.Outcomes = []Outcome{r.outcome(-1, 1)}
 		return
 	}
 	if !r.Route.Weighted {
-		r.Outcomes = []Outcome{{ID: r.id(0), Destination: 0, Weight: 1}}
+		r.Outcomes = []Outcome{r.outcome(0, 1)}
 		return
 	}
 	for i, d := range r.Route.Destinations {
 		if d.Weight > 0 {
-			r.Outcomes = append(r.Outcomes, Outcome{ID: r.id(i), Destination: i, Weight: d.Weight})
+			r.Outcomes = append(r.Outcomes, r.outcome(i, d.Weight))
 		}
 	}
 }
 
-// id hashes the JSON of the rule with all but the chosen destination removed.
-func (r *Rule) id(destination int) string {
+// outcome hashes the JSON of the rule with all but the chosen destination removed.
+func (r *Rule) outcome(destination int, weight uint32) Outcome {
 	content := *r
 	content.Source, content.Fault, content.Outcomes = Source{}, nil, nil
 	if r.Route != nil {
@@ -52,7 +52,7 @@ func (r *Rule) id(destination int) string {
 		panic("plan: a rule that is no JSON: " + err.Error()) // every field of Rule is a plain value
 	}
 	sum := sha256.Sum256(text)
-	return "k" + idEncoding.EncodeToString(sum[:])[:idLength]
+	return Outcome{ID: "k" + idEncoding.EncodeToString(sum[:])[:idLength], Destination: destination, Weight: weight, sum: sum}
 }
 
 // Ref says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of

@@ -163,11 +163,7 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body
 	if err != nil {
 		return nil, err
 	}
-	r.URL = &url.URL{Scheme: "http", Host: endpoint, Opaque: up.Path}
-	if strings.HasPrefix(up.Path, "//") { // Opaque would read it as a host
-		path, query, _ := strings.Cut(up.Path, "?")
-		r.URL = &url.URL{Scheme: "http", Host: endpoint, Opaque: "//" + endpoint + path, RawQuery: query}
-	}
+	r.URL = requestURL(endpoint, up.Path)
 	r.Host = up.Authority
 	for name, values := range up.Headers {
 		if !slices.Contains(hopByHop, name) && name != "content-length" {
@@ -182,6 +178,18 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body
 		r.ContentLength = size
 	}
 	return p.client.RoundTrip(r)
+}
+
+// requestURL makes net/http send the path byte for byte. Opaque does that, but reads a path of two slashes as a host.
+func requestURL(endpoint, path string) *url.URL {
+	u := &url.URL{Scheme: "http", Host: endpoint, Opaque: path}
+	if strings.HasPrefix(path, "//") {
+		raw, query, hasQuery := strings.Cut(path, "?")
+		if plain, err := url.PathUnescape(raw); err == nil {
+			return &url.URL{Scheme: "http", Host: endpoint, Path: plain, RawPath: raw, RawQuery: query, ForceQuery: hasQuery && query == ""}
+		}
+	}
+	return u
 }
 
 // answer copies the destination's response to the client, after the operations of destination and rule.

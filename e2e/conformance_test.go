@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"encoding/json"
+	"reflect"
+	"sort"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/verdict"
+)
+
+// required are the fields of a verdict that must agree wherever Istio's verdict has them.
+var required = []string{
+	"kind", "status", "domain", "route", "normalizedPath", "clusters", "timeout", "retryPolicy", "mirrors", "fault",
+	"cors", "corsEffect", "location", "body", "hashPolicy", "routeConfig",
+}
+
+// TestConformance holds every verdict against that of Istio's own translation, natively.
+func TestConformance(t *testing.T) {
+	files := unpack(t)
+	compared, disagreed := map[string]int{}, map[string]int{}
+	agreed, total := 0, 0
+	for _, c := range loadCases(t) {
+		j, err := verdict.New(c.plan, verdict.Options{})
+		require.NoError(t, err)
+		var doc struct{ Verdicts []map[string]any }
+		require.NoError(t, json.Unmarshal(files["istio/"+c.name+".verdicts.json"], &doc))
+		for i, want := range doc.Verdicts {
+			if want["error"] != nil {
+				continue
+			}
+			total++
+			text, err := json.Marshal(j.Decide(c.requests[i]))
+			require.NoError(t, err)
+			var got map[string]any
+			require.NoError(t, json.Unmarshal(text, &got))
+			ok := true
+			for _, field := range required {
+				if want[field] == nil && got[field] == nil {
+					continue
+				}
+				compared[field]++
+				if !reflect.DeepEqual(want[field], got[field]) {
+					disagreed[field]++
+					ok = false
+					t.Errorf("%s[%d] %v: %s: want %v, got %v", c.name, i, want["name"], field, want[field], got[field])
+				}
+			}
+			if ok {
+				agreed++
+			}
+		}
+	}
+	sort.Strings(required)
+	for _, field := range required {
+		t.Logf("%-16s %6d compared, %d disagree", field, compared[field], disagreed[field])
+	}
+	t.Logf("%d of %d verdicts agree on every field", agreed, total)
+	assert.Equal(t, total, agreed)
+	assert.Greater(t, total, 10000)
+}
+
+// TestRepeatedHeadersJoined checks that the reading of Envoys before 1.39 changes the vectors that are known to depend
+// on it, and no others.
+func TestRepeatedHeadersJoined(t *testing.T) {
+	known := joinedVectors(t)
+	for _, c := range loadCases(t) {
+		each, err := verdict.New(c.plan, verdict.Options{})
+		require.NoError(t, err)
+		joined, err := verdict.New(c.plan, verdict.Options{JoinRepeated: true})
+		require.NoError(t, err)
+		var differ []int
+		for i, r := range c.requests {
+			if !reflect.DeepEqual(expectationOf(t, each.Decide(r)), expectationOf(t, joined.Decide(r))) {
+				differ = append(differ, i)
+			}
+		}
+		for _, i := range differ {
+			assert.Contains(t, known[c.name], i, "%s[%d] depends on the version, and is not known to", c.name, i)
+		}
+	}
+}
