@@ -58,9 +58,7 @@ func (p *Plugin) DeleteContext(id uint32) {
 	if len(p.waiting) > 0 {
 		delete(p.waiting, id)
 	}
-	if _, isRoot := p.tables[id]; isRoot {
-		delete(p.tables, id)
-	}
+	delete(p.tables, id)
 }
 
 // Configure reads the configuration of a root context, of size bytes. false refuses it: Envoy keeps the one in force.

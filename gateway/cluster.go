@@ -143,7 +143,7 @@ func (t *translator) kubernetesCluster(c *plan.Cluster, s *service, port service
 		if number == 0 || !subset(labels, sliceLabels(slice)) {
 			continue
 		}
-		for _, e := range slice.EndpointSlice.Endpoints {
+		for _, e := range slice.Endpoints {
 			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
 				continue
 			}
@@ -170,7 +170,7 @@ func (t *translator) kubernetesCluster(c *plan.Cluster, s *service, port service
 
 // sliceLabels are the labels that a slice's endpoints share: those of the slice itself. Pods are not read, so a slice
 // per version carries the version's labels.
-func sliceLabels(s *EndpointSlice) map[string]string { return s.Object.Labels }
+func sliceLabels(s *EndpointSlice) map[string]string { return s.Labels }
 
 // entryCluster maps a ServiceEntry's resolution to discovery (SE-02 to SE-06).
 func entryCluster(c *plan.Cluster, s *service, port servicePort, labels map[string]string) (*plan.Cluster, string) {

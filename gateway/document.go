@@ -197,10 +197,10 @@ func (d document) at(field string) plan.Source {
 func splitField(field string) []string {
 	var keys []string
 	for field != "" {
-		switch {
-		case field[0] == '.':
+		switch field[0] {
+		case '.':
 			field = field[1:]
-		case field[0] == '[':
+		case '[':
 			end := strings.IndexByte(field, ']')
 			if strings.HasPrefix(field, `["`) {
 				if q, err := strconv.QuotedPrefix(field[1:]); err == nil {

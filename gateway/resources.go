@@ -92,7 +92,8 @@ type (
 	// EndpointSlice holds addresses of a Kubernetes service.
 	EndpointSlice struct {
 		Object
-		discovery.EndpointSlice
+		Ports     []discovery.EndpointPort
+		Endpoints []discovery.Endpoint
 	}
 )
 
@@ -213,7 +214,7 @@ var kinds = map[string]kind{
 	"discovery.k8s.io/EndpointSlice": {versions: map[string]bool{"discovery.k8s.io/v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
 		var s discovery.EndpointSlice
 		if strict(o, text, &s, problems) && !broken {
-			r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{*o, s})
+			r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{*o, s.Ports, s.Endpoints})
 		}
 	}},
 }

@@ -268,7 +268,7 @@ func (v *validator) operations(field string, values map[string]string, authority
 		switch {
 		case name == "":
 			v.refuse("VAL-H-12", at, "the name of a header cannot be empty")
-		case isInternalHeader(name) && !(authority && isAuthority):
+		case isInternalHeader(name) && (!authority || !isAuthority):
 			v.refuse("VAL-H-12", at, "%q cannot be changed", name)
 		}
 		if err := checkHeaderValue(values[name]); err != nil {

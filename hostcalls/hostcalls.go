@@ -25,11 +25,11 @@ const (
 	Critical
 )
 
-// Map says which headers a call means, Buffer which bytes.
-type (
-	Map    uint32
-	Buffer uint32
-)
+// Map says which headers a call means.
+type Map uint32
+
+// Buffer says which bytes a call means.
+type Buffer uint32
 
 // The map and the buffer that the filter uses.
 const (

@@ -44,7 +44,8 @@ func (x *exchange) forward(effect *plan.CORSEffect) {
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
 	}
-	response, done, err := x.try(ctx, balancer, up, body, whole)
+	response, done, err := x.try( //nolint:bodyclose // answer closes it
+		ctx, balancer, up, body, whole)
 	defer done()
 	switch {
 	case err == nil:

@@ -47,13 +47,6 @@ func (d *decoder) problem(message string) {
 	d.problems = append(d.problems, Problem{b.String(), message})
 }
 
-// in runs f one step further in.
-func (d *decoder) in(key string, f func()) {
-	d.at = append(d.at, step{key: key})
-	f()
-	d.at = d.at[:len(d.at)-1]
-}
-
 // maxKeys is more than any object of the format has.
 const maxKeys = 16
 

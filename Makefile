@@ -1,0 +1,79 @@
+# Everything that Waymark is built, tested and shown with. Needs Go, make and Python 3.
+
+SHELL := /bin/sh
+ENGINE ?= wasm
+# The Envoys that tests run on, and the one for everything else.
+ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
+ENVOY  := 1.39.3
+TOOLS  := $(CURDIR)/.tools
+LINTER := v2.15.0
+CASES  ?=
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.PHONY: needs-go needs-python
+needs-go:
+	@command -v go >/dev/null || { echo "go is missing: Waymark is built with Go 1.26 or later" >&2; exit 1; }
+needs-python:
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoy" >&2; exit 1; }
+
+.PHONY: build
+build: needs-go ## write bin/waymark and bin/waymark.wasm
+	@mkdir -p bin
+	go run ./build/module -o bin/waymark.wasm
+	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
+
+.PHONY: demo
+demo: build ## serve the bookinfo example and show what happens (ENGINE=wasm|envoy)
+ifeq ($(ENGINE),envoy)
+	@$(MAKE) --no-print-directory needs-python
+	@build/envoy/install.sh $(ENVOY)
+	ENVOY_BIN=$${ENVOY_BIN:-.cache/envoy/$(ENVOY)/envoy} bin/waymark demo --engine envoy
+else
+	bin/waymark demo --engine $(ENGINE)
+endif
+
+.PHONY: envoy
+envoy: needs-python ## install the pinned Envoys below .cache/envoy
+	@build/envoy/install.sh $(ENVOYS)
+	@for v in $(ENVOYS); do echo .cache/envoy/$$v/envoy; done
+
+.PHONY: test
+test: build envoy ## pass every test, on real Envoys and in containers too
+	go vet ./...
+	GOOS=wasip1 GOARCH=wasm go vet ./routing ./hostcalls ./filter/...
+	go test -count=1 -timeout 20m -tags docker $(TESTFLAGS) ./...
+
+.PHONY: test-quick
+test-quick: needs-go ## pass the tests that need neither Envoy nor containers
+	go test $$(go list ./... | grep -v /e2e)
+
+.PHONY: conformance
+conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
+	WAYMARK_CASES="$(CASES)" go test -count=1 ./e2e -run 'TestConformance$$' -v | grep -v '^=== '
+
+.PHONY: bench
+bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side
+	WAYMARK_BENCH=1 go test -count=1 -timeout 30m ./e2e -run TestBench -v | grep -v -E '^(===|---|PASS|ok)'
+
+.PHONY: fuzz
+fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
+	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing/regex:FuzzMatch; do \
+		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} || exit 1; done
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting
+	$(TOOLS)/golangci-lint-$(LINTER) run ./...
+	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run ./hostcalls ./filter/...
+
+$(TOOLS)/golangci-lint-$(LINTER): needs-go
+	@[ -x $@ ] || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER) && mv $(TOOLS)/golangci-lint $@; }
+
+.PHONY: clean
+clean: ## remove what was built and installed
+	rm -rf bin .cache .tools
