@@ -49,7 +49,7 @@ func cluster(c *plan.Cluster) *clusterv3.Cluster {
 	}
 	if c.Discovery != plan.Static {
 		out.DnsLookupFamily = clusterv3.Cluster_V4_ONLY // SE-05
-		out.RespectDnsTtl = true //nolint:staticcheck // as Istio writes it; the successor is an extension of the cluster type
+		out.RespectDnsTtl = true                        //nolint:staticcheck // as Istio writes it; the successor is an extension of the cluster type
 	}
 	if c.HTTP2 {
 		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{

@@ -1,0 +1,132 @@
+package routing
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// one wraps a rule into a whole configuration.
+func one(rule string) string {
+	return `{"version":1,"virtualHosts":[{"name":"h","domains":["*"],"rules":[` + rule + `]}]}`
+}
+
+func TestConfigurationsThatAreRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                "not a JSON document",
+		`{"version":1`:    "not a JSON document",
+		`{"version":1}{}`: "not a JSON document",
+		`[]`:              "want an object",
+		`{}`:              "version is missing; virtualHosts is missing",
+		`{"version":2,"virtualHosts":[],"unheardOf":1}`:                                            "version: this filter reads version 1, got 2",
+		`{"version":1,"version":1,"virtualHosts":[]}`:                                              `key "version" occurs twice`,
+		`{"version":1,"virtualHosts":[],"x":1}`:                                                    `unknown field "x"`,
+		`{"version":"1","virtualHosts":[]}`:                                                        `version: want a whole number between 1 and 1, got "1"`,
+		`{"version":1,"virtualHosts":{}}`:                                                          "virtualHosts: want an array, got an object",
+		`{"version":1,"repeatedHeaders":"some","virtualHosts":[]}`:                                 `repeatedHeaders: want each or joined, got "some"`,
+		strings.Repeat("[", 100000):                                                                "nested deeper than 32 levels",
+		`{"version":1,"virtualHosts":[{"name":"h","rules":[]}]}`:                                   "virtualHosts[0]: domains is missing or empty",
+		`{"version":1,"virtualHosts":[{"domains":["A"],"rules":[]}]}`:                              `domains[0]: want a domain in lower case, got "A"`,
+		`{"version":1,"virtualHosts":[{"domains":["a"],"rules":[]},{"domains":["a"],"rules":[]}]}`: `virtualHosts[1].domains[0]: domain "a" occurs twice`,
+		`{"version":1,"virtualHosts":[{"domains":["*","*"],"rules":[]}]}`:                          `domain "*" occurs twice`,
+		one(`{"rule":"r"}`): "rules[0]: want an outcome or a split",
+		one(`{"outcome":"k","split":[{"outcome":"a","weight":1}]}`):           "want either an outcome or a split, got both",
+		one(`{"outcome":"k","path":{}}`):                                      "rules[0].path: want one of exact, prefix, separated and regex",
+		one(`{"outcome":"k","path":{"exact":"/","prefix":"/"}}`):              "want only one of exact",
+		one(`{"outcome":"k","path":{"regex":0}}`):                             "rules[0].path.regex: there are no regexes",
+		one(`{"outcome":"k","headers":[{"exact":"x"}]}`):                      "headers[0]: name is missing",
+		one(`{"outcome":"k","headers":[{"name":"x","missingAsEmpty":true}]}`): "missingAsEmpty needs exact, prefix or regex",
+		one(`{"outcome":"k","query":[{"name":"x","exact":7}]}`):               "query[0].exact: want a string, got 7",
+		one(`{"outcome":""}`):                                                 "an outcome has a non-empty id",
+		one(`{"split":[{"outcome":"a","weight":0}]}`):                         "weight: want a whole number between 1",
+		one(`{"split":[{"outcome":"a","weight":2147483647},{"outcome":"b","weight":2147483647},{"outcome":"c","weight":2147483647}]}`): "more than 4294967295",
+		one(`{"outcome":"k","fault":{"delay":{"perMillion":1}}}`):                                                                      "delay: ms is missing",
+		one(`{"outcome":"k","fault":{"abort":{"perMillion":1}}}`):                                                                      "abort: want one of httpStatus and grpcStatus",
+		one(`{"outcome":"k","fault":{"abort":{"httpStatus":42,"perMillion":1}}}`):                                                      "httpStatus: want a whole number between 200 and 600, got 42",
+		one(`{"outcome":"k","fault":{"abort":{"httpStatus":500,"perMillion":1000001}}}`):                                               "perMillion: want a whole number between 0 and 1000000",
+		`{"version":1,"virtualHosts":[],"regexes":[]}`:                                                                                 "want the regexes before the virtualHosts",
+		`{"version":1,"regexes":[{"pattern":"a","program":"AAAA"}],"virtualHosts":[]}`:                                                 "regexes[0].program: is not a compiled regular expression",
+	} {
+		_, err := Compile([]byte(text))
+		var e *ConfigError
+		if assert.True(t, errors.As(err, &e), text) {
+			assert.Contains(t, err.Error(), want, text)
+		}
+	}
+}
+
+func TestEveryProblemIsReported(t *testing.T) {
+	_, err := Compile([]byte(one(`{"a":1,"outcome":2},{"outcome":"k","b":1}`)))
+	var e *ConfigError
+	require.True(t, errors.As(err, &e))
+	assert.Equal(t, []string{
+		`virtualHosts[0].rules[0]: unknown field "a"`,
+		`virtualHosts[0].rules[0].outcome: want a string, got 2`,
+		`virtualHosts[0].rules[1]: unknown field "b"`,
+	}, []string{e.Problems[0].String(), e.Problems[1].String(), e.Problems[2].String()})
+	assert.Len(t, e.Problems, 3)
+}
+
+// TestEveryFieldIsRead holds the reader against the type that writers marshal.
+func TestEveryFieldIsRead(t *testing.T) {
+	text := "/a"
+	regex, status, grpc := 0, uint32(503), uint32(14)
+	c := Config{
+		Version: 1, Name: "n", RepeatedHeaders: RepeatedHeadersJoined,
+		Regexes: []Regex{{Pattern: "a", Program: (&Program{Code: []Instruction{{Op: OpMatch}}}).Marshal()}},
+		VirtualHosts: []VirtualHost{{Name: "h", Domains: []string{"a.test", "*.test", "*"}, Rules: []Rule{
+			{Name: "r", Path: &PathMatch{Separated: &text, IgnoreCase: true}, Outcome: "k",
+				Headers: []HeaderMatch{{Name: "x", StringMatch: StringMatch{Exact: &text}, Invert: true, MissingAsEmpty: true}, {Name: "y", StringMatch: StringMatch{Regex: &regex}}},
+				Query:   []QueryMatch{{Name: "q", StringMatch: StringMatch{Prefix: &text}}},
+				Fault:   &Fault{Delay: &Delay{Milliseconds: 1, PerMillion: 2}, Abort: &Abort{HTTPStatus: &status, PerMillion: 3}}},
+			{Name: "s", Path: &PathMatch{StringMatch: StringMatch{Exact: &text}}, Split: []Share{{"a", 1}, {"b", 2}}, Fault: &Fault{Abort: &Abort{GRPCStatus: &grpc}}},
+			{Name: "t", Path: &PathMatch{StringMatch: StringMatch{Regex: &regex}}, Outcome: "k"},
+		}}},
+	}
+	doc, err := json.Marshal(&c)
+	require.NoError(t, err)
+	table, err := Compile(doc)
+	require.NoError(t, err)
+	assert.Equal(t, 3, table.Rules())
+	u := table.virtualHosts[0].rules[0]
+	assert.Equal(t, pathCondition{stringCondition{kind: matchSeparated, value: "/a"}, true}, u.path)
+	assert.Equal(t, headerCondition{stringCondition: stringCondition{kind: matchExact, value: "/a"}, name: "x", invert: true, missingAsEmpty: true}, u.headers[0])
+	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, u.fault)
+	assert.Equal(t, []uint32{1, 3}, table.virtualHosts[0].rules[1].outcomes.ends)
+}
+
+func FuzzCompile(f *testing.F) {
+	f.Add([]byte(one(`{"outcome":"k","path":{"prefix":"/"}}`)), "/a", "a.test")
+	f.Add([]byte(`{"version":1,"virtualHosts":[{"name":"h","domains":["*.a"],"rules":[]}]}`), "", "")
+	f.Fuzz(func(t *testing.T, config []byte, path, host string) {
+		table, err := Compile(config)
+		if err != nil {
+			return
+		}
+		var r Request
+		r.Set(":path", path)
+		r.Set(":authority", host)
+		d := table.Decide(&r, Dice{Split: 1 << 31})
+		if d.Rule >= 0 && d.Outcome == "" {
+			t.Error("a rule without an outcome")
+		}
+	})
+}
+
+func TestBase64(t *testing.T) {
+	for _, s := range []string{"", "a", "ab", "abc", "abcd", "\x00\xff\xfe"} {
+		text, err := json.Marshal([]byte(s))
+		require.NoError(t, err)
+		got, ok := decodeBase64(strings.Trim(string(text), `"`))
+		assert.True(t, ok)
+		assert.Equal(t, s, string(got))
+	}
+	for _, s := range []string{"a", "a===", "====", "ab!=", "=abc"} {
+		_, ok := decodeBase64(s)
+		assert.False(t, ok, s)
+	}
+}
