@@ -9,12 +9,21 @@
 set -eu
 cd "$(dirname "$0")/.."
 state=$PWD/.cache/docker
-export ENVOY_IMAGE="${ENVOY_IMAGE:-envoyproxy/envoy:v1.39.3}"
+version=1.39.3
+export ENVOY_IMAGE="${ENVOY_IMAGE:-envoyproxy/envoy:v$version}"
 export WAYMARK_ROAD="$state/road"
 export DOCKER_BUILDKIT=0
-local_image=waymark-envoy:1.39.3
+local_image=waymark-envoy:$version
 
-compose() { docker-compose -p waymark -f build/docker-compose.yaml "$@"; }
+# compose is Docker's plug-in or the program of its own, whichever is there.
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose -p waymark -f build/docker-compose.yaml "$@"
+    else
+        command -v docker-compose >/dev/null || { echo "docker-compose is missing: the road in containers needs it" >&2; exit 1; }
+        docker-compose -p waymark -f build/docker-compose.yaml "$@"
+    fi
+}
 
 daemon() {
     docker info >/dev/null 2>&1 && return
@@ -49,7 +58,7 @@ up() {
     from_scratch waymark-standin "$state/standin" standin
     if ! docker image inspect "$ENVOY_IMAGE" >/dev/null 2>&1 && ! timeout 60 docker pull -q "$ENVOY_IMAGE" >/dev/null 2>&1; then
         echo "$ENVOY_IMAGE cannot be pulled; an image is made of the pinned Envoy" >&2
-        from_scratch $local_image .cache/envoy/1.39.3/envoy envoy
+        from_scratch $local_image .cache/envoy/$version/envoy envoy
         export ENVOY_IMAGE=$local_image
     fi
     cp bin/waymark.wasm "$WAYMARK_ROAD/"
@@ -64,6 +73,8 @@ down() {
     compose down -t 2 -v || true
     if [ -f "$state/dockerd.pid" ]; then
         pid=$(cat "$state/dockerd.pid")
+        # The number may be another program's by now, where the machine was switched off meanwhile.
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
         kill "$pid" 2>/dev/null || true
         for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
     fi

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -70,7 +71,7 @@ func TestRepeatedHeadersJoined(t *testing.T) {
 	for _, c := range loadCases(t) {
 		each, err := verdict.New(c.plan, verdict.Options{})
 		require.NoError(t, err)
-		joined, err := verdict.New(c.plan, verdict.Options{JoinRepeated: true})
+		joined, err := verdict.New(c.plan, verdict.Options{Era: plan.Before139})
 		require.NoError(t, err)
 		var differ []int
 		for i, r := range c.requests {

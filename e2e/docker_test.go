@@ -4,19 +4,26 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/envoy/process"
 )
 
 // TestDocker brings the road up in containers, as the compose file says, and walks it.
 func TestDocker(t *testing.T) {
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	port := strconv.Itoa(int(ports[0]))
 	run := func(args ...string) string {
 		c := exec.Command("build/docker.sh", args...)
-		c.Dir = root
+		c.Dir, c.Env = root, append(os.Environ(), "WAYMARK_PORT="+port)
 		text, err := c.CombinedOutput()
 		require.NoError(t, err, "%s", text)
 		return string(text)
@@ -24,7 +31,7 @@ func TestDocker(t *testing.T) {
 	t.Cleanup(func() { run("down") })
 	run("up")
 	get := func(host, path string, headers map[string]string) (int, string) {
-		r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:18080"+path, nil)
+		r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+port+path, nil)
 		require.NoError(t, err)
 		r.Host = host
 		for name, value := range headers {

@@ -15,7 +15,10 @@ import (
 // export _start where Go exports _initialize, so a copy is given that name.
 func TestSomeoneElsesHost(t *testing.T) {
 	_, wasm := readModule(t)
-	renamed, err := wasmfile.RenameExport(wasm, "_initialize", "_start")
+	renamed, err := wasmfile.Rename(wasm, wasmfile.Exports, "_initialize", "_start")
+	require.NoError(t, err)
+	// It plays the ABI 0.2.0, which has no such question; a function of the same type leaves the answer at 0, trace.
+	renamed, err = wasmfile.Rename(renamed, wasmfile.Imports, "proxy_get_log_level", "proxy_set_tick_period_milliseconds")
 	require.NoError(t, err)
 	vm, err := proxytest.NewWasmVMContext(renamed)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
 )
@@ -121,11 +122,11 @@ func replayOnEnvoy(t *testing.T, version string, o envoy.Options) {
 		c := cases[slices.IndexFunc(cases, func(c *caseFile) bool { return c.name == file })]
 		return c.expected[i]
 	}
-	if o.JoinsRepeated() {
+	if o.Era() == plan.Before139 {
 		joined := joinedVectors(t)
 		judges := map[string]*verdict.Judge{}
 		for _, c := range cases {
-			j, err := verdict.New(c.plan, verdict.Options{JoinRepeated: true})
+			j, err := verdict.New(c.plan, verdict.Options{Era: plan.Before139})
 			require.NoError(t, err)
 			judges[c.name] = j
 		}

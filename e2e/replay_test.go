@@ -325,3 +325,29 @@ func compareHeaders(got, want map[string][]string) string {
 	}
 	return ""
 }
+
+// raw sends bytes as they are and returns the status.
+func (c *client) raw(text string) (int, error) {
+	if c.conn == nil {
+		conn, err := net.DialTimeout("tcp", c.address, 5*time.Second)
+		if err != nil {
+			return 0, err
+		}
+		c.conn, c.reader = conn, bufio.NewReader(conn)
+	}
+	_ = c.conn.SetDeadline(time.Now().Add(20 * time.Second)) // a socket has deadlines
+	if _, err := io.WriteString(c.conn, text); err != nil {
+		c.close()
+		return 0, err
+	}
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		c.close()
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	if err != nil || response.Close {
+		c.close()
+	}
+	return response.StatusCode, err
+}

@@ -39,8 +39,13 @@ type Options struct {
 	Namespace string
 }
 
-// JoinsRepeated says whether this Envoy compares repeated headers joined by commas.
-func (o *Options) JoinsRepeated() bool { return o.Minor < 39 }
+// Era says how this Envoy reads rules.
+func (o *Options) Era() plan.Era {
+	if o.Minor < 39 {
+		return plan.Before139
+	}
+	return plan.Since139
+}
 
 // Bootstrap is a complete configuration that a stock Envoy starts with.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {

@@ -10,22 +10,11 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
 )
 
 // filterName is the name of our filter, its root and its VM, in configuration, logs and statistics.
 const filterName = "waymark"
-
-// routeHeader carries the decision from the filter to the router.
-const routeHeader = "x-waymark-route"
-
-// ownHeaders are all by which the filter speaks to Envoy. A client's copies are dropped on the way in, and none goes on
-// to a destination.
-var ownHeaders = []string{
-	routeHeader,
-	"x-envoy-fault-delay-request", "x-envoy-fault-delay-request-percentage",
-	"x-envoy-fault-abort-request", "x-envoy-fault-abort-request-percentage", "x-envoy-fault-abort-grpc-request",
-	"x-envoy-fault-throughput-response", "x-envoy-fault-throughput-response-percentage",
-}
 
 // wasmFilter loads the module. A VM that died is made anew for the next request; until then requests get 503: the
 // filter never fails open.
@@ -63,7 +52,7 @@ func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
 		return nil // an empty virtual host: Envoy refuses an empty map, and a host without routes answers 404
 	}
 	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "outcome", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routeHeader})},
+		Input: &xdscorev3.TypedExtensionConfig{Name: "outcome", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
 		TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
 			ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
 		},

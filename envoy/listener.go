@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
 )
 
 // listener serves one address. A chain that would terminate or forward TLS is refused: served as plain HTTP it would
@@ -78,7 +79,7 @@ func httpFilters(rc *plan.RouteConfig, o *Options) ([]*hcmv3.HttpFilter, error) 
 		out = append(out, &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)}})
 	}
 	if o.Matching == MatchingFilter {
-		config, err := rc.PluginConfig(o.JoinsRepeated())
+		config, err := rc.PluginConfig(o.Era())
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +126,7 @@ func routeConfiguration(rc *plan.RouteConfig, o *Options) *routev3.RouteConfigur
 		ValidateClusters:               wrapperspb.Bool(false), // an unknown cluster answers 503, as in Istio (VS-SPLIT-03)
 		IgnorePortInHostMatching:       true,                   // VS-GW-04
 		MaxDirectResponseBodySizeBytes: wrapperspb.UInt32(1 << 20),
-		InternalOnlyHeaders:            ownHeaders,
+		InternalOnlyHeaders:            routing.DecisionHeaders[:],
 	}
 	for _, h := range rc.VirtualHosts {
 		out.VirtualHosts = append(out.VirtualHosts, virtualHost(h, o))
@@ -134,7 +135,7 @@ func routeConfiguration(rc *plan.RouteConfig, o *Options) *routev3.RouteConfigur
 }
 
 func virtualHost(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
-	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: ownHeaders}
+	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: routing.DecisionHeaders[:]}
 	if h.RequireTLS {
 		out.RequireTls = routev3.VirtualHost_ALL
 	}

@@ -86,22 +86,7 @@ func (p *Plugin) Configure(root uint32, size uint32) bool {
 	return true
 }
 
-// The headers by which the filter speaks to Envoy. A client's are never obeyed.
-const (
-	routeHeader = "x-waymark-route"
-	delayHeader = "x-envoy-fault-delay-request"
-	abortHeader = "x-envoy-fault-abort-request"
-	grpcHeader  = "x-envoy-fault-abort-grpc-request"
-)
-
-// ownHeaders are these headers and the others of Envoy's fault filter; a request's set of them is a bit mask.
-var ownHeaders = [...]string{
-	routeHeader, delayHeader, abortHeader, grpcHeader,
-	"x-envoy-fault-delay-request-percentage", "x-envoy-fault-abort-request-percentage",
-	"x-envoy-fault-throughput-response", "x-envoy-fault-throughput-response-percentage",
-}
-
-// The bits of the headers that a decision may write.
+// The bits of the headers that a decision may write, in a set of routing.DecisionHeaders.
 const (
 	routeBit = 1 << iota
 	delayBit
@@ -152,7 +137,7 @@ func (p *Plugin) read() (sent uint32) {
 		if !ok {
 			return sent
 		}
-		if len(name) >= len(routeHeader) && name[0] == 'x' {
+		if len(name) >= len(routing.RouteHeader) && name[0] == 'x' {
 			if bit := ownBit(name); bit != 0 {
 				sent |= bit
 				continue
@@ -163,7 +148,7 @@ func (p *Plugin) read() (sent uint32) {
 }
 
 func ownBit(name string) uint32 {
-	for i, own := range ownHeaders {
+	for i, own := range routing.DecisionHeaders {
 		if name == own {
 			return 1 << i
 		}
@@ -181,17 +166,17 @@ func (p *Plugin) write(d routing.Decision) (written uint32) {
 	if d.Outcome == "" {
 		return 0
 	}
-	hostcalls.SetHeader(hostcalls.RequestHeaders, routeHeader, d.Outcome)
+	hostcalls.SetHeader(hostcalls.RequestHeaders, routing.RouteHeader, d.Outcome)
 	written = routeBit
 	if d.Delay > 0 {
-		hostcalls.SetHeader(hostcalls.RequestHeaders, delayHeader, p.decimal(d.Delay))
+		hostcalls.SetHeader(hostcalls.RequestHeaders, routing.DelayHeader, p.decimal(d.Delay))
 		written |= delayBit
 	}
 	if d.HasAbortGRPC {
-		hostcalls.SetHeader(hostcalls.RequestHeaders, grpcHeader, p.decimal(d.AbortGRPC))
+		hostcalls.SetHeader(hostcalls.RequestHeaders, routing.AbortGRPCHeader, p.decimal(d.AbortGRPC))
 		written |= grpcBit
 	} else if d.AbortHTTP > 0 {
-		hostcalls.SetHeader(hostcalls.RequestHeaders, abortHeader, p.decimal(d.AbortHTTP))
+		hostcalls.SetHeader(hostcalls.RequestHeaders, routing.AbortHeader, p.decimal(d.AbortHTTP))
 		written |= abortBit
 	}
 	return written
@@ -201,7 +186,7 @@ func (p *Plugin) write(d routing.Decision) (written uint32) {
 func (p *Plugin) remove(headers uint32) {
 	for i := 0; headers != 0; i, headers = i+1, headers>>1 {
 		if headers&1 != 0 {
-			hostcalls.RemoveHeader(hostcalls.RequestHeaders, ownHeaders[i])
+			hostcalls.RemoveHeader(hostcalls.RequestHeaders, routing.DecisionHeaders[i])
 		}
 	}
 }

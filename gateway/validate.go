@@ -245,7 +245,7 @@ func (v *validator) regex(code, field, pattern string) {
 	case len(pattern) > maxRegex:
 		v.refuse(code, field, "a regular expression has at most %d bytes, this one %d", maxRegex, len(pattern))
 	default:
-		if _, err := regex.Compile(pattern); err != nil {
+		if _, err := regex.Compile(pattern, regex.UTF8); err != nil {
 			v.refuse(code, field, "%q: %s", pattern, err)
 		}
 	}

@@ -1,9 +1,10 @@
 package plan
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	regexes "waymark.dev/waymark/routing/regex"
 )
 
 // Upstream is the request that a destination gets: the received request after all operations of the rule and the
@@ -177,11 +178,7 @@ func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
 	}
 	switch {
 	case regex != nil:
-		re, err := regexp.Compile(regex.Pattern)
-		if err != nil {
-			return path
-		}
-		if only = re.ReplaceAllString(only, substitution(regex.Substitution)); only == "" {
+		if only = regexes.ReplaceAll(only, regex.Pattern, regex.Substitution); only == "" {
 			return path
 		}
 		return only + query
@@ -196,26 +193,6 @@ func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
 	default:
 		return prefix + strings.TrimPrefix(only, "/") + query
 	}
-}
-
-// substitution turns RE2's \1 into Go's ${1}.
-func substitution(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '$':
-			b.WriteString("$$")
-		case s[i] == '\\' && i+1 < len(s) && '0' <= s[i+1] && s[i+1] <= '9':
-			b.WriteString("${" + s[i+1:i+2] + "}")
-			i++
-		case s[i] == '\\' && i+1 < len(s):
-			b.WriteByte(s[i+1])
-			i++
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return b.String()
 }
 
 // Location is where a redirect sends the client (VS-RED-02 to VS-RED-07).

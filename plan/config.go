@@ -10,12 +10,23 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
+// Era says how an Envoy reads rules, where versions mean different things.
+type Era int
+
+// The eras. From 1.39 on the values of a repeated header are compared one by one and regular expressions read bytes;
+// before, the values are joined by commas and regular expressions read UTF-8.
+const (
+	Since139 Era = iota
+	Before139
+)
+
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
-// reads. joinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does. It fails for a regular
-// expression that RE2 would refuse.
-func (rc *RouteConfig) PluginConfig(joinRepeated bool) ([]byte, error) {
+// reads. It fails for a regular expression that Envoys of the era refuse.
+func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
 	w := configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}, regexes: map[string]int{}}
-	if joinRepeated {
+	w.encoding = regex.Latin1
+	if era == Before139 {
+		w.encoding = regex.UTF8
 		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
 	for _, h := range rc.VirtualHosts {
@@ -39,9 +50,10 @@ func (rc *RouteConfig) PluginConfig(joinRepeated bool) ([]byte, error) {
 
 // configWriter collects the regular expressions, each once, while it writes rules.
 type configWriter struct {
-	config  routing.Config
-	regexes map[string]int
-	err     error
+	config   routing.Config
+	regexes  map[string]int
+	encoding regex.Encoding
+	err      error
 }
 
 func (w *configWriter) rule(r *Rule) routing.Rule {
@@ -92,7 +104,7 @@ func (w *configWriter) regex(r *Rule, pattern string) int {
 	if i, ok := w.regexes[pattern]; ok {
 		return i
 	}
-	program, err := regex.Compile(pattern)
+	program, err := regex.Compile(pattern, w.encoding)
 	if err != nil {
 		if w.err == nil {
 			w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)

@@ -1,8 +1,10 @@
 package plan
 
 import (
-	"regexp"
 	"strings"
+
+	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
 )
 
 // CORSEffect is what Envoy's CORS filter does with one request.
@@ -77,8 +79,8 @@ func (m OriginMatch) matches(origin string) bool {
 	case Prefix:
 		return strings.HasPrefix(origin, m.Value)
 	case Regex:
-		re, err := regexp.Compile(`\A(?:` + m.Value + `)\z`)
-		return err == nil && re.MatchString(origin)
+		program, err := regex.Compile(m.Value, regex.Latin1)
+		return err == nil && program.Match(&routing.Machine{}, origin)
 	default:
 		return false
 	}

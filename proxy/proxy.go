@@ -34,8 +34,8 @@ type Options struct {
 	Log func(message string)
 	// Normalization of paths; the zero value is BASE.
 	Normalization plan.PathNormalization
-	// JoinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does.
-	JoinRepeated bool
+	// Era of the Envoy whose reading of rules is followed.
+	Era plan.Era
 }
 
 // Access is what the access log says of a request.

@@ -13,6 +13,7 @@ import (
 
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
+	"waymark.dev/waymark/routing"
 )
 
 // serve answers one request.
@@ -67,7 +68,10 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusMovedPermanently, "", plan.Headers{"location": {plan.TLSLocation(x.in)}})
 		return
 	}
-	id, _ := headers.Get("x-waymark-route")
+	for _, name := range routing.DecisionHeaders {
+		delete(x.in.Headers, name) // a client's; no destination gets them
+	}
+	id, _ := headers.Get(routing.RouteHeader)
 	chosen, ok := site.hosts[host][id]
 	if !ok {
 		x.log.Detail = "route_not_found"
@@ -144,7 +148,7 @@ func (x *exchange) ask(site *site, h *vm.Headers) error {
 // fault does what Envoy's fault filter does by the headers that the module set: first the delay, then the abort. It
 // says whether the request was answered.
 func (x *exchange) fault(h vm.Headers) (answered bool) {
-	if text, ok := h.Get("x-envoy-fault-delay-request"); ok {
+	if text, ok := h.Get(routing.DelayHeader); ok {
 		if ms, err := strconv.Atoi(text); err == nil {
 			select {
 			case <-time.After(time.Duration(ms) * time.Millisecond):
@@ -153,8 +157,8 @@ func (x *exchange) fault(h vm.Headers) (answered bool) {
 			}
 		}
 	}
-	status, isHTTP := h.Get("x-envoy-fault-abort-request")
-	grpc, isGRPC := h.Get("x-envoy-fault-abort-grpc-request")
+	status, isHTTP := h.Get(routing.AbortHeader)
+	grpc, isGRPC := h.Get(routing.AbortGRPCHeader)
 	if !isHTTP && !isGRPC {
 		return false
 	}

@@ -46,7 +46,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 			return nil, errors.Join(fmt.Errorf("listener %s: TLS and TCP are not executed by the embedded data plane", l.Name), p.release(s))
 		}
 		routes := l.Chains[0].Routes
-		config, err := routes.PluginConfig(p.options.JoinRepeated)
+		config, err := routes.PluginConfig(p.options.Era)
 		if err != nil {
 			return nil, errors.Join(err, p.release(s))
 		}

@@ -131,8 +131,8 @@ type Mirror struct {
 
 // Options say what the proxy is like.
 type Options struct {
-	// JoinRepeated compares repeated headers joined by commas, as Envoy before 1.39 does.
-	JoinRepeated bool
+	// Era of the Envoy that is asked about.
+	Era plan.Era
 	// Normalization of paths; the zero value is BASE.
 	Normalization plan.PathNormalization
 }
@@ -155,7 +155,7 @@ func New(p *plan.Plan, options Options) (*Judge, error) {
 			if c.Routes == nil {
 				continue
 			}
-			config, err := c.Routes.PluginConfig(options.JoinRepeated)
+			config, err := c.Routes.PluginConfig(options.Era)
 			if err != nil {
 				return nil, err
 			}

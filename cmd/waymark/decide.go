@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
@@ -29,7 +30,7 @@ func newDecide() *cobra.Command {
 			if output != "json" && output != "text" {
 				return usageError("-o %q is neither json nor text", output)
 			}
-			joined, err := joinsRepeated(version)
+			minor, err := minorVersion(version)
 			if err != nil {
 				return err
 			}
@@ -44,7 +45,7 @@ func newDecide() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			j, err := verdict.New(p, verdict.Options{JoinRepeated: joined, Normalization: level})
+			j, err := verdict.New(p, verdict.Options{Era: (&envoy.Options{Minor: minor}).Era(), Normalization: level})
 			if err != nil {
 				return err
 			}

@@ -13,13 +13,11 @@ const (
 	oldestEnvoy  = 36
 	newestEnvoy  = 40
 	defaultEnvoy = 39
-	// eachValueSince compares the values of a repeated header one by one; older ones join them by commas.
-	eachValueSince = 39
 )
 
 func addVersionFlag(c *cobra.Command, version *string) {
 	c.Flags().StringVar(version, "envoy-version", fmt.Sprintf("1.%d", defaultEnvoy),
-		fmt.Sprintf("version of Envoy, 1.%d to 1.%d; before 1.%d repeated headers are compared joined", oldestEnvoy, newestEnvoy, eachValueSince))
+		fmt.Sprintf("version of Envoy, 1.%d to 1.%d; versions read repeated headers and regular expressions differently", oldestEnvoy, newestEnvoy))
 }
 
 // minorVersion reads 1.39 or 1.39.3.
@@ -31,9 +29,4 @@ func minorVersion(version string) (int, error) {
 		}
 	}
 	return 0, usageError("--envoy-version %q is not between 1.%d and 1.%d", version, oldestEnvoy, newestEnvoy)
-}
-
-func joinsRepeated(version string) (bool, error) {
-	minor, err := minorVersion(version)
-	return minor < eachValueSince, err
 }

@@ -64,8 +64,13 @@ func newRoot() *cobra.Command {
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json   say what happens to requests`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError("unknown command %q; see 'waymark --help'", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())

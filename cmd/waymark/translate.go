@@ -112,7 +112,7 @@ func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 			if c.Routes == nil {
 				continue
 			}
-			config, err := c.Routes.PluginConfig(o.JoinsRepeated())
+			config, err := c.Routes.PluginConfig(o.Era())
 			if err != nil {
 				return err
 			}

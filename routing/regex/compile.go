@@ -1,15 +1,18 @@
 // Package regex turns a regular expression into the program that package routing runs. It is used where rules are
 // translated, never in the filter: the parser and the tables of Unicode would make up a third of the module.
 //
-// The dialect is RE2's, the match is of the whole value, and the value is bytes (VS-MATCH-08, VS-MATCH-25). The hard case
-// is bytes that are no UTF-8. RE2 compiles a character into the byte sequences of its encoding, so a byte that belongs to
-// none is matched by nothing, not even by a dot; but a range that reaches from U+0080 to the end it writes shorter, and
-// so takes overlong forms and surrogates, too. The programs made here do exactly that:
+// The dialect is RE2's and the match is of the whole value (VS-MATCH-08, VS-MATCH-25). The hard case is everything beyond
+// ASCII, on which Envoys differ. Before 1.39 they read pattern and value as UTF-8; from 1.39 on in RE2's Latin-1 mode, in
+// which each byte is one character and there is none beyond U+00FF. Seen on real Envoys (e2e/regex_test.go):
 //
-//	pattern   value        RE2    Go's regexp
-//	.         "\xff"       no     yes
-//	.         "\xed\xa0\x80" (a surrogate)   yes   no (three bytes, each an error)
-//	[^a]      "é"          yes    yes
+//	pattern   value             before 1.39    from 1.39 on
+//	.         "é" (two bytes)   yes            no
+//	..        "é"               no             yes
+//	é         "é"               yes            yes
+//	[é]       "é"               yes            no
+//	.*        "\xff"            no             yes
+//	(?i)É     "é"               yes            no
+//	\x{7ff}   -                 accepted       refused
 package regex
 
 import (
@@ -24,10 +27,26 @@ import (
 // maxInstructions is about what Envoy's RE2 allows a program with its default memory limit of 8 MB.
 const maxInstructions = 1 << 18
 
+// Encoding says what a character is.
+type Encoding int
+
+// The encodings in which Envoys read patterns and values.
+const (
+	Latin1 Encoding = iota // from 1.39 on
+	UTF8                   // before
+)
+
 // Compile compiles a pattern. The error says what is wrong with it in a few words.
-func Compile(pattern string) (*routing.Program, error) {
-	// Parsed by the same rules as RE2 with its default options: Perl classes, \pN, \Q...\E, no \C.
-	re, err := syntax.Parse(pattern, syntax.Perl)
+func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
+	source := pattern
+	if encoding == Latin1 {
+		if escape := beyondLatin1(pattern); escape != "" {
+			return nil, fmt.Errorf("invalid escape sequence: %q is beyond the 256 characters that Envoy knows from 1.39 on", escape)
+		}
+		source = latin1Source(pattern)
+	}
+	// Parsed by the same rules as RE2: Perl classes, \pN, \Q...\E, no \C.
+	re, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
 		var e *syntax.Error
 		if errors.As(err, &e) && e.Expr != "" && e.Expr != pattern {
@@ -37,7 +56,7 @@ func Compile(pattern string) (*routing.Program, error) {
 		}
 		return nil, err
 	}
-	c := &compiler{}
+	c := &compiler{encoding: encoding}
 	match := c.emit(routing.Instruction{Op: routing.OpMatch})
 	start := c.compile(re.Simplify(), match)
 	if c.tooLarge {
@@ -49,6 +68,7 @@ func Compile(pattern string) (*routing.Program, error) {
 // compiler emits a program backwards: every construct is compiled with the state that follows it, and its own first
 // state is returned.
 type compiler struct {
+	encoding Encoding
 	code     []routing.Instruction
 	tooLarge bool
 }
@@ -132,12 +152,18 @@ func (c *compiler) compile(re *syntax.Regexp, next int) int {
 	}
 }
 
-// char matches one character, and with fold all that differ from it in case alone.
+// char matches one character, and with fold those that differ from it in case alone. In Latin-1, only ASCII has case.
 func (c *compiler) char(r rune, fold bool, next int) int {
+	if c.encoding == Latin1 && r > caseless {
+		r -= caseless
+		fold = false
+	}
 	ranges := []rune{r, r}
 	if fold {
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			ranges = append(ranges, f, f)
+			if c.encoding == UTF8 || r <= unicode.MaxASCII && f <= unicode.MaxASCII {
+				ranges = append(ranges, f, f)
+			}
 		}
 	}
 	return c.class(ranges, next)
@@ -147,24 +173,30 @@ func (c *compiler) char(r rune, fold bool, next int) int {
 func (c *compiler) class(ranges []rune, next int) int {
 	suffixes := map[suffix]int{}
 	first := -1
+	add := func(sequence []byteRange) {
+		state := next
+		for j := len(sequence) - 1; j >= 0; j-- {
+			key := suffix{sequence[j], state}
+			if known, ok := suffixes[key]; ok && j > 0 {
+				state = known // the ends of many sequences are the same
+				continue
+			}
+			state = c.emit(routing.Instruction{Op: routing.OpRange, Lo: sequence[j].lo, Hi: sequence[j].hi, Out: uint32(state)})
+			suffixes[key] = state
+		}
+		if first < 0 {
+			first = state
+		} else {
+			first = c.either(first, state)
+		}
+	}
 	for i := 0; i < len(ranges); i += 2 {
-		eachSequence(ranges[i], ranges[i+1], func(sequence []byteRange) {
-			state := next
-			for j := len(sequence) - 1; j >= 0; j-- {
-				key := suffix{sequence[j], state}
-				if known, ok := suffixes[key]; ok && j > 0 {
-					state = known // the ends of many sequences are the same
-					continue
-				}
-				state = c.emit(routing.Instruction{Op: routing.OpRange, Lo: sequence[j].lo, Hi: sequence[j].hi, Out: uint32(state)})
-				suffixes[key] = state
-			}
-			if first < 0 {
-				first = state
-			} else {
-				first = c.either(first, state)
-			}
-		})
+		lo, hi := ranges[i], ranges[i+1]
+		if c.encoding == UTF8 {
+			eachSequence(lo, hi, add)
+		} else if hi = min(hi, unicode.MaxLatin1); lo <= hi {
+			add([]byteRange{{byte(lo), byte(hi)}})
+		}
 	}
 	if first < 0 {
 		return c.fail()

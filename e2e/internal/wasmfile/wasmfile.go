@@ -83,7 +83,7 @@ func Parse(wasm []byte) (*Module, error) {
 				s.bytes(1) // a function type
 				types = append(types, s.types()+" -> "+s.types())
 			}
-		case 2:
+		case Imports:
 			for range s.u32() {
 				f := Function{Module: s.name(), Name: s.name()}
 				if kind := s.bytes(1); len(kind) == 1 && kind[0] == 0 {
@@ -99,7 +99,7 @@ func Parse(wasm []byte) (*Module, error) {
 			for range s.u32() {
 				functions = append(functions, s.u32())
 			}
-		case 7:
+		case Exports:
 			for range s.u32() {
 				f := Function{Name: s.name()}
 				kind := s.bytes(1)
@@ -115,8 +115,14 @@ func Parse(wasm []byte) (*Module, error) {
 	return m, r.err
 }
 
-// RenameExport gives an export another name of the same length or shorter, and returns the changed module.
-func RenameExport(wasm []byte, from, to string) ([]byte, error) {
+// The sections in which functions have names.
+const (
+	Imports byte = 2
+	Exports byte = 7
+)
+
+// Rename gives an import or export another name, and returns the changed module.
+func Rename(wasm []byte, section byte, from, to string) ([]byte, error) {
 	r := &reader{b: wasm[8:]}
 	out := append([]byte{}, wasm[:8]...)
 	found := false
@@ -126,7 +132,7 @@ func RenameExport(wasm []byte, from, to string) ([]byte, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		if id[0] == 7 {
+		if id[0] == section {
 			old, changed := named(from), named(to)
 			if found = bytes.Contains(body, old); found {
 				body = bytes.Replace(body, old, changed, 1)
@@ -137,7 +143,7 @@ func RenameExport(wasm []byte, from, to string) ([]byte, error) {
 		out = append(out, body...)
 	}
 	if !found {
-		return nil, fmt.Errorf("there is no export %s", from)
+		return nil, fmt.Errorf("there is no import or export %s", from)
 	}
 	return out, nil
 }

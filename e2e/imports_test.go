@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const modulePath = "waymark.dev/waymark/"
+
+// reach is what a package may depend on, itself or through others; the standard library is open to all.
+type reach struct {
+	own      []string // packages of this module
+	external []string // packages of other modules, with all below them
+}
+
+var (
+	gjson     = []string{"github.com/tidwall"}
+	protobufs = []string{"google.golang.org/protobuf", "google.golang.org/genproto", "github.com/golang/protobuf"}
+	envoyAPI  = slices.Concat(gjson, protobufs, []string{"github.com/envoyproxy", "github.com/cncf/xds", "cel.dev/expr"})
+	istioAPI  = slices.Concat(gjson, protobufs, []string{
+		"istio.io/api", "k8s.io", "sigs.k8s.io", "go.yaml.in/yaml", // and what these need:
+		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
+		"github.com/modern-go", "github.com/x448/float16",
+	})
+	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
+	model  = []string{"plan", "routing", "routing/regex"}
+)
+
+// reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
+var reaches = map[string]reach{
+	"routing":            {nil, gjson},
+	"routing/regex":      {[]string{"routing"}, gjson},
+	"hostcalls":          {nil, nil},
+	"hostcalls/hosttest": {[]string{"hostcalls"}, nil},
+	"filter":             {[]string{"hostcalls", "routing"}, gjson},
+	"plan":               {[]string{"routing", "routing/regex"}, gjson},
+	"gateway":            {model, istioAPI},
+	"envoy":              {model, envoyAPI},
+	"envoy/process":      {nil, nil},
+	"verdict":            {append([]string{"envoy"}, model...), envoyAPI},
+	"proxy":              {append([]string{"hostcalls", "proxy/vm"}, model...), wazero},
+	"proxy/vm":           {[]string{"hostcalls"}, wazero},
+	"proxy/standin":      {model, gjson},
+}
+
+// allows says whether a package may be depended on. Packages of the standard library have no dot in their first element.
+func (r reach) allows(pkg string) bool {
+	if own, ok := strings.CutPrefix(pkg, modulePath); ok {
+		return slices.Contains(r.own, own)
+	}
+	first, _, _ := strings.Cut(pkg, "/")
+	return !strings.Contains(first, ".") || slices.ContainsFunc(r.external, func(prefix string) bool {
+		return pkg == prefix || strings.HasPrefix(pkg, prefix+"/")
+	})
+}
+
+func goList(t *testing.T, env []string, args ...string) []string {
+	c := exec.Command("go", append([]string{"list"}, args...)...)
+	c.Dir, c.Env, c.Stderr = root, append(os.Environ(), env...), os.Stderr
+	text, err := c.Output()
+	require.NoError(t, err)
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// TestImports checks the directions of imports, of tests inside packages not included.
+func TestImports(t *testing.T) {
+	missing := map[string]bool{}
+	for name := range reaches {
+		missing[name] = true
+	}
+	for _, line := range goList(t, nil, "-f", `{{.ImportPath}} {{.Name}} {{join .Deps " "}}`, "./...") {
+		fields := strings.Fields(line)
+		name := strings.TrimPrefix(fields[0], modulePath)
+		if fields[1] == "main" || name == "e2e" || strings.HasPrefix(name, "e2e/") {
+			continue
+		}
+		r, known := reaches[name]
+		if !assert.True(t, known, "%s: say in this test what it may depend on", name) {
+			continue
+		}
+		delete(missing, name)
+		astray := slices.DeleteFunc(fields[2:], r.allows)
+		if len(astray) > 0 { // one says enough: a wrong arrow brings all that is behind it
+			t.Errorf("%s depends on %s and %d more: no arrow runs this way", name, astray[0], len(astray)-1)
+		}
+	}
+	assert.Empty(t, missing, "packages that are gone")
+}
+
+// TestNothingHeavyIsCompiledToWasm looks at what the module is built of, with the replacements of its build.
+func TestNothingHeavyIsCompiledToWasm(t *testing.T) {
+	readModule(t) // writes the files that replace
+	deps := goList(t, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, "-deps", "-mod=mod",
+		"-modfile=.cache/module/go.mod", "-overlay=.cache/module/overlay.json", "./filter/wasm")
+	assert.Contains(t, deps, modulePath+"filter")
+	allowed := reach{[]string{"filter", "filter/wasm", "hostcalls", "routing"}, gjson}
+	for _, pkg := range deps {
+		assert.True(t, allowed.allows(pkg), "the module depends on %s", pkg)
+	}
+	for _, heavy := range []string{"encoding/json", "fmt", "log", "net/url", "os", "reflect", "regexp"} {
+		assert.False(t, slices.Contains(deps, heavy), "the module holds %s: every Envoy compiles it, on its main thread", heavy)
+	}
+}

@@ -1,0 +1,137 @@
+package envoytest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/envoy/process"
+)
+
+// answering is an Envoy that answers every request itself.
+const answering = `{
+  "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": %d } } },
+  "static_resources": { "listeners": [ {
+    "name": "here",
+    "address": { "socket_address": { "address": "127.0.0.1", "port_value": %d } },
+    "filter_chains": [ { "filters": [ { "name": "http", "typed_config": {
+      "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+      "stat_prefix": "here",
+      "route_config": { "virtual_hosts": [ { "name": "all", "domains": [ "*" ], "routes": [
+        { "match": { "prefix": "/" }, "direct_response": { "status": 200, "body": { "inline_string": "here I am" } } } ] } ] },
+      "http_filters": [ { "name": "router", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } } ]
+    } } ] } ]
+  } ] }
+}`
+
+// options are those of an Envoy with a bootstrap of ours, which has two verbs for ports.
+func options(t *testing.T, bootstrap string) (o process.Options, port uint32) {
+	t.Setenv("ENVOY_BIN", "")
+	bin, err := Locate(Default)
+	require.NoError(t, err)
+	ports, err := process.FreePorts(2)
+	require.NoError(t, err)
+	return process.Options{Binary: bin.Path, Bootstrap: fmt.Appendf(nil, bootstrap, ports[0], ports[1]), AdminPort: ports[0], Concurrency: 1}, ports[1]
+}
+
+func TestAnEnvoyFromStartToStop(t *testing.T) {
+	ctx := context.Background()
+	o, port := options(t, answering)
+	p, err := process.Start(ctx, o)
+	require.NoError(t, err)
+	stopped := false
+	defer func() {
+		if !stopped {
+			_ = p.Stop() // the test has failed already
+		}
+	}()
+
+	get := func() string {
+		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	before, err := p.CPUTime()
+	require.NoError(t, err)
+	const n = 2000
+	for range n {
+		require.Equal(t, "here I am", get())
+	}
+	after, err := p.CPUTime()
+	require.NoError(t, err)
+	perRequest := (after - before) / n
+	assert.Greater(t, perRequest, time.Microsecond, "time of the workers counts, not only that of the main thread")
+	assert.Less(t, perRequest, 5*time.Millisecond)
+
+	served, err := p.Stat(ctx, "http.here.downstream_rq_2xx")
+	require.NoError(t, err)
+	assert.EqualValues(t, n, served)
+	_, err = p.Stat(ctx, "no.such.thing")
+	require.ErrorContains(t, err, "no.such.thing")
+	_, err = p.Admin(ctx, "/nowhere")
+	require.ErrorContains(t, err, "404")
+
+	memory, err := RSS(p)
+	require.NoError(t, err)
+	assert.Greater(t, memory, int64(10<<20))
+
+	require.NoError(t, p.Stop())
+	stopped = true
+	assert.ErrorIs(t, syscall.Kill(p.PID(), 0), syscall.ESRCH, "the process is gone")
+	_, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	_, err = RSS(p)
+	require.Error(t, err)
+}
+
+func TestAnEnvoyThatRefusesItsConfiguration(t *testing.T) {
+	o, _ := options(t, strings.Replace(answering, `"stat_prefix"`, `"no_such_field": 1, "stat_prefix"`, 1))
+	began := time.Now()
+	_, err := process.Start(context.Background(), o)
+	require.ErrorContains(t, err, "envoy ended before it served")
+	require.ErrorContains(t, err, "no such field: 'no_such_field'", "the end of its log says why")
+	assert.Less(t, time.Since(began), 20*time.Second, "nobody waits for one that has ended")
+}
+
+func TestAnEnvoyThatIsNotReadyInTime(t *testing.T) {
+	o, port := options(t, answering)
+	o.AdminPort = port // it serves, and we ask where nobody says LIVE
+	o.Ready = 300 * time.Millisecond
+	_, err := process.Start(context.Background(), o)
+	require.ErrorContains(t, err, "envoy does not serve")
+}
+
+func TestLocate(t *testing.T) {
+	t.Setenv("ENVOY_BIN", "")
+	pinned, err := Locate(Default)
+	require.NoError(t, err)
+	assert.Equal(t, Default, pinned.Version)
+
+	_, err = Locate("1.2.3")
+	require.EqualError(t, err, "Envoy 1.2.3 is not installed: run 'make envoy', or name one with ENVOY_BIN")
+
+	t.Setenv("ENVOY_BIN", pinned.Path)
+	named, err := Locate("1.40.0")
+	require.NoError(t, err)
+	assert.Equal(t, pinned, named, "its own version, not the one that was asked for")
+
+	other := filepath.Join(t.TempDir(), "envoy")
+	require.NoError(t, os.WriteFile(other, []byte("#!/bin/sh\necho hello\n"), 0o700))
+	t.Setenv("ENVOY_BIN", other)
+	_, err = Locate(Default)
+	require.EqualError(t, err, "ENVOY_BIN: "+other+" is no Envoy: it does not say a version of it")
+}

@@ -1,0 +1,189 @@
+package regex
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// fromBytes makes a character of each byte, so that Go's regexp can be asked about bytes.
+func fromBytes(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
+}
+
+// caseless is added to a byte beyond ASCII that stands in a pattern by itself: Go's parser would give it case, and write
+// the lower one as the upper. A character of this private range has none.
+const caseless = 0xE000
+
+// latin1Source rewrites a pattern of bytes for Go's parser, which reads UTF-8. In classes, a byte becomes the character
+// of its number; there, with (?i), letters beyond ASCII keep the case that Go sees in them and Envoy does not.
+func latin1Source(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); {
+		switch c := pattern[i]; {
+		case c == '[':
+			end := i + classLength(pattern[i:])
+			b.WriteString(fromBytes(pattern[i:end]))
+			i = end
+		case strings.HasPrefix(pattern[i:], `\Q`):
+			end := i + 2
+			if n := strings.Index(pattern[end:], `\E`); n >= 0 {
+				end += n + 2
+			} else {
+				end = len(pattern)
+			}
+			b.WriteString(fromBytes(pattern[i:end]))
+			i = end
+		case c == '\\' && i+1 < len(pattern):
+			n := 2
+			if value, length := hexEscape(pattern[i:]); length > 0 {
+				n = length
+				if value > unicode.MaxASCII {
+					b.WriteRune(caseless + value)
+					i += n
+					continue
+				}
+			}
+			b.WriteString(fromBytes(pattern[i : i+n]))
+			i += n
+		case c > unicode.MaxASCII:
+			b.WriteRune(caseless + rune(c))
+			i++
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	return b.String()
+}
+
+// hexEscape reads \xE9 or \x{e9} at the start; a length of 0 is none.
+func hexEscape(s string) (value rune, length int) {
+	digits, length := "", 0
+	switch {
+	case strings.HasPrefix(s, `\x{`):
+		end := strings.IndexByte(s, '}')
+		if end < 0 {
+			return 0, 0
+		}
+		digits, length = s[3:end], end+1
+	case strings.HasPrefix(s, `\x`) && len(s) >= 4:
+		digits, length = s[2:4], 4
+	}
+	n, err := strconv.ParseUint(digits, 16, 8)
+	if err != nil {
+		return 0, 0
+	}
+	return rune(n), length
+}
+
+// classLength is the length of the class in brackets at the start, or of the rest where it has no end.
+func classLength(s string) int {
+	i := 1
+	if strings.HasPrefix(s[i:], "^") {
+		i++
+	}
+	if strings.HasPrefix(s[i:], "]") { // the first is no end
+		i++
+	}
+	for i < len(s) {
+		switch {
+		case s[i] == ']':
+			return i + 1
+		case s[i] == '\\':
+			i += 2
+		case strings.HasPrefix(s[i:], "[:"):
+			if n := strings.Index(s[i:], ":]"); n >= 0 {
+				i += n + 2
+			} else {
+				i++
+			}
+		default:
+			i++
+		}
+	}
+	return len(s)
+}
+
+// toBytes undoes fromBytes.
+func toBytes(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		b.WriteByte(byte(r))
+	}
+	return b.String()
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] > unicode.MaxASCII {
+			return false
+		}
+	}
+	return true
+}
+
+// beyondLatin1 finds an escape such as \x{100}, which RE2 refuses in this mode and Go's parser does not.
+func beyondLatin1(pattern string) string {
+	quoted := false
+	for i := 0; i+1 < len(pattern); i++ {
+		if pattern[i] != '\\' {
+			continue
+		}
+		next := pattern[i+1]
+		switch {
+		case quoted:
+			quoted = next != 'E'
+		case next == 'Q':
+			quoted = true
+		case next == 'x' && i+2 < len(pattern) && pattern[i+2] == '{':
+			digits, _, ok := strings.Cut(pattern[i+3:], "}")
+			if n, err := strconv.ParseUint(digits, 16, 32); ok && err == nil && n > unicode.MaxLatin1 {
+				return pattern[i : i+4+len(digits)]
+			}
+		}
+		i++ // what is escaped is no beginning of an escape
+	}
+	return ""
+}
+
+// ReplaceAll replaces every match of a pattern, as Envoy's regex rewrite does: leftmost, without anchors, with \0 to \9
+// standing for groups. A pattern that is none replaces nothing.
+func ReplaceAll(s, pattern, substitution string) string {
+	re, err := regexp.Compile(fromBytes(pattern))
+	if err != nil {
+		return s
+	}
+	return toBytes(re.ReplaceAllString(fromBytes(s), fromBytes(template(substitution))))
+}
+
+// template turns RE2's \1 into Go's ${1}.
+func template(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '$':
+			b.WriteString("$$")
+		case s[i] == '\\' && i+1 < len(s) && '0' <= s[i+1] && s[i+1] <= '9':
+			b.WriteString("${" + s[i+1:i+2] + "}")
+			i++
+		case s[i] == '\\' && i+1 < len(s):
+			b.WriteByte(s[i+1])
+			i++
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
