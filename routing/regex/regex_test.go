@@ -107,7 +107,7 @@ func FuzzMatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ascii := !strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII })
+		ascii := !strings.ContainsFunc(pattern+value, func(r rune) bool { return r > unicode.MaxASCII })
 		for _, encoding := range []regex.Encoding{regex.UTF8, regex.Latin1} {
 			p, err := regex.Compile(pattern, encoding)
 			if err != nil || encoding == regex.Latin1 && !ascii {
