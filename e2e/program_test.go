@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -165,17 +166,26 @@ func startRun(t *testing.T, engine string) (*running, string) {
 	return r, dir
 }
 
+// httpClient keeps its connections, more than a load has workers.
+var httpClient = &http.Client{
+	Timeout:       5 * time.Second,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 16},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
 func (r *running) get(host, path string) (int, error) {
 	q, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+r.address+path, nil)
 	if err != nil {
 		return 0, err
 	}
 	q.Host = host
-	response, err := (&http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(q)
+	response, err := httpClient.Do(q)
 	if err != nil {
 		return 0, err
 	}
-	return response.StatusCode, response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
 }
 
 // TestRunReadsChangedFiles changes rules under load, well and badly, and loses no request.

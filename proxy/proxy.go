@@ -189,13 +189,16 @@ func (p *Proxy) Address(listener string) string {
 	return ""
 }
 
-// Close ends the service: no new requests, and those that have begun are finished, as long as the context allows.
+// Close ends the service: no new requests, and those that have begun are finished, as long as the context allows. Then
+// their connections are cut.
 func (p *Proxy) Close(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
 	for _, l := range p.listeners {
-		err = errors.Join(err, l.http.Shutdown(ctx))
+		if l.http.Shutdown(ctx) != nil { // the time is up
+			err = errors.Join(err, l.http.Close())
+		}
 	}
 	p.client.CloseIdleConnections()
 	return errors.Join(err, p.module.Close(context.WithoutCancel(ctx)))

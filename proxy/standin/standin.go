@@ -56,12 +56,14 @@ func (s *Services) Serve(p *plan.Plan) error {
 	return err
 }
 
-// Close ends all of them.
+// Close ends all of them; their requests are finished as long as the context allows.
 func (s *Services) Close(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, server := range s.servers {
-		_ = server.Shutdown(ctx) // what is left ends with the program
+		if server.Shutdown(ctx) != nil { // the time is up
+			_ = server.Close() // its connections are of no use any more
+		}
 	}
 }
 
