@@ -66,7 +66,7 @@ test-quick: needs-go ## pass the tests that need neither Envoy nor containers
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
-	WAYMARK_CASES="$(CASES)" go test -count=1 ./e2e -run 'TestConformance$$' -v
+	WAYMARK_CASES="$(abspath $(CASES))" go test -count=1 ./e2e -run 'TestConformance$$' -v
 
 .PHONY: bench
 bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"reflect"
 	"sort"
 	"testing"
@@ -19,16 +20,17 @@ var required = []string{
 	"cors", "corsEffect", "location", "body", "hashPolicy", "routeConfig",
 }
 
-// TestConformance holds every verdict against that of Istio's own translation, natively.
+// TestConformance holds every verdict against that of Istio's own translation, natively: the packed ones, or those of
+// another folder.
 func TestConformance(t *testing.T) {
-	files := unpack(t)
+	files := vectors(t)
 	compared, disagreed := map[string]int{}, map[string]int{}
 	agreed, total := 0, 0
-	for _, c := range loadCases(t) {
+	for _, c := range loadCases(t, files) {
 		j, err := verdict.New(c.plan, verdict.Options{})
 		require.NoError(t, err)
 		var doc struct{ Verdicts []map[string]any }
-		require.NoError(t, json.Unmarshal(files["istio/"+c.name+".verdicts.json"], &doc))
+		readJSON(t, files, c.name+".verdicts.json", &doc)
 		for i, want := range doc.Verdicts {
 			if want["error"] != nil {
 				continue
@@ -61,14 +63,17 @@ func TestConformance(t *testing.T) {
 	}
 	t.Logf("%d of %d verdicts agree on every field", agreed, total)
 	assert.Equal(t, total, agreed)
-	assert.Greater(t, total, 10000)
+	assert.Positive(t, total)
+	if os.Getenv("WAYMARK_CASES") == "" {
+		assert.Greater(t, total, 10000, "all that are packed")
+	}
 }
 
 // TestRepeatedHeadersJoined checks that the reading of Envoys before 1.39 changes the vectors that are known to depend
 // on it, and no others.
 func TestRepeatedHeadersJoined(t *testing.T) {
 	known := joinedVectors(t)
-	for _, c := range loadCases(t) {
+	for _, c := range loadCases(t, vectors(t)) {
 		each, err := verdict.New(c.plan, verdict.Options{})
 		require.NoError(t, err)
 		joined, err := verdict.New(c.plan, verdict.Options{Era: plan.Before139})

@@ -117,7 +117,7 @@ func TestReplayOnEnvoy(t *testing.T) {
 // replayOnEnvoy replays all vectors. Before 1.39, those that depend on the reading of repeated headers are expected as
 // our own verdict says, whose difference from Istio's has a test of its own.
 func replayOnEnvoy(t *testing.T, version string, o envoy.Options) {
-	cases := loadCases(t)
+	cases := loadCases(t, vectors(t))
 	expect := func(file string, i int) expectation {
 		c := cases[slices.IndexFunc(cases, func(c *caseFile) bool { return c.name == file })]
 		return c.expected[i]
@@ -148,7 +148,7 @@ func replayOnEnvoy(t *testing.T, version string, o envoy.Options) {
 
 func TestReplayOnWazero(t *testing.T) {
 	_, wasm := readModule(t)
-	cases := loadCases(t)
+	cases := loadCases(t, vectors(t))
 	r := buildRoad(t, cases)
 	ctx := context.Background()
 	p, err := proxy.New(ctx, wasm, proxy.Options{})

@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,57 +55,77 @@ type expectation struct {
 	ResponseHeaders operations `json:"responseHeaders"`
 }
 
-// unpack reads the packed vectors.
-func unpack(t testing.TB) map[string][]byte {
-	packed, err := os.ReadFile("testdata/conformance.tar.gz")
+// vectors is a folder of vectors: NAME.yaml, NAME.requests.json and NAME.verdicts.json. It is the packed one, or the one
+// that WAYMARK_CASES names ('make conformance CASES=DIR').
+func vectors(t testing.TB) fs.FS {
+	dir := os.Getenv("WAYMARK_CASES")
+	if dir == "" {
+		sub, err := fs.Sub(packed(t), "istio")
+		require.NoError(t, err)
+		return sub
+	}
+	if info, err := os.Stat(filepath.Join(dir, "istio")); err == nil && info.IsDir() {
+		dir = filepath.Join(dir, "istio")
+	}
+	return os.DirFS(dir)
+}
+
+// packed reads the archive of vectors.
+func packed(t testing.TB) fs.FS {
+	archive, err := os.ReadFile("testdata/conformance.tar.gz")
 	require.NoError(t, err)
-	z, err := gzip.NewReader(bytes.NewReader(packed))
+	z, err := gzip.NewReader(bytes.NewReader(archive))
 	require.NoError(t, err)
-	files := map[string][]byte{}
+	files := fstest.MapFS{}
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return files
 		}
 		require.NoError(t, err)
-		if files[h.Name], err = io.ReadAll(r); err != nil {
-			require.NoError(t, err)
-		}
+		text, err := io.ReadAll(r)
+		require.NoError(t, err)
+		files[h.Name] = &fstest.MapFile{Data: text}
 	}
 }
 
-// loadCases translates all files of vectors.
-func loadCases(t testing.TB) []*caseFile {
-	files := unpack(t)
+func readJSON(t testing.TB, files fs.FS, name string, into any) {
+	text, err := fs.ReadFile(files, name)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, into), name)
+}
+
+// loadCases translates all files of a folder of vectors.
+func loadCases(t testing.TB, files fs.FS) []*caseFile {
+	names, err := fs.Glob(files, "*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, names, "there are no vectors")
 	dir := t.TempDir()
 	var cases []*caseFile
-	for name, text := range files {
-		if path.Dir(name) != "istio" || path.Ext(name) != ".yaml" {
-			continue
-		}
-		base := strings.TrimSuffix(path.Base(name), ".yaml")
-		file := filepath.Join(dir, base+".yaml")
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		require.NoError(t, err)
+		base := strings.TrimSuffix(name, ".yaml")
+		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 		resources, problems := gateway.Read([]string{file}, nil)
 		require.False(t, problems.HasErrors(), "%s: %v", base, problems)
 		p, _ := gateway.Translate(resources, gateway.Options{}) // destinations that do not exist are part of the vectors
 		c := &caseFile{name: base, plan: p}
-		require.NoError(t, json.Unmarshal(files["istio/"+base+".requests.json"], &c.requests))
+		readJSON(t, files, base+".requests.json", &c.requests)
 		var doc struct{ Verdicts []expectation }
-		require.NoError(t, json.Unmarshal(files["istio/"+base+".verdicts.json"], &doc))
+		readJSON(t, files, base+".verdicts.json", &doc)
 		c.expected = doc.Verdicts
 		require.Len(t, c.expected, len(c.requests))
 		cases = append(cases, c)
 	}
-	require.NotEmpty(t, cases)
-	slices.SortFunc(cases, func(a, b *caseFile) int { return strings.Compare(a.name, b.name) })
 	return cases
 }
 
 // joinedVectors are the requests whose verdict differs where repeated headers are compared joined: before Envoy 1.39.
 func joinedVectors(t testing.TB) map[string][]int {
 	out := map[string][]int{}
-	require.NoError(t, json.Unmarshal(unpack(t)["version-dependent.json"], &out))
+	readJSON(t, packed(t), "version-dependent.json", &out)
 	return out
 }
 
