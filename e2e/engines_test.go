@@ -6,25 +6,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
 )
-
-// envoyVersions are those that every vector runs on; the minor version says which configuration is written.
-var envoyVersions = []struct {
-	version string
-	minor   int
-}{{"1.36.4", 36}, {"1.38.2", 38}, {"1.39.3", 39}, {"1.40.0", 40}}
 
 // root is the root of the repository.
 const root = ".."
@@ -58,33 +52,34 @@ func readModule(t testing.TB) (path string, wasm []byte) {
 	return path, wasm
 }
 
-// envoyBinary is the Envoy of a version: ENVOY_BIN where it is that version, else the pinned one that 'make envoy'
-// installs. A version that is missing fails the test: README promises all of them.
-func envoyBinary(t testing.TB, version string) string {
-	if bin := os.Getenv("ENVOY_BIN"); bin != "" {
-		text, err := exec.Command(bin, "--version").Output()
-		require.NoError(t, err, "ENVOY_BIN")
-		if strings.Contains(string(text), "/"+version+"/") {
-			return bin
-		}
-	}
-	bin, err := filepath.Abs(filepath.Join(root, ".cache", "envoy", version, "envoy"))
+// envoys are those that every vector runs on.
+func envoys(t testing.TB) []envoytest.Binary {
+	all, err := envoytest.All()
 	require.NoError(t, err)
-	_, err = os.Stat(bin)
-	require.NoError(t, err, "Envoy %s is not installed; run 'make envoy'", version)
-	return bin
+	return all
 }
 
-// startEnvoy runs Envoy with a plan until the test ends.
-func startEnvoy(t testing.TB, version string, r *road, o envoy.Options) *process.Process {
+// defaultEnvoy is for what runs on one Envoy.
+func defaultEnvoy(t testing.TB) envoytest.Binary {
+	b, err := envoytest.Default()
+	require.NoError(t, err)
+	return b
+}
+
+// startEnvoy runs an Envoy with a plan until the test ends. With the filter where its module is given, else with native
+// routes.
+func startEnvoy(t testing.TB, b envoytest.Binary, r *road, module string) *process.Process {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
-	o.AdminPort = ports[0]
-	b, err := envoy.Bootstrap(r.plan, o)
+	o := envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module, Matching: envoy.MatchingFilter}
+	if module == "" {
+		o.Matching = envoy.MatchingNative
+	}
+	resources, err := envoy.Bootstrap(r.plan, o)
 	require.NoError(t, err)
-	text, err := envoy.JSON(b)
+	text, err := envoy.JSON(resources)
 	require.NoError(t, err)
-	p, err := process.Start(context.Background(), process.Options{Binary: envoyBinary(t, version), Bootstrap: text, AdminPort: o.AdminPort, Concurrency: 1})
+	p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: text, AdminPort: o.AdminPort, Concurrency: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop()) })
 	return p
@@ -104,25 +99,22 @@ func unsendable(q verdict.Request) bool {
 
 func TestReplayOnEnvoy(t *testing.T) {
 	path, _ := readModule(t)
-	for _, v := range envoyVersions {
-		t.Run(v.version, func(t *testing.T) {
-			replayOnEnvoy(t, v.version, envoy.Options{Matching: envoy.MatchingFilter, Minor: v.minor, Module: path})
-		})
+	for _, b := range envoys(t) {
+		t.Run(b.Version, func(t *testing.T) { replayOnEnvoy(t, b, path) })
 	}
-	t.Run("1.39.3 native", func(t *testing.T) {
-		replayOnEnvoy(t, "1.39.3", envoy.Options{Matching: envoy.MatchingNative, Minor: 39})
-	})
+	b := defaultEnvoy(t)
+	t.Run(b.Version+" native", func(t *testing.T) { replayOnEnvoy(t, b, "") })
 }
 
 // replayOnEnvoy replays all vectors. Before 1.39, those that depend on the reading of repeated headers are expected as
 // our own verdict says, whose difference from Istio's has a test of its own.
-func replayOnEnvoy(t *testing.T, version string, o envoy.Options) {
+func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string) {
 	cases := loadCases(t, vectors(t))
 	expect := func(file string, i int) expectation {
 		c := cases[slices.IndexFunc(cases, func(c *caseFile) bool { return c.name == file })]
 		return c.expected[i]
 	}
-	if o.Era() == plan.Before139 {
+	if b.Minor < 39 {
 		joined := joinedVectors(t)
 		judges := map[string]*verdict.Judge{}
 		for _, c := range cases {
@@ -140,9 +132,9 @@ func replayOnEnvoy(t *testing.T, version string, o envoy.Options) {
 		}
 	}
 	r := buildRoad(t, cases)
-	startEnvoy(t, version, r, o)
+	startEnvoy(t, b, r, module)
 	n := r.replay(t, cases, expect, unsendable)
-	t.Logf("%d requests compared on Envoy %s, matching %s", n, version, o.Matching)
+	t.Logf("%d requests compared on Envoy %s", n, b.Version)
 	assert.Greater(t, n, 5000)
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/echo"
-	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
@@ -64,10 +63,10 @@ func (r *road) client() *client { return &client{address: fmt.Sprintf("127.0.0.1
 // onEnvoys runs a test with the filter on every Envoy, and on the embedded data plane.
 func onEnvoys(t *testing.T, yaml string, test func(t *testing.T, r *road)) {
 	path, wasm := readModule(t)
-	for _, v := range envoyVersions {
-		t.Run("Envoy "+v.version, func(t *testing.T) {
+	for _, v := range envoys(t) {
+		t.Run("Envoy "+v.Version, func(t *testing.T) {
 			r := rulesRoad(t, yaml)
-			startEnvoy(t, v.version, r, envoy.Options{Matching: envoy.MatchingFilter, Minor: v.minor, Module: path})
+			startEnvoy(t, v, r, path)
 			test(t, r)
 		})
 	}
@@ -208,15 +207,15 @@ func TestStrangeRequests(t *testing.T) {
 
 // TestTranslateIsComplete starts stock Envoys with what the program prints, as it is.
 func TestTranslateIsComplete(t *testing.T) {
-	for _, v := range envoyVersions {
+	for _, v := range envoys(t) {
 		for _, matching := range []string{"filter", "native"} {
-			stdout, stderr, status := waymark(t, "", "translate", "-f", "examples/bookinfo", "--matching", matching, "--envoy-version", v.version, "--admin-port", "0")
+			stdout, stderr, status := waymark(t, "", "translate", "-f", "examples/bookinfo", "--matching", matching, "--envoy-version", v.Version, "--admin-port", "0")
 			require.Zero(t, status, stderr)
 			file := filepath.Join(t.TempDir(), "bootstrap.json")
 			require.NoError(t, os.WriteFile(file, []byte(stdout), 0o600))
-			text, err := command(envoyBinary(t, v.version), "--mode", "validate", "-c", file)
-			assert.NoError(t, err, "%s %s: %s", v.version, matching, text)
-			again, _, _ := waymark(t, "", "translate", "-f", "examples/bookinfo", "--matching", matching, "--envoy-version", v.version, "--admin-port", "0")
+			text, err := command(v.Path, "--mode", "validate", "-c", file)
+			assert.NoError(t, err, "%s %s: %s", v.Version, matching, text)
+			again, _, _ := waymark(t, "", "translate", "-f", "examples/bookinfo", "--matching", matching, "--envoy-version", v.Version, "--admin-port", "0")
 			assert.True(t, jsonEqual(t, stdout, again), "the same rules give the same configuration")
 		}
 	}

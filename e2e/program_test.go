@@ -153,7 +153,7 @@ func startRun(t *testing.T, engine string) (*running, string) {
 	r := &running{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
 	args := []string{"run", "-f", dir, "--backends", "demo", "--engine", engine, "--listen", r.address, "--admin-port", "0"}
 	if engine == "envoy" {
-		args = append(args, "--envoy", envoyBinary(t, "1.39.3"))
+		args = append(args, "--envoy", defaultEnvoy(t).Path)
 	}
 	r.cmd = exec.Command(path, args...)
 	r.cmd.Stdout, r.cmd.Stderr = r, r

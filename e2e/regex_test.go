@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
@@ -34,14 +33,14 @@ func TestRegexDialect(t *testing.T) {
 			fmt.Sprintf("  - match: [{uri: {exact: /n%d}, withoutHeaders: {x-v: {regex: %s}}}]\n    directResponse: {status: 202}\n", i, quoted))
 	}
 	yaml := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: regex, namespace: default}\nspec:\n  hosts: [a.test]\n  gateways: [gw]\n  http:\n" + strings.Join(rules, "")
-	for _, v := range envoyVersions {
-		t.Run(v.version, func(t *testing.T) {
+	for _, v := range envoys(t) {
+		t.Run(v.Version, func(t *testing.T) {
 			native := rulesRoad(t, yaml)
-			startEnvoy(t, v.version, native, envoy.Options{Matching: envoy.MatchingNative, Minor: v.minor})
+			startEnvoy(t, v, native, "")
 			path, _ := readModule(t)
 			filtered := rulesRoad(t, yaml)
-			startEnvoy(t, v.version, filtered, envoy.Options{Matching: envoy.MatchingFilter, Minor: v.minor, Module: path})
-			compareDialects(t, native, filtered, patterns, values, encodings[v.minor < 39])
+			startEnvoy(t, v, filtered, path)
+			compareDialects(t, native, filtered, patterns, values, encodings[v.Minor < 39])
 		})
 	}
 }

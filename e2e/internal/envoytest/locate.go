@@ -9,41 +9,75 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 )
-
-// Default is the version for whatever needs one Envoy and no certain one.
-const Default = "1.39.3"
 
 // Binary is an Envoy that is installed here.
 type Binary struct {
 	Path string
-	// Version is what the program itself says, such as 1.39.3.
+	// Version is what the program itself says, such as 1.39.3; Minor is the 39 in it.
 	Version string
+	Minor   int
 }
 
-// Locate finds an Envoy: the one that ENVOY_BIN names, whatever its version, else the pinned one of a version, which
-// 'make envoy' installs.
-func Locate(version string) (Binary, error) {
-	if bin := os.Getenv("ENVOY_BIN"); bin != "" {
-		b, err := ask(bin)
-		if err != nil {
-			return Binary{}, fmt.Errorf("ENVOY_BIN: %w", err)
-		}
-		return b, nil
+// defaultVersion is for whatever needs one Envoy and no certain one.
+const defaultVersion = "1.39.3"
+
+// pinned are the versions that every vector runs on.
+var pinned = []string{"1.36.4", "1.38.2", defaultVersion, "1.40.0"}
+
+// All are the Envoys that every vector runs on: the one that ENVOY_BIN names, alone, or else the pinned ones, which
+// 'make envoy' installs. One that is missing is an error: README promises all of them.
+func All() ([]Binary, error) {
+	if named, err := named(); named != nil || err != nil {
+		return []Binary{*named}, err
 	}
+	var all []Binary
+	for _, version := range pinned {
+		b, err := installed(version)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// Default is the Envoy for whatever needs one and no certain one.
+func Default() (Binary, error) {
+	if named, err := named(); named != nil || err != nil {
+		return *named, err
+	}
+	return installed(defaultVersion)
+}
+
+// named is the Envoy of ENVOY_BIN; nil where the variable is not set.
+func named() (*Binary, error) {
+	bin := os.Getenv("ENVOY_BIN")
+	if bin == "" {
+		return nil, nil
+	}
+	b, err := ask(bin)
+	if err != nil {
+		err = fmt.Errorf("ENVOY_BIN: %w", err)
+	}
+	return &b, err
+}
+
+func installed(version string) (Binary, error) {
 	root, err := repository()
 	if err != nil {
 		return Binary{}, err
 	}
 	bin := filepath.Join(root, ".cache", "envoy", version, "envoy")
 	if _, err := os.Stat(bin); err != nil {
-		return Binary{}, fmt.Errorf("Envoy %s is not installed: run 'make envoy', or name one with ENVOY_BIN", version) //nolint:staticcheck // a name, and the message is a sentence
+		return Binary{}, fmt.Errorf("the pinned Envoy %s is not installed: run 'make envoy', or name another with ENVOY_BIN", version)
 	}
 	return ask(bin)
 }
 
 // inVersion is the place of the version in "envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL".
-var inVersion = regexp.MustCompile(`version: [0-9a-f]+/([0-9.]+[^/]*)/`)
+var inVersion = regexp.MustCompile(`version: [0-9a-f]+/(\d+\.(\d+)\.[^/]+)/`)
 
 func ask(bin string) (Binary, error) {
 	text, err := exec.Command(bin, "--version").Output()
@@ -54,7 +88,8 @@ func ask(bin string) (Binary, error) {
 	if m == nil {
 		return Binary{}, fmt.Errorf("%s is no Envoy: it does not say a version of it", bin)
 	}
-	return Binary{bin, string(m[1])}, nil
+	minor, err := strconv.Atoi(string(m[2]))
+	return Binary{bin, string(m[1]), minor}, err
 }
 
 // repository is the folder of go.mod, at or above the one we are in.
