@@ -49,14 +49,15 @@ envoy: needs-python ## install the pinned Envoys below .cache/envoy
 test: build envoy ## pass every test, on real Envoys and in containers too
 	go vet -tags docker ./...
 	@$(MAKE) --no-print-directory vet-module
-	go test -count=1 -timeout 20m -tags docker $(TESTFLAGS) ./...
+	@build/docker.sh able && tags=docker || tags=none; set -x; \
+	go test -count=1 -timeout 20m -tags $$tags $(TESTFLAGS) ./...
 
 # What is compiled to Wasm, as it is compiled there. File by file, since the tests beside it are the host's.
 .PHONY: vet-module
 vet-module: export GOOS = wasip1
 vet-module: export GOARCH = wasm
 vet-module: needs-go
-	@for p in routing hostcalls filter filter/wasm; do \
+	@for p in routing hostcalls filter filter/wasm e2e/bench/floor; do \
 		echo "GOOS=wasip1 GOARCH=wasm go vet $$p"; \
 		files=$$(go list -f "{{range .GoFiles}}$$p/{{.}} {{end}}" ./$$p) && go vet $$files || exit 1; done
 
@@ -69,8 +70,10 @@ conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those
 	WAYMARK_CASES="$(abspath $(CASES))" go test -count=1 ./e2e -run 'TestConformance$$' -v
 
 .PHONY: bench
-bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side
-	WAYMARK_BENCH=1 go test -count=1 -timeout 30m ./e2e -run TestBench -v
+bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side (BENCHFLAGS)
+	@mkdir -p .cache/bench
+	go run ./build/module -package ./e2e/bench/floor -o .cache/bench/floor.wasm
+	go run ./e2e/bench $(BENCHFLAGS)
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)

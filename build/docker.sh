@@ -3,6 +3,7 @@
 #
 #   build/docker.sh up      needs 'make build'; listens on 127.0.0.1:18080 (WAYMARK_PORT)
 #   build/docker.sh down
+#   build/docker.sh able   says in one sentence what is missing
 #
 # ENVOY_IMAGE names another Envoy. Where the image cannot be pulled, one is made of the pinned Envoy that 'make envoy'
 # installs and the libraries that it loads. Where no Docker daemon runs and we may, one is started, and ended again.
@@ -80,9 +81,21 @@ down() {
     fi
 }
 
+able() {
+    for program in docker dockerd iptables; do
+        docker info >/dev/null 2>&1 && break
+        command -v "$program" >/dev/null || { echo "The test of the road in containers is left out: $program is missing (.ci/run installs it)." >&2; return 1; }
+    done
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
+        { echo "The test of the road in containers is left out: docker-compose is missing (.ci/run installs it)." >&2; return 1; }
+    docker info >/dev/null 2>&1 || [ "$(id -u)" = 0 ] ||
+        { echo "The test of the road in containers is left out: no Docker daemon runs, and only root can start one." >&2; return 1; }
+}
+
 case "${1:-}" in
+able) able ;;
 up) up ;;
 down) down ;;
 logs) compose logs --no-color ;;
-*) echo "usage: build/docker.sh up|down|logs" >&2; exit 64 ;;
+*) echo "usage: build/docker.sh up|down|logs|able" >&2; exit 64 ;;
 esac

@@ -36,14 +36,15 @@ func poll_oneoff(%s) errno {
 
 func main() {
 	out := flag.String("o", "bin/waymark.wasm", "module to write")
+	pkg := flag.String("package", "./filter/wasm", "package main to build")
 	flag.Parse()
-	if err := run(*out); err != nil {
+	if err := run(*out, *pkg); err != nil {
 		fmt.Fprintln(os.Stderr, "module: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(out string) error {
+func run(out, pkg string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func run(out string) error {
 		return err
 	}
 	build := exec.Command("go", "build", "-overlay="+overlay, "-modfile="+modfile, "-mod=mod", "-trimpath", "-buildvcs=false",
-		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", out, "./filter/wasm")
+		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", out, pkg)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0", "GOWASM=", "GOEXPERIMENT=")
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	return build.Run()
