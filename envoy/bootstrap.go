@@ -52,6 +52,9 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	if err := p.CheckIDs(); err != nil {
 		return nil, err
 	}
+	if err := supported(p, &o); err != nil {
+		return nil, err
+	}
 	labels := map[string]any{}
 	for k, v := range o.Labels {
 		labels[k] = v

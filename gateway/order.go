@@ -72,10 +72,10 @@ func orderGateways(gateways []*Gateway) []*Gateway {
 }
 
 // isCatchAll has the precise meaning of VS-ORD-03: the path is the prefix "/" or the regex ".*", and there are neither
-// headers (method, scheme and authority are headers) nor query parameters. The prefix "" and the regex "/.*" match as
+// headers (method, scheme and authority are headers) nor query parameters nor claims of a JWT. The prefix "" and the regex "/.*" match as
 // much and are not catch-all.
 func isCatchAll(m *plan.Match) bool {
-	if len(m.Headers) > 0 || len(m.Query) > 0 {
+	if len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Claims) > 0 {
 		return false
 	}
 	switch m.Path.Kind {

@@ -126,6 +126,9 @@ type Match struct {
 	Path          PathMatch
 	Headers       []HeaderMatch
 	Query         []QueryMatch
+	// Claims are conditions on a JWT, which only a proxy with a JWT filter can check: elsewhere a claim has no value
+	// (VS-MATCH-22).
+	Claims []ClaimMatch `json:",omitempty"`
 }
 
 // MatchKind says how a value is compared.
@@ -154,6 +157,15 @@ type HeaderMatch struct {
 	Value          string
 	Invert         bool
 	MissingAsEmpty bool
+}
+
+// ClaimMatch compares a claim of the request's JWT, or one of its values where it is a list. Path leads to nested claims.
+// Without a JWT no claim has a value: a condition is not met, an inverted one is.
+type ClaimMatch struct {
+	Path   []string
+	Kind   MatchKind
+	Value  string
+	Invert bool
 }
 
 // QueryMatch compares the first query parameter of a name.
