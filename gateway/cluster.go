@@ -46,8 +46,10 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
 		c, why := t.planCluster(ref)
 		if why != "" {
 			severity := Error
-			if s := t.registry.find(ref.host); s != nil && !s.hasPort(ref.port) {
-				severity = at.missingPort
+			if s := t.registry.find(ref.host); s != nil {
+				if _, ok := s.port(ref.port); !ok {
+					severity = at.missingPort
+				}
 			}
 			missing.add(severity, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
@@ -74,11 +76,10 @@ func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
 	if s == nil {
 		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
 	}
-	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == ref.port })
-	if i < 0 {
+	port, ok := s.port(ref.port)
+	if !ok {
 		return nil, "its host has no port " + itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
 	}
-	port := s.ports[i]
 	c.HTTP2 = speaksHTTP2(port.protocol)
 	if t.options.Proxy == SidecarProxy && s.sendsToOriginal() {
 		c.Discovery = plan.OriginalDestination
@@ -88,10 +89,6 @@ func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
 		return t.kubernetesCluster(c, s, port, labels)
 	}
 	return entryCluster(c, s, port, labels)
-}
-
-func (s *service) hasPort(number uint32) bool {
-	return slices.ContainsFunc(s.ports, func(p servicePort) bool { return p.number == number })
 }
 
 func portNumbers(s *service) string {

@@ -70,17 +70,14 @@ func (m *mesh) group(vs *boundVirtualService, port uint32, here *registry) *mesh
 }
 
 // separate splits the hosts of a VirtualService into services of the port and other hosts, as they are written. A wildcard
-// that takes a service is no host of its own, even if it is another VirtualService's that owns the service.
+// that takes a service is no host of its own, even if it is another VirtualService's that owns the service. Other than at a
+// gateway (VS-HOST-04), capitals mean nothing.
 func (m *mesh) separate(vs *boundVirtualService, here *registry) (hosts []string, services []*service) {
 	for _, h := range vs.Spec.Hosts {
 		if isWildcard(h) {
 			continue
 		}
-		s := here.find(h)
-		if s == nil {
-			s = here.find(strings.ToLower(h)) // as Kubernetes writes names
-		}
-		if s != nil {
+		if s := here.find(strings.ToLower(h)); s != nil {
 			services = append(services, s)
 		} else {
 			hosts = append(hosts, h)
@@ -92,7 +89,7 @@ func (m *mesh) separate(vs *boundVirtualService, here *registry) (hosts []string
 		}
 		found := false
 		for _, s := range here.all() {
-			if !hostsMatch(s.host, h) {
+			if !hostsMatch(strings.ToLower(s.host), strings.ToLower(h)) {
 				continue
 			}
 			found = true
@@ -152,7 +149,7 @@ func (m *mesh) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 
 // warnLost says, once for all ports, that a VirtualService has a host that an earlier one has.
 func (m *mesh) warnLost(g, first *meshGroup, host string) {
-	if g.vs == nil || g.vs == first.vs || m.lost[g.vs.Key()+" "+host] {
+	if g.vs == first.vs || m.lost[g.vs.Key()+" "+host] {
 		return
 	}
 	m.lost[g.vs.Key()+" "+host] = true

@@ -122,7 +122,7 @@ func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*se
 	var hosts []string
 	for _, vs := range ordered {
 		for _, h := range vs.Spec.Hosts {
-			if first[h] == nil {
+			if h = strings.ToLower(h); first[h] == nil {
 				first[h] = vs
 				hosts = append(hosts, h)
 			}
@@ -131,7 +131,7 @@ func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*se
 	slices.SortFunc(hosts, moreSpecific)
 	owners := map[*service]*boundVirtualService{}
 	for _, s := range services {
-		if i := slices.IndexFunc(hosts, func(h string) bool { return isSubset(s.host, h) }); i >= 0 {
+		if i := slices.IndexFunc(hosts, func(h string) bool { return isSubset(strings.ToLower(s.host), h) }); i >= 0 {
 			owners[s] = first[hosts[i]]
 		}
 	}

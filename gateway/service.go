@@ -113,23 +113,29 @@ func (x *registry) all() []*service {
 	return slices.SortedFunc(maps.Values(x.services), func(a, b *service) int { return strings.Compare(a.host, b.host) })
 }
 
-// on are the services that have a port, as if they had no other. A sidecar works out each of its ports with such a view.
+// on are the services that have a port, as if they had no other, by their hosts in lower case. A sidecar works out each of
+// its ports with such a view.
 func (x *registry) on(port uint32) *registry {
 	view := &registry{map[string]*service{}}
-	for host, s := range x.services {
-		i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == port && p.protocol != "UDP" })
-		if i < 0 {
+	for _, s := range x.all() {
+		p, ok := s.port(port)
+		host := strings.ToLower(s.host)
+		if !ok || view.services[host] != nil {
 			continue
 		}
 		only := *s
-		only.ports = []servicePort{s.ports[i]}
+		only.ports = []servicePort{p}
 		view.services[host] = &only
 	}
 	return view
 }
 
-// aliasesOf are the hosts of the external-name Services that stand for a host in the end.
+// aliasesOf are the hosts of the external-name Services that stand for a host in the end. One that stands for another
+// has none itself.
 func (x *registry) aliasesOf(host string) []string {
+	if s := x.find(host); s == nil || s.alias != "" {
+		return nil
+	}
 	var out []string
 	for _, s := range x.all() {
 		end := s
@@ -145,6 +151,15 @@ func (x *registry) aliasesOf(host string) []string {
 		}
 	}
 	return out
+}
+
+// port finds a port by its number. A UDP port is never a destination.
+func (s *service) port(number uint32) (servicePort, bool) {
+	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == number && p.protocol != "UDP" })
+	if i < 0 {
+		return servicePort{}, false
+	}
+	return s.ports[i], true
 }
 
 // object is the resource that a service comes from.

@@ -32,6 +32,11 @@ func entry(name, spec string) string {
 	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: %s, namespace: default}\nspec: %s\n", name, spec)
 }
 
+// external is the YAML of a Service in default that stands for another.
+func external(name, other string) string {
+	return fmt.Sprintf("---\n{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: default}, spec: {type: ExternalName, externalName: %s.default.svc.cluster.local, ports: [{name: http, port: 9080}]}}\n", name, other)
+}
+
 // rules is the YAML of a VirtualService of namespace/name, created so many seconds after the first.
 func rules(key string, age int, spec string) string {
 	namespace, name, _ := strings.Cut(key, "/")
@@ -217,8 +222,17 @@ func TestSidecarVirtualHosts(t *testing.T) {
 			want: "api.example.com:9080 = api.example.com api.example.com. 240.0.0.7 [2001:db8::7]\n  default / -> outbound|9080||api.example.com\n" + anyOther,
 		},
 		"VS-SPLIT-04: an external name is a domain of the service that it stands for": {
-			yaml: reviews + "---\n{apiVersion: v1, kind: Service, metadata: {name: old, namespace: default}, spec: {type: ExternalName, externalName: reviews.default.svc.cluster.local, ports: [{name: http, port: 9080}]}}\n",
+			yaml: reviews + external("old", "reviews"),
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews reviews.default.svc reviews.default" +
+				" old.default.svc.cluster.local old.default.svc.cluster.local. old old.default.svc old.default 10.0.0.1\n" +
+				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
+		},
+		"VS-SPLIT-04: through another external name, too, and rules of its own come first": {
+			yaml: reviews + external("old", "older") + external("older", "reviews") +
+				rules("default/x", 0, "{hosts: [older], http: [{match: [{uri: {prefix: /o}}], "+to("reviews")+"}]}"),
+			want: "older.default.svc.cluster.local:9080 = older.default.svc.cluster.local older.default.svc.cluster.local. older older.default.svc older.default\n" +
+				"  default/x.http[0].match[0] /o -> outbound|9080||reviews.default.svc.cluster.local\n" +
+				"reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews reviews.default.svc reviews.default" +
 				" old.default.svc.cluster.local old.default.svc.cluster.local. old old.default.svc old.default 10.0.0.1\n" +
 				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
@@ -236,6 +250,29 @@ func TestSidecarVirtualHosts(t *testing.T) {
 			want: reviewsDomains + "  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" +
 				"shop.example.com:9080 = shop.example.com\n  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
+		"hosts of VirtualServices compare without regard to case": {
+			yaml: pair + rules("default/x", 0, "{hosts: [Reviews.Default.svc.cluster.local, '*.Example.com'], http: [{"+to("a")+"}]}") +
+				entry("ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			want: "*.example.com:9080 = *.example.com *.example.com.\n  default/x.http[0] / -> outbound|9080||" + a + "\n" + ruled("default/x", a),
+		},
+		"a Service that is not exported is unknown": {
+			yaml: reviews + strings.Replace(service("other/c", "10.0.0.4", "http 9080"), "{name: c,", "{annotations: {networking.istio.io/exportTo: '., third'}, name: c,", 1),
+			want: reviewsDefault + anyOther,
+		},
+		"and one that is exported to the proxy's namespace is known": {
+			yaml:    strings.Replace(reviews, "{name: reviews,", "{annotations: {networking.istio.io/exportTo: '., third'}, name: reviews,", 1),
+			options: gateway.Options{Namespace: "third"},
+			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews.default reviews.default.svc 10.0.0.1\n" +
+				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
+		},
+		"VS-MESH-04: 0.0.0.0 is no address": {
+			yaml: entry("ext", "{hosts: [api.example.com], addresses: [0.0.0.0], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			want: "api.example.com:9080 = api.example.com api.example.com.\n  default / -> outbound|9080||api.example.com\n" + anyOther,
+		},
+		"a UDP port of the same number is another port": {
+			yaml: "---\n{apiVersion: v1, kind: Service, metadata: {name: reviews, namespace: default}, spec: {clusterIP: 10.0.0.1, ports: [{name: udp, port: 9080, protocol: UDP}, {name: http, port: 9080}]}}\n",
+			want: reviewsDefault + anyOther,
+		},
 		"VS-MESH-05: REGISTRY_ONLY blocks what nothing knows": {
 			yaml: reviews, options: gateway.Options{OutboundTrafficPolicy: gateway.RegistryOnly}, want: reviewsDefault + "block_all = *\n  block_all / -> 502\n",
 		},
@@ -248,9 +285,10 @@ func TestSidecarVirtualHosts(t *testing.T) {
 			yaml: reviews + service("default/db", "10.0.0.8", "tcp-db 9080"), want: reviewsDefault + anyOther,
 		},
 		"a whole host is never another's short name": {
-			yaml: reviews + entry("ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			yaml: reviews + entry("ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}") +
+				rules("default/x", 0, "{hosts: [reviews], http: [{"+to("reviews")+"}]}"),
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews reviews.default.svc 10.0.0.1\n" +
-				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" +
+				"  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" +
 				"reviews.default:9080 = reviews.default reviews.default.\n  default / -> outbound|9080||reviews.default\n" + anyOther,
 		},
 	} {
