@@ -23,6 +23,7 @@ const ringSize = 1024
 
 var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
 	plan.Static: clusterv3.Cluster_STATIC, plan.StrictDNS: clusterv3.Cluster_STRICT_DNS, plan.LogicalDNS: clusterv3.Cluster_LOGICAL_DNS,
+	plan.OriginalDestination: clusterv3.Cluster_ORIGINAL_DST,
 }
 
 var lbPolicies = map[plan.LoadBalancing]clusterv3.Cluster_LbPolicy{
@@ -47,22 +48,37 @@ func cluster(c *plan.Cluster) *clusterv3.Cluster {
 	if c.LoadBalancing == plan.RingHash {
 		out.LbConfig = &clusterv3.Cluster_RingHashLbConfig_{RingHashLbConfig: &clusterv3.Cluster_RingHashLbConfig{MinimumRingSize: wrapperspb.UInt64(ringSize)}}
 	}
-	if c.Discovery != plan.Static {
+	switch c.Discovery {
+	case plan.OriginalDestination:
+		out.LbPolicy, out.LbConfig, out.LoadAssignment = clusterv3.Cluster_CLUSTER_PROVIDED, nil, nil
+	case plan.StrictDNS, plan.LogicalDNS:
 		out.DnsLookupFamily = clusterv3.Cluster_V4_ONLY // SE-05
 		out.RespectDnsTtl = true                        //nolint:staticcheck // as Istio writes it; the successor is an extension of the cluster type
 	}
-	if c.HTTP2 {
-		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(&upstreamv3.HttpProtocolOptions{
-				UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{
-					ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
-						ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}},
-					},
-				},
-			}),
-		}
+	if p := protocolOptions(c); p != nil {
+		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(p)}
 	}
 	return out
+}
+
+// protocolOptions are nil for HTTP/1.1, Envoy's default.
+func protocolOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
+	switch {
+	case c.ClientProtocol:
+		return &upstreamv3.HttpProtocolOptions{UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
+			UseDownstreamProtocolConfig: &upstreamv3.HttpProtocolOptions_UseDownstreamHttpConfig{
+				HttpProtocolOptions: &corev3.Http1ProtocolOptions{}, Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
+			},
+		}}
+	case c.HTTP2:
+		return &upstreamv3.HttpProtocolOptions{UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{
+			ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
+				ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}},
+			},
+		}}
+	default:
+		return nil
+	}
 }
 
 func loadAssignment(c *plan.Cluster) *endpointv3.ClusterLoadAssignment {

@@ -17,12 +17,25 @@ import (
 type reference struct {
 	object *Object
 	field  string
+	// missingPort is how bad it is if the destination's host has no such port.
+	missingPort Severity
 }
 
-// reference notes that a rule names a cluster, and where it did so first.
-func (t *translator) reference(h httpRule, field string, _ *istio.Destination, c clusterRef) {
-	if t.clusters[c] == nil {
-		t.clusters[c] = &reference{&h.origin.Object, field}
+// destination finds the cluster that a destination of a rule means, and notes where it was named.
+func (t *translator) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
+	ref := c.services.cluster(d, c.port)
+	missingPort := Error
+	if d.GetPort() == nil && c.missingPort != "" {
+		missingPort = c.missingPort
+	}
+	t.reference(ref, &h.origin.Object, field, missingPort)
+	return ref
+}
+
+// reference notes a place that names a cluster: the first one, or the first where a missing port is an error.
+func (t *translator) reference(c clusterRef, o *Object, field string, missingPort Severity) {
+	if known := t.clusters[c]; known == nil || known.missingPort != Error && missingPort == Error {
+		t.clusters[c] = &reference{o, field, missingPort}
 	}
 }
 
@@ -32,7 +45,13 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
 	for ref, at := range t.clusters {
 		c, why := t.planCluster(ref)
 		if why != "" {
-			missing.add(Error, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			severity := Error
+			if s := t.registry.find(ref.host); s != nil {
+				if _, ok := s.port(ref.port); !ok {
+					severity = at.missingPort
+				}
+			}
+			missing.add(severity, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
 		}
 		out = append(out, c)
@@ -57,12 +76,15 @@ func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
 	if s == nil {
 		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
 	}
-	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == ref.port })
-	if i < 0 {
+	port, ok := s.port(ref.port)
+	if !ok {
 		return nil, "its host has no port " + itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
 	}
-	port := s.ports[i]
 	c.HTTP2 = speaksHTTP2(port.protocol)
+	if t.options.Proxy == SidecarProxy && s.sendsToOriginal() {
+		c.Discovery = plan.OriginalDestination
+		return c, ""
+	}
 	if s.kubernetes != nil {
 		return t.kubernetesCluster(c, s, port, labels)
 	}
@@ -83,7 +105,7 @@ func portNumbers(s *service) string {
 // speaksHTTP2 says whether a port's protocol is HTTP/2 from the first byte (SE-07).
 func speaksHTTP2(protocol string) bool {
 	switch strings.ToLower(protocol) {
-	case "http2", "grpc", "grpc-web", "kubernetes.io/h2c":
+	case "http2", "grpc", "grpc-web":
 		return true
 	default:
 		return false
@@ -182,7 +204,7 @@ func entryCluster(c *plan.Cluster, s *service, port servicePort, labels map[stri
 	case istio.ServiceEntry_DNS_ROUND_ROBIN:
 		c.Discovery = plan.LogicalDNS
 	default:
-		return nil, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives a gateway no address to send to (SE-02)"
+		return nil, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives no address to send to (SE-02)"
 	}
 	if len(spec.Endpoints) == 0 && c.Discovery != plan.Static {
 		c.Endpoints = []plan.Endpoint{{Address: s.host, Port: port.target}}

@@ -110,6 +110,34 @@ func moreSpecific(a, b string) int {
 	return cmp.Or(compareBool(isWildcard(a), isWildcard(b)), cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 }
 
+// wildcardOwners says for each service which one of the VirtualServices, in order, its most specific host is of. Only that
+// one may reach the service by a wildcard: an exact host beats every wildcard, whatever their ages, and a longer wildcard
+// beats a shorter one; of equal hosts the first VirtualService's counts (VS-MESH-01, VS-MESH-02).
+//
+//	a (older): *.default.svc.cluster.local     b: reviews.default.svc.cluster.local
+//
+// gives reviews to b and ratings to a. Where b has no rules for a port, a still does not reach reviews.
+func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*service]*boundVirtualService {
+	first := map[string]*boundVirtualService{} // by host
+	var hosts []string
+	for _, vs := range ordered {
+		for _, h := range vs.Spec.Hosts {
+			if h = strings.ToLower(h); first[h] == nil {
+				first[h] = vs
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	slices.SortFunc(hosts, moreSpecific)
+	owners := map[*service]*boundVirtualService{}
+	for _, s := range services {
+		if i := slices.IndexFunc(hosts, func(h string) bool { return isSubset(strings.ToLower(s.host), h) }); i >= 0 {
+			owners[s] = first[hosts[i]]
+		}
+	}
+	return owners
+}
+
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:

@@ -55,9 +55,9 @@ type TLS struct {
 
 // RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.
 type RouteConfig struct {
-	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01).
+	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01); of a sidecar the port alone, 9080.
 	Name string
-	// Port is the declared port of the servers.
+	// Port is the declared port of the servers, or the port of the services.
 	Port         uint32
 	VirtualHosts []*VirtualHost
 }
@@ -74,7 +74,8 @@ type VirtualHost struct {
 
 // Rule is one (http rule, match) pair of a VirtualService: one of Istio's routes.
 type Rule struct {
-	// VirtualService is namespace/name, of the root for a delegate's rule.
+	// VirtualService is namespace/name, of the root for a delegate's rule. "" is a rule that Istio makes itself: it is
+	// known by its name alone, and HTTP and MatchIndex mean nothing.
 	VirtualService string
 	// Delegate is namespace/name of the delegate that holds the rule; "" where the root itself does.
 	Delegate string
@@ -337,6 +338,8 @@ type Cluster struct {
 	LoadBalancing LoadBalancing
 	// HTTP2 says that the destination speaks HTTP/2 (without TLS: prior knowledge).
 	HTTP2 bool
+	// ClientProtocol says that the destination is spoken to in the version of HTTP in which the client spoke.
+	ClientProtocol bool
 }
 
 // Discovery says where a cluster's endpoints come from.
@@ -347,6 +350,9 @@ const (
 	Static Discovery = iota
 	StrictDNS
 	LogicalDNS
+	// OriginalDestination has no endpoints: a request goes to the address that its client had connected to before the
+	// connection was redirected to the proxy.
+	OriginalDestination
 )
 
 // LoadBalancing names the policy of a cluster.
