@@ -38,10 +38,6 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	}
 	s := &state{plan: next, sites: map[string]*site{}, clusters: map[string]*balancer{}}
 	for _, c := range next.Clusters {
-		if c.Discovery == plan.OriginalDestination {
-			return nil, fmt.Errorf("cluster %s sends to the original destination of a connection, which the embedded data plane does not know (SE-02, VS-MESH-05); "+
-				"serve with Envoy, block unknown hosts with REGISTRY_ONLY, or give the service an address", c.Name)
-		}
 		s.clusters[c.Name] = newBalancer(c)
 	}
 	for _, l := range next.Listeners {

@@ -28,6 +28,10 @@ func supported(p *plan.Plan) error {
 		}
 	})
 	for _, c := range p.Clusters {
+		if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
+			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "sending to a connection's original destination",
+				Reason: "the embedded data plane does not know it; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address"})
+		}
 		if c.HTTP2 {
 			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "HTTP/2", Reason: instead})
 		}
