@@ -30,36 +30,31 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 	if !r.HasAuthority {
 		return d
 	}
-	d.VirtualHost = t.hosts.find(r.Authority)
-	if d.VirtualHost < 0 {
+	d.VirtualHost = int(t.hosts.find(r.Authority))
+	if d.VirtualHost < 0 || !r.HasPath {
 		return d
 	}
-	rules := t.virtualHosts[d.VirtualHost].rules
-	path := pathOnly(r.Path)
-	for i := range rules {
-		if rules[i].matches(t, r, path) {
-			d.Rule = i
-			d.Share, d.Outcome = rules[i].outcomes.pick(dice.Split)
-			rules[i].fault.strike(&d, dice)
-			return d
+	h := &t.virtualHosts[d.VirtualHost]
+	r.begin(t)
+	if h.headers {
+		r.collectHeaders(t)
+	}
+	if h.query {
+		r.collectQuery(t)
+	}
+	r.path, r.best = pathOnly(r.Path), h.first+h.count
+	t.search(r, h.root)
+	if r.best == h.first+h.count {
+		return d
+	}
+	u := t.rules.at(r.best)
+	d.Rule, d.Outcome = int(r.best-h.first), u.outcome
+	if u.extra >= 0 {
+		x := &t.extras[u.extra]
+		if len(x.split.ids) > 0 {
+			d.Share, d.Outcome = x.split.pick(dice.Split)
 		}
+		x.fault.strike(&d, dice)
 	}
 	return d
-}
-
-func (u *rule) matches(t *Table, r *Request, path string) bool {
-	if u.never || !r.HasPath || !u.path.matches(path, &r.machine) {
-		return false
-	}
-	for i := range u.headers {
-		if !u.headers[i].matches(r, t.joined) {
-			return false
-		}
-	}
-	for i := range u.query {
-		if !u.query[i].matches(r.Path, &r.machine) {
-			return false
-		}
-	}
-	return true
 }
