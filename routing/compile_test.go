@@ -55,7 +55,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		`{"version":1,"programs":["TgAA"],"virtualHosts":[]}`:                                                                           "programs[0]: is not a compiled regular expression",
 		`{"version":1,"regexes":[{"pattern":"a","program":0}],"virtualHosts":[]}`:                                                       "regexes[0].program: there are no programs",
 		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":1}],"virtualHosts":[]}`:                                        "regexes[0].program: want a whole number between 0 and 0, got 1",
-		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":0,"contains":"abc"}],"virtualHosts":[]}`:                       "regexes[0].contains: want 2, 4 or 8 bytes, got 3",
+		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":0,"contains":["abc"]}],"virtualHosts":[]}`:                     "regexes[0].contains[0]: want 2, 4 or 8 bytes, got 3",
 		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":0}],"sets":[{"regexes":[0],"program":0}],"virtualHosts":[]}`:   "sets[0].program: is not an automaton",
 		`{"version":1,"programs":["` + every + `"],"sets":[{"regexes":[],"program":0}],"virtualHosts":[]}`:                              "sets[0]: the automaton does not belong to the regexes",
 		`{"version":1,"programs":["` + every + `"],"regexes":[{"program":0}],"sets":[{"regexes":[0,0],"program":0}],"virtualHosts":[]}`: "regex 0 is in two sets",
@@ -87,7 +87,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 	c := Config{
 		Version: 1, Name: "n", RepeatedHeaders: RepeatedHeadersJoined,
 		Programs: [][]byte{(&Program{Code: []Instruction{{Op: OpMatch}}}).Marshal(), anything().Marshal()},
-		Regexes:  []Regex{{Pattern: "a", Prefix: "/", Contains: "ab", Program: 0}},
+		Regexes:  []Regex{{Pattern: "a", Prefix: "/", Contains: []string{"ab"}, EndsWith: []string{"abcd"}, Program: 0}},
 		Sets:     []RegexSet{{Regexes: []int{0}, Program: 1}},
 		VirtualHosts: []VirtualHost{{Name: "h", Domains: []string{"a.test", "*.test", "*"}, Rules: []Rule{
 			{Name: "r", Path: &PathMatch{Separated: &text, IgnoreCase: true}, Outcome: "k",
@@ -110,7 +110,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 	assert.Equal(t, []uint32{1, 3}, table.extras[table.rules.at(1).extra].split.ends)
 	assert.True(t, table.rules.at(1).never)
 	e := table.expressions[0]
-	assert.Equal(t, []any{"/", "ab", int32(0), anything()}, []any{e.prefix, e.contains, e.set, table.sets[0].automaton})
+	assert.Equal(t, []any{"/", []string{"ab"}, []string{"abcd"}, int32(0), anything()}, []any{e.prefix, e.contains, e.endsWith, e.set, table.sets[0].automaton})
 }
 
 // anything is an automaton that takes every value.

@@ -38,9 +38,11 @@ type Regex struct {
 	// Pattern is for people.
 	Pattern string `json:"pattern"`
 	Prefix  string `json:"prefix,omitempty"`
-	// Contains is a text of 2, 4 or 8 bytes that every value that matches has in it, one that tells the expression from
-	// others. Absent: there is none, or it is not needed. It narrows the search and does not decide.
-	Contains string `json:"contains,omitempty"`
+	// A value that matches has one of Contains in it, or ends with one of EndsWith: texts of 2, 4 or 8 bytes, which tell
+	// the expression from others. Both absent: there are none, or they are not needed. They narrow the search and do not
+	// decide.
+	Contains []string `json:"contains,omitempty"`
+	EndsWith []string `json:"endsWith,omitempty"`
 	// Program is an index into Config.Programs.
 	Program int `json:"program"`
 }

@@ -4,11 +4,12 @@ import "strings"
 
 // expression is the compiled form of [Regex]. One of automaton and program is set.
 type expression struct {
-	prefix, contains string
-	automaton        *Automaton
-	program          *Program
-	set              int32 // the set it is in, or -1
-	index            int32 // in Config.Regexes
+	prefix             string
+	contains, endsWith []string
+	automaton          *Automaton
+	program            *Program
+	set                int32 // the set it is in, or -1
+	index              int32 // in Config.Regexes
 }
 
 func (e *expression) matches(s string, m *Machine) bool {
@@ -20,6 +21,9 @@ func (e *expression) matches(s string, m *Machine) bool {
 	}
 	return e.program.Match(m, s[len(e.prefix):])
 }
+
+// maxTexts bounds the keys of one expression.
+const maxTexts = 8
 
 // expressionSet is the compiled form of [RegexSet].
 type expressionSet struct {
@@ -68,9 +72,9 @@ func (c *compiler) regex() {
 		case "prefix":
 			e.prefix = c.readText()
 		case "contains":
-			if e.contains = c.readText(); len(e.contains) != 2 && len(e.contains) != 4 && len(e.contains) != 8 {
-				c.problem("want 2, 4 or 8 bytes, got " + itoa(len(e.contains)))
-			}
+			e.contains = c.texts()
+		case "endsWith":
+			e.endsWith = c.texts()
 		case "program":
 			hasProgram = true
 			p := c.programIndex()
@@ -84,6 +88,20 @@ func (c *compiler) regex() {
 		c.problem("program is missing")
 	}
 	c.table.expressions = append(c.table.expressions, &e)
+}
+
+func (c *compiler) texts() (all []string) {
+	c.array(func() {
+		s := c.readText()
+		if n := len(s); n != 2 && n != 4 && n != 8 {
+			c.problem("want 2, 4 or 8 bytes, got " + itoa(n))
+		}
+		all = append(all, s)
+	})
+	if len(all) > maxTexts {
+		c.problem("want at most " + itoa(maxTexts) + " texts")
+	}
+	return all
 }
 
 func (c *compiler) set() {

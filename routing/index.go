@@ -9,7 +9,7 @@ package routing
 //	path exact /team-7/orders                      path = /team-7/orders
 //	path prefix /shared/, x-tenant: tenant-7       x-tenant = tenant-7, since many rules share /shared/
 //	path regex /team-7/v[0-9]+/.*                  the first 9 bytes of the path = /team-7/v
-//	path regex /[a-z]+/item-7(/.*)?                8 bytes of the path, anywhere = "/item-7" and so on
+//	path regex /[a-z]+/item-7(/.*)?                8 bytes anywhere in the path = /item-7/, or the last 4 = em-7
 //	path prefix / with an inverted header          nothing: it is tried always
 //
 // A key is a hash of what is compared, how, and where; so a look-up in one table answers "which bucket has the path", once
@@ -57,23 +57,42 @@ type lookup struct {
 
 // wideLookup has what only some lookups need.
 type wideLookup struct {
-	prefixes, foldPrefixes []int32 // the lengths of keys, ascending
-	sets                   []int32 // the sets of regular expressions to ask, ascending
+	prefixes, foldPrefixes []prefixLength // ascending
+	sets                   []int32        // the sets of regular expressions to ask, ascending
+	// filter has a bit for the hash of every text that is looked for anywhere: most places of a value need no more
+	// than this.
+	filter []uint64
+	shift  uint8
+}
+
+// prefixLength is a length that keys of prefixes have, and what rules the length out for a value at one look.
+type prefixLength struct {
+	length int32
+	// border says that all of the prefixes end at a border of segments.
+	border bool
+	// last has a bit for the last byte of each of the prefixes, modulo 64.
+	last uint64
 }
 
 // keyKind is how a key compares the value.
-type keyKind uint8
+type keyKind uint16
 
 const (
 	keyExact keyKind = 1 << iota
 	keyFold          // exact, without regard to case
 	keyPrefix
 	keyFoldPrefix
+	keySet
 	keyText8 // eight bytes anywhere
 	keyText4
 	keyText2
-	keySet
+	keyEnd8 // the last eight bytes
+	keyEnd4
+	keyEnd2
 	keyPresent keyKind = 0
+
+	keyText = keyText8 | keyText4 | keyText2
+	keyEnd  = keyEnd8 | keyEnd4 | keyEnd2
 )
 
 // Keys of the table have two bits that say of what they are, so that only keys of values can be equal by chance.
@@ -84,7 +103,7 @@ func expressionKey(lookup, expression int32) uint64 {
 }
 
 func valueKey(lookup int32, kind keyKind, hash uint64) uint64 {
-	return mix(hash, uint64(lookup)<<8|uint64(kind)) | 3
+	return mix(hash, uint64(lookup)<<16|uint64(kind)) | 3
 }
 
 // slots is a hash table with open addressing. A key of 0 is no key.

@@ -1,9 +1,6 @@
 package routing
 
-import (
-	"math"
-	"unsafe"
-)
+import "math"
 
 const (
 	// fewRules is how many rules a bucket may have without being divided, and how many may share a key that is as good
@@ -30,6 +27,11 @@ type key struct {
 	kind      keyKind
 	subject   int32 // of a field
 	argument  int32 // the length of a prefix, or the expression's index for keySet
+	last      byte  // of a prefix
+	border    bool  // a prefix ends at a border of segments
+	// others is how many of the keys that follow are alternatives: every request that meets the condition has one of
+	// them at least, so the rule is filed under each.
+	others uint8
 }
 
 // pending is a rule that is being filed, with the conditions that led to it so far.
@@ -41,9 +43,12 @@ type pending struct {
 // group is the rules that are filed under one key.
 type group struct {
 	key
-	first, last int32 // a chain of entries
-	size        int32
+	from, to int32 // a chain of members
+	size     int32
 }
+
+// member is one rule in a group.
+type member struct{ rule, next int32 }
 
 // bucket files rules, in ascending order, and returns the new bucket.
 func (x *indexer) bucket(rules []pending, divisions int) int32 {
@@ -68,25 +73,33 @@ func (x *indexer) bucket(rules []pending, divisions int) int32 {
 // divide files rules under their keys, and returns those that have none.
 func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
 	x.count(rules)
-	next := make([]int32, len(rules))
+	members := make([]member, 0, len(rules))
 	var groups []group
+	texts := 0
 	for i := range rules {
-		k, at := x.best(&rules[i])
-		if at < 0 {
+		keys := x.best(&rules[i])
+		if len(keys) == 0 {
 			rest = append(rest, rules[i])
 			continue
 		}
-		next[i] = -1
-		if x.filed[at] == 0 {
-			groups = append(groups, group{k, int32(i), int32(i), 0})
-			x.filed[at] = int32(len(groups))
+		for j := range keys {
+			at := x.place(&keys[j])
+			m := int32(len(members))
+			members = append(members, member{int32(i), -1})
+			if x.filed[at] == 0 {
+				if keys[j].kind&keyText != 0 {
+					texts++
+				}
+				groups = append(groups, group{keys[j], m, m, 0})
+				x.filed[at] = int32(len(groups))
+			} else {
+				members[groups[x.filed[at]-1].to].next = m
+			}
+			g := &groups[x.filed[at]-1]
+			g.border = g.border && keys[j].border
+			g.to = m
+			g.size++
 		}
-		g := &groups[x.filed[at]-1]
-		if g.size > 0 {
-			next[g.last] = int32(i)
-		}
-		g.last = int32(i)
-		g.size++
 	}
 	var scratch []pending
 	for i := range groups {
@@ -95,15 +108,15 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 		if g.size > fewRules { // the scratch is not free before the bucket below is filled
 			scratch = make([]pending, 0, g.size)
 		}
-		for j := g.first; j >= 0; j = next[j] {
-			u := rules[j]
+		for j := g.from; j >= 0; j = members[j].next {
+			u := rules[members[j].rule]
 			u.used |= 1 << g.condition
 			if g.kind == keySet {
 				u.proved |= 1 << g.condition
 			}
 			scratch = append(scratch, u)
 		}
-		x.enter(id, &g.key, x.bucket(scratch, divisions+1))
+		x.enter(id, &g.key, x.bucket(scratch, divisions+1), texts)
 	}
 	return rest
 }
@@ -147,19 +160,22 @@ func (x *indexer) place(k *key) int {
 }
 
 // best chooses the key of a rule that the fewest share; among those that few share, the one that is cheapest to look up.
-// The result's place is -1 where the rule has no key.
-func (x *indexer) best(u *pending) (k key, at int) {
+// It returns the key with its alternatives, or nothing where the rule has no key.
+func (x *indexer) best(u *pending) (keys []key) {
 	x.keysOf(u)
-	at = -1
 	var least int32
-	for i := range x.found {
-		p := x.place(&x.found[i])
-		count := max(x.counts[p], fewRules)<<3 + cost(x.found[i].kind)
-		if at < 0 || count < least {
-			k, at, least = x.found[i], p, count
+	for i := 0; i < len(x.found); {
+		all := x.found[i : i+1+int(x.found[i].others)]
+		i += len(all)
+		count := int32(fewRules)
+		for j := range all {
+			count = max(count, x.counts[x.place(&all[j])])
+		}
+		if count = count<<3 + cost(all[0].kind); keys == nil || count < least {
+			keys, least = all, count
 		}
 	}
-	return k, at
+	return keys
 }
 
 // cost ranks the kinds of keys.
@@ -171,7 +187,7 @@ func cost(k keyKind) int32 {
 		return 1
 	case keySet:
 		return 2
-	default:
+	default: // of texts
 		return 3
 	}
 }
@@ -205,7 +221,8 @@ func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 			k.kind, k.hash = keyFold, hashFold(c.value)
 		}
 	case matchPrefix, matchSeparated:
-		k.kind, k.hash, k.argument = keyPrefix, hashText(c.value), int32(len(c.value))
+		k.prefix(c.value)
+		k.border = c.kind == matchSeparated
 		if c.ignoreCase {
 			k.kind, k.hash = keyFoldPrefix, hashFold(c.value)
 		}
@@ -216,31 +233,49 @@ func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 	x.found = append(x.found, k)
 }
 
+func (k *key) prefix(s string) {
+	k.kind, k.hash, k.argument = keyPrefix, hashText(s), int32(len(s))
+	if s != "" {
+		k.last = s[len(s)-1]
+	}
+}
+
 func (x *indexer) keysOfExpression(e *expression, k key) {
 	if e.prefix != "" {
-		k.kind, k.hash, k.argument = keyPrefix, hashText(e.prefix), int32(len(e.prefix))
+		k.prefix(e.prefix)
 		x.found = append(x.found, k)
 	}
 	if e.set >= 0 {
 		k.kind, k.hash, k.argument = keySet, 0, e.index
 		x.found = append(x.found, k)
 	}
-	if e.contains != "" {
-		k.argument = 0
-		switch p := unsafe.StringData(e.contains); len(e.contains) {
-		case 8:
-			k.kind, k.hash = keyText8, load64(p, 0)
+	k.argument = 0
+	for i, text := range e.contains {
+		k.kind, k.hash = keyText8, loadText(text)
+		switch len(text) {
 		case 4:
-			k.kind, k.hash = keyText4, load32(p, 0)
-		default:
-			k.kind, k.hash = keyText2, short(e.contains)
+			k.kind = keyText4
+		case 2:
+			k.kind = keyText2
 		}
+		k.others = uint8(len(e.contains) + len(e.endsWith) - 1 - i)
+		x.found = append(x.found, k)
+	}
+	for i, text := range e.endsWith {
+		k.kind, k.hash = keyEnd8, loadText(text)
+		switch len(text) {
+		case 4:
+			k.kind = keyEnd4
+		case 2:
+			k.kind = keyEnd2
+		}
+		k.others = uint8(len(e.endsWith) - 1 - i)
 		x.found = append(x.found, k)
 	}
 }
 
-// enter makes a key lead from one bucket to another.
-func (x *indexer) enter(from int32, k *key, to int32) {
+// enter makes a key lead from one bucket to another. texts is how many keys of texts the one has.
+func (x *indexer) enter(from int32, k *key, to int32, texts int) {
 	index := &x.t.index
 	id := x.lookup(from, k.subject, index.buckets[to].least)
 	l := &index.lookups[id]
@@ -249,23 +284,38 @@ func (x *indexer) enter(from int32, k *key, to int32) {
 	case keyPresent:
 		l.present = to
 		return
-	case keyPrefix, keyFoldPrefix, keySet:
+	case keyPrefix, keyFoldPrefix, keySet, keyText8, keyText4, keyText2:
 		if l.wide == nil {
 			l.wide = &wideLookup{}
 		}
 	}
 	switch k.kind {
 	case keyPrefix:
-		l.wide.prefixes = insertAscending(l.wide.prefixes, k.argument)
+		l.wide.prefixes = insertLength(l.wide.prefixes, k)
 	case keyFoldPrefix:
-		l.wide.foldPrefixes = insertAscending(l.wide.foldPrefixes, k.argument)
+		l.wide.foldPrefixes = insertLength(l.wide.foldPrefixes, k)
 	case keySet:
 		e := x.t.expressions[k.argument]
 		l.wide.sets = insertAscending(l.wide.sets, e.set)
 		index.table.add(expressionKey(id, k.argument), to)
 		return
+	case keyText8, keyText4, keyText2:
+		l.wide.expect(k.hash, texts)
 	}
 	index.table.add(valueKey(id, k.kind, k.hash), to)
+}
+
+// expect enters a text, one of at most count, into the filter, which has sixteen bits for each.
+func (w *wideLookup) expect(word uint64, count int) {
+	if w.filter == nil {
+		w.shift = 64 - 10
+		for 1<<(64-w.shift) < 16*count {
+			w.shift--
+		}
+		w.filter = make([]uint64, 1<<(64-w.shift-6))
+	}
+	bit := word * multiplier >> w.shift
+	w.filter[bit>>6] |= 1 << (bit & 63)
 }
 
 // lookup returns the lookup for a subject in a bucket, which may be a new one. Rules come in ascending order, so the
@@ -289,6 +339,27 @@ func (x *indexer) lookup(from, subject, least int32) int32 {
 	}
 	index.lookups = append(index.lookups, lookup{least: least, present: -1})
 	return id
+}
+
+// insertLength adds the length of a prefix, or what is to be known about one more prefix of that length.
+func insertLength(list []prefixLength, k *key) []prefixLength {
+	i := len(list)
+	for i > 0 && list[i-1].length > k.argument {
+		i--
+	}
+	if i == 0 || list[i-1].length < k.argument {
+		list = append(list, prefixLength{})
+		copy(list[i+1:], list[i:])
+		list[i] = prefixLength{length: k.argument, border: true}
+		i++
+	}
+	l := &list[i-1]
+	l.border = l.border && k.border
+	l.last |= 1 << (k.last & 63)
+	if k.kind == keyFoldPrefix && ('a' <= k.last|0x20 && k.last|0x20 <= 'z') {
+		l.last |= 1 << ((k.last ^ 0x20) & 63)
+	}
+	return list
 }
 
 // insertAscending adds n where it is not there yet.

@@ -48,8 +48,11 @@ func (t *Table) follow(r *Request, id int32, value string) {
 	if l.kinds&(keyPrefix|keyFoldPrefix|keySet) != 0 {
 		t.followWide(r, id, l.wide, value)
 	}
-	if l.kinds&(keyText8|keyText4|keyText2) != 0 {
-		t.followTexts(r, id, l.kinds, value)
+	if l.kinds&keyEnd != 0 {
+		t.followEnd(r, id, l.kinds, value)
+	}
+	if l.kinds&keyText != 0 {
+		t.followTexts(r, id, l, value)
 	}
 	if l.present >= 0 {
 		t.search(r, l.present)
@@ -63,20 +66,8 @@ func (t *Table) visit(r *Request, key uint64) {
 }
 
 func (t *Table) followWide(r *Request, id int32, w *wideLookup, value string) {
-	h := prefixHash{}
-	for _, n := range w.prefixes {
-		if int(n) > len(value) {
-			break
-		}
-		t.visit(r, valueKey(id, keyPrefix, h.of(value, int(n))))
-	}
-	h = prefixHash{fold: true}
-	for _, n := range w.foldPrefixes {
-		if int(n) > len(value) {
-			break
-		}
-		t.visit(r, valueKey(id, keyFoldPrefix, h.of(value, int(n))))
-	}
+	t.followPrefixes(r, id, keyPrefix, w.prefixes, value)
+	t.followPrefixes(r, id, keyFoldPrefix, w.foldPrefixes, value)
 	for _, s := range w.sets {
 		set := &t.sets[s]
 		for _, m := range set.automaton.run(value) {
@@ -85,24 +76,86 @@ func (t *Table) followWide(r *Request, id int32, w *wideLookup, value string) {
 	}
 }
 
+// followPrefixes looks for ever longer prefixes of the value, reading it once: the hash of the whole words before is kept.
+// The hash of a prefix is the hash of the same bytes as a value of their own.
+func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []prefixLength, value string) {
+	var h uint64
+	p, at := unsafe.StringData(value), 0
+	for i := range lengths {
+		l := &lengths[i]
+		n := int(l.length)
+		if n > len(value) {
+			return
+		}
+		if n > 0 && l.last>>(value[n-1]&63)&1 == 0 || l.border && n < len(value) && value[n] != '/' {
+			continue
+		}
+		if n <= 8 {
+			w := short(value[:n])
+			if kind == keyFoldPrefix {
+				w = lowerWord(w)
+			}
+			t.visit(r, valueKey(id, kind, mix(uint64(n)*multiplier, w)))
+			continue
+		}
+		w := load64(p, n-8)
+		if kind == keyPrefix {
+			for ; at+8 < n; at += 8 {
+				h = mix(h, load64(p, at))
+			}
+		} else {
+			for ; at+8 < n; at += 8 {
+				h = mix(h, lowerWord(load64(p, at)))
+			}
+			w = lowerWord(w)
+		}
+		t.visit(r, valueKey(id, kind, mix(mix(h, w), uint64(n))))
+	}
+}
+
+// followEnd looks at the end of the value for a text with which some expression must end.
+func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
+	n, p := len(value), unsafe.StringData(value)
+	if kinds&keyEnd8 != 0 && n >= 8 {
+		t.visit(r, valueKey(id, keyEnd8, load64(p, n-8)))
+	}
+	if kinds&keyEnd4 != 0 && n >= 4 {
+		t.visit(r, valueKey(id, keyEnd4, load32(p, n-4)))
+	}
+	if kinds&keyEnd2 != 0 && n >= 2 {
+		t.visit(r, valueKey(id, keyEnd2, load16(p, n-2)))
+	}
+}
+
 // followTexts looks at every place of the value for a text that some expression needs.
-func (t *Table) followTexts(r *Request, id int32, kinds keyKind, value string) {
-	p := unsafe.StringData(value)
-	if kinds&keyText8 != 0 {
-		for i := 0; i+8 <= len(value); i++ {
-			t.visit(r, valueKey(id, keyText8, load64(p, i)))
+func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
+	n, p, w := len(value), unsafe.StringData(value), l.wide
+	if l.kinds&keyText8 != 0 {
+		for i := 0; i+8 <= n; i++ {
+			if word := load64(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText8, word))
+			}
 		}
 	}
-	if kinds&keyText4 != 0 {
-		for i := 0; i+4 <= len(value); i++ {
-			t.visit(r, valueKey(id, keyText4, load32(p, i)))
+	if l.kinds&keyText4 != 0 {
+		for i := 0; i+4 <= n; i++ {
+			if word := load32(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText4, word))
+			}
 		}
 	}
-	if kinds&keyText2 != 0 {
-		for i := 0; i+2 <= len(value); i++ {
-			t.visit(r, valueKey(id, keyText2, short(value[i:i+2])))
+	if l.kinds&keyText2 != 0 {
+		for i := 0; i+2 <= n; i++ {
+			if word := load16(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText2, word))
+			}
 		}
 	}
+}
+
+func (w *wideLookup) mayHave(word uint64) bool {
+	bit := word * multiplier >> (w.shift & 63)
+	return w.filter[bit>>6]>>(bit&63)&1 != 0
 }
 
 // matches checks a rule in full, but for the conditions that were proved.

@@ -17,6 +17,20 @@ func load64(p *byte, at int) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointe
 
 func load32(p *byte, at int) uint64 { return uint64(*(*uint32)(unsafe.Add(unsafe.Pointer(p), at))) }
 
+func load16(p *byte, at int) uint64 { return uint64(*(*uint16)(unsafe.Add(unsafe.Pointer(p), at))) }
+
+// loadText makes a word of a text of 2, 4 or 8 bytes.
+func loadText(s string) uint64 {
+	switch p := unsafe.StringData(s); len(s) {
+	case 8:
+		return load64(p, 0)
+	case 4:
+		return load32(p, 0)
+	default:
+		return load16(p, 0)
+	}
+}
+
 // short makes a word of a value of at most eight bytes. Values of one length have one word each.
 func short(s string) uint64 {
 	p := unsafe.StringData(s)
@@ -74,38 +88,6 @@ func lowerWord(w uint64) uint64 {
 	fromA := low + (0x80-'A')*ones
 	beyondZ := low + (0x7f-'Z')*ones
 	return w | (fromA&^beyondZ&^w&tops)>>2
-}
-
-// prefixHash gives the hashes of ever longer prefixes of a value, reading it once. The hash of a prefix is the
-// hash of the same bytes as a value of their own.
-type prefixHash struct {
-	h    uint64
-	at   int
-	fold bool
-}
-
-// of returns the hash of the first n bytes of s. n must not be smaller than the time before.
-func (p *prefixHash) of(s string, n int) uint64 {
-	if n <= 8 {
-		w := short(s[:n])
-		if p.fold {
-			w = lowerWord(w)
-		}
-		return mix(uint64(n)*multiplier, w)
-	}
-	d := unsafe.StringData(s[:n])
-	for ; p.at+8 < n; p.at += 8 {
-		w := load64(d, p.at)
-		if p.fold {
-			w = lowerWord(w)
-		}
-		p.h = mix(p.h, w)
-	}
-	w := load64(d, n-8)
-	if p.fold {
-		w = lowerWord(w)
-	}
-	return mix(mix(p.h, w), uint64(n))
 }
 
 // equalFold compares two strings of equal length without regard to the case of ASCII letters.

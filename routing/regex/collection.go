@@ -1,10 +1,6 @@
 package regex
 
-import (
-	"unicode/utf8"
-
-	"waymark.dev/waymark/routing"
-)
+import "waymark.dev/waymark/routing"
 
 // single bounds the automaton of one pattern, together that of several. Beyond, a pattern is run as the program that it
 // was compiled to: slower, and linear in the value all the same.
@@ -32,10 +28,10 @@ type pattern struct {
 	source   string
 	place    string // where it is used first
 	prefix   string
-	needed   []string
+	clues    []clue
 	whole    *routing.Program
 	rest     *routing.Program // what follows the prefix
-	contains string
+	clue     clue             // the one that was chosen
 	fallback bool
 }
 
@@ -54,7 +50,7 @@ func (c *Collection) Add(source, place string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	p := &pattern{source: source, place: place, needed: needed(re, c.encoding)}
+	p := &pattern{source: source, place: place, clues: clues(re, c.encoding)}
 	if p.whole, err = compile(re, c.encoding); err != nil {
 		return 0, err
 	}
@@ -96,7 +92,7 @@ func (c *Collection) Write(config *routing.Config) {
 			automata[string(text)] = b
 		}
 		p.fallback = string(b) == string(text)
-		config.Regexes = append(config.Regexes, routing.Regex{Pattern: p.source, Prefix: p.prefix, Contains: p.contains, Program: add(b)})
+		config.Regexes = append(config.Regexes, routing.Regex{Pattern: p.source, Prefix: p.prefix, Contains: p.clue.contains, EndsWith: p.clue.endsWith, Program: add(b)})
 	}
 	for _, set := range c.sets() {
 		config.Sets = append(config.Sets, routing.RegexSet{Regexes: set.members, Program: add(set.automaton.Marshal())})
@@ -115,48 +111,58 @@ func (c *Collection) Fallbacks() []string {
 	return all
 }
 
-// choose finds for each pattern that shares its prefix with many others a text that few have.
+// choose finds for each pattern that shares its prefix with many others a clue that few have, of the longest texts: a
+// value is searched once for each length that texts have.
 func (c *Collection) choose() {
-	prefixes := map[[2]string]int{}
-	texts := map[string]int{} // patterns that need a text, in one place at least
+	patterns := map[string]int{} // by text: how many have it in some clue
 	for _, p := range c.patterns {
-		prefixes[[2]string{p.place, p.prefix}]++
 		own := map[string]bool{}
-		for _, s := range p.needed {
-			eachText(s, func(t string) { own[t] = true })
+		for _, k := range p.clues {
+			k.each(func(text string) { own[text] = true })
 		}
-		for t := range own {
-			texts[t]++
+		for text := range own {
+			patterns[text]++
 		}
 	}
+	prefixes := c.prefixes()
 	for _, p := range c.patterns {
-		if p.prefix != "" && prefixes[[2]string{p.place, p.prefix}] <= fewPatterns {
+		if p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns {
 			continue
 		}
 		least := fewPatterns + 1
-		for _, s := range p.needed {
-			eachText(s, func(t string) {
-				if n := texts[t]; n < least || n == least && len(t) > len(p.contains) && p.contains != "" {
-					least, p.contains = n, t
-				}
-			})
+		for _, k := range p.clues {
+			most := 0
+			k.each(func(text string) { most = max(most, patterns[text]) })
+			if most < least || most == least && p.clue.size() > 0 && k.longest() > p.clue.longest() {
+				least, p.clue = most, k
+			}
 		}
 	}
 }
 
-// eachText calls each for every piece of s of the longest size that a configuration can name.
-func eachText(s string, each func(t string)) {
-	n := 2
-	if len(s) >= 8 {
-		n = 8
-	} else if len(s) >= 4 {
-		n = 4
+// each calls f for every text of a clue; one at the end is another than the same within.
+func (c clue) each(f func(text string)) {
+	for _, s := range c.contains {
+		f(s)
 	}
-	for i := 0; i+n <= len(s); i++ {
-		if t := s[i : i+n]; utf8.ValidString(t) {
-			each(t)
-		}
+	for _, s := range c.endsWith {
+		f(s + "$")
 	}
+}
+
+// longest is the length of the longest text.
+func (c clue) longest() (n int) {
+	c.each(func(text string) { n = max(n, len(text)) })
+	return n
+}
+
+// prefixes counts the patterns of a place and a prefix.
+func (c *Collection) prefixes() map[string]int {
+	n := map[string]int{}
+	for _, p := range c.patterns {
+		n[p.place+" "+p.prefix]++
+	}
+	return n
 }
 
 // set is patterns that are asked together.
@@ -170,12 +176,9 @@ type set struct {
 func (c *Collection) sets() []set {
 	var places []string
 	open := map[string][]int{}
-	prefixes := map[[2]string]int{}
-	for _, p := range c.patterns {
-		prefixes[[2]string{p.place, p.prefix}]++
-	}
+	prefixes := c.prefixes()
 	for i, p := range c.patterns {
-		if p.contains != "" || p.fallback || p.prefix != "" && prefixes[[2]string{p.place, p.prefix}] <= fewPatterns {
+		if p.clue.size() > 0 || p.fallback || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns {
 			continue
 		}
 		if len(open[p.place]) == 0 {

@@ -4,6 +4,8 @@ import (
 	"regexp/syntax"
 	"unicode"
 	"unicode/utf8"
+
+	"waymark.dev/waymark/routing"
 )
 
 // A pattern is taken apart for the index of package routing: /team-7/v[0-9]+/.* is the prefix /team-7/v and a rest,
@@ -91,17 +93,25 @@ func looksBack(re *syntax.Regexp) bool {
 	return false
 }
 
-// needed are texts that every match has in it.
-func needed(re *syntax.Regexp, encoding Encoding) []string {
-	var all []string
+// clue is texts of which every match has one: in it, or at its end.
+type clue struct{ contains, endsWith []string }
+
+func (c clue) size() int { return len(c.contains) + len(c.endsWith) }
+
+// clues are the clues of a pattern. A literal gives one for each of its pieces; where few bytes can follow it, as in
+// /item-7(/.*)?, it also gives one that tells item-7 from item-77: /item-7/ within, or item-7 at the end.
+func clues(re *syntax.Regexp, encoding Encoding) []clue {
+	var all []clue
 	run := ""
-	flush := func() {
-		if len(run) >= 2 {
-			all = append(all, run)
+	members := parts(re)
+	flush := func(next int) {
+		eachPiece(run, func(piece string) { all = append(all, clue{contains: []string{piece}}) })
+		if c, ok := ended(run, members[next:], encoding); ok {
+			all = append(all, c)
 		}
 		run = ""
 	}
-	for _, part := range parts(re) {
+	for i, part := range members {
 		if s, ok := text(part, encoding); ok {
 			run += s
 			continue
@@ -111,11 +121,104 @@ func needed(re *syntax.Regexp, encoding Encoding) []string {
 			syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 			continue // nothing stands between
 		}
-		flush()
+		flush(i)
 		if part.Op == syntax.OpPlus || part.Op == syntax.OpRepeat && part.Min > 0 {
-			all = append(all, needed(part.Sub[0], encoding)...)
+			// What follows within is not known: it may be the next round.
+			for _, c := range clues(part.Sub[0], encoding) {
+				if len(c.endsWith) == 0 {
+					all = append(all, c)
+				}
+			}
 		}
 	}
-	flush()
+	flush(len(members))
 	return all
+}
+
+// mostFollowers bounds the alternatives of a clue.
+const mostFollowers = 4
+
+// ended is the clue of a literal together with what can follow it.
+func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool) {
+	p, err := compile(&syntax.Regexp{Op: syntax.OpConcat, Sub: rest}, encoding)
+	if err != nil || literal == "" {
+		return clue{}, false
+	}
+	next, canEnd := first(p)
+	var c clue
+	if len(next) > mostFollowers {
+		return c, false
+	}
+	for _, b := range next {
+		c.contains = append(c.contains, lastPiece(literal+string(rune(b))))
+	}
+	if canEnd {
+		c.endsWith = append(c.endsWith, lastPiece(literal))
+	}
+	for _, s := range append(c.contains[:len(c.contains):len(c.contains)], c.endsWith...) {
+		if len(s) < 2 || !utf8.ValidString(s) {
+			return c, false
+		}
+	}
+	return c, c.size() > 0
+}
+
+// first returns the bytes that a match can begin with, if they are few and of ASCII, and whether it can be empty.
+// Assertions are taken to hold.
+func first(p *routing.Program) (bytes []byte, empty bool) {
+	seen := make([]bool, len(p.Code))
+	var can [256]bool
+	for stack := []uint32{p.Start}; len(stack) > 0; {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if seen[i] {
+			continue
+		}
+		seen[i] = true
+		switch in := p.Code[i]; in.Op {
+		case routing.OpSplit:
+			stack = append(stack, in.Out, in.Arg)
+		case routing.OpAssert:
+			stack = append(stack, in.Out)
+		case routing.OpMatch:
+			empty = true
+		case routing.OpRange:
+			for b := int(in.Lo); b <= int(in.Hi); b++ {
+				can[b] = true
+			}
+		}
+	}
+	for b, ok := range can {
+		if ok && b > unicode.MaxASCII {
+			return make([]byte, mostFollowers+1), empty
+		} else if ok {
+			bytes = append(bytes, byte(b))
+		}
+	}
+	return bytes, empty
+}
+
+// eachPiece calls each for every piece of s of the longest size that a configuration can name.
+func eachPiece(s string, each func(piece string)) {
+	n := pieceSize(s)
+	for i := 0; n > 0 && i+n <= len(s); i++ {
+		if t := s[i : i+n]; utf8.ValidString(t) {
+			each(t)
+		}
+	}
+}
+
+func lastPiece(s string) string { return s[len(s)-pieceSize(s):] }
+
+func pieceSize(s string) int {
+	switch n := len(s); {
+	case n >= 8:
+		return 8
+	case n >= 4:
+		return 4
+	case n >= 2:
+		return 2
+	default:
+		return 0
+	}
 }
