@@ -12,7 +12,8 @@ import (
 
 // Plugin is the filter in one VM, which has one thread. The zero value is not ready; see [New].
 type Plugin struct {
-	tables map[uint32]*routing.Table // by root context; nil before a good configuration
+	tables  map[uint32]*routing.Table // by root context; nil before a good configuration
+	dropped bool                      // a Table since the last configuration
 
 	// The stream context made last and its root, and earlier ones that were not asked for since.
 	stream, root uint32
@@ -58,12 +59,17 @@ func (p *Plugin) DeleteContext(id uint32) {
 	if len(p.waiting) > 0 {
 		delete(p.waiting, id)
 	}
+	p.dropped = p.dropped || p.tables[id] != nil
 	delete(p.tables, id)
 }
 
 // Configure reads the configuration of a root context, of size bytes. false refuses it: Envoy keeps the one in force.
 func (p *Plugin) Configure(root uint32, size uint32) bool {
 	hostcalls.Reset()
+	if p.dropped {
+		runtime.GC() // the new Table takes the room of one that is gone
+		p.dropped = false
+	}
 	p.level = hostcalls.LogLevel()
 	config, status := hostcalls.ReadBuffer(hostcalls.PluginConfiguration, size)
 	if status != hostcalls.OK {

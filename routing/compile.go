@@ -3,6 +3,7 @@ package routing
 import (
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // Compile reads a plugin configuration (the JSON of [Config]) into a Table. It is strict: unknown fields, duplicate
@@ -10,14 +11,20 @@ import (
 // every problem at once, in a [*ConfigError]. It never panics, and the same bytes always give the same Table.
 //
 // Decoding and compiling are one walk: a listener's configuration is read on a worker's thread, where a second form of
-// 10,000 rules would cost memory that linear memory never gives back. The Table's texts are parts of one copy of config.
+// 10,000 rules would cost memory that linear memory never gives back. The Table's texts are parts of config, which must
+// not be changed afterwards.
 func Compile(config []byte) (*Table, error) {
-	c := compiler{reader: reader{text: string(config)}, table: &Table{
+	if len(config) > maxConfig {
+		return nil, refused("larger than " + itoa(maxConfig) + " bytes")
+	}
+	text := unsafe.String(unsafe.SliceData(config), len(config))
+	c := compiler{reader: reader{text: text}, table: &Table{
 		hosts: hostIndex{slots: make([]int32, 16), any: -1},
 		names: newNames(),
-		index: index{table: newSlots(6)},
 	}}
+	c.table.texts.config = text
 	c.config()
+	c.table.texts.changed = string(c.changed)
 	switch c.end(); {
 	case c.broken != "":
 		return nil, refused(c.broken)
@@ -30,21 +37,17 @@ func Compile(config []byte) (*Table, error) {
 	return c.table, nil
 }
 
+// maxConfig keeps places of texts within 32 bits.
+const maxConfig = 1 << 30
+
 func refused(message string) error { return &ConfigError{[]Problem{{Message: message}}} }
 
 // compiler builds a table while it reads.
 type compiler struct {
 	reader
-	table    *Table
-	version  string // another than ours
-	programs []program
-	classes  map[string]*[256]uint8 // of automata, each once
-}
-
-// program is one entry of Config.Programs: one of the two is set, or none after a problem.
-type program struct {
-	automaton *Automaton
-	program   *Program
+	table   *Table
+	version string                 // another than ours
+	classes map[string]*[256]uint8 // of automata, each once
 }
 
 func (c *compiler) config() {
@@ -105,12 +108,12 @@ func (c *compiler) readVersion() {
 
 func (c *compiler) virtualHost() {
 	h := virtualHost{first: c.table.rules.count}
-	index := int32(len(c.table.virtualHosts))
+	index := c.table.virtualHosts.count
 	hasDomain := false
 	c.object(func(key string) bool {
 		switch key {
 		case "name":
-			h.name = c.readText()
+			h.name = c.readSpan()
 		case "domains":
 			c.array(func() {
 				hasDomain = true
@@ -127,7 +130,7 @@ func (c *compiler) virtualHost() {
 		c.problem("domains is missing or empty")
 	}
 	h.count = c.table.rules.count - h.first
-	c.table.virtualHosts = append(c.table.virtualHosts, h)
+	c.table.virtualHosts.add(h)
 }
 
 // domain enters a domain into the index of hosts.
@@ -160,7 +163,7 @@ func (c *compiler) rule(h *virtualHost) {
 	c.object(func(key string) bool {
 		switch key {
 		case "rule":
-			u.name = c.readText()
+			u.name = c.readSpan()
 		case "path":
 			c.path(&u.path)
 		case "headers":
@@ -197,10 +200,10 @@ func (c *compiler) rule(h *virtualHost) {
 	c.table.rules.add(u)
 }
 
-func (c *compiler) outcome() string {
+func (c *compiler) outcome() span {
 	before := len(c.problems)
-	id := c.readText()
-	if id == "" && len(c.problems) == before {
+	id := c.readSpan()
+	if id.size == 0 && len(c.problems) == before {
 		c.problem("an outcome has a non-empty id")
 	}
 	return id
@@ -209,7 +212,7 @@ func (c *compiler) outcome() string {
 func (c *compiler) split(s *split) {
 	var sum uint64
 	c.array(func() {
-		var id string
+		var id span
 		var weight uint32
 		c.object(func(key string) bool {
 			switch key {
@@ -222,7 +225,7 @@ func (c *compiler) split(s *split) {
 			}
 			return true
 		})
-		if id == "" || weight == 0 {
+		if id.size == 0 || weight == 0 {
 			c.problem("a share has an outcome and a weight")
 			return
 		}
@@ -242,7 +245,7 @@ func (c *compiler) path(p *comparison) {
 		switch key {
 		case "separated":
 			c.kind(p, matchSeparated)
-			p.value = c.readText()
+			p.value = c.readSpan()
 		case "ignoreCase":
 			p.ignoreCase = c.readBool()
 		default:
@@ -311,9 +314,9 @@ func (c *compiler) comparison(s *comparison, key string) bool {
 		return false
 	}
 	if s.kind != matchRegex {
-		s.value = c.readText()
-	} else if i := c.below(len(c.table.expressions), "regexes"); i >= 0 {
-		s.regex = c.table.expressions[i]
+		s.value = c.readSpan()
+	} else if i := c.below(int(c.table.expressions.count), "regexes"); i >= 0 {
+		s.regex = int32(i)
 	}
 	return true
 }
@@ -395,10 +398,19 @@ func (c *compiler) abort(f *fault) {
 
 // fileRules builds the index of every virtual host.
 func (c *compiler) fileRules() {
+	// Most rules get a bucket and an entry of their own.
+	n, hosts := int(c.table.rules.count), int(c.table.virtualHosts.count)
+	c.table.index.buckets = make([]bucket, 0, n+2*hosts)
+	c.table.index.entries = make([]entry, 0, n)
+	bits := uint8(6)
+	for 1<<bits < 2*n {
+		bits++
+	}
+	c.table.index.table = newSlots(bits)
 	x := indexer{t: c.table}
 	var rules []pending
-	for i := range c.table.virtualHosts {
-		h := &c.table.virtualHosts[i]
+	for i := range c.table.virtualHosts.count {
+		h := c.table.virtualHosts.at(i)
 		rules = rules[:0]
 		if int(h.count) > cap(rules) {
 			rules = make([]pending, 0, h.count)

@@ -104,13 +104,17 @@ func TestEveryFieldIsRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, table.Rules())
 	u := table.rules.at(0)
-	assert.Equal(t, comparison{kind: matchSeparated, value: "/a", ignoreCase: true}, u.path)
-	assert.Equal(t, condition{comparison: comparison{kind: matchExact, value: "/a"}, subject: table.names.find("x", false), invert: true, missingAsEmpty: true}, *table.conditions.at(0))
+	assert.Equal(t, comparison{kind: matchSeparated, value: u.path.value, ignoreCase: true}, u.path)
+	assert.Equal(t, "/a", table.texts.of(u.path.value))
+	h := table.conditions.at(0)
+	assert.Equal(t, condition{comparison: comparison{kind: matchExact, value: h.value}, subject: table.names.find("x", false), invert: true, missingAsEmpty: true}, *h)
 	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, table.extras[u.extra].fault)
 	assert.Equal(t, []uint32{1, 3}, table.extras[table.rules.at(1).extra].split.ends)
 	assert.True(t, table.rules.at(1).never)
-	e := table.expressions[0]
-	assert.Equal(t, []any{"/", []string{"ab"}, []string{"abcd"}, int32(0), anything()}, []any{e.prefix, e.contains, e.endsWith, e.set, table.sets[0].automaton})
+	e := table.expressions.at(0)
+	assert.Equal(t, expression{prefix: e.prefix, from: 0, ends: 1, to: 2, program: 0, set: 0}, *e)
+	assert.Equal(t, []string{"/", "ab", "abcd"}, []string{table.texts.of(e.prefix), table.texts.of(table.index.texts[0]), table.texts.of(table.index.texts[1])})
+	assert.Equal(t, anything(), table.sets[0].automaton)
 }
 
 // anything is an automaton that takes every value.

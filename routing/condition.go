@@ -13,8 +13,8 @@ const (
 
 // comparison compares one value, byte by byte.
 type comparison struct {
-	value      string
-	regex      *expression
+	value      span
+	regex      int32 // the expression
 	kind       matchKind
 	ignoreCase bool // of ASCII letters; for paths alone, and not with matchRegex
 }
@@ -25,21 +25,22 @@ type comparison struct {
 //	separated "/foo"   takes /foo and /foo/bar                 (VS-MATCH-06)
 //	exact "/foo"       takes /foo, not /foo/                   (VS-MATCH-04)
 //	regex "/foo"       takes /foo, not /foo/bar                (VS-MATCH-08)
-func (c *comparison) matches(s string, m *Machine) bool {
+func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 	switch c.kind {
 	case matchAny:
 		return true
 	case matchRegex:
-		return c.regex.matches(s, m)
+		return t.expressions.at(c.regex).matches(t, s, m)
 	}
-	n := len(c.value)
+	n := int(c.value.size)
 	if len(s) < n || c.kind == matchExact && len(s) > n || c.kind == matchSeparated && len(s) > n && s[n] != '/' {
 		return false
 	}
+	value := t.texts.of(c.value)
 	if c.ignoreCase {
-		return equalFold(s[:n], c.value)
+		return equalFold(s[:n], value)
 	}
-	return s[:n] == c.value
+	return s[:n] == value
 }
 
 // condition compares a header, with Envoy's rules for absent and repeated ones, or the first query parameter of a name,
@@ -62,16 +63,16 @@ type condition struct {
 // conditions lead to a rule.
 func (c *condition) narrows() bool { return !c.invert && !c.missingAsEmpty }
 
-func (c *condition) matches(r *Request) bool {
+func (c *condition) matches(t *Table, r *Request) bool {
 	i := r.first(c.subject)
 	if i < 0 {
 		if c.kind == matchAny || !c.missingAsEmpty {
 			return c.kind == matchAny && c.invert
 		}
-		return c.comparison.matches("", &r.machine) != c.invert
+		return c.comparison.matches(t, "", &r.machine) != c.invert
 	}
 	for ; i >= 0; i = r.fields[i].next {
-		if c.comparison.matches(r.fields[i].value, &r.machine) {
+		if c.comparison.matches(t, r.fields[i].value, &r.machine) {
 			return !c.invert
 		}
 	}

@@ -34,7 +34,7 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 	if d.VirtualHost < 0 || !r.HasPath {
 		return d
 	}
-	h := &t.virtualHosts[d.VirtualHost]
+	h := t.virtualHosts.at(int32(d.VirtualHost))
 	r.begin(t)
 	if h.headers {
 		r.collectHeaders(t)
@@ -48,11 +48,12 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 		return d
 	}
 	u := t.rules.at(r.best)
-	d.Rule, d.Outcome = int(r.best-h.first), u.outcome
+	d.Rule, d.Outcome = int(r.best-h.first), t.texts.of(u.outcome)
 	if u.extra >= 0 {
 		x := &t.extras[u.extra]
 		if len(x.split.ids) > 0 {
-			d.Share, d.Outcome = x.split.pick(dice.Split)
+			share, id := x.split.pick(dice.Split)
+			d.Share, d.Outcome = share, t.texts.of(id)
 		}
 		x.fault.strike(&d, dice)
 	}

@@ -1,25 +1,30 @@
 package routing
 
-import "strings"
-
-// expression is the compiled form of [Regex]. One of automaton and program is set.
+// expression is the compiled form of [Regex].
 type expression struct {
-	prefix             string
-	contains, endsWith []string
-	automaton          *Automaton
-	program            *Program
-	set                int32 // the set it is in, or -1
-	index              int32 // in Config.Regexes
+	prefix span
+	// texts[from:ends] are contained and texts[ends:to] stand at the end of what matches: see [Regex].
+	from, ends, to int32
+	program        int32
+	set            int32 // the set it is in, or -1
 }
 
-func (e *expression) matches(s string, m *Machine) bool {
-	if !strings.HasPrefix(s, e.prefix) {
+func (e *expression) matches(t *Table, s string, m *Machine) bool {
+	n := int(e.prefix.size)
+	if len(s) < n || s[:n] != t.texts.of(e.prefix) {
 		return false
 	}
-	if e.automaton != nil {
-		return e.automaton.Match(s[len(e.prefix):])
+	if p := &t.programs[e.program]; p.automaton != nil {
+		return p.automaton.Match(s[n:])
+	} else {
+		return p.program.Match(m, s[n:])
 	}
-	return e.program.Match(m, s[len(e.prefix):])
+}
+
+// program is one entry of Config.Programs: one of the two is set.
+type program struct {
+	automaton *Automaton
+	program   *Program
 }
 
 // maxTexts bounds the keys of one expression.
@@ -51,34 +56,26 @@ func (c *compiler) program() {
 		c.problem("is not a compiled regular expression")
 		p = program{}
 	}
-	c.programs = append(c.programs, p)
-}
-
-// programIndex reads an index into the programs, which stand before. What has none or a broken one was refused.
-func (c *compiler) programIndex() program {
-	if i := c.below(len(c.programs), "programs"); i >= 0 {
-		return c.programs[i]
-	}
-	return program{}
+	c.table.programs = append(c.table.programs, p)
 }
 
 func (c *compiler) regex() {
-	e := expression{set: -1, index: int32(len(c.table.expressions))}
+	e := expression{set: -1}
 	hasProgram := false
+	var contains, endsWith []span
 	c.object(func(key string) bool {
 		switch key {
 		case "pattern":
-			c.readText()
+			c.readSpan()
 		case "prefix":
-			e.prefix = c.readText()
+			e.prefix = c.readSpan()
 		case "contains":
-			e.contains = c.texts()
+			contains = c.pieces()
 		case "endsWith":
-			e.endsWith = c.texts()
+			endsWith = c.pieces()
 		case "program":
 			hasProgram = true
-			p := c.programIndex()
-			e.automaton, e.program = p.automaton, p.program
+			e.program = int32(max(0, c.below(len(c.table.programs), "programs")))
 		default:
 			return false
 		}
@@ -87,14 +84,20 @@ func (c *compiler) regex() {
 	if !hasProgram {
 		c.problem("program is missing")
 	}
-	c.table.expressions = append(c.table.expressions, &e)
+	all := &c.table.index.texts
+	e.from = int32(len(*all))
+	*all = append(*all, contains...)
+	e.ends = int32(len(*all))
+	*all = append(*all, endsWith...)
+	e.to = int32(len(*all))
+	c.table.expressions.add(e)
 }
 
-func (c *compiler) texts() (all []string) {
+func (c *compiler) pieces() (all []span) {
 	c.array(func() {
-		s := c.readText()
-		if n := len(s); n != 2 && n != 4 && n != 8 {
-			c.problem("want 2, 4 or 8 bytes, got " + itoa(n))
+		s := c.readSpan()
+		if n := s.size; n != 2 && n != 4 && n != 8 {
+			c.problem("want 2, 4 or 8 bytes, got " + itoa(int(n)))
 		}
 		all = append(all, s)
 	})
@@ -112,19 +115,23 @@ func (c *compiler) set() {
 		switch key {
 		case "regexes":
 			c.array(func() {
-				i := c.below(len(c.table.expressions), "regexes")
+				i := c.below(int(c.table.expressions.count), "regexes")
 				if i < 0 {
 					return
 				}
-				if c.table.expressions[i].set >= 0 {
+				e := c.table.expressions.at(int32(i))
+				if e.set >= 0 {
 					c.problem("regex " + itoa(i) + " is in two sets")
 				}
-				c.table.expressions[i].set = id
+				e.set = id
 				s.members = append(s.members, int32(i))
 			})
 		case "program":
 			hasProgram = true
-			if s.automaton = c.programIndex().automaton; s.automaton == nil {
+			if i := c.below(len(c.table.programs), "programs"); i >= 0 {
+				s.automaton = c.table.programs[i].automaton
+			}
+			if s.automaton == nil {
 				c.problem("is not an automaton")
 			}
 		default:

@@ -9,7 +9,7 @@ const maxDomain = 255
 // longest suffix domain, else "*". Domains stand in one table by their hash; suffixes are looked up once for each length
 // that they have, longest first, which is at most maxDomain times, however many there are.
 type hostIndex struct {
-	domains []domain
+	domains rows[domain]
 	slots   []int32 // numbers of domains plus 1, by hash
 	lengths []int32 // of suffixes, longest first
 	any     int32   // the virtual host of "*", or -1
@@ -33,7 +33,7 @@ func (x *hostIndex) find(authority string) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
 		if d := x.lookUp(host, false); d >= 0 {
-			return x.domains[d].host
+			return x.domains.at(d).host
 		}
 	}
 	for _, n := range x.lengths {
@@ -41,7 +41,7 @@ func (x *hostIndex) find(authority string) int32 {
 			continue
 		}
 		if d := x.lookUp(host[len(host)-int(n):], true); d >= 0 {
-			return x.domains[d].host
+			return x.domains.at(d).host
 		}
 	}
 	return x.any
@@ -55,7 +55,7 @@ func (x *hostIndex) lookUp(text string, suffix bool) int32 {
 		if n < 0 {
 			return n
 		}
-		if d := &x.domains[n]; d.suffix == suffix && len(d.text) == len(text) && equalFold(d.text, text) {
+		if d := x.domains.at(n); d.suffix == suffix && len(d.text) == len(text) && equalFold(d.text, text) {
 			return n
 		}
 	}
@@ -66,14 +66,14 @@ func (x *hostIndex) add(text string, suffix bool, host int32) bool {
 	if x.lookUp(text, suffix) >= 0 {
 		return false
 	}
-	if 2*len(x.domains) >= len(x.slots) {
+	if 2*int(x.domains.count) >= len(x.slots) {
 		x.slots = make([]int32, 2*len(x.slots))
-		for n := range x.domains {
-			x.enter(int32(n))
+		for n := range x.domains.count {
+			x.enter(n)
 		}
 	}
-	x.domains = append(x.domains, domain{text, suffix, host})
-	x.enter(int32(len(x.domains) - 1))
+	x.domains.add(domain{text, suffix, host})
+	x.enter(x.domains.count - 1)
 	if suffix {
 		x.lengths = insertDescending(x.lengths, int32(len(text)))
 	}
@@ -82,7 +82,7 @@ func (x *hostIndex) add(text string, suffix bool, host int32) bool {
 
 func (x *hostIndex) enter(n int32) {
 	mask := uint64(len(x.slots) - 1)
-	i := hashDomain(x.domains[n].text, x.domains[n].suffix) & mask
+	i := hashDomain(x.domains.at(n).text, x.domains.at(n).suffix) & mask
 	for x.slots[i] != 0 {
 		i = (i + 1) & mask
 	}

@@ -28,6 +28,8 @@ type index struct {
 	buckets []bucket
 	entries []entry
 	lookups []lookup
+	wide    []wideLookup
+	texts   []span // of expressions, to search values for
 	table   slots
 }
 
@@ -52,7 +54,7 @@ type lookup struct {
 	// present is the bucket for a value of any kind, or -1.
 	present int32
 	kinds   keyKind // the kinds of keys that there are, as bits
-	wide    *wideLookup
+	wide    int32   // in index.wide, or -1
 }
 
 // wideLookup has what only some lookups need.

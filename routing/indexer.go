@@ -74,7 +74,7 @@ func (x *indexer) bucket(rules []pending, divisions int) int32 {
 func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
 	x.count(rules)
 	members := make([]member, 0, len(rules))
-	var groups []group
+	var groups rows[group]
 	texts := 0
 	for i := range rules {
 		keys := x.best(&rules[i])
@@ -90,20 +90,20 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 				if keys[j].kind&keyText != 0 {
 					texts++
 				}
-				groups = append(groups, group{keys[j], m, m, 0})
-				x.filed[at] = int32(len(groups))
+				groups.add(group{keys[j], m, m, 0})
+				x.filed[at] = groups.count
 			} else {
-				members[groups[x.filed[at]-1].to].next = m
+				members[groups.at(x.filed[at]-1).to].next = m
 			}
-			g := &groups[x.filed[at]-1]
+			g := groups.at(x.filed[at] - 1)
 			g.border = g.border && keys[j].border
 			g.to = m
 			g.size++
 		}
 	}
 	var scratch []pending
-	for i := range groups {
-		g := &groups[i]
+	for i := range groups.count {
+		g := groups.at(i)
 		scratch = scratch[:0]
 		if g.size > fewRules { // the scratch is not free before the bucket below is filled
 			scratch = make([]pending, 0, g.size)
@@ -212,19 +212,20 @@ func (x *indexer) keysOf(u *pending) {
 
 func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 	k := key{condition: number, subject: subject}
+	value := x.t.texts.of(c.value)
 	switch c.kind {
 	case matchAny:
 		k.kind = keyPresent
 	case matchExact:
-		k.kind, k.hash = keyExact, hashText(c.value)
+		k.kind, k.hash = keyExact, hashText(value)
 		if c.ignoreCase {
-			k.kind, k.hash = keyFold, hashFold(c.value)
+			k.kind, k.hash = keyFold, hashFold(value)
 		}
 	case matchPrefix, matchSeparated:
-		k.prefix(c.value)
+		k.prefix(value)
 		k.border = c.kind == matchSeparated
 		if c.ignoreCase {
-			k.kind, k.hash = keyFoldPrefix, hashFold(c.value)
+			k.kind, k.hash = keyFoldPrefix, hashFold(value)
 		}
 	case matchRegex:
 		x.keysOfExpression(c.regex, k)
@@ -240,36 +241,31 @@ func (k *key) prefix(s string) {
 	}
 }
 
-func (x *indexer) keysOfExpression(e *expression, k key) {
-	if e.prefix != "" {
-		k.prefix(e.prefix)
+func (x *indexer) keysOfExpression(index int32, k key) {
+	e := x.t.expressions.at(index)
+	if e.prefix.size > 0 {
+		k.prefix(x.t.texts.of(e.prefix))
 		x.found = append(x.found, k)
 	}
 	if e.set >= 0 {
-		k.kind, k.hash, k.argument = keySet, 0, e.index
+		k.kind, k.hash, k.argument = keySet, 0, index
 		x.found = append(x.found, k)
 	}
 	k.argument = 0
-	for i, text := range e.contains {
-		k.kind, k.hash = keyText8, loadText(text)
+	for i := e.from; i < e.to; i++ {
+		text := x.t.texts.of(x.t.index.texts[i])
+		k.hash, k.others = loadText(text), uint8(e.to-i-1)
 		switch len(text) {
+		case 8:
+			k.kind = keyText8
 		case 4:
 			k.kind = keyText4
-		case 2:
+		default:
 			k.kind = keyText2
 		}
-		k.others = uint8(len(e.contains) + len(e.endsWith) - 1 - i)
-		x.found = append(x.found, k)
-	}
-	for i, text := range e.endsWith {
-		k.kind, k.hash = keyEnd8, loadText(text)
-		switch len(text) {
-		case 4:
-			k.kind = keyEnd4
-		case 2:
-			k.kind = keyEnd2
+		if i >= e.ends {
+			k.kind <<= 3 // the same size at the end
 		}
-		k.others = uint8(len(e.endsWith) - 1 - i)
 		x.found = append(x.found, k)
 	}
 }
@@ -280,27 +276,30 @@ func (x *indexer) enter(from int32, k *key, to int32, texts int) {
 	id := x.lookup(from, k.subject, index.buckets[to].least)
 	l := &index.lookups[id]
 	l.kinds |= k.kind
+	var wide *wideLookup
 	switch k.kind {
 	case keyPresent:
 		l.present = to
 		return
 	case keyPrefix, keyFoldPrefix, keySet, keyText8, keyText4, keyText2:
-		if l.wide == nil {
-			l.wide = &wideLookup{}
+		if l.wide < 0 {
+			l.wide = int32(len(index.wide))
+			index.wide = append(index.wide, wideLookup{})
 		}
+		wide = &index.wide[l.wide]
 	}
 	switch k.kind {
 	case keyPrefix:
-		l.wide.prefixes = insertLength(l.wide.prefixes, k)
+		wide.prefixes = insertLength(wide.prefixes, k)
 	case keyFoldPrefix:
-		l.wide.foldPrefixes = insertLength(l.wide.foldPrefixes, k)
+		wide.foldPrefixes = insertLength(wide.foldPrefixes, k)
 	case keySet:
-		e := x.t.expressions[k.argument]
-		l.wide.sets = insertAscending(l.wide.sets, e.set)
+		e := x.t.expressions.at(k.argument)
+		wide.sets = insertAscending(wide.sets, e.set)
 		index.table.add(expressionKey(id, k.argument), to)
 		return
 	case keyText8, keyText4, keyText2:
-		l.wide.expect(k.hash, texts)
+		wide.expect(k.hash, texts)
 	}
 	index.table.add(valueKey(id, k.kind, k.hash), to)
 }
@@ -337,7 +336,7 @@ func (x *indexer) lookup(from, subject, least int32) int32 {
 		}
 		index.table.add(key, id)
 	}
-	index.lookups = append(index.lookups, lookup{least: least, present: -1})
+	index.lookups = append(index.lookups, lookup{least: least, present: -1, wide: -1})
 	return id
 }
 

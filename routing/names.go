@@ -3,7 +3,7 @@ package routing
 // names are the headers and query parameters that some rule compares. Each has a number, its subject: what no rule asks
 // for is dropped by its name, before anything is done with its value.
 type names struct {
-	names   []name
+	names   rows[name]
 	slots   []int32 // numbers plus 1, by hash
 	lengths uint64  // bit n: there is a header with a name of n bytes, n modulo 64
 	pseudo  pseudoSubjects
@@ -13,6 +13,8 @@ type name struct {
 	text  string
 	query bool
 }
+
+func (n *name) is(text string, query bool) bool { return n.text == text && n.query == query }
 
 // pseudoSubjects are the subjects of the pseudo-headers, or -1.
 type pseudoSubjects struct {
@@ -29,7 +31,7 @@ func (x *names) find(text string, query bool) int32 {
 	mask := uint64(len(x.slots) - 1)
 	for i := hashName(text, query) & mask; ; i = (i + 1) & mask {
 		n := x.slots[i] - 1
-		if n < 0 || x.names[n].text == text && x.names[n].query == query {
+		if n < 0 || x.names.at(n).is(text, query) {
 			return n
 		}
 	}
@@ -43,14 +45,14 @@ func (x *names) intern(text string, query bool) int32 {
 	if n := x.find(text, query); n >= 0 {
 		return n
 	}
-	if 2*len(x.names) >= len(x.slots) {
+	if 2*int(x.names.count) >= len(x.slots) {
 		x.slots = make([]int32, 2*len(x.slots))
-		for n := range x.names {
-			x.enter(int32(n))
+		for n := range x.names.count {
+			x.enter(n)
 		}
 	}
-	n := int32(len(x.names))
-	x.names = append(x.names, name{text, query})
+	n := x.names.count
+	x.names.add(name{text, query})
 	x.enter(n)
 	if query {
 		return n
@@ -73,7 +75,7 @@ func (x *names) intern(text string, query bool) int32 {
 
 func (x *names) enter(n int32) {
 	mask := uint64(len(x.slots) - 1)
-	i := hashName(x.names[n].text, x.names[n].query) & mask
+	i := hashName(x.names.at(n).text, x.names.at(n).query) & mask
 	for x.slots[i] != 0 {
 		i = (i + 1) & mask
 	}

@@ -27,6 +27,8 @@ type reader struct {
 	depth    int
 	path     []step
 	broken   string
+	escaped  bool   // the last string had escapes
+	changed  []byte // texts of strings that had
 	problems []Problem
 }
 
@@ -214,6 +216,19 @@ func clip(s string) string {
 	return s
 }
 
+// readSpan reads a string and says where its text is: in the document, or in what was changed.
+func (d *reader) readSpan() span {
+	s := d.readText()
+	if s == "" {
+		return span{}
+	}
+	if !d.escaped {
+		return span{uint32(d.at - 1 - len(s)), uint32(len(s))} // before the closing quote
+	}
+	d.changed = append(d.changed, s...)
+	return span{uint32(len(d.text) + len(d.changed) - len(s)), uint32(len(s))}
+}
+
 // skip reads a value of any kind.
 func (d *reader) skip() {
 	switch c := d.next(); c {
@@ -328,6 +343,7 @@ func (d *reader) readNumber(low, high uint32) uint32 {
 // memory. Eight bytes are looked at at a time.
 func (d *reader) string() string {
 	d.at++
+	d.escaped = false
 	start := d.at
 	for d.at+8 <= len(d.text) {
 		w := load64(unsafe.StringData(d.text), d.at)
@@ -361,6 +377,7 @@ func specials(w uint64) uint64 {
 
 // unescape reads the rest of a string that begins at start and has an escape where the reader stands.
 func (d *reader) unescape(start int) string {
+	d.escaped = true
 	out := append(make([]byte, 0, 2*(d.at-start)+16), d.text[start:d.at]...)
 	for d.at < len(d.text) {
 		c := d.text[d.at]

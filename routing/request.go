@@ -78,8 +78,8 @@ func (r *Request) Set(name, value string) {
 // begin starts a decision with a Table.
 func (r *Request) begin(t *Table) {
 	r.decision++
-	if len(r.heads) < len(t.names.names) || len(r.visited) < len(t.index.buckets) || r.decision == 0 {
-		r.heads, r.visited = make([]head, len(t.names.names)), make([]uint32, len(t.index.buckets))
+	if len(r.heads) < int(t.names.names.count) || len(r.visited) < len(t.index.buckets) || r.decision == 0 {
+		r.heads, r.visited = make([]head, t.names.names.count), make([]uint32, len(t.index.buckets))
 		r.decision = 1
 	}
 	r.fields, r.joined = r.fields[:0], r.joined[:0]

@@ -46,7 +46,7 @@ func (t *Table) follow(r *Request, id int32, value string) {
 		t.visit(r, valueKey(id, keyFold, hashFold(value)))
 	}
 	if l.kinds&(keyPrefix|keyFoldPrefix|keySet) != 0 {
-		t.followWide(r, id, l.wide, value)
+		t.followWide(r, id, &t.index.wide[l.wide], value)
 	}
 	if l.kinds&keyEnd != 0 {
 		t.followEnd(r, id, l.kinds, value)
@@ -129,7 +129,7 @@ func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
 
 // followTexts looks at every place of the value for a text that some expression needs.
 func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
-	n, p, w := len(value), unsafe.StringData(value), l.wide
+	n, p, w := len(value), unsafe.StringData(value), &t.index.wide[l.wide]
 	if l.kinds&keyText8 != 0 {
 		for i := 0; i+8 <= n; i++ {
 			if word := load64(p, i); w.mayHave(word) {
@@ -160,11 +160,11 @@ func (w *wideLookup) mayHave(word uint64) bool {
 
 // matches checks a rule in full, but for the conditions that were proved.
 func (u *rule) matches(t *Table, r *Request, proved uint32) bool {
-	if proved&1 == 0 && !u.path.matches(r.path, &r.machine) {
+	if proved&1 == 0 && !u.path.matches(t, r.path, &r.machine) {
 		return false
 	}
 	for i := u.from; i < u.to; i++ {
-		if proved>>(i-u.from+1)&1 == 0 && !t.conditions.at(i).matches(r) {
+		if proved>>(i-u.from+1)&1 == 0 && !t.conditions.at(i).matches(t, r) {
 			return false
 		}
 	}

@@ -5,28 +5,31 @@ type Table struct {
 	name   string
 	joined bool // repeated headers are compared joined by commas
 
+	texts        texts
 	hosts        hostIndex
-	virtualHosts []virtualHost
+	virtualHosts rows[virtualHost]
 	rules        rows[rule]      // of all virtual hosts, one after the other
 	conditions   rows[condition] // of all rules
 	extras       []extra
-	expressions  []*expression
+	programs     []program
+	expressions  rows[expression]
 	sets         []expressionSet
 	names        names
 	index        index
 }
 
 type virtualHost struct {
-	name           string
+	name           span
 	first, count   int32 // its rules
 	root           int32 // the bucket that holds them
 	headers, query bool  // whether some rule asks for any
 }
 
-// rule is the compiled form of [Rule].
+// rule is the compiled form of [Rule]. Like everything that there are thousands of, it holds no pointer: the garbage
+// collector, which runs while a worker stands still, has nothing to look at.
 type rule struct {
-	name     string
-	outcome  string // "" for a split
+	name     span
+	outcome  span // empty for a split
 	path     comparison
 	from, to int32 // its conditions
 	extra    int32 // what few rules have, or -1
@@ -75,5 +78,5 @@ func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {
 		return ""
 	}
-	return t.rules.at(t.virtualHosts[d.VirtualHost].first + int32(d.Rule)).name
+	return t.texts.of(t.rules.at(t.virtualHosts.at(int32(d.VirtualHost)).first + int32(d.Rule)).name)
 }
