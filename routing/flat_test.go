@@ -52,8 +52,9 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 }
 
 // inTurns measures two functions, in turns, and returns the median of each.
-func inTurns(f, g func()) (x, y time.Duration) {
-	const rounds, calls = 41, 500
+func inTurns(f, g func()) (x, y time.Duration) { return inTurnsOf(41, 500, f, g) }
+
+func inTurnsOf(rounds, calls int, f, g func()) (x, y time.Duration) {
 	var all [2][]time.Duration
 	for range rounds {
 		for i, h := range []func(){f, g} {
@@ -61,7 +62,7 @@ func inTurns(f, g func()) (x, y time.Duration) {
 			for range calls {
 				h()
 			}
-			all[i] = append(all[i], time.Since(start)/calls)
+			all[i] = append(all[i], time.Since(start)/time.Duration(calls))
 		}
 	}
 	slices.Sort(all[0])
