@@ -1,5 +1,7 @@
 package routing
 
+import "unsafe"
+
 // Automaton is one or more regular expressions as a deterministic automaton over bytes, made by package regex: one look
 // at a table for each byte of a value says which of them take the whole of it. State 0 leads nowhere and takes nothing.
 type Automaton struct {
@@ -111,21 +113,8 @@ func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bo
 	if a.Width == 0 {
 		return nil, false
 	}
-	classes := v.data
-	var of [256]uint8
-	for i := 0; i < 256 && v.ok; {
-		n, class := v.next(257), v.next(a.Width)
-		if n == 0 || i+n > 256 {
-			return nil, false
-		}
-		for ; n > 0; i, n = i+1, n-1 {
-			of[i] = uint8(class)
-		}
-	}
-	key := string(classes[:len(classes)-len(v.data)])
-	if a.Classes = shared[key]; a.Classes == nil {
-		a.Classes = &of
-		shared[key] = a.Classes
+	if a.Classes = unmarshalClasses(v, a.Width, shared); a.Classes == nil {
+		return nil, false
 	}
 	states := v.next(maxStates + 1)
 	a.Start = uint16(v.next(states))
@@ -165,6 +154,30 @@ func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bo
 		}
 	}
 	return a, v.ok && len(v.data) == 0 && a.rejects(0)
+}
+
+// unmarshalClasses reads the classes of bytes, or nil. Many automata have the same, and share them.
+func unmarshalClasses(v *varints, width int, shared map[string]*[256]uint8) *[256]uint8 {
+	before := v.data
+	var of [256]uint8
+	for i := 0; i < 256; {
+		n, class := v.next(257), v.next(width)
+		if !v.ok || n == 0 || i+n > 256 {
+			return nil
+		}
+		for j := range of[i : i+n] {
+			of[i+j] = uint8(class)
+		}
+		i += n
+	}
+	key := unsafe.String(unsafe.SliceData(before), len(before)-len(v.data)) // of a text that stays as it is
+	classes := shared[key]
+	if classes == nil {
+		classes = new([256]uint8)
+		*classes = of
+		shared[key] = classes
+	}
+	return classes
 }
 
 // rejects says whether nothing leads on from a state and a value that ends there is not taken.

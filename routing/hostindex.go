@@ -115,6 +115,9 @@ func insertDescending(list []int32, n int32) []int32 {
 // Host is the authority without its port, as it is compared with domains but for the case. A colon inside the brackets
 // of an IPv6 address starts no port (Envoy: HeaderUtility::getPortStart).
 func Host(authority string) string {
+	if indexEither(authority, ':', ':') == len(authority) {
+		return authority
+	}
 	colon := strings.LastIndexByte(authority, ':')
 	if colon < 0 || strings.LastIndexByte(authority, ']') > colon {
 		return authority

@@ -123,7 +123,7 @@ func newSlots(bits uint8) slots {
 // find returns the value of a key, or -1.
 func (s *slots) find(key uint64) int32 {
 	mask := uint64(len(s.keys) - 1)
-	for i := key * multiplier >> s.shift; ; i++ {
+	for i := key * multiplier >> (s.shift & 63); ; i++ {
 		switch s.keys[i&mask] {
 		case key:
 			return s.values[i&mask]
@@ -136,7 +136,7 @@ func (s *slots) find(key uint64) int32 {
 // place is where a key is, or where it belongs.
 func (s *slots) place(key uint64) uint64 {
 	mask := uint64(len(s.keys) - 1)
-	i := key * multiplier >> s.shift
+	i := key * multiplier >> (s.shift & 63)
 	for s.keys[i&mask] != key && s.keys[i&mask] != 0 {
 		i++
 	}

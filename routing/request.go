@@ -198,6 +198,13 @@ func indexEither(s string, a, b byte) int {
 			break
 		}
 	}
+	if n := len(s); i < n && i+8 > n && n >= 8 { // the last eight bytes, some of them again
+		w := load64(p, n-8)
+		x, y := w^ones*uint64(a), w^ones*uint64(b)
+		if ((x-ones)&^x|(y-ones)&^y)&tops == 0 {
+			return n
+		}
+	}
 	for ; i < len(s); i++ {
 		if s[i] == a || s[i] == b {
 			break

@@ -59,9 +59,18 @@ func (t *Table) follow(r *Request, id int32, value string) {
 	}
 }
 
+// visit searches the bucket that a key leads to. Most keys lead nowhere.
 func (t *Table) visit(r *Request, key uint64) {
-	if b := t.index.table.find(key); b >= 0 {
-		t.search(r, b)
+	s := &t.index.table
+	mask := uint64(len(s.keys) - 1)
+	for i := key * multiplier >> (s.shift & 63); ; i++ {
+		switch s.keys[i&mask] {
+		case key:
+			t.search(r, s.values[i&mask])
+			return
+		case 0:
+			return
+		}
 	}
 }
 

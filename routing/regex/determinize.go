@@ -2,7 +2,7 @@ package regex
 
 import (
 	"encoding/binary"
-	"sort"
+	"slices"
 
 	"waymark.dev/waymark/routing"
 )
@@ -78,8 +78,10 @@ type determinizer struct {
 	lists    [][]uint16
 	listOf   map[string]uint16
 
-	seen []int // by instruction: the closure it was in
-	mark int
+	out, stack []int // scratch
+	key        []byte
+	seen       []int // by instruction: the closure it was in
+	mark       int
 }
 
 func (d *determinizer) exceeded() bool { return len(d.sets) > d.most.states || d.work > d.most.work }
@@ -144,10 +146,11 @@ func (d *determinizer) state(set []int, before context) uint16 {
 	if !d.asserts || len(set) == 0 {
 		before = afterOther
 	}
-	key := []byte{byte(before)}
+	key := append(d.key[:0], byte(before))
 	for _, i := range set {
 		key = binary.AppendUvarint(key, uint64(i))
 	}
+	d.key = key
 	if s, ok := d.known[string(key)]; ok {
 		return s
 	}
@@ -157,7 +160,7 @@ func (d *determinizer) state(set []int, before context) uint16 {
 	}
 	s := uint16(len(d.sets))
 	d.known[string(key)] = s
-	d.sets, d.contexts = append(d.sets, set), append(d.contexts, before)
+	d.sets, d.contexts = append(d.sets, slices.Clone(set)), append(d.contexts, before)
 	return s
 }
 
@@ -165,35 +168,30 @@ func (d *determinizer) state(set []int, before context) uint16 {
 func (d *determinizer) step(state, class int) uint16 {
 	b := d.sample[class]
 	after := contextOf(b)
-	var out []int
-	taken := map[int]bool{}
+	out := d.out[:0]
 	d.close(state, after, false, func(i int) {
-		if in := d.code[i]; in.Op == routing.OpRange && in.Lo <= b && b <= in.Hi {
-			if to := d.base[d.owner[i]] + int(in.Out); !taken[to] {
-				taken[to] = true
-				out = append(out, to)
-			}
+		if in := &d.code[i]; in.Op == routing.OpRange && in.Lo <= b && b <= in.Hi {
+			out = append(out, d.base[d.owner[i]]+int(in.Out))
 		}
 	})
-	sort.Ints(out)
-	return d.state(out, after)
+	slices.Sort(out)
+	d.out = out
+	return d.state(slices.Compact(out), after)
 }
 
 // acceptedBy is the list of programs that take a value which ends in a state.
 func (d *determinizer) acceptedBy(state int) uint16 {
-	accepted := map[int]bool{}
+	var list []uint16
 	d.close(state, afterOther, true, func(i int) {
 		if d.code[i].Op == routing.OpMatch {
-			accepted[d.owner[i]] = true
+			list = append(list, uint16(d.owner[i]))
 		}
 	})
-	var list []uint16
+	slices.Sort(list)
+	list = slices.Compact(list)
 	var key []byte
-	for p := range d.base {
-		if accepted[p] {
-			list = append(list, uint16(p))
-			key = binary.AppendUvarint(key, uint64(p))
-		}
+	for _, p := range list {
+		key = binary.AppendUvarint(key, uint64(p))
 	}
 	id, ok := d.listOf[string(key)]
 	if !ok {
@@ -207,7 +205,7 @@ func (d *determinizer) acceptedBy(state int) uint16 {
 // close calls each for every instruction that a state stands before, given the byte to come or the end.
 func (d *determinizer) close(state int, after context, atEnd bool, each func(i int)) {
 	d.mark++
-	stack := append([]int(nil), d.sets[state]...)
+	stack := append(d.stack[:0], d.sets[state]...)
 	for len(stack) > 0 {
 		i := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
@@ -216,7 +214,7 @@ func (d *determinizer) close(state int, after context, atEnd bool, each func(i i
 		}
 		d.seen[i] = d.mark
 		d.work++
-		in, base := d.code[i], d.base[d.owner[i]]
+		in, base := &d.code[i], d.base[d.owner[i]]
 		switch in.Op {
 		case routing.OpSplit:
 			stack = append(stack, base+int(in.Out), base+int(in.Arg))
@@ -228,6 +226,7 @@ func (d *determinizer) close(state int, after context, atEnd bool, each func(i i
 			each(i)
 		}
 	}
+	d.stack = stack
 }
 
 func holds(a routing.Assertion, before, after context, atEnd bool) bool {
