@@ -185,7 +185,7 @@ func (p *Plugin) read() (sent uint32) {
 				continue
 			}
 		}
-		p.request.Headers = append(p.request.Headers, routing.Header{Name: name, Value: value})
+		p.request.Add(name, value)
 	}
 }
 

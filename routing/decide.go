@@ -25,14 +25,21 @@ type Decision struct {
 // Decide finds the first rule that matches, throws the dice and returns what was decided. It allocates nothing.
 //
 // It fails closed: a request without authority, or whose host or path no rule takes, has no outcome.
-func (t *Table) Decide(r *Request, dice Dice) Decision {
-	d := Decision{VirtualHost: -1, Rule: -1}
+//
+// It is small enough to be inlined: compiled to Wasm, handing a struct of this size over costs as much as finding the rule.
+func (t *Table) Decide(r *Request, dice Dice) (d Decision) {
+	t.decide(r, dice, &d)
+	return d
+}
+
+func (t *Table) decide(r *Request, dice Dice, d *Decision) {
+	d.VirtualHost, d.Rule = -1, -1
 	if !r.HasAuthority {
-		return d
+		return
 	}
 	d.VirtualHost = int(t.hosts.find(r.Authority))
 	if d.VirtualHost < 0 || !r.HasPath {
-		return d
+		return
 	}
 	h := t.virtualHosts.at(int32(d.VirtualHost))
 	r.begin(t)
@@ -42,10 +49,11 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 	if h.query {
 		r.collectQuery(t)
 	}
-	r.path, r.best = pathOnly(r.Path), h.first+h.count
+	none := h.first + h.count
+	r.path, r.best = pathOnly(r.Path), none
 	t.search(r, h.root)
-	if r.best == h.first+h.count {
-		return d
+	if r.best == none {
+		return
 	}
 	u := t.rules.at(r.best)
 	d.Rule, d.Outcome = int(r.best-h.first), t.texts.of(u.outcome)
@@ -55,7 +63,6 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 			share, id := x.split.pick(dice.Split)
 			d.Share, d.Outcome = share, t.texts.of(id)
 		}
-		x.fault.strike(&d, dice)
+		x.fault.strike(d, dice)
 	}
-	return d
 }

@@ -1,6 +1,9 @@
 package routing
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // Request is what [Table.Decide] looks at. One Request may be used again and again, with any Table; Decide keeps no
 // reference to it.
@@ -72,7 +75,18 @@ func (r *Request) Set(name, value string) {
 			return
 		}
 	}
-	r.Headers = append(r.Headers, Header{name, value})
+	r.Add(name, value)
+}
+
+// Add adds a header line whose name is known to be neither a pseudo-header's nor "host".
+func (r *Request) Add(name, value string) {
+	n := len(r.Headers)
+	if n == cap(r.Headers) {
+		r.Headers = slices.Grow(r.Headers, 1)
+	}
+	r.Headers = r.Headers[:n+1]
+	h := &r.Headers[n] // member by member: compiled to Wasm, a struct is copied by a call
+	h.Name, h.Value = name, value
 }
 
 // begin starts a decision with a Table.
@@ -95,10 +109,15 @@ func (r *Request) first(subject int32) int32 {
 
 func (r *Request) add(subject int32, value string) {
 	i := int32(len(r.fields))
-	r.fields = append(r.fields, field{value, subject, -1})
+	if len(r.fields) == cap(r.fields) {
+		r.fields = slices.Grow(r.fields, 1)
+	}
+	r.fields = r.fields[:i+1]
+	f := &r.fields[i]
+	f.value, f.subject, f.next = value, subject, -1
 	h := &r.heads[subject]
 	if h.decision != r.decision {
-		*h = head{r.decision, i, i}
+		h.decision, h.first, h.last = r.decision, i, i
 		return
 	}
 	r.fields[h.last].next = i
