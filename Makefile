@@ -77,7 +77,7 @@ bench: build envoy ## measure decisions natively, under wazero and in a real Env
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing/regex:FuzzMatch; do \
+	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
 		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} || exit 1; done
 
 .PHONY: lint

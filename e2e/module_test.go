@@ -134,7 +134,7 @@ func TestABadConfigurationNeverReplacesAGoodOne(t *testing.T) {
 		"a newer version":    strings.Replace(smallConfig, `"version":1`, `"version":2`, 1),
 		"trailing bytes":     smallConfig + "x",
 		"an unknown field":   strings.Replace(smallConfig, `"name":"a"`, `"naem":"a"`, 1),
-		"a broken pattern":   `{"version":1,"regexes":[{"pattern":"a","program":"AAAAAP///wAAAA=="}],"virtualHosts":[]}`,
+		"a broken pattern":   `{"version":1,"programs":["TgAAAAD///8AAAA="],"virtualHosts":[]}`,
 		"not even an object": "7",
 	} {
 		_, err := v.Configure(ctx, []byte(config))

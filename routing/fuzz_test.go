@@ -51,7 +51,7 @@ func noise(dice *rand.Rand, n int) []byte {
 
 func TestDecisionsAreThoseOfAPlainList(t *testing.T) {
 	dice := rand.New(rand.NewPCG(3, 4))
-	const tables, requests = 2000, 40
+	const tables, requests = 400, 40
 	hits := 0
 	for range tables {
 		hits += compare(t, noise(dice, 3000), requests)
