@@ -78,7 +78,7 @@ bench: build envoy ## measure decisions natively, under wazero and in a real Env
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
 	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
-		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} || exit 1; done
+		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x || exit 1; done
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting

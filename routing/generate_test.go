@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,32 +44,46 @@ func (s *source) path() string {
 
 func (s *source) name() string { return s.of("x-a", "x-b", "x-c", "x-a-long-name") }
 
-func (s *source) pattern() string {
-	return s.of(`/team-1/.*`, `/team-12/[a-z]+`, `/[a-z]+/items`, `.*`, `(?i)/team-1.*`, `/a(b|c)*`, `.*team-1.*`, `^(.*?;)?(user=a)(;.*)?$`,
-		`[ab]+`, `a*`, `/(a|ab)(c|bc)?`, `\d+`, `team-\d`, `/team-1/a$`, `.*\bitems\b.*`, `(?s).*x1y`, `[^/]+`, `(/[a-z0-9-]+){2}`, `/a/.{0,3}`, `a-long-common-beginning-\d?`,
-		`(a|b)*a(a|b){9}`, `.*-common-.*`, `/[a-z-]+1/.*`)
-}
+var patterns = []string{`/team-1/.*`, `/team-12/[a-z]+`, `/[a-z]+/items`, `.*`, `(?i)/team-1.*`, `/a(b|c)*`, `.*team-1.*`, `^(.*?;)?(user=a)(;.*)?$`,
+	`[ab]+`, `a*`, `/(a|ab)(c|bc)?`, `\d+`, `team-\d`, `/team-1/a$`, `.*\bitems\b.*`, `(?s).*x1y`, `[^/]+`, `(/[a-z0-9-]+){2}`, `/a/.{0,3}`, `a-long-common-beginning-\d?`,
+	`(a|b)*a(a|b){20}`, `.*-common-.*`, `/[a-z-]+1/.*`}
+
+// books are parts of configurations with expressions: all patterns, and ever fewer, so that one pattern is led to by its
+// prefix, by a text or by a set. Automata take long to make, so they are made once.
+var books = sync.OnceValue(func() (all []*routing.Config) {
+	for step := 1; step <= 7; step += 2 {
+		c := &routing.Config{}
+		regexes := regex.NewCollection(regex.UTF8)
+		for i := 0; i < len(patterns); i += step {
+			if _, err := regexes.Add(patterns[i], "place"); err != nil {
+				panic(err)
+			}
+		}
+		regexes.Write(c)
+		all = append(all, c)
+	}
+	return all
+})
 
 // config makes the rules of a listener. One word is 0 or more bytes; several hosts, many shapes.
-func (s *source) config(t testing.TB) *routing.Config {
-	c := &routing.Config{Version: routing.Version}
+func (s *source) config() *routing.Config {
+	book := books()[s.below(4)]
+	c := &routing.Config{Version: routing.Version, Programs: book.Programs, Regexes: book.Regexes, Sets: book.Sets}
 	if s.oneIn(4) {
 		c.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
-	regexes := regex.NewCollection(regex.UTF8)
 	domains := []string{"a.test", "*.test", "*.b.test", "*", "*-c.test", "a.b.test"}
 	for i := range 1 + s.below(3) {
 		h := routing.VirtualHost{Name: "h", Domains: domains[2*i : 2*i+2], Rules: []routing.Rule{}}
 		for range s.below(40) {
-			h.Rules = append(h.Rules, s.rule(t, regexes))
+			h.Rules = append(h.Rules, s.rule(len(c.Regexes)))
 		}
 		c.VirtualHosts = append(c.VirtualHosts, h)
 	}
-	regexes.Write(c)
 	return c
 }
 
-func (s *source) comparison(t testing.TB, regexes *regex.Collection, place string) routing.StringMatch {
+func (s *source) comparison(regexes int) routing.StringMatch {
 	text := s.word()
 	switch s.below(4) {
 	case 0:
@@ -76,15 +91,14 @@ func (s *source) comparison(t testing.TB, regexes *regex.Collection, place strin
 	case 1:
 		return routing.StringMatch{Prefix: &text}
 	case 2:
-		i, err := regexes.Add(s.pattern(), place)
-		require.NoError(t, err)
+		i := s.below(regexes)
 		return routing.StringMatch{Regex: &i}
 	default:
 		return routing.StringMatch{}
 	}
 }
 
-func (s *source) rule(t testing.TB, regexes *regex.Collection) routing.Rule {
+func (s *source) rule(regexes int) routing.Rule {
 	u := routing.Rule{Outcome: "k", Never: s.oneIn(16)}
 	text := s.path()
 	switch s.below(6) {
@@ -95,8 +109,7 @@ func (s *source) rule(t testing.TB, regexes *regex.Collection) routing.Rule {
 	case 2:
 		u.Path = &routing.PathMatch{Separated: &text, IgnoreCase: s.oneIn(3)}
 	case 3, 4:
-		i, err := regexes.Add(s.pattern(), "path")
-		require.NoError(t, err)
+		i := s.below(regexes)
 		u.Path = &routing.PathMatch{StringMatch: routing.StringMatch{Regex: &i}}
 	}
 	for range s.below(4) {
@@ -104,13 +117,13 @@ func (s *source) rule(t testing.TB, regexes *regex.Collection) routing.Rule {
 		if s.oneIn(4) {
 			h.Name = s.of(":method", ":scheme", ":authority", ":path", "host")
 		}
-		h.StringMatch = s.comparison(t, regexes, h.Name)
+		h.StringMatch = s.comparison(regexes)
 		h.Invert = s.oneIn(4)
 		h.MissingAsEmpty = h.StringMatch != routing.StringMatch{} && s.oneIn(4)
 		u.Headers = append(u.Headers, h)
 	}
 	for range s.below(3) / 2 {
-		u.Query = append(u.Query, routing.QueryMatch{Name: s.of("q", "r", "a-long-common-beginning"), StringMatch: s.comparison(t, regexes, "query")})
+		u.Query = append(u.Query, routing.QueryMatch{Name: s.of("q", "r", "a-long-common-beginning"), StringMatch: s.comparison(regexes)})
 	}
 	return u
 }
