@@ -50,6 +50,14 @@ type Options struct {
 	Gateway string
 	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
 	Endpoints map[string]string
+	// Locality of the proxy, region/zone/subzone: what is near is preferred (DR-LOC-01). Default: unknown.
+	Locality string
+	// Secrets are files for the names of credentials, instead of Secret documents.
+	Secrets map[string]SecretFiles
+	// RemoteFiles says that certificate files are on Envoy's machine and cannot be looked at here.
+	RemoteFiles bool
+	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
+	SystemAuthorities string
 }
 
 // WithDefaults fills in what is not set.
@@ -75,6 +83,9 @@ func (o Options) WithDefaults() Options {
 	if o.ClusterDomain == "" {
 		o.ClusterDomain = "cluster.local"
 	}
+	if o.SystemAuthorities == "" {
+		o.SystemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
+	}
 	return o
 }
 
@@ -84,6 +95,8 @@ type translator struct {
 	registry *registry
 	rules    *destinationRules
 	slices   []*EndpointSlice
+	entries  []*WorkloadEntry
+	secrets  *secretStore
 	clusters map[clusterRef]*reference
 	problems *Problems
 }
@@ -99,6 +112,8 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 		registry: newRegistry(r, o.Namespace, o.ClusterDomain),
 		rules:    newDestinationRules(r, o),
 		slices:   r.EndpointSlices,
+		entries:  r.WorkloadEntries,
+		secrets:  newSecretStore(r, o, &problems),
 		clusters: map[clusterRef]*reference{},
 		problems: &problems,
 	}
@@ -215,7 +230,7 @@ func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualServ
 		chain.ServerNames = append(chain.ServerNames, strings.ToLower(name))
 	}
 	if s.Tls != nil && !chain.Passthrough {
-		chain.TLS = &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
+		chain.TLS = t.serverTLS(s)
 	}
 	if s.routes != "" {
 		chain.Routes = t.routeConfig(m.routes[s.routes], services)
