@@ -64,6 +64,17 @@ func orderVirtualServices(all []*boundVirtualService, namespace string) []*bound
 	return kept
 }
 
+// orderServiceEntries keeps what is visible to a namespace, in the order in which they may name a host: as
+// VirtualServices, save that age is followed by the namespace, since Istio knows a service by its host (SE-08).
+func orderServiceEntries(all []*ServiceEntry, namespace string) []*ServiceEntry {
+	rank := func(e *ServiceEntry) visibility { return visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) }
+	kept := slices.DeleteFunc(slices.Clone(all), func(e *ServiceEntry) bool { return rank(e) == hidden })
+	slices.SortStableFunc(kept, func(a, b *ServiceEntry) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Created.Compare(b.Created), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
+	return kept
+}
+
 // orderGateways puts older Gateways first: in every conflict between servers the earlier one wins (GW-SEL-02).
 func orderGateways(gateways []*Gateway) []*Gateway {
 	sorted := slices.Clone(gateways)

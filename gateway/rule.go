@@ -20,6 +20,8 @@ type listenerContext struct {
 	port    uint32 // declared
 	gateway string
 	isTLS   bool
+	// services are those that a destination without a port may mean (VS-SPLIT-02).
+	services *registry
 }
 
 // translateRules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
@@ -111,7 +113,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 	hashed := false
 	for i, route := range h.Route {
 		d := route.GetDestination()
-		ref := t.registry.cluster(d, c.port)
+		ref := c.services.cluster(d, c.port)
 		t.reference(h, "spec.http["+itoa(h.index)+"].route["+itoa(i)+"].destination", d, ref)
 		out := plan.Destination{Cluster: ref.name(), Weight: uint32(max(route.GetWeight(), 0))}
 		own := translateHeaders(route.GetHeaders())
@@ -128,7 +130,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		if a.Weighted && out.Weight == 0 {
 			continue // dropped (VS-SPLIT-06)
 		}
-		if hash := t.rules.find(d.GetHost(), t.registry.find(d.GetHost())).consistentHash(d); hash != nil {
+		if hash := t.consistentHash(d); hash != nil {
 			hashed = true
 			if p := hashPolicy(hash); p != nil {
 				a.HashPolicies = append(a.HashPolicies, *p)
@@ -151,10 +153,10 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 // mirrors adds the rule's mirrors; one of 0 % is none (VS-MIRROR-01, VS-MIRROR-02).
 func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
 	add := func(field string, d *istio.Destination, p plan.Percentage) {
-		if p.Numerator == 0 {
+		if d == nil || p.Numerator == 0 {
 			return
 		}
-		ref := t.registry.cluster(d, c.port)
+		ref := c.services.cluster(d, c.port)
 		t.reference(h, "spec.http["+itoa(h.index)+"]."+field, d, ref)
 		a.Mirrors = append(a.Mirrors, plan.Mirror{Cluster: ref.name(), Numerator: p.Numerator, Denominator: p.Denominator})
 	}

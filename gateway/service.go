@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,21 +32,21 @@ type servicePort struct {
 // registry finds services by host.
 type registry struct {
 	services map[string]*service
+	// owned are the services by host and namespace; they are asked first where namespace says in which one.
+	owned     map[ownedHost]*service
+	namespace string
 }
 
+type ownedHost struct{ host, namespace string }
+
 // newRegistry collects the services that a namespace may use. A Kubernetes Service wins over a ServiceEntry of the same
-// host; among ServiceEntries the oldest does (SE-08).
+// host; among ServiceEntries those that are exported to the namespace alone come first, then the oldest does (SE-08).
 func newRegistry(r *Resources, namespace, domain string) *registry {
-	x := &registry{map[string]*service{}}
+	x := &registry{services: map[string]*service{}, owned: map[ownedHost]*service{}}
 	for _, s := range r.Services {
 		x.add(kubernetesService(s, domain))
 	}
-	entries := slices.Clone(r.ServiceEntries)
-	slices.SortStableFunc(entries, func(a, b *ServiceEntry) int { return byAge(&a.Object, &b.Object) })
-	for _, e := range entries {
-		if visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) == hidden {
-			continue
-		}
+	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
 		for _, host := range e.Spec.Hosts {
 			x.add(entryService(e, host))
 		}
@@ -53,10 +54,40 @@ func newRegistry(r *Resources, namespace, domain string) *registry {
 	return x
 }
 
+// add keeps the first service of a host. Ports of further ServiceEntries join it where they describe the same service.
 func (x *registry) add(s *service) {
-	if _, known := x.services[s.host]; !known {
-		x.services[s.host] = s
+	if key := (ownedHost{s.host, s.namespace}); x.owned[key] == nil {
+		x.owned[key] = s
 	}
+	switch first := x.services[s.host]; {
+	case first == nil:
+		x.services[s.host] = s
+	case first.describes(s):
+		joined := *first
+		joined.ports = slices.Clone(first.ports)
+		for _, p := range s.ports {
+			if !slices.ContainsFunc(joined.ports, func(q servicePort) bool { return q.number == p.number }) {
+				joined.ports = append(joined.ports, p)
+			}
+		}
+		x.services[s.host] = &joined
+	}
+}
+
+// describes says whether two ServiceEntries of one host are parts of one service.
+func (s *service) describes(other *service) bool {
+	if s.entry == nil || other.entry == nil || s.namespace != other.namespace {
+		return false
+	}
+	a, b := s.entry, other.entry
+	return a.Spec.Resolution == b.Spec.Resolution && maps.Equal(a.Labels, b.Labels) && sameSet(a.Spec.ExportTo, b.Spec.ExportTo) &&
+		maps.Equal(a.Spec.WorkloadSelector.GetLabels(), b.Spec.WorkloadSelector.GetLabels())
+}
+
+// from is what the rules of a namespace's VirtualServices mean by a host: the service of their own namespace, where it
+// has one of that host (VS-SPLIT-02).
+func (x *registry) from(namespace string) *registry {
+	return &registry{services: x.services, owned: x.owned, namespace: namespace}
 }
 
 func kubernetesService(s *Service, domain string) *service {
@@ -95,7 +126,12 @@ func entryService(e *ServiceEntry, host string) *service {
 }
 
 // find returns the service of a host, or nil.
-func (x *registry) find(host string) *service { return x.services[host] }
+func (x *registry) find(host string) *service {
+	if s := x.owned[ownedHost{host, x.namespace}]; s != nil {
+		return s
+	}
+	return x.services[host]
+}
 
 // portOf is the port that a destination means: its own, else the only one of its service, else the declared port of the
 // listener (VS-SPLIT-02).
@@ -115,8 +151,12 @@ type clusterRef struct {
 	port         uint32
 }
 
-// name is Istio's: outbound|port|subset|host (VS-SPLIT-01).
+// name is Istio's: outbound|port|subset|host (VS-SPLIT-01), and that of no cluster for a destination without a host
+// (VS-SPLIT-11).
 func (c clusterRef) name() string {
+	if c.host == "" {
+		return "UnknownService"
+	}
 	return "outbound|" + itoa(int(c.port)) + "|" + c.subset + "|" + c.host
 }
 

@@ -182,6 +182,15 @@ func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualServ
 func (t *translator) routeConfig(servers []*server, services []*boundVirtualService) *plan.RouteConfig {
 	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
 	hosts := map[string]*plan.VirtualHost{}
+	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
+		name = strings.ToLower(name)
+		h := hosts[name]
+		if h == nil {
+			h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{name}}
+			hosts[name] = h
+		}
+		return h
+	}
 	type reached struct {
 		gateway string
 		vs      *boundVirtualService
@@ -198,20 +207,16 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 				continue
 			}
 			key := reached{s.gateway.Key(), vs}
-			rules, ok := translated[key]
-			if !ok {
-				rules = t.translateRules(vs, listenerContext{s.Port.Number, s.gateway.Key(), s.Tls != nil})
+			rules := translated[key]
+			if len(rules) == 0 { // none so far: another server's port may suit it
+				rules = t.translateRules(vs, listenerContext{s.Port.Number, s.gateway.Key(), s.Tls != nil, t.registry.from(vs.Namespace)})
 				translated[key] = rules
 			}
 			if len(rules) == 0 {
 				continue
 			}
 			for _, name := range names {
-				h := hosts[name]
-				if h == nil {
-					h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-					hosts[name] = h
-				}
+				h := host(name, s)
 				h.RequireTLS = h.RequireTLS || redirects
 				h.Rules = append(h.Rules, rules...)
 			}
@@ -220,10 +225,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 			continue
 		}
 		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
-			if hosts[name] == nil {
-				hosts[name] = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-			}
-			hosts[name].RequireTLS = true
+			host(name, s).RequireTLS = true
 		}
 	}
 	rc.VirtualHosts = collapse(hosts)
@@ -234,7 +236,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 }
 
 func virtualHostName(host string, port uint32) string {
-	return strings.ToLower(host) + ":" + itoa(int(port))
+	return host + ":" + itoa(int(port))
 }
 
 // collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
@@ -246,14 +248,9 @@ func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
 	}
 	slices.SortFunc(names, moreSpecific)
 	var out []*plan.VirtualHost
-	taken := map[string]bool{}                      // domains that differ only in case are one domain
 	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
 	for _, name := range names {
 		h := hosts[name]
-		if taken[h.Domains[0]] {
-			continue
-		}
-		taken[h.Domains[0]] = true
 		var first *plan.Rule
 		if len(h.Rules) > 0 {
 			first = h.Rules[0]
