@@ -26,6 +26,16 @@ func resolveNames(all []*VirtualService, domain string) []*VirtualService {
 				d.Host = full(d.Host)
 			}
 		}
+		for _, rule := range spec.Tcp {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+		}
+		for _, rule := range spec.Tls {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+		}
 		out[i] = &VirtualService{vs.Object, spec}
 	}
 	return out

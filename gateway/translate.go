@@ -106,6 +106,9 @@ func labelText(labels map[string]string) string {
 	return strings.Join(pairs, ",")
 }
 
+// noPortTranslation is the label of Services whose ports do not tell which ones a proxy binds (GW-PORT-01).
+const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
+
 // boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
 // such a Service, its target port is bound (GW-PORT-01).
 func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
@@ -114,9 +117,16 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !subset(svc.Spec.Selector, o.Labels) {
 				continue
 			}
+			if _, off := svc.Labels[noPortTranslation]; off {
+				continue
+			}
 			for _, p := range svc.Spec.Ports {
-				if uint32(p.Port) == s.GetPort().GetNumber() && p.TargetPort.IntValue() > 0 {
+				switch {
+				case uint32(p.Port) != s.GetPort().GetNumber():
+				case p.TargetPort.IntValue() > 0:
 					return uint32(p.TargetPort.IntValue())
+				case p.TargetPort.StrVal == "": // the default: its own number
+					return uint32(p.Port)
 				}
 			}
 		}
@@ -127,6 +137,7 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 // listeners makes one listener of every address that servers bind, in order.
 func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
 	p := &plan.Plan{}
+	opaque := &opaqueChains{map[uint32]map[string]*server{}, t.problems}
 	byAddress := map[string]*plan.Listener{}
 	for _, socket := range m.sockets {
 		bind := socket.bind
@@ -149,33 +160,20 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 			continue
 		}
 		for _, s := range socket.servers {
-			l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			if s.routes == "" {
+				l.Chains = append(l.Chains, opaque.chains(s, services)...)
+			} else {
+				l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			}
 		}
 	}
+	p.Listeners = slices.DeleteFunc(p.Listeners, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
 	return p
 }
 
-// tlsChain is the chain of one server that speaks TLS or TCP.
+// tlsChain is the chain of one server that terminates TLS and speaks HTTP.
 func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
-	chain := &plan.FilterChain{Passthrough: s.isPassthrough()}
-	for _, h := range s.hosts {
-		_, name, ok := strings.Cut(h, "/")
-		if !ok {
-			name = h
-		}
-		if name == "*" {
-			chain.ServerNames = nil // any name (GW-MERGE-06)
-			break
-		}
-		chain.ServerNames = append(chain.ServerNames, strings.ToLower(name))
-	}
-	if s.Tls != nil && !chain.Passthrough {
-		chain.TLS = &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
-	}
-	if s.routes != "" {
-		chain.Routes = t.routeConfig(m.routes[s.routes], services)
-	}
-	return chain
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: s.tls(), Routes: t.routeConfig(m.routes[s.routes], services)}
 }
 
 // routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
