@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,11 @@ func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) 
 // routeSemantics is the annotation of VirtualServices that Istio makes of other APIs (VS-MATCH-06).
 const routeSemantics = "internal.istio.io/route-semantics"
 
+// isIngress and isRoute say that a VirtualService was made of an Ingress, or of a route of the Gateway API. The prefixes
+// of both end at segment borders. What a route names is written out already (VS-NAME-01).
+func (vs *VirtualService) isIngress() bool { return vs.Annotations[routeSemantics] == "ingress" }
+func (vs *VirtualService) isRoute() bool   { return vs.Annotations[routeSemantics] == "gateway" }
+
 // translateRule makes one rule of a http[] entry and one of its matches; -1 is no match.
 func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
 	field := "spec.http[" + itoa(h.index) + "]"
@@ -69,7 +75,6 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 	if h.origin != vs.VirtualService {
 		r.Delegate = h.origin.Key()
 	}
-	semantics := vs.Annotations[routeSemantics]
 	var m *istio.HTTPMatchRequest
 	if match >= 0 {
 		m = h.Match[match]
@@ -78,21 +83,36 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 		}
 		r.StatPrefix = m.GetStatPrefix()
 	}
-	r.Match = translateMatch(m, semantics == "ingress" || semantics == "gateway")
+	r.Match = translateMatch(m, vs.isIngress() || vs.isRoute())
 	operations := translateHeaders(h.Headers)
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
 	switch { // in this order, whatever else is there (VS-RED-01)
 	case h.Redirect != nil:
 		r.Redirect = t.translateRedirect(h, c)
+		if prefix, ok := strings.CutPrefix(r.Redirect.Path, "%PREFIX()%"); ok && vs.isRoute() {
+			r.Redirect.Path, r.Redirect.PrefixRewrite = "", prefix // VS-RED-04
+		}
 	case h.DirectResponse != nil:
 		r.DirectResponse = translateDirectResponse(h.DirectResponse)
 	default:
 		r.Route = t.translateRoute(r, h, operations.authority, c)
+		if r.Route.PrefixRewrite == "/" && vs.isRoute() {
+			r.Route.PrefixRewrite, r.Route.RegexRewrite = "", removePrefix(&r.Match.Path) // VS-RW-03
+		}
 	}
 	r.Fault = translateFault(h.Fault)
 	r.CORS = translateCORS(h.CorsPolicy)
 	r.Seal()
 	return r
+}
+
+// removePrefix takes the matched prefix away and leaves one slash.
+func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
+	prefix := ""
+	if p.Kind == plan.Separated {
+		prefix = p.Value
+	}
+	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
 }
 
 // translateRoute fills in where the requests of a rule go. For a single destination its header operations join the
