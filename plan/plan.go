@@ -41,8 +41,9 @@ type FilterChain struct {
 	TLS *ServerTLS
 	// Passthrough says that the chain's TLS is not terminated; it has no HTTP routes then.
 	Passthrough bool
-	// Routes is nil for a chain that does not speak HTTP.
-	Routes *RouteConfig
+	// Exactly one of Routes and TCP is set: the chain speaks HTTP, or forwards bytes.
+	Routes *RouteConfig `json:",omitempty"`
+	TCP    *TCPProxy    `json:",omitempty"`
 }
 
 // RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.

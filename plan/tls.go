@@ -1,5 +1,7 @@
 package plan
 
+import "time"
+
 // Credential is a certificate with its key, an authority's certificate, or both, as files or as content. Content is never
 // printed: it comes from a Kubernetes Secret, and goes into files that Envoy watches and nobody else may read.
 type Credential struct {
@@ -40,9 +42,10 @@ type ServerTLS struct {
 // TCPProxy forwards connections (TCP-01 to TCP-05, TLS-02).
 type TCPProxy struct {
 	// Rule is where it comes from: default/a.tcp[0].
-	Rule         string
-	Source       Source `json:"-"`
+	Rule   string
+	Source Source `json:"-"`
+	// Destinations by weight, at least one; each connection is given to one of them.
 	Destinations []Destination
-	// IdleTimeout in milliseconds; nil is Envoy's hour, 0 never.
-	IdleTimeoutMilliseconds *int64 `json:",omitempty"`
+	// IdleTimeout closes connections on which nothing moves; nil is Envoy's hour, 0 never.
+	IdleTimeout *time.Duration `json:",omitempty"`
 }
