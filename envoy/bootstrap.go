@@ -35,11 +35,19 @@ type Options struct {
 	// Normalization of paths; the zero value is BASE.
 	Normalization plan.PathNormalization
 	// Labels and Namespace of the proxy, written into the node's metadata.
-	Labels map[string]string
-	// SecretsDir is the folder of the files with certificates, as Envoy sees it. "": certificates are named by their own
-	// paths, and a changed one is read at the next start.
-	SecretsDir string
-	Namespace  string
+	Labels    map[string]string
+	Namespace string
+	// Dir is the folder of the files that Envoy watches, as Envoy sees it (see [WatchedFiles]). "": everything stands in
+	// the bootstrap, and certificates are read from their own paths at the start.
+	Dir string
+	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
+	Profile Profile
+	// MaxConnections bounds the connections of clients in all, with ProfileEdge; 0 is DefaultMaxConnections.
+	MaxConnections uint64
+	// TrustedHops are the proxies in front of this one whose x-forwarded-for is believed (GW-HCM-01).
+	TrustedHops uint32
+	// AccessLog is the form of the access log; the zero value is JSON.
+	AccessLog AccessLogFormat
 }
 
 // Era says how this Envoy reads rules.
@@ -58,22 +66,11 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	if err := supported(p, &o); err != nil {
 		return nil, err
 	}
-	labels := map[string]any{}
-	for k, v := range o.Labels {
-		labels[k] = v
-	}
-	metadata, err := structpb.NewStruct(map[string]any{"LABELS": labels, "NAMESPACE": o.Namespace})
+	b, err := node(&o)
 	if err != nil {
 		return nil, err
 	}
-	b := &bootstrapv3.Bootstrap{
-		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
-		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
-		LayeredRuntime:  runtime(),
-	}
-	if o.AdminPort != 0 {
-		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort)}
-	}
+	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{}
 	for _, l := range p.Listeners {
 		listener, err := listener(l, &o)
 		if err != nil {
@@ -86,6 +83,27 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	}
 	if err := validate(b); err != nil {
 		return nil, err
+	}
+	return b, nil
+}
+
+// node is the part of a bootstrap that is the same for all plans: who the proxy is, how it is asked, and what protects it.
+func node(o *Options) (*bootstrapv3.Bootstrap, error) {
+	labels := map[string]any{}
+	for k, v := range o.Labels {
+		labels[k] = v
+	}
+	metadata, err := structpb.NewStruct(map[string]any{"LABELS": labels, "NAMESPACE": o.Namespace})
+	if err != nil {
+		return nil, err
+	}
+	b := &bootstrapv3.Bootstrap{
+		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
+		LayeredRuntime:  runtime(),
+		OverloadManager: overloadManager(o),
+	}
+	if o.AdminPort != 0 {
+		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort), IgnoreGlobalConnLimit: true}
 	}
 	return b, nil
 }

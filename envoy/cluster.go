@@ -54,6 +54,15 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 		out.RespectDnsTtl, out.DnsRefreshRate, out.DnsJitter = true, durationpb.New(dnsRefresh), durationpb.New(dnsJitter)
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
+	default:
+		if o.dynamic() { // endpoints in a file of their own
+			out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+			out.LoadAssignment = nil
+			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
+		}
+	}
+	if o.edge() {
+		out.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBuffer)
 	}
 	loadBalancer(out, c)
 	if k := c.Pool.Keepalive; k != nil {

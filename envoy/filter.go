@@ -5,6 +5,7 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -15,6 +16,19 @@ import (
 
 // filterName is the name of our filter, its root and its VM, in configuration, logs and statistics.
 const filterName = "waymark"
+
+// pluginName is the name of the filter in front of one set of routes, by which its configuration is asked for.
+func pluginName(rc *plan.RouteConfig) string { return filterName + "." + rc.Name }
+
+// watchedFilter is the filter whose configuration is in a file that Envoy watches. Until there is a good one, its
+// listener does not open.
+func watchedFilter(rc *plan.RouteConfig, o *Options) *hcmv3.HttpFilter {
+	name := pluginName(rc)
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+		ConfigSource: o.watched(pluginPath(name)),
+		TypeUrls:     []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
+	}}}
+}
 
 // wasmFilter loads the module. A VM that died is made anew for the next request; until then requests get 503: the
 // filter never fails open.

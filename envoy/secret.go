@@ -1,34 +1,19 @@
 package envoy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"waymark.dev/waymark/plan"
 )
 
 // secretConfig makes Envoy read a secret from a file of its own, and again whenever the file is replaced.
 func secretConfig(name string, o *Options) *tlsv3.SdsSecretConfig {
-	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: fromFile(filepath.Join(o.SecretsDir, secretFile(name)))}
-}
-
-// secretFile is the name of the file that holds a secret: readable, and not the same for two secrets.
-func secretFile(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	readable := strings.Map(func(r rune) rune {
-		if r == '.' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, name)
-	return readable[:min(len(readable), 80)] + "." + hex.EncodeToString(sum[:4]) + ".json"
+	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: o.watched(secretPath(name))}
 }
 
 // credentials are all that a plan uses, each once, in the order of their names.
@@ -66,8 +51,8 @@ func credentials(p *plan.Plan) (pairs, authorities []*plan.Credential) {
 func secrets(p *plan.Plan) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	add := func(s *tlsv3.Secret) error {
-		text, err := ResourceFile([]*anypb.Any{typed(s)})
-		files[secretFile(s.Name)] = text
+		text, err := ResourceFile(s)
+		files[secretPath(s.Name)] = text
 		return err
 	}
 	pairs, authorities := credentials(p)

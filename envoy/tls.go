@@ -81,7 +81,7 @@ func upstreamTLS(c *plan.Cluster, options *upstreamv3.HttpProtocolOptions, o *Op
 
 // certificate adds a certificate: asked for by name where secrets are in files that Envoy watches, else by its paths.
 func certificate(common *tlsv3.CommonTlsContext, c *plan.Credential, o *Options) {
-	if o.SecretsDir != "" {
+	if o.dynamic() {
 		common.TlsCertificateSdsSecretConfigs = append(common.TlsCertificateSdsSecretConfigs, secretConfig(c.Name, o))
 		return
 	}
@@ -90,7 +90,7 @@ func certificate(common *tlsv3.CommonTlsContext, c *plan.Credential, o *Options)
 
 // authority adds what peers are verified with.
 func authority(common *tlsv3.CommonTlsContext, c *plan.Credential, rules *tlsv3.CertificateValidationContext, o *Options) {
-	if o.SecretsDir != "" {
+	if o.dynamic() {
 		common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
 			CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
 				DefaultValidationContext: rules, ValidationContextSdsSecretConfig: secretConfig(c.Name, o),

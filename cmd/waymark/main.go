@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/plan"
 )
 
 // Exit statuses, as sysexits.h has them; 79 is for findings.
@@ -47,7 +49,10 @@ func main() {
 	if errors.As(err, &e) {
 		status = e.status
 	}
-	if text := err.Error(); text != "" {
+	var unsupported plan.UnsupportedError
+	if errors.As(err, &unsupported) { // each line names its place
+		fmt.Fprintln(os.Stderr, unsupported)
+	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}
 	os.Exit(status)

@@ -1,0 +1,40 @@
+package envoy
+
+import (
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
+)
+
+// routeConfiguration holds the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
+// external request before any filter runs, so that a client cannot choose a route even where the filter is gone.
+func routeConfiguration(rc *plan.RouteConfig, o *Options) *routev3.RouteConfiguration {
+	out := &routev3.RouteConfiguration{
+		Name:                           rc.Name,
+		ValidateClusters:               wrapperspb.Bool(false), // an unknown cluster answers 503, as in Istio (VS-SPLIT-03)
+		IgnorePortInHostMatching:       true,                   // VS-GW-04
+		MaxDirectResponseBodySizeBytes: wrapperspb.UInt32(1 << 20),
+		InternalOnlyHeaders:            routing.DecisionHeaders[:],
+	}
+	for _, h := range rc.VirtualHosts {
+		out.VirtualHosts = append(out.VirtualHosts, virtualHost(h, o))
+	}
+	return out
+}
+
+func virtualHost(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
+	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: routing.DecisionHeaders[:]}
+	if h.RequireTLS {
+		out.RequireTls = routev3.VirtualHost_ALL
+	}
+	if o.Matching == MatchingNative {
+		for _, r := range h.Rules {
+			out.Routes = append(out.Routes, nativeRoute(r))
+		}
+		return out
+	}
+	out.Matcher = outcomeMap(h)
+	return out
+}
