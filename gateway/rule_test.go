@@ -144,9 +144,23 @@ func TestRules(t *testing.T) {
 		{"two percent signs are one (VS-HDR-07)", to("headers: {request: {set: {h: '100%%'}}}"), []string{"x/ => clusters.0.upstream.headers.h.0=100%"}},
 		{"operations on the response (VS-HDR-09)", to("headers: {response: {set: {h: new, c: '%RESP(server-note)%'}, remove: [i]}}"),
 			[]string{"x/ => clusters.0.responseSample.h=[\"new\"] clusters.0.responseSample.i=- clusters.0.responseSample.c.0=upstream"}},
+		{"names that differ in case alone are two entries, and one header (VS-HDR-13)", to("headers: {request: {set: {x-h: '2', X-H: '1'}}}"), []string{"x/ => clusters.0.upstream.headers.x-h=[\"2\"]"}},
 		{"operations never choose the rule (VS-HDR-11)", ruled("a", "- {match: [{headers: {h: {}}}], route: [{destination: {host: x.svc}}]}\n- {headers: {request: {set: {h: '1'}}}, route: [{destination: {host: y.svc}}]}"),
 			[]string{"x/ => clusters.0.name=outbound|80||y.svc"}},
 	})
+}
+
+// VS-STAT-05, VS-GW-03, VS-MIRROR-07: what does not show in a verdict.
+func TestPlannedRules(t *testing.T) {
+	p, _ := translate(t, everything+
+		object("VirtualService", "a", "gateways: [gw]\nhosts: [b.com, a.com]\nhttp: [{match: [{statPrefix: s, uri: {prefix: /}}], route: [{destination: {host: x.svc}}]}]")+
+		object("VirtualService", "b", "gateways: [gw]\nhosts: ['*.com']\nhttp: [{match: [{uri: {exact: /x}}], route: [{destination: {host: y.svc}}]}]"), gateway.Options{})
+	hosts := p.Listeners[0].Chains[0].Routes.VirtualHosts
+	assert.Len(t, hosts, 2, "hosts with the same rules are one virtual host, named after the first")
+	assert.Equal(t, "*.com:80", hosts[0].Name)
+	assert.Equal(t, "a.com:80", hosts[1].Name)
+	assert.Equal(t, []string{"a.com", "b.com"}, hosts[1].Domains)
+	assert.Equal(t, "s", hosts[1].Rules[0].StatPrefix)
 }
 
 // VS-RED-08: Istio makes a route without an action of other codes, and Envoy refuses all routes for it.

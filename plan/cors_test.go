@@ -54,6 +54,8 @@ func TestCORS(t *testing.T) {
 		}}},
 		{"a star for methods and headers echoes what was asked", &plan.CORSPolicy{AllowOrigins: policy.AllowOrigins, AllowMethods: "*", AllowHeaders: "*"}, ask("OPTIONS", "https://a.com", "PUT"),
 			&plan.CORSEffect{Preflight: true, OriginAllowed: true, Status: 200, ResponseHeaders: plan.Headers{"access-control-allow-origin": {"https://a.com"}, "access-control-allow-methods": {"PUT"}, "access-control-allow-headers": {"x-z"}}}},
+		{"... also where no headers were asked for", &plan.CORSPolicy{AllowOrigins: policy.AllowOrigins, AllowHeaders: "*"}, plan.Request{Method: "OPTIONS", Headers: plan.Headers{"origin": {"https://a.com"}, "access-control-request-method": {"PUT"}}},
+			&plan.CORSEffect{Preflight: true, OriginAllowed: true, Status: 200, ResponseHeaders: plan.Headers{"access-control-allow-origin": {"https://a.com"}, "access-control-allow-headers": {""}}}},
 		{"what a policy does not say is not said", &plan.CORSPolicy{AllowOrigins: policy.AllowOrigins}, ask("OPTIONS", "https://a.com", "PUT"),
 			&plan.CORSEffect{Preflight: true, OriginAllowed: true, Status: 200, ResponseHeaders: plan.Headers{"access-control-allow-origin": {"https://a.com"}}}},
 	} {
