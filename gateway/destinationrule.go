@@ -260,38 +260,23 @@ func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy
 	}
 }
 
-// loadBalancing is the policy of a cluster: the subset's load balancer, else the rule's, each the port's where it has
-// one (DR-POL-01, DR-POL-02, DR-LB-01, DR-HASH-01).
-func (p *destinationPolicy) loadBalancing(c clusterRef) plan.LoadBalancing {
-	if p == nil {
-		return plan.LeastRequest
-	}
-	lb := p.traffic.GetLoadBalancer()
-	if t := portPolicy(p.traffic, c.port); t != nil {
-		lb = t.GetLoadBalancer()
-	}
-	if s := p.subset(c.subset); s != nil {
-		if own := s.GetTrafficPolicy().GetLoadBalancer(); own != nil {
-			lb = own
-		}
-		if t := portPolicy(s.GetTrafficPolicy(), c.port); t != nil {
-			lb = t.GetLoadBalancer()
+// names are namespace/name of the rules, and object is the one whose traffic policy counts, for messages.
+func (p *destinationPolicy) names() (out []string) {
+	if p != nil {
+		for _, d := range p.rules {
+			out = append(out, d.Key())
 		}
 	}
-	if h := lb.GetConsistentHash(); h != nil {
-		if h.GetMaglev() != nil {
-			return plan.Maglev
+	return out
+}
+
+func (p *destinationPolicy) object() *Object {
+	for _, d := range p.rules {
+		if d.Spec.TrafficPolicy != nil {
+			return &d.Object
 		}
-		return plan.RingHash
 	}
-	switch lb.GetSimple() {
-	case istio.LoadBalancerSettings_ROUND_ROBIN:
-		return plan.RoundRobin
-	case istio.LoadBalancerSettings_RANDOM:
-		return plan.Random
-	default:
-		return plan.LeastRequest
-	}
+	return &p.rules[0].Object
 }
 
 // subsetLabels are the labels that choose a cluster's endpoints; ok is false where no rule defines the subset

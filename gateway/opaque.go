@@ -10,19 +10,19 @@ import (
 )
 
 // opaqueChains makes the filter chains of servers that do not speak HTTP: of TCP, and of TLS that is forwarded as it is
-// or terminated for TCP. Only their conditions are worked out; where their bytes go is not executed.
+// or terminated for TCP.
 //
 // A server is nothing by itself. Without a rule in some VirtualService's tcp[] or tls[] it has no chain, and a listener
 // without chains is not there (TCP-02).
 type opaqueChains struct {
 	// taken are the server names that have a chain, by port: the first match that names one keeps it (TLS-04).
-	taken    map[uint32]map[string]*server
-	problems *Problems
+	taken map[uint32]map[string]*server
+	*translator
 }
 
 func (o *opaqueChains) chains(s *server, services []*boundVirtualService) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
-		o.problems.add(Warning, &s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
+		o.problems.add(Error, &s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
 		return nil
 	}
 	var out []*plan.FilterChain
@@ -32,8 +32,12 @@ func (o *opaqueChains) chains(s *server, services []*boundVirtualService) []*pla
 		}
 		if s.isPassthrough() {
 			out = append(out, o.passthrough(s, vs)...)
-		} else if slices.ContainsFunc(vs.Spec.Tcp, s.takesTCP) { // the first VirtualService takes all connections (TCP-01)
-			return []*plan.FilterChain{{ServerNames: s.serverNames(), TLS: s.tls()}}
+		} else if i := slices.IndexFunc(vs.Spec.Tcp, s.takesTCP); i >= 0 { // the first VirtualService takes all connections (TCP-01)
+			chain := &plan.FilterChain{ServerNames: s.serverNames(), TCP: o.tcpProxy(s, vs, "tcp["+itoa(i)+"]", vs.Spec.Tcp[i].Route)}
+			if s.Tls != nil {
+				chain.TLS = o.serverTLS(s)
+			}
+			return []*plan.FilterChain{chain}
 		}
 	}
 	return out
@@ -48,7 +52,7 @@ func (o *opaqueChains) passthrough(s *server, vs *boundVirtualService) []*plan.F
 		o.taken[s.port] = taken
 	}
 	var out []*plan.FilterChain
-	for _, rule := range vs.Spec.Tls {
+	for i, rule := range vs.Spec.Tls {
 		for _, m := range rule.GetMatch() {
 			if len(rule.Route) == 0 || !s.takes(m.GetPort(), m.GetGateways()) ||
 				slices.ContainsFunc(m.GetSniHosts(), func(h string) bool { return taken[h] != nil && taken[h].Bind == s.Bind }) {
@@ -57,7 +61,9 @@ func (o *opaqueChains) passthrough(s *server, vs *boundVirtualService) []*plan.F
 			for _, h := range m.GetSniHosts() {
 				taken[h] = s
 			}
-			out = append(out, &plan.FilterChain{ServerNames: serverNames(m.GetSniHosts()), Passthrough: true})
+			out = append(out, &plan.FilterChain{
+				ServerNames: serverNames(m.GetSniHosts()), Passthrough: true, TCP: o.tcpProxy(s, vs, "tls["+itoa(i)+"]", rule.Route),
+			})
 		}
 	}
 	return out
@@ -84,12 +90,27 @@ func (s *server) takes(port uint32, gateways []string) bool {
 	return (port == 0 || port == s.Port.Number) && (len(gateways) == 0 || slices.Contains(gateways, s.gateway.Key()))
 }
 
-// tls are the server's settings where it terminates TLS.
-func (s *server) tls() *plan.TLS {
-	if s.Tls == nil || s.isPassthrough() {
-		return nil
+// tcpProxy is where the connections of a rule go. One destination's weight means nothing, of several those without one get
+// none (TCP-03). The first destination's DestinationRule says when idle connections are closed (TCP-04).
+func (o *opaqueChains) tcpProxy(s *server, vs *boundVirtualService, rule string, routes []*istio.RouteDestination) *plan.TCPProxy {
+	out := &plan.TCPProxy{Rule: vs.Key() + "." + rule, Source: vs.source("spec." + rule)}
+	services := o.registry.from(vs.Namespace)
+	for i, r := range routes {
+		weight := uint32(max(r.GetWeight(), 0))
+		if len(routes) > 1 && weight == 0 {
+			continue
+		}
+		ref := services.cluster(r.GetDestination(), s.Port.Number)
+		o.reference(ref, &vs.Object, "spec."+rule+".route["+itoa(i)+"].destination", Error)
+		if len(out.Destinations) == 0 {
+			found := services.find(ref.host)
+			if policy := o.rules.find(ref.host, found); policy != nil {
+				out.IdleTimeout = optionalDuration(policy.traffic.GetConnectionPool().GetTcp().GetIdleTimeout())
+			}
+		}
+		out.Destinations = append(out.Destinations, plan.Destination{Cluster: ref.name(), Weight: max(weight, 1)})
 	}
-	return &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
+	return out
 }
 
 // serverNames are the SNI names of a server that has a tls block.

@@ -18,11 +18,12 @@ import (
 // listenerContext is what the rules of a VirtualService depend on besides themselves: the server through which they
 // were reached first (VS-GW-12).
 type listenerContext struct {
-	port    uint32 // declared
-	gateway string
-	isTLS   bool
-	// services are those that a destination without a port may mean (VS-SPLIT-02).
-	services *registry
+	port     uint32 // declared
+	gateway  string
+	isTLS    bool
+	services *registry // those that a destination without a port may mean (VS-SPLIT-02)
+	// missingPort is how bad it is if a destination without a port has none of this number; "" is an error.
+	missingPort Severity
 }
 
 // translateRules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
@@ -133,8 +134,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 	hashed := false
 	for i, route := range h.Route {
 		d := route.GetDestination()
-		ref := c.services.cluster(d, c.port)
-		t.reference(h, "spec.http["+itoa(h.index)+"].route["+itoa(i)+"].destination", d, ref)
+		ref := t.destination(h, "spec.http["+itoa(h.index)+"].route["+itoa(i)+"].destination", d, c)
 		out := plan.Destination{Cluster: ref.name(), Weight: uint32(max(route.GetWeight(), 0))}
 		own := translateHeaders(route.GetHeaders())
 		if a.Weighted {
@@ -176,8 +176,7 @@ func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext)
 		if d == nil || p.Numerator == 0 {
 			return
 		}
-		ref := c.services.cluster(d, c.port)
-		t.reference(h, "spec.http["+itoa(h.index)+"]."+field, d, ref)
+		ref := t.destination(h, "spec.http["+itoa(h.index)+"]."+field, d, c)
 		a.Mirrors = append(a.Mirrors, plan.Mirror{Cluster: ref.name(), Numerator: p.Numerator, Denominator: p.Denominator})
 	}
 	if h.Mirror != nil {

@@ -10,33 +10,83 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
+// ProxyType says where a proxy stands.
+type ProxyType string
+
+// The types of proxies. A gateway serves what Gateways select it for; a sidecar serves what its workload sends to
+// services.
+const (
+	GatewayProxy ProxyType = "gateway"
+	SidecarProxy ProxyType = "sidecar"
+)
+
+// OutboundTrafficPolicy says what a sidecar does with a request to a host that nothing knows (VS-MESH-05).
+type OutboundTrafficPolicy string
+
+// The policies. AllowAny sends the request to the address that its client had asked for; that is known only where
+// connections are redirected to the proxy, and elsewhere is answered with 503. RegistryOnly answers 502.
+const (
+	AllowAny     OutboundTrafficPolicy = "ALLOW_ANY"
+	RegistryOnly OutboundTrafficPolicy = "REGISTRY_ONLY"
+)
+
 // Options say for which proxy to translate.
 type Options struct {
-	// Namespace of the proxy; it decides what is exported to it and which DestinationRules it sees. Default
-	// istio-system, where Istio's own ingress gateway runs.
+	// Proxy is its type. Default: a gateway.
+	Proxy ProxyType
+	// Namespace of the proxy; it decides what is exported to it, which DestinationRules it sees, and by which short names
+	// a sidecar knows services. Default: istio-system for a gateway, where Istio's own ingress gateway runs, and
+	// "default" for a sidecar.
 	Namespace string
-	// Labels of the proxy, compared with the selectors of Gateways. Default: those of Istio's ingress gateway.
+	// Labels of the proxy, compared with the selectors of Gateways and with sourceLabels. Default: those of Istio's
+	// ingress gateway, and none for a sidecar.
 	Labels map[string]string
+	// OutboundTrafficPolicy of a sidecar. Default: AllowAny, as in Istio.
+	OutboundTrafficPolicy OutboundTrafficPolicy
 	// ClusterDomain ends the full names of services. Default cluster.local.
 	ClusterDomain string
-	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy.
+	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy. A sidecar has
+	// none.
 	Gateway string
 	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
 	Endpoints map[string]string
+	// Locality of the proxy, region/zone/subzone: what is near is preferred (DR-LOC-01). Default: unknown.
+	Locality string
+	// Secrets are files for the names of credentials, instead of Secret documents.
+	Secrets map[string]SecretFiles
+	// RemoteFiles says that certificate files are on Envoy's machine and cannot be looked at here.
+	RemoteFiles bool
+	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
+	SystemAuthorities string
 }
 
-// withDefaults fills in what is not set.
-func (o Options) withDefaults() *Options {
+// WithDefaults fills in what is not set.
+func (o Options) WithDefaults() Options {
+	if o.Proxy == "" {
+		o.Proxy = GatewayProxy
+	}
 	if o.Namespace == "" {
 		o.Namespace = rootNamespace
+		if o.Proxy == SidecarProxy {
+			o.Namespace = "default"
+		}
 	}
 	if o.Labels == nil {
 		o.Labels = map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"}
+		if o.Proxy == SidecarProxy {
+			o.Labels = map[string]string{}
+		}
+	}
+	if o.OutboundTrafficPolicy == "" {
+		o.OutboundTrafficPolicy = AllowAny
 	}
 	if o.ClusterDomain == "" {
 		o.ClusterDomain = "cluster.local"
 	}
-	return &o
+	if o.SystemAuthorities == "" {
+		o.SystemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
+	}
+	return o
 }
 
 // translator holds what a translation has worked out so far.
@@ -45,6 +95,8 @@ type translator struct {
 	registry *registry
 	rules    *destinationRules
 	slices   []*EndpointSlice
+	entries  []*WorkloadEntry
+	secrets  *secretStore
 	clusters map[clusterRef]*reference
 	problems *Problems
 }
@@ -53,20 +105,28 @@ type translator struct {
 // what Istio would do; it must not be executed then.
 func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 	var problems Problems
-	o := options.withDefaults()
+	options = options.WithDefaults()
+	o := &options
 	t := &translator{
 		options:  o,
 		registry: newRegistry(r, o.Namespace, o.ClusterDomain),
 		rules:    newDestinationRules(r, o),
 		slices:   r.EndpointSlices,
+		entries:  r.WorkloadEntries,
+		secrets:  newSecretStore(r, o, &problems),
 		clusters: map[clusterRef]*reference{},
 		problems: &problems,
 	}
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
 	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)
-	p := t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+	var p *plan.Plan
+	if o.Proxy == SidecarProxy {
+		p = t.sidecarListeners(bound)
+	} else {
+		p = t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+	}
 	clusters, missing := t.planClusters()
-	p.Clusters = clusters
+	p.Clusters = append(p.Clusters, clusters...)
 	if !r.incomplete {
 		problems = append(problems, missing...)
 	}
@@ -137,7 +197,7 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 // listeners makes one listener of every address that servers bind, in order.
 func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
 	p := &plan.Plan{}
-	opaque := &opaqueChains{map[uint32]map[string]*server{}, t.problems}
+	opaque := &opaqueChains{map[uint32]map[string]*server{}, t}
 	byAddress := map[string]*plan.Listener{}
 	for _, socket := range m.sockets {
 		bind := socket.bind
@@ -173,7 +233,7 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 
 // tlsChain is the chain of one server that terminates TLS and speaks HTTP.
 func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
-	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: s.tls(), Routes: t.routeConfig(m.routes[s.routes], services)}
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: t.serverTLS(s), Routes: t.routeConfig(m.routes[s.routes], services)}
 }
 
 // routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
@@ -207,7 +267,9 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 			key := reached{s.gateway.Key(), vs}
 			rules := translated[key]
 			if len(rules) == 0 { // none so far: another server's port may suit it
-				rules = t.translateRules(vs, listenerContext{s.Port.Number, s.gateway.Key(), s.Tls != nil, t.registry.from(vs.Namespace)})
+				rules = t.translateRules(vs, listenerContext{
+					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: t.registry.from(vs.Namespace),
+				})
 				translated[key] = rules
 			}
 			if len(rules) == 0 {

@@ -118,8 +118,11 @@ func operatorLength(text string) int {
 	return i
 }
 
-// formatRequest knows the operators that depend on the request alone; all others are empty, as they are in Envoy when
-// there is nothing to say.
+// Operators are the command operators that are evaluated here, since they depend on request and response alone. All
+// others are empty here.
+var Operators = []string{"REQ", "REQ_WITHOUT_QUERY", "RESP", "PROTOCOL"}
+
+// formatRequest knows the operators that depend on the request alone.
 func formatRequest(operator string, r *Request) string {
 	name, argument, most := parseOperator(operator)
 	var value string
