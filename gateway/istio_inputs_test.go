@@ -177,3 +177,31 @@ func TestIstioBuildHTTPRoutes(t *testing.T) {
 		{"direct response code and header manipulation", ruled("acme", "- {headers: {response: {set: {Strict-Transport-Security: 'max-age=31536000'}}}, directResponse: {status: 200, body: {string: hello}}}"), []string{"x/ => kind=direct_response status=200 body=hello"}},
 	})
 }
+
+// Of requests through a real mesh, what comes out; here through a Gateway (tests/integration/pilot/common/routing.go),
+// and the samples' entry (samples/bookinfo/networking/bookinfo-gateway.yaml).
+func TestIstioIntegration(t *testing.T) {
+	const to = "route: [{destination: {host: b}}]"
+	denied := func(match string) string {
+		return ruled("vs", "- {match: [{withoutHeaders: {end-user: {"+match+"}}}], "+to+", fault: {abort: {percentage: {value: 100}, httpStatus: 403}}}\n- {"+to+"}")
+	}
+	check(t, everything, []fact{
+		{"set host header in route and multi destination", ruled("default", "- {route: [{destination: {host: b}, weight: 50, headers: {request: {set: {Host: dest-authority}}}}, {destination: {host: c}, weight: 50}], headers: {request: {set: {':authority': route-authority}}}}"),
+			[]string{"x/ => clusters.0.upstream.authority=route-authority clusters.1.upstream.authority=route-authority"}},
+		{"redirect", ruled("default", "- {match: [{uri: {exact: /foo}}], redirect: {uri: /new/path}}\n- {match: [{uri: {exact: /new/path}}], "+to+"}"), []string{"b/foo?key=value => location=http://b/new/path?key=value", "b/new/path?key=value => kind=route"}},
+		{"redirect port and scheme", ruled("default", "- {match: [{uri: {exact: /foo}}], redirect: {derivePort: FROM_REQUEST_PORT, scheme: https}}"), []string{"b/foo => status=301 location=https://b:80/foo"}},
+		{"redirect request port", ruled("default", "- {match: [{uri: {exact: /foo}}], redirect: {derivePort: FROM_REQUEST_PORT}}"), []string{"b/foo => location=http://b/foo", "b:80/foo => location=http://b:80/foo"}},
+		{"rewrite uri", ruled("default", "- {match: [{uri: {exact: /foo}}], rewrite: {uri: /new/path}, "+to+"}"), []string{"b/foo?key=value#hash => clusters.0.upstream.path=/new/path?key=value"}},
+		{"cors", ruled("default", "- {corsPolicy: {allowOrigins: [{exact: cors.com}], allowMethods: [POST, GET], allowCredentials: false, allowHeaders: [X-Foo-Bar, X-Foo-Baz], maxAge: 24h}, "+to+"}"),
+			[]string{"OPTIONS b/ origin=cors.com access-control-request-method=DELETE => corsEffect.status=200 corsEffect.responseHeaders.access-control-allow-origin.0=cors.com corsEffect.responseHeaders.access-control-allow-methods.0=POST,GET corsEffect.responseHeaders.access-control-allow-headers.0=X-Foo-Bar,X-Foo-Baz corsEffect.responseHeaders.access-control-max-age.0=86400",
+				"GET b/ origin=cors.com => corsEffect.status=- corsEffect.responseHeaders.access-control-allow-origin.0=cors.com", "GET b/ => corsEffect=-"}},
+		{"retry conditions", ruled("default", "- {"+to+", retries: {attempts: 3, perTryTimeout: 2s, retryOn: 'gateway-error,connect-failure,refused-stream,reset-before-request', retryRemoteLocalities: true}}"),
+			[]string{"b/ => retryPolicy.numRetries=3 retryPolicy.retryOn=gateway-error,connect-failure,refused-stream,reset-before-request"}},
+		{"catch all route short circuit the other routes", ruled("default", "- {match: [{uri: {regex: '.*'}}], "+to+", fault: {abort: {percentage: {value: 100}, httpStatus: 418}}}\n- {"+to+"}"), []string{"b/x => route.index=0 fault.abort.httpStatus=418"}},
+		{"without headers", denied("exact: jason"), []string{"b/foo end-user=jason => fault=-", "b/foo end-user=not-jason => fault.abort.httpStatus=403", "b/foo => fault.abort.httpStatus=403"}},
+		{"without headers regex convert to present_match", denied("regex: '*'"), []string{"b/foo end-user=jason => fault=-", "b/foo end-user= => fault=-", "b/foo => fault.abort.httpStatus=403"}},
+		{"without headers regex match any string", denied("regex: '.*'"), []string{"b/foo end-user=jason => fault=-", "b/foo end-user= => fault=-", "b/foo => fault=-"}},
+		{"bookinfo-gateway", ruled("bookinfo", "- {match: [{uri: {exact: /productpage}}, {uri: {prefix: /static}}, {uri: {exact: /login}}, {uri: {exact: /logout}}, {uri: {prefix: /api/v1/products}}], route: [{destination: {host: productpage, port: {number: 9080}}}]}"),
+			[]string{"x/productpage?u=normal => clusters.0.name=outbound|9080||productpage.default.svc.cluster.local route.index=0", "x/static/a.css => route.index=1", "x/login => route.index=2", "x/login/ => kind=no_route", "x/api/v1/products/0 => route.index=4", "x/ => kind=no_route"}},
+	})
+}
