@@ -120,7 +120,7 @@ func operatorLength(text string) int {
 
 // Operators are the command operators that are evaluated here, since they depend on request and response alone. All
 // others are empty here.
-var Operators = []string{"REQ", "REQ_WITHOUT_QUERY", "RESP", "PROTOCOL"}
+var Operators = []string{"REQ", "RESP", "PROTOCOL"}
 
 // formatRequest knows the operators that depend on the request alone.
 func formatRequest(operator string, r *Request) string {
@@ -129,8 +129,6 @@ func formatRequest(operator string, r *Request) string {
 	switch name {
 	case "REQ":
 		value = r.alternative(argument)
-	case "REQ_WITHOUT_QUERY":
-		value, _, _ = strings.Cut(r.alternative(argument), "?")
 	case "PROTOCOL":
 		value = "HTTP/1.1"
 	}

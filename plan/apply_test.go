@@ -19,7 +19,6 @@ func TestFormat(t *testing.T) {
 		{"an empty header is there", "<%REQ(x-empty?x-user)%>", "<>"},
 		{"no more than so many bytes", "%REQ(x-user):3%", "ali"},
 		{"pseudo-headers", "%REQ(:METHOD)% %REQ(:SCHEME)% %REQ(:AUTHORITY)% %REQ(:PATH)%", "GET https a.com:8 /p?q=1"},
-		{"a path without its query", "%REQ_WITHOUT_QUERY(:PATH)%", "/p"},
 		{"the protocol", "%PROTOCOL%", "HTTP/1.1"},
 		{"a header of the response is not there yet", "a%RESP(x-user)%b", "ab"},
 		{"an argument may hold percent signs", "a%START_TIME(%Y/%m/%d)%b", "ab"},
