@@ -1,6 +1,9 @@
 package gateway_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Conditions that the translator decides (section 2.1).
 func TestStaticConditions(t *testing.T) {
@@ -86,6 +89,9 @@ func TestRouteSemantics(t *testing.T) {
 		{"%PREFIX()% keeps what follows the prefix, for a route of the Gateway API alone (VS-RED-04)",
 			made("gateway", "{match: [{uri: {prefix: /foo}}], redirect: {uri: '%PREFIX()%/new'}}"), []string{"x/foo/bar => location=http://x/new/bar"}},
 		{"elsewhere %PREFIX()% is text (VS-RED-04)", ruled("a", "- {match: [{uri: {prefix: /foo}}], redirect: {uri: '%PREFIX()%/new'}}"), []string{"x/foo/bar => location=http://x/%PREFIX()%/new"}},
+		{"a route of the proxy's own namespace comes before older public VirtualServices (VS-SEL-04)",
+			ruled("old@2020-01-01", "- {route: [{destination: {host: old.svc}}]}") + strings.Replace(made("gateway", "{route: [{destination: {host: route.svc}}]}"), "name: a,", "name: a, namespace: istio-system,", 1),
+			[]string{"x/ => clusters.0.name=outbound|80||route.svc"}},
 		{"names of such a route are full already (VS-NAME-01)", made("gateway", "{route: [{destination: {host: short}}]}"), []string{"x/ => clusters.0.name=outbound|80||short"}},
 	})
 }

@@ -61,7 +61,7 @@ func orderVirtualServices(all []*boundVirtualService, namespace string) []*bound
 	}
 	slices.SortStableFunc(kept, func(a, b *boundVirtualService) int {
 		late := func(vs *boundVirtualService) bool {
-			return rank[vs] == public && !(vs.isRoute() && vs.Namespace == namespace)
+			return rank[vs] == public && (!vs.isRoute() || vs.Namespace != namespace)
 		}
 		return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool(late(a), late(b)), byAge(&a.Object, &b.Object))
 	})

@@ -94,7 +94,7 @@ func warmup(lb *istio.LoadBalancerSettings) *plan.Warmup {
 	if w := lb.GetWarmup(); w != nil {
 		return &plan.Warmup{Duration: duration(w.Duration), MinimumPercent: optional(w.MinimumPercent), Aggression: optional(w.Aggression)}
 	}
-	if d := lb.GetWarmupDurationSecs(); d != nil { //nolint:staticcheck // deprecated, and still in force
+	if d := lb.GetWarmupDurationSecs(); d != nil {
 		return &plan.Warmup{Duration: duration(d)}
 	}
 	return nil
