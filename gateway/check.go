@@ -34,8 +34,8 @@ const (
 	VerdictError   Verdict = "error"
 )
 
-// Verdict is the worst of what Istio's validation finds. What the schema of a resource refuses is left out: Istio's
-// validation does not know of it.
+// Verdict is the worst of what Istio's validation finds. What is wrong with the document alone is left out:
+// Istio's validation does not know of it.
 func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
 	for _, f := range c.Findings {

@@ -6,8 +6,8 @@ type Code struct {
 	ID string
 	// Severities are those that Istio gives it: Error where it refuses the object, Warning where it warns, or both.
 	Severities []Severity
-	// Schema says that the schema of the resource refuses the object, before Istio's validation sees it, which would let
-	// it pass. It is an error like others, but no part of the verdict.
+	// Schema says that the document is wrong in a way that is gone when it has been decoded, so that Istio's validation
+	// never sees it. It is an error like others, but no part of the verdict.
 	Schema bool
 	// Summary says in a few words what is wrong.
 	Summary string
@@ -25,7 +25,7 @@ var (
 var codes = []Code{
 	{"VAL-ANY-01", refused, false, "the annotation istio.io/dry-run on anything but an AuthorizationPolicy"},
 	{"VAL-ANY-02", refused, false, "an annotation that Istio sets itself"},
-	{"VAL-ANY-03", refused, true, "an unknown field, a field twice, or no name"},
+	{"VAL-ANY-03", refused, true, "an unknown field, a field twice, null for an object, or no name"},
 	{"VAL-ANY-04", refused, false, "a value that its field cannot hold"},
 
 	{"VAL-VS-01", refused, false, "a delegate, which has no hosts, with gateways, tls or tcp"},
@@ -37,7 +37,7 @@ var codes = []Code{
 	{"VAL-VS-07", refused, false, "the host * in the mesh"},
 	{"VAL-VS-08", refused, false, "two hosts that match each other"},
 	{"VAL-VS-09", refused, false, "none of http, tls and tcp"},
-	{"VAL-VS-10", refused, false, "an http rule that is null"},
+	{"VAL-VS-10", refused, true, "an http rule that is null"},
 	{"VAL-VS-11", refused, false, "exportTo of a VirtualService that contradicts itself or names no namespace"},
 
 	{"VAL-H-01", refused, false, "a rule that delegates, with route or redirect"},
@@ -46,7 +46,7 @@ var codes = []Code{
 	{"VAL-H-04", refused, false, "directResponse together with route, fault or rewrite"},
 	{"VAL-H-05", refused, false, "a rule without action"},
 	{"VAL-H-06", refused, false, "mirror together with mirrors"},
-	{"VAL-H-07", refused, false, "a condition on a header that is null"},
+	{"VAL-H-07", refused, true, "a condition on a header that is null"},
 	{"VAL-H-08", refused, false, "a condition on something that is no header"},
 	{"VAL-H-09", refused, false, "an empty prefix, or a bad regular expression, in a condition"},
 	{"VAL-H-10", refused, false, "a bad regular expression for the path"},
@@ -92,7 +92,7 @@ var codes = []Code{
 	{"VAL-L-02", refused, false, "an SNI host that is no name, or that no host covers"},
 	{"VAL-L-03", warned, false, "an SNI host that is an IP address"},
 	{"VAL-L-04", refused, false, "a bad subnet, port, label or Gateway in a match of tls or tcp"},
-	{"VAL-L-05", refused, false, "a tcp rule without route, or with a match that is null"},
+	{"VAL-L-05", refused, false, "a tcp rule without route"},
 	{"VAL-L-06", refused, false, "a bad destination or weight in tls or tcp"},
 
 	{"VAL-G-01", refused, false, "a name of a Gateway that is no DNS label"},

@@ -242,8 +242,8 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*problems)
-		report := func(field string, n *yaml.Node, format string, args ...any) {
-			problems.find(Error, "VAL-ANY-03", o, field, format, args...)
+		report := func(code, field string, n *yaml.Node, format string, args ...any) {
+			problems.find(Error, code, o, field, format, args...)
 			(*problems)[len(*problems)-1].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
 		}
 		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
@@ -252,7 +252,7 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 			case "spec":
 				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
 			default:
-				report(key.Value, key, "unknown field %q", key.Value)
+				report("VAL-ANY-03", key.Value, key, "unknown field %q", key.Value)
 			}
 		})
 		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too

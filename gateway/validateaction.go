@@ -87,21 +87,21 @@ func (v *validator) mirrors(field string, h *istio.HTTPRoute) {
 		}
 		v.warn("VAL-H-25", field+".mirrorPercent", "is deprecated; use mirrorPercentage")
 	}
-	percentage := func(field string, p *istio.Percent) {
+	percentage := func(code, field string, p *istio.Percent) {
 		if p != nil && (p.Value < 0 || p.Value > 100) {
-			v.refuse("VAL-H-26", field, "%v is not between 0 and 100", p.Value)
+			v.refuse(code, field, "%v is not between 0 and 100", p.Value)
 		}
 	}
-	percentage(field+".mirrorPercentage", h.MirrorPercentage)
+	percentage("VAL-H-26", field+".mirrorPercentage", h.MirrorPercentage)
 	v.destination("VAL-H-27", field+".mirror", h.Mirror)
 	for i, m := range h.Mirrors {
 		at := field + ".mirrors[" + itoa(i) + "]"
-		if m.GetDestination() == nil {
+		if m.Destination == nil {
 			v.refuse("VAL-H-27", at, "a mirror has a destination")
 			continue
 		}
 		v.destination("VAL-H-27", at+".destination", m.Destination)
-		percentage(at+".percentage", m.Percentage)
+		percentage("VAL-H-27", at+".percentage", m.Percentage)
 	}
 }
 

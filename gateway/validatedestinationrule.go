@@ -17,10 +17,6 @@ func (v *validator) destinationRule(s *istio.DestinationRule) {
 	names := map[string]bool{}
 	for i, sub := range s.Subsets {
 		field := "spec.subsets[" + itoa(i) + "]"
-		if sub == nil {
-			v.refuse("VAL-D-04", field, "a subset cannot be null")
-			continue
-		}
 		if names[sub.Name] {
 			v.refuse("VAL-D-04", field+".name", "%q occurs twice", sub.Name)
 		}
@@ -69,10 +65,6 @@ func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 }
 
 func (v *validator) portPolicy(field string, p *istio.TrafficPolicy_PortTrafficPolicy) {
-	if p == nil {
-		v.refuse("VAL-D-05", field, "the policy of a port cannot be null")
-		return
-	}
 	if p.Port == nil {
 		v.refuse("VAL-D-05", field, "the policy of a port needs the port")
 	}

@@ -17,10 +17,6 @@ func (v *validator) gateway(s *istio.Gateway) {
 	names := map[string]bool{}
 	for i, server := range s.Servers {
 		field := "spec.servers[" + itoa(i) + "]"
-		if server == nil {
-			v.refuse("VAL-G-02", field, "a server cannot be null")
-			continue
-		}
 		v.server(field, server)
 		if server.Port == nil {
 			continue
@@ -196,8 +192,8 @@ func (v *validator) serverCertificate(field string, tls *istio.ServerTLSSettings
 	}
 	for i, c := range tls.TlsCertificates {
 		at := field + ".tlsCertificates[" + itoa(i) + "]"
-		need(at+".serverCertificate", c.GetServerCertificate())
-		need(at+".privateKey", c.GetPrivateKey())
+		need(at+".serverCertificate", c.ServerCertificate)
+		need(at+".privateKey", c.PrivateKey)
 	}
 }
 

@@ -61,9 +61,6 @@ func (v *validator) conflicts(field string, h *istio.HTTPRoute, inDelegate bool)
 }
 
 func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
-	if m == nil {
-		return
-	}
 	for part, s := range map[string]*istio.StringMatch{"scheme": m.Scheme, "method": m.Method, "authority": m.Authority} {
 		v.stringMatch("VAL-H-09", field+"."+part, s)
 	}
@@ -72,9 +69,6 @@ func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 	}
 	for name, condition := range m.Headers {
 		at := keyField(field+".headers", name)
-		if condition == nil {
-			v.refuse("VAL-H-07", at, "a condition cannot be null; {} asks for presence")
-		}
 		v.matchName(at, name, mesh)
 		v.stringMatch("VAL-H-09", at, condition)
 	}
@@ -139,10 +133,6 @@ func (v *validator) destinations(field string, list []*istio.HTTPRouteDestinatio
 	var sum int32 // as narrow as Istio's: a sum that wraps to 0 is 0
 	for i, r := range list {
 		at := field + "[" + itoa(i) + "]"
-		if r == nil {
-			v.refuse("VAL-H-37", at, "a destination cannot be null")
-			continue
-		}
 		v.weighted("VAL-H-37", "VAL-H-38", "VAL-H-39", at, r.Destination, r.Weight)
 		v.headers("VAL-H-41", "VAL-H-41", at+".headers", r.Headers)
 		sum += r.Weight

@@ -46,14 +46,13 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 		names := map[string]bool{}
 		for i, a := range c.Attributes {
 			at := field + ".httpCookie.attributes[" + itoa(i) + "]"
-			switch name := a.GetName(); {
-			case name == "":
+			switch {
+			case a.Name == "":
 				v.refuse("VAL-D-09", at, "an attribute has a name")
-			case names[name]:
-				v.refuse("VAL-D-09", at+".name", "%q occurs twice", name)
-			default:
-				names[name] = true
+			case names[a.Name]:
+				v.refuse("VAL-D-09", at+".name", "%q occurs twice", a.Name)
 			}
+			names[a.Name] = true
 		}
 	}
 	if h.MinimumRingSize != 0 { //nolint:staticcheck // deprecated, and warned of
@@ -88,9 +87,9 @@ func (v *validator) locality(field string, l *istio.LocalityLoadBalancerSetting,
 	var from []string
 	for i, d := range l.Distribute {
 		at := field + ".distribute[" + itoa(i) + "]"
-		from = append(from, d.GetFrom())
+		from = append(from, d.From)
 		var sum uint32
-		for place, weight := range d.GetTo() {
+		for place, weight := range d.To {
 			if weight == 0 || weight > 100 {
 				v.refuse(code, keyField(at+".to", place), "%d is not between 1 and 100", weight)
 			}
@@ -99,7 +98,7 @@ func (v *validator) locality(field string, l *istio.LocalityLoadBalancerSetting,
 		if sum != 100 {
 			v.refuse(code, at+".to", "the weights add up to %d, not 100", sum)
 		}
-		v.localities(at+".to", slices.Sorted(maps.Keys(d.GetTo())))
+		v.localities(at+".to", slices.Sorted(maps.Keys(d.To)))
 	}
 	v.localities(field+".distribute", from)
 	if (len(l.Failover) > 0 || len(l.FailoverPriority) > 0) && outlier == nil {
@@ -107,10 +106,10 @@ func (v *validator) locality(field string, l *istio.LocalityLoadBalancerSetting,
 	}
 	for i, f := range l.Failover {
 		at := field + ".failover[" + itoa(i) + "]"
-		if f.GetFrom() == f.GetTo() {
+		if f.From == f.To {
 			v.refuse(code, at, "from and to are the same")
 		}
-		if both := f.GetFrom() + f.GetTo(); strings.ContainsAny(both, "/*") {
+		if both := f.From + f.To; strings.ContainsAny(both, "/*") {
 			v.refuse(code, at, "from and to are regions, without / and *")
 		}
 	}

@@ -20,9 +20,8 @@ func (v *validator) reach(s *istio.VirtualService) {
 	var prefixes []*prefixMatch
 	http := make([]ruleMatches, len(s.Http))
 	for i, r := range s.Http {
-		http[i] = ruleMatches{isNull: r == nil}
-		for _, m := range r.GetMatch() {
-			http[i].keys = append(http[i].keys, matchKey(m))
+		for _, m := range r.Match {
+			http[i] = append(http[i], matchKey(m))
 		}
 	}
 	v.repeated("spec.http", http, func(rule, match int) {
@@ -41,27 +40,22 @@ func (v *validator) reach(s *istio.VirtualService) {
 	}
 	tls := make([]ruleMatches, len(s.Tls))
 	for i, r := range s.Tls {
-		tls[i] = ruleMatches{isNull: r == nil}
-		for _, m := range r.GetMatch() {
-			tls[i].keys = append(tls[i].keys, asJSON(m))
+		for _, m := range r.Match {
+			tls[i] = append(tls[i], asJSON(m))
 		}
 	}
 	v.repeated("spec.tls", tls, nil)
 	tcp := make([]ruleMatches, len(s.Tcp))
 	for i, r := range s.Tcp {
-		tcp[i] = ruleMatches{isNull: r == nil}
-		for _, m := range r.GetMatch() {
-			tcp[i].keys = append(tcp[i].keys, asJSON(m))
+		for _, m := range r.Match {
+			tcp[i] = append(tcp[i], asJSON(m))
 		}
 	}
 	v.repeated("spec.tcp", tcp, nil)
 }
 
 // ruleMatches is what the analysis sees of a rule: a text per match, equal where the matches are.
-type ruleMatches struct {
-	isNull bool
-	keys   []string
-}
+type ruleMatches []string
 
 func matchField(list string, rule, match int) string {
 	return list + "[" + itoa(rule) + "].match[" + itoa(match) + "]"
@@ -73,10 +67,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 	first := map[string]int{}
 	for i, r := range rules {
 		at := list + "[" + itoa(i) + "]"
-		if r.isNull {
-			continue
-		}
-		if len(r.keys) == 0 {
+		if len(r) == 0 {
 			if catchAll >= 0 {
 				v.warn("VAL-W-01", at, "is not reached: rule %d has no match either, and takes everything", catchAll)
 			}
@@ -84,7 +75,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 			continue
 		}
 		repeats := 0
-		for j, key := range r.keys {
+		for j, key := range r {
 			if catchAll >= 0 {
 				v.warn("VAL-W-02", matchField(list, i, j), "is not reached: rule %d has no match, and takes everything", catchAll)
 				continue
@@ -99,7 +90,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 				reached(i, j)
 			}
 		}
-		if repeats == len(r.keys) {
+		if repeats == len(r) {
 			v.warn("VAL-W-04", at, "is not reached: rules before have all its matches")
 		}
 	}
@@ -107,7 +98,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 
 // matchKey is a match without its name.
 func matchKey(m *istio.HTTPMatchRequest) string {
-	if m == nil || m.Name == "" {
+	if m.Name == "" {
 		return asJSON(m)
 	}
 	nameless := &istio.HTTPMatchRequest{}

@@ -72,10 +72,6 @@ func (v *validator) entryPorts(s *istio.ServiceEntry) map[string]bool {
 	names, numbers := map[string]bool{}, map[uint32]bool{}
 	for i, p := range s.Ports {
 		field := "spec.ports[" + itoa(i) + "]"
-		if p == nil {
-			v.refuse(code, field, "a port cannot be null")
-			continue
-		}
 		if names[p.Name] {
 			v.refuse(code, field+".name", "%q occurs twice", p.Name)
 		}
@@ -103,10 +99,7 @@ func (v *validator) entryPorts(s *istio.ServiceEntry) map[string]bool {
 // staticEndpoint covers VAL-S-08.
 func (v *validator) staticEndpoint(field string, e *istio.WorkloadEntry, ports map[string]bool) {
 	const code = "VAL-S-08"
-	switch path, isUnix := strings.CutPrefix(e.GetAddress(), unixPrefix); {
-	case e == nil:
-		v.refuse(code, field, "an endpoint cannot be null")
-		return
+	switch path, isUnix := strings.CutPrefix(e.Address, unixPrefix); {
 	case e.Address == "" && e.Network == "":
 		v.refuse(code, field, "an address is needed")
 		return
@@ -156,10 +149,6 @@ func (v *validator) byName(s *istio.ServiceEntry, ports map[string]bool) {
 	}
 	for i, e := range s.Endpoints {
 		field := "spec.endpoints[" + itoa(i) + "]"
-		if e == nil {
-			v.refuse("VAL-S-11", field, "an endpoint cannot be null")
-			continue
-		}
 		if !isAddress(e.Address) && !isFQDN(e.Address) {
 			v.refuse("VAL-S-11", field+".address", "%q is neither a host name nor an IP address", e.Address)
 		}
@@ -169,7 +158,7 @@ func (v *validator) byName(s *istio.ServiceEntry, ports map[string]bool) {
 		return
 	}
 	for i, p := range s.Ports {
-		if p != nil && isProtocol(p.Protocol, "TCP", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL") {
+		if isProtocol(p.Protocol, "TCP", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL") {
 			v.warn("VAL-S-12", "spec.ports["+itoa(i)+"]", "by address and TCP port the %d hosts cannot be told apart", len(s.Hosts))
 			return
 		}
@@ -191,7 +180,7 @@ func (v *validator) byWildcard(s *istio.ServiceEntry) {
 		v.refuse(code, "spec.endpoints", "resolution DYNAMIC_DNS has no endpoints")
 	}
 	for i, p := range s.Ports {
-		if p != nil && !isProtocol(p.Protocol, "HTTP", "HTTP2", "GRPC", "TLS") {
+		if !isProtocol(p.Protocol, "HTTP", "HTTP2", "GRPC", "TLS") {
 			v.refuse(code, "spec.ports["+itoa(i)+"].protocol", "%q does not name the host that is asked for; HTTP, HTTP2, GRPC and TLS do", p.Protocol)
 		}
 	}
@@ -206,7 +195,7 @@ func (v *validator) entryHostsDiffer(s *istio.ServiceEntry) {
 		return
 	}
 	for i, p := range s.Ports {
-		if p != nil && !speaksHTTP(p.Protocol) && !speaksTLS(p.Protocol) {
+		if !speaksHTTP(p.Protocol) && !speaksTLS(p.Protocol) {
 			v.refuse("VAL-S-14", "spec.ports["+itoa(i)+"]", "protocol %q does not tell the %d hosts apart", p.Protocol, len(s.Hosts))
 			return
 		}

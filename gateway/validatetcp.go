@@ -9,19 +9,12 @@ import (
 // tlsRules and tcpRules cover VAL-L.
 func (v *validator) tlsRules(s *istio.VirtualService) {
 	for i, r := range s.Tls {
-		if r == nil {
-			continue
-		}
 		field := "spec.tls[" + itoa(i) + "]"
 		if len(r.Match) == 0 {
 			v.refuse("VAL-L-01", field, "a tls rule has at least one match")
 		}
 		for j, m := range r.Match {
 			at := field + ".match[" + itoa(j) + "]"
-			if m == nil {
-				v.refuse("VAL-L-01", at, "a match cannot be null")
-				continue
-			}
 			if len(m.SniHosts) == 0 {
 				v.refuse("VAL-L-01", at, "a match has at least one of sniHosts")
 			}
@@ -54,17 +47,9 @@ func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
 
 func (v *validator) tcpRules(s *istio.VirtualService) {
 	for i, r := range s.Tcp {
-		if r == nil {
-			continue
-		}
 		field := "spec.tcp[" + itoa(i) + "]"
 		for j, m := range r.Match {
-			at := field + ".match[" + itoa(j) + "]"
-			if m == nil {
-				v.refuse("VAL-L-05", at, "a match cannot be null")
-				continue
-			}
-			v.connection(at, m.DestinationSubnets, m.Port, m.SourceLabels, m.Gateways)
+			v.connection(field+".match["+itoa(j)+"]", m.DestinationSubnets, m.Port, m.SourceLabels, m.Gateways)
 		}
 		if len(r.Route) == 0 {
 			v.refuse("VAL-L-05", field, "a tcp rule has a route")
@@ -93,10 +78,6 @@ func (v *validator) l4Destinations(field string, list []*istio.RouteDestination)
 	var sum int32
 	for i, r := range list {
 		at := field + "[" + itoa(i) + "]"
-		if r == nil {
-			v.refuse(code, at, "a destination cannot be null")
-			continue
-		}
 		v.weighted(code, code, code, at, r.Destination, r.Weight)
 		sum += r.Weight
 	}

@@ -25,12 +25,7 @@ func (v *validator) virtualService(vs *VirtualService) {
 		v.refuse("VAL-VS-09", "spec", "one of http, tls and tcp is needed")
 	}
 	for i, h := range s.Http {
-		field := "spec.http[" + itoa(i) + "]"
-		if h == nil {
-			v.refuse("VAL-VS-10", field, "a rule cannot be null")
-			continue
-		}
-		v.rule(field, h, isDelegate, mesh)
+		v.rule("spec.http["+itoa(i)+"]", h, isDelegate, mesh)
 	}
 	v.tlsRules(s)
 	v.tcpRules(s)
@@ -74,8 +69,8 @@ func isVirtualHost(h string, sni bool) bool {
 
 func hasSNI(s *istio.VirtualService) bool {
 	for _, r := range s.Tls {
-		for _, m := range r.GetMatch() {
-			if len(m.GetSniHosts()) > 0 {
+		for _, m := range r.Match {
+			if len(m.SniHosts) > 0 {
 				return true
 			}
 		}
