@@ -104,7 +104,7 @@ func excerpt(r *gateway.Report, s plan.Source) string {
 			}
 		}
 	}
-	return "  " + strings.TrimRightFunc(string(line), unicode.IsSpace) + "\n  " + string(caret) + "^\n"
+	return strings.TrimRightFunc(string(line), unicode.IsSpace) + "\n" + string(caret) + "^\n"
 }
 
 // checkedJSON and findingJSON are the documented form of 'check -o json': docs/findings.md.
