@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"waymark.dev/waymark/plan"
 )
 
@@ -14,7 +16,7 @@ type Report struct {
 	// Other problems belong to no such resource: files that cannot be read, broken objects of Kubernetes, notices.
 	Other Problems
 
-	read *Resources
+	lines map[string][]string // of each file
 }
 
 // Checked is one resource and what is wrong with it.
@@ -54,18 +56,19 @@ func (c *Checked) Verdict() Verdict {
 // validation refuses or warns of, and nothing else.
 func Check(paths []string, stdin io.Reader) *Report {
 	r, problems := Read(paths, stdin)
-	report := &Report{read: r}
-	for _, o := range r.read {
-		c := Checked{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
-		for _, p := range problems {
-			if p.root == o.doc.root && p.Severity != Notice {
-				c.Findings = append(c.Findings, p)
-			}
-		}
-		report.Resources = append(report.Resources, c)
+	report := &Report{lines: map[string][]string{}}
+	for file, text := range r.files {
+		report.lines[file] = strings.Split(text, "\n")
+	}
+	index := make(map[*yaml.Node]int, len(r.read))
+	for i, o := range r.read {
+		index[o.doc.root] = i
+		report.Resources = append(report.Resources, Checked{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
 	}
 	for _, p := range problems {
-		if !r.isRead(p) {
+		if i, ok := index[p.root]; ok {
+			report.Resources[i].Findings = append(report.Resources[i].Findings, p)
+		} else {
 			report.Other = append(report.Other, p)
 		}
 	}
@@ -83,15 +86,9 @@ func (r *Report) Findings() Problems {
 
 // Line is the line of a file that a source points at, without its end.
 func (r *Report) Line(s plan.Source) (string, bool) {
-	if s.Line < 1 {
+	lines := r.lines[s.File]
+	if s.Line < 1 || s.Line > len(lines) {
 		return "", false
 	}
-	for rest, n := r.read.files[s.File], 1; rest != ""; n++ {
-		line, after, _ := strings.Cut(rest, "\n")
-		if n == s.Line {
-			return strings.TrimSuffix(line, "\r"), true
-		}
-		rest = after
-	}
-	return "", false
+	return strings.TrimSuffix(lines[s.Line-1], "\r"), true
 }

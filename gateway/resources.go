@@ -136,11 +136,6 @@ func (r *Resources) dropRefused(problems Problems) {
 	})
 }
 
-// isRead says whether a problem is about one of Istio's resources.
-func (r *Resources) isRead(p Problem) bool {
-	return p.root != nil && slices.ContainsFunc(r.read, func(o *Object) bool { return o.doc.root == p.root })
-}
-
 // add decodes one document into its list.
 func (r *Resources) add(doc document, problems *Problems) {
 	text := func(key string) string {
