@@ -24,6 +24,7 @@ var destinationRuleFindings = map[string]finding{
 	"a port's policy says something":         found(destinationRule("{portLevelSettings: [{port: {number: 80}}]}"), "VAL-D-02 error"),
 	"a tunnel has no PROXY protocol":         found(destinationRule("{tunnel: {targetHost: a.com, targetPort: 1}, proxyProtocol: {version: V1}}"), "VAL-D-03 error"),
 	"a tunnel has a protocol and a target":   found(destinationRule("{tunnel: {protocol: GET, targetHost: '*.com', targetPort: 0}}"), "VAL-D-03 error", "VAL-D-03 error", "VAL-D-03 error"),
+	"PROXY protocol has two versions":        found(destinationRule("{proxyProtocol: {version: 2}}"), "VAL-D-03 error"),
 	"a tunnel may lead to an address":        near(destinationRule("{tunnel: {protocol: POST, targetHost: 10.0.0.1, targetPort: 1}}")),
 	"subsets have different names":           found(object("DestinationRule", "{host: a.com, subsets: [{name: v1}, {name: v1}]}"), "VAL-D-04 error"),
 	"a subset has a name and labels":         found(object("DestinationRule", "{host: a.com, subsets: [{name: v.1, labels: {'': x, a: '-'}}]}"), "VAL-D-04 error", "VAL-D-04 error", "VAL-D-04 error"),
