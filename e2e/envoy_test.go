@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,24 +39,38 @@ spec:
 	resources, problems := gateway.Read([]string{file}, nil)
 	require.False(t, problems.HasErrors(), "%v", problems)
 	p, _ := gateway.Translate(resources, gateway.Options{})
+	return echoRoad(t, p)
+}
+
+// echoRoad puts a plan on free ports, and an echo in the place of every destination that has endpoints.
+func echoRoad(t testing.TB, p *plan.Plan) *road {
 	server, err := echo.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	clusters := map[string]bool{}
-	for _, h := range p.Listeners[0].Chains[0].Routes.VirtualHosts {
-		for _, r := range h.Rules {
-			collectClusters(r, clusters)
+	for _, l := range p.Listeners {
+		for _, h := range l.Chains[0].Routes.VirtualHosts {
+			for _, r := range h.Rules {
+				collectClusters(r, clusters)
+			}
 		}
 	}
-	p.Clusters = nil
+	p.Clusters = slices.DeleteFunc(p.Clusters, func(c *plan.Cluster) bool { return c.Discovery != plan.OriginalDestination })
+	for _, c := range p.Clusters {
+		delete(clusters, c.Name)
+	}
 	for name := range clusters {
 		ip, port := server.Address(name)
-		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Endpoints: []plan.Endpoint{{Address: ip, Port: port}}})
+		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	ports, err := process.FreePorts(1)
+	ports, err := process.FreePorts(len(p.Listeners))
 	require.NoError(t, err)
-	p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
-	return &road{plan: p, echo: server, ports: map[string]uint32{"": ports[0]}}
+	r := &road{plan: p, echo: server, ports: map[string]uint32{"": ports[0]}}
+	for i, l := range p.Listeners {
+		l.Bind, l.Port = "127.0.0.1", ports[i]
+		r.ports[l.Name] = ports[i]
+	}
+	return r
 }
 
 func (r *road) client() *client { return &client{address: fmt.Sprintf("127.0.0.1:%d", r.ports[""])} }

@@ -35,8 +35,11 @@ type Options struct {
 	// Normalization of paths; the zero value is BASE.
 	Normalization plan.PathNormalization
 	// Labels and Namespace of the proxy, written into the node's metadata.
-	Labels    map[string]string
-	Namespace string
+	Labels map[string]string
+	// SecretsDir is the folder of the files with certificates, as Envoy sees it. "": certificates are named by their own
+	// paths, and a changed one is read at the next start.
+	SecretsDir string
+	Namespace  string
 }
 
 // Era says how this Envoy reads rules.
@@ -50,6 +53,9 @@ func (o *Options) Era() plan.Era {
 // Bootstrap is a complete configuration that a stock Envoy starts with.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	if err := p.CheckIDs(); err != nil {
+		return nil, err
+	}
+	if err := supported(p, &o); err != nil {
 		return nil, err
 	}
 	labels := map[string]any{}
@@ -76,7 +82,7 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 		b.StaticResources.Listeners = append(b.StaticResources.Listeners, listener)
 	}
 	for _, c := range p.Clusters {
-		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c))
+		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c, &o))
 	}
 	if err := validate(b); err != nil {
 		return nil, err

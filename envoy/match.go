@@ -38,6 +38,28 @@ func RouteMatch(m *plan.Match) *routev3.RouteMatch {
 		}
 		out.QueryParameters = append(out.QueryParameters, p)
 	}
+	for _, c := range m.Claims {
+		out.DynamicMetadata = append(out.DynamicMetadata, claimMatcher(c))
+	}
+	return out
+}
+
+// claimMatcher compares what a JWT filter found: a value, or one of a list of values.
+func claimMatcher(c plan.ClaimMatch) *matcherv3.MetadataMatcher {
+	out := &matcherv3.MetadataMatcher{Filter: "envoy.filters.http.jwt_authn", Invert: c.Invert}
+	for _, key := range append([]string{"payload"}, c.Path...) {
+		out.Path = append(out.Path, &matcherv3.MetadataMatcher_PathSegment{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: key}})
+	}
+	value := &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_PresentMatch{PresentMatch: true}}
+	if s := stringMatcher(c.Kind, c.Value); s != nil {
+		value.MatchPattern = &matcherv3.ValueMatcher_StringMatch{StringMatch: s}
+	}
+	list := &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_ListMatch{ListMatch: &matcherv3.ListMatcher{
+		MatchPattern: &matcherv3.ListMatcher_OneOf{OneOf: value},
+	}}}
+	out.Value = &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_OrMatch{OrMatch: &matcherv3.OrMatcher{
+		ValueMatchers: []*matcherv3.ValueMatcher{list, value},
+	}}}
 	return out
 }
 

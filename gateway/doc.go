@@ -14,5 +14,5 @@
 //	               (no match)  -> rest
 //
 // gives /api, /api/v2, rest: b's rule is shadowed by a's prefix, and a's catch-all is moved to the end (VS-ORD-01,
-// VS-ORD-02).
+// VS-ORD-02). That is at a gateway. In the mesh nothing is merged: a sidecar's plan has a's two rules alone (VS-MESH-01).
 package gateway

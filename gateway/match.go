@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
 
@@ -46,12 +48,21 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	}
 	out.Path.IgnoreCase = m.IgnoreUriCase
 	for _, name := range slices.Sorted(maps.Keys(m.WithoutHeaders)) {
+		if path, ok := routingClaim(name); ok {
+			out.Claims = append(out.Claims, claimMatch(path, m.WithoutHeaders[name], true))
+			continue
+		}
 		h := headerMatch(name, m.WithoutHeaders[name])
 		h.Invert, h.MissingAsEmpty = true, h.Kind != plan.Present
 		out.Headers = append(out.Headers, h)
 	}
 	inverted := len(out.Headers)
-	for name, value := range m.Headers {
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		value := m.Headers[name]
+		if path, ok := routingClaim(name); ok {
+			out.Claims = append(out.Claims, claimMatch(path, value, false))
+			continue
+		}
 		out.Headers = append(out.Headers, headerMatch(name, value))
 	}
 	for name, value := range map[string]*istio.StringMatch{":method": m.Method, ":authority": m.Authority, ":scheme": m.Scheme} {
@@ -60,13 +71,7 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 		}
 	}
 	slices.SortFunc(out.Headers[inverted:], func(a, b plan.HeaderMatch) int {
-		if a.Name != b.Name {
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
-		}
-		return int(a.Kind) - int(b.Kind)
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Value, b.Value))
 	})
 	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
 		q := headerMatch(name, m.QueryParams[name])
@@ -82,6 +87,33 @@ func headerMatch(name string, m *istio.StringMatch) plan.HeaderMatch {
 		return plan.HeaderMatch{Name: name}
 	}
 	return plan.HeaderMatch{Name: name, Kind: kind, Value: value}
+}
+
+// claimsPrefix begins the names of headers that stand for claims of a JWT.
+const claimsPrefix = "@request.auth.claims"
+
+// routingClaim is the path of the claim that a header name stands for (VS-MATCH-22):
+//
+//	@request.auth.claims.group.id        group, id
+//	@request.auth.claims[group][a.b]     group, a.b
+func routingClaim(name string) (path []string, ok bool) {
+	if len(name) < len(claimsPrefix) || !strings.EqualFold(name[:len(claimsPrefix)], claimsPrefix) {
+		return nil, false
+	}
+	switch rest := name[len(claimsPrefix):]; {
+	case len(rest) > 1 && rest[0] == '.':
+		return strings.Split(rest[1:], "."), true
+	case len(rest) > 2 && rest[0] == '[' && rest[len(rest)-1] == ']':
+		return strings.Split(rest[1:len(rest)-1], "]["), true
+	default:
+		return nil, false
+	}
+}
+
+// claimMatch without a type asks for any value.
+func claimMatch(path []string, m *istio.StringMatch, invert bool) plan.ClaimMatch {
+	h := headerMatch("", m)
+	return plan.ClaimMatch{Path: path, Kind: h.Kind, Value: h.Value, Invert: invert}
 }
 
 func stringMatch(m *istio.StringMatch) (plan.MatchKind, string, bool) {

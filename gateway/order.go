@@ -48,7 +48,8 @@ func visibilityTo(namespace, own string, exportTo []string) visibility {
 }
 
 // orderVirtualServices keeps what is visible to a namespace, private ones first, then exported ones, then public ones,
-// each by age (VS-SEL-04).
+// each by age (VS-SEL-04). Of the public ones those come first that were made of the namespace's own routes of the
+// Gateway API.
 func orderVirtualServices(all []*boundVirtualService, namespace string) []*boundVirtualService {
 	var kept []*boundVirtualService
 	rank := make(map[*boundVirtualService]visibility, len(all))
@@ -59,7 +60,21 @@ func orderVirtualServices(all []*boundVirtualService, namespace string) []*bound
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b *boundVirtualService) int {
-		return cmp.Or(cmp.Compare(rank[a], rank[b]), byAge(&a.Object, &b.Object))
+		late := func(vs *boundVirtualService) bool {
+			return rank[vs] == public && !(vs.isRoute() && vs.Namespace == namespace)
+		}
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool(late(a), late(b)), byAge(&a.Object, &b.Object))
+	})
+	return kept
+}
+
+// orderServiceEntries keeps what is visible to a namespace, in the order in which they may name a host: as
+// VirtualServices, save that age is followed by the namespace, since Istio knows a service by its host (SE-08).
+func orderServiceEntries(all []*ServiceEntry, namespace string) []*ServiceEntry {
+	rank := func(e *ServiceEntry) visibility { return visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) }
+	kept := slices.DeleteFunc(slices.Clone(all), func(e *ServiceEntry) bool { return rank(e) == hidden })
+	slices.SortStableFunc(kept, func(a, b *ServiceEntry) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Created.Compare(b.Created), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
 	return kept
 }
@@ -72,10 +87,10 @@ func orderGateways(gateways []*Gateway) []*Gateway {
 }
 
 // isCatchAll has the precise meaning of VS-ORD-03: the path is the prefix "/" or the regex ".*", and there are neither
-// headers (method, scheme and authority are headers) nor query parameters. The prefix "" and the regex "/.*" match as
+// headers (method, scheme and authority are headers) nor query parameters nor claims of a JWT. The prefix "" and the regex "/.*" match as
 // much and are not catch-all.
 func isCatchAll(m *plan.Match) bool {
-	if len(m.Headers) > 0 || len(m.Query) > 0 {
+	if len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Claims) > 0 {
 		return false
 	}
 	switch m.Path.Kind {
@@ -108,6 +123,34 @@ func catchAllLast(rules []*plan.Rule) []*plan.Rule {
 // moreSpecific orders hosts: names before wildcards, then longer ones first, then by alphabet (VS-HOST-03).
 func moreSpecific(a, b string) int {
 	return cmp.Or(compareBool(isWildcard(a), isWildcard(b)), cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+}
+
+// wildcardOwners says for each service which one of the VirtualServices, in order, its most specific host is of. Only that
+// one may reach the service by a wildcard: an exact host beats every wildcard, whatever their ages, and a longer wildcard
+// beats a shorter one; of equal hosts the first VirtualService's counts (VS-MESH-01, VS-MESH-02).
+//
+//	a (older): *.default.svc.cluster.local     b: reviews.default.svc.cluster.local
+//
+// gives reviews to b and ratings to a. Where b has no rules for a port, a still does not reach reviews.
+func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*service]*boundVirtualService {
+	first := map[string]*boundVirtualService{} // by host
+	var hosts []string
+	for _, vs := range ordered {
+		for _, h := range vs.Spec.Hosts {
+			if h = strings.ToLower(h); first[h] == nil {
+				first[h] = vs
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	slices.SortFunc(hosts, moreSpecific)
+	owners := map[*service]*boundVirtualService{}
+	for _, s := range services {
+		if i := slices.IndexFunc(hosts, func(h string) bool { return isSubset(strings.ToLower(s.host), h) }); i >= 0 {
+			owners[s] = first[hosts[i]]
+		}
+	}
+	return owners
 }
 
 func compareBool(a, b bool) int {

@@ -32,6 +32,8 @@ type Resources struct {
 	Services         []*Service
 	EndpointSlices   []*EndpointSlice
 	Namespaces       []*Object
+	WorkloadEntries  []*WorkloadEntry
+	Secrets          []*Secret
 
 	// read are all of Istio's resources, the refused ones among them, in the order of the files.
 	read []*Object
@@ -87,6 +89,16 @@ type (
 	ServiceEntry struct {
 		Object
 		Spec *istio.ServiceEntry
+	}
+	// WorkloadEntry is an endpoint that is known by hand.
+	WorkloadEntry struct {
+		Object
+		Spec *istio.WorkloadEntry
+	}
+	// Secret holds a certificate. What is in it is never printed.
+	Secret struct {
+		Object
+		Data map[string][]byte
 	}
 	// Service is a Kubernetes service.
 	Service struct {
@@ -211,6 +223,21 @@ var kinds = map[string]kind{
 	"networking.istio.io/ServiceEntry": istioKind(func(r *Resources, o Object, s *istio.ServiceEntry) {
 		r.ServiceEntries = append(r.ServiceEntries, &ServiceEntry{o, s})
 	}),
+	"networking.istio.io/WorkloadEntry": istioKind(func(r *Resources, o Object, s *istio.WorkloadEntry) {
+		r.WorkloadEntries = append(r.WorkloadEntries, &WorkloadEntry{o, s})
+	}),
+	"/Secret": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var s core.Secret
+		if strict(o, text, &s, problems) && !broken {
+			for key, value := range s.StringData {
+				if s.Data == nil {
+					s.Data = map[string][]byte{}
+				}
+				s.Data[key] = []byte(value)
+			}
+			r.Secrets = append(r.Secrets, &Secret{*o, s.Data})
+		}
+	}},
 	"/Service": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
 		var s core.Service
 		if strict(o, text, &s, problems) && !broken {

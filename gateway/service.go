@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,27 +26,30 @@ type servicePort struct {
 	number   uint32
 	target   uint32 // the port of the endpoints; 0 where it has a name
 	named    string // the name of the target port
-	protocol string
+	protocol string // as declared; "" where it is not
+	index    int    // in the resource's ports
 }
 
 // registry finds services by host.
 type registry struct {
 	services map[string]*service
+	// owned are the services by host and namespace; they are asked first where namespace says in which one.
+	owned     map[ownedHost]*service
+	namespace string
 }
 
+type ownedHost struct{ host, namespace string }
+
 // newRegistry collects the services that a namespace may use. A Kubernetes Service wins over a ServiceEntry of the same
-// host; among ServiceEntries the oldest does (SE-08).
+// host; among ServiceEntries those that are exported to the namespace alone come first, then the oldest does (SE-08).
 func newRegistry(r *Resources, namespace, domain string) *registry {
-	x := &registry{map[string]*service{}}
+	x := &registry{services: map[string]*service{}, owned: map[ownedHost]*service{}}
 	for _, s := range r.Services {
-		x.add(kubernetesService(s, domain))
-	}
-	entries := slices.Clone(r.ServiceEntries)
-	slices.SortStableFunc(entries, func(a, b *ServiceEntry) int { return byAge(&a.Object, &b.Object) })
-	for _, e := range entries {
-		if visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) == hidden {
-			continue
+		if visibilityTo(namespace, s.Namespace, exportAnnotation(s)) != hidden {
+			x.add(kubernetesService(s, domain))
 		}
+	}
+	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
 		for _, host := range e.Spec.Hosts {
 			x.add(entryService(e, host))
 		}
@@ -53,22 +57,59 @@ func newRegistry(r *Resources, namespace, domain string) *registry {
 	return x
 }
 
-func (x *registry) add(s *service) {
-	if _, known := x.services[s.host]; !known {
-		x.services[s.host] = s
+// exportAnnotation is the exportTo of a Kubernetes Service, which has no such field.
+func exportAnnotation(s *Service) []string {
+	text, ok := s.Annotations["networking.istio.io/exportTo"]
+	if !ok || text == "" {
+		return nil
 	}
+	var out []string
+	for _, e := range strings.Split(text, ",") {
+		out = append(out, strings.TrimSpace(e))
+	}
+	return out
+}
+
+// add keeps the first service of a host. Ports of further ServiceEntries join it where they describe the same service.
+func (x *registry) add(s *service) {
+	if key := (ownedHost{s.host, s.namespace}); x.owned[key] == nil {
+		x.owned[key] = s
+	}
+	switch first := x.services[s.host]; {
+	case first == nil:
+		x.services[s.host] = s
+	case first.describes(s):
+		joined := *first
+		joined.ports = slices.Clone(first.ports)
+		for _, p := range s.ports {
+			if !slices.ContainsFunc(joined.ports, func(q servicePort) bool { return q.number == p.number }) {
+				joined.ports = append(joined.ports, p)
+			}
+		}
+		x.services[s.host] = &joined
+	}
+}
+
+// describes says whether two ServiceEntries of one host are parts of one service.
+func (s *service) describes(other *service) bool {
+	if s.entry == nil || other.entry == nil || s.namespace != other.namespace {
+		return false
+	}
+	a, b := s.entry, other.entry
+	return a.Spec.Resolution == b.Spec.Resolution && maps.Equal(a.Labels, b.Labels) && sameSet(a.Spec.ExportTo, b.Spec.ExportTo) &&
+		maps.Equal(a.Spec.WorkloadSelector.GetLabels(), b.Spec.WorkloadSelector.GetLabels())
+}
+
+// from is what the rules of a namespace's VirtualServices mean by a host: the service of their own namespace, where it
+// has one of that host (VS-SPLIT-02).
+func (x *registry) from(namespace string) *registry {
+	return &registry{services: x.services, owned: x.owned, namespace: namespace}
 }
 
 func kubernetesService(s *Service, domain string) *service {
 	out := &service{host: s.Name + "." + s.Namespace + ".svc." + domain, namespace: s.Namespace, kubernetes: s}
-	for _, p := range s.Spec.Ports {
-		protocol := ""
-		if p.AppProtocol != nil {
-			protocol = *p.AppProtocol
-		} else {
-			protocol, _, _ = strings.Cut(p.Name, "-")
-		}
-		sp := servicePort{name: p.Name, number: uint32(p.Port), target: uint32(p.TargetPort.IntValue()), protocol: protocol}
+	for i, p := range s.Spec.Ports {
+		sp := servicePort{name: p.Name, number: uint32(p.Port), target: uint32(p.TargetPort.IntValue()), protocol: kubernetesProtocol(p), index: i}
 		if p.TargetPort.StrVal != "" {
 			sp.named = p.TargetPort.StrVal
 		} else if sp.target == 0 {
@@ -84,18 +125,102 @@ func kubernetesService(s *Service, domain string) *service {
 
 func entryService(e *ServiceEntry, host string) *service {
 	out := &service{host: host, namespace: e.Namespace, entry: e}
-	for _, p := range e.Spec.Ports {
+	for i, p := range e.Spec.Ports {
 		target := p.GetTargetPort()
 		if target == 0 {
 			target = p.GetNumber()
 		}
-		out.ports = append(out.ports, servicePort{name: p.GetName(), number: p.GetNumber(), target: target, protocol: p.GetProtocol()})
+		out.ports = append(out.ports, servicePort{name: p.GetName(), number: p.GetNumber(), target: target, protocol: p.GetProtocol(), index: i})
 	}
 	return out
 }
 
 // find returns the service of a host, or nil.
-func (x *registry) find(host string) *service { return x.services[host] }
+func (x *registry) find(host string) *service {
+	if s := x.owned[ownedHost{host, x.namespace}]; s != nil {
+		return s
+	}
+	return x.services[host]
+}
+
+// all are the services, by the alphabet of their hosts.
+func (x *registry) all() []*service {
+	return slices.SortedFunc(maps.Values(x.services), func(a, b *service) int { return strings.Compare(a.host, b.host) })
+}
+
+// on are the services that have a port, as if they had no other, by their hosts in lower case. A sidecar works out each of
+// its ports with such a view.
+func (x *registry) on(port uint32) *registry {
+	view := &registry{services: map[string]*service{}}
+	for _, s := range x.all() {
+		p, ok := s.port(port)
+		host := strings.ToLower(s.host)
+		if !ok || view.services[host] != nil {
+			continue
+		}
+		only := *s
+		only.ports = []servicePort{p}
+		view.services[host] = &only
+	}
+	return view
+}
+
+// aliasesOf are the hosts of the external-name Services that stand for a host in the end. One that stands for another
+// has none itself.
+func (x *registry) aliasesOf(host string) []string {
+	if s := x.find(host); s == nil || s.alias != "" {
+		return nil
+	}
+	var out []string
+	for _, s := range x.all() {
+		end := s
+		for range x.services { // no chain is longer, unless it is a circle
+			if end == nil || end.alias == "" {
+				break
+			}
+			if end.alias == host {
+				out = append(out, s.host)
+				break
+			}
+			end = x.find(end.alias)
+		}
+	}
+	return out
+}
+
+// port finds a port by its number. A UDP port is never a destination.
+func (s *service) port(number uint32) (servicePort, bool) {
+	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == number && p.protocol != "UDP" })
+	if i < 0 {
+		return servicePort{}, false
+	}
+	return s.ports[i], true
+}
+
+// object is the resource that a service comes from.
+func (s *service) object() *Object {
+	if s.kubernetes != nil {
+		return &s.kubernetes.Object
+	}
+	return &s.entry.Object
+}
+
+// isHeadless says that a Kubernetes Service has no address of its own, so that clients connect to its endpoints.
+func (s *service) isHeadless() bool {
+	return s.kubernetes != nil && s.alias == "" && s.kubernetes.Spec.ClusterIP == core.ClusterIPNone
+}
+
+// addresses are the service's own (VIPs): IP addresses, and of ServiceEntries networks, too.
+func (s *service) addresses() []string {
+	if s.entry != nil {
+		return s.entry.Spec.Addresses
+	}
+	all := s.kubernetes.Spec.ClusterIPs
+	if len(all) == 0 {
+		all = []string{s.kubernetes.Spec.ClusterIP}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(a string) bool { return a == "" || a == core.ClusterIPNone })
+}
 
 // portOf is the port that a destination means: its own, else the only one of its service, else the declared port of the
 // listener (VS-SPLIT-02).
@@ -115,8 +240,12 @@ type clusterRef struct {
 	port         uint32
 }
 
-// name is Istio's: outbound|port|subset|host (VS-SPLIT-01).
+// name is Istio's: outbound|port|subset|host (VS-SPLIT-01), and that of no cluster for a destination without a host
+// (VS-SPLIT-11).
 func (c clusterRef) name() string {
+	if c.host == "" {
+		return "UnknownService"
+	}
 	return "outbound|" + itoa(int(c.port)) + "|" + c.subset + "|" + c.host
 }
 
@@ -126,4 +255,10 @@ func (x *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
 		c.host = s.alias
 	}
 	return c
+}
+
+// sendsToOriginal says that a sidecar does not choose an endpoint of the service, but lets a connection go where its
+// client wanted to: to a headless Service, and to a ServiceEntry of resolution NONE (SE-02).
+func (s *service) sendsToOriginal() bool {
+	return s.isHeadless() || s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE
 }

@@ -10,33 +10,83 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
+// ProxyType says where a proxy stands.
+type ProxyType string
+
+// The types of proxies. A gateway serves what Gateways select it for; a sidecar serves what its workload sends to
+// services.
+const (
+	GatewayProxy ProxyType = "gateway"
+	SidecarProxy ProxyType = "sidecar"
+)
+
+// OutboundTrafficPolicy says what a sidecar does with a request to a host that nothing knows (VS-MESH-05).
+type OutboundTrafficPolicy string
+
+// The policies. AllowAny sends the request to the address that its client had asked for; that is known only where
+// connections are redirected to the proxy, and elsewhere is answered with 503. RegistryOnly answers 502.
+const (
+	AllowAny     OutboundTrafficPolicy = "ALLOW_ANY"
+	RegistryOnly OutboundTrafficPolicy = "REGISTRY_ONLY"
+)
+
 // Options say for which proxy to translate.
 type Options struct {
-	// Namespace of the proxy; it decides what is exported to it and which DestinationRules it sees. Default
-	// istio-system, where Istio's own ingress gateway runs.
+	// Proxy is its type. Default: a gateway.
+	Proxy ProxyType
+	// Namespace of the proxy; it decides what is exported to it, which DestinationRules it sees, and by which short names
+	// a sidecar knows services. Default: istio-system for a gateway, where Istio's own ingress gateway runs, and
+	// "default" for a sidecar.
 	Namespace string
-	// Labels of the proxy, compared with the selectors of Gateways. Default: those of Istio's ingress gateway.
+	// Labels of the proxy, compared with the selectors of Gateways and with sourceLabels. Default: those of Istio's
+	// ingress gateway, and none for a sidecar.
 	Labels map[string]string
+	// OutboundTrafficPolicy of a sidecar. Default: AllowAny, as in Istio.
+	OutboundTrafficPolicy OutboundTrafficPolicy
 	// ClusterDomain ends the full names of services. Default cluster.local.
 	ClusterDomain string
-	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy.
+	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy. A sidecar has
+	// none.
 	Gateway string
 	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
 	Endpoints map[string]string
+	// Locality of the proxy, region/zone/subzone: what is near is preferred (DR-LOC-01). Default: unknown.
+	Locality string
+	// Secrets are files for the names of credentials, instead of Secret documents.
+	Secrets map[string]SecretFiles
+	// RemoteFiles says that certificate files are on Envoy's machine and cannot be looked at here.
+	RemoteFiles bool
+	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
+	SystemAuthorities string
 }
 
-// withDefaults fills in what is not set.
-func (o Options) withDefaults() *Options {
+// WithDefaults fills in what is not set.
+func (o Options) WithDefaults() Options {
+	if o.Proxy == "" {
+		o.Proxy = GatewayProxy
+	}
 	if o.Namespace == "" {
 		o.Namespace = rootNamespace
+		if o.Proxy == SidecarProxy {
+			o.Namespace = "default"
+		}
 	}
 	if o.Labels == nil {
 		o.Labels = map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"}
+		if o.Proxy == SidecarProxy {
+			o.Labels = map[string]string{}
+		}
+	}
+	if o.OutboundTrafficPolicy == "" {
+		o.OutboundTrafficPolicy = AllowAny
 	}
 	if o.ClusterDomain == "" {
 		o.ClusterDomain = "cluster.local"
 	}
-	return &o
+	if o.SystemAuthorities == "" {
+		o.SystemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
+	}
+	return o
 }
 
 // translator holds what a translation has worked out so far.
@@ -45,6 +95,8 @@ type translator struct {
 	registry *registry
 	rules    *destinationRules
 	slices   []*EndpointSlice
+	entries  []*WorkloadEntry
+	secrets  *secretStore
 	clusters map[clusterRef]*reference
 	problems *Problems
 }
@@ -53,20 +105,28 @@ type translator struct {
 // what Istio would do; it must not be executed then.
 func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 	var problems Problems
-	o := options.withDefaults()
+	options = options.WithDefaults()
+	o := &options
 	t := &translator{
 		options:  o,
 		registry: newRegistry(r, o.Namespace, o.ClusterDomain),
 		rules:    newDestinationRules(r, o),
 		slices:   r.EndpointSlices,
+		entries:  r.WorkloadEntries,
+		secrets:  newSecretStore(r, o, &problems),
 		clusters: map[clusterRef]*reference{},
 		problems: &problems,
 	}
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
 	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)
-	p := t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+	var p *plan.Plan
+	if o.Proxy == SidecarProxy {
+		p = t.sidecarListeners(bound)
+	} else {
+		p = t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+	}
 	clusters, missing := t.planClusters()
-	p.Clusters = clusters
+	p.Clusters = append(p.Clusters, clusters...)
 	if !r.incomplete {
 		problems = append(problems, missing...)
 	}
@@ -106,6 +166,9 @@ func labelText(labels map[string]string) string {
 	return strings.Join(pairs, ",")
 }
 
+// noPortTranslation is the label of Services whose ports do not tell which ones a proxy binds (GW-PORT-01).
+const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
+
 // boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
 // such a Service, its target port is bound (GW-PORT-01).
 func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
@@ -114,9 +177,16 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !subset(svc.Spec.Selector, o.Labels) {
 				continue
 			}
+			if _, off := svc.Labels[noPortTranslation]; off {
+				continue
+			}
 			for _, p := range svc.Spec.Ports {
-				if uint32(p.Port) == s.GetPort().GetNumber() && p.TargetPort.IntValue() > 0 {
+				switch {
+				case uint32(p.Port) != s.GetPort().GetNumber():
+				case p.TargetPort.IntValue() > 0:
 					return uint32(p.TargetPort.IntValue())
+				case p.TargetPort.StrVal == "": // the default: its own number
+					return uint32(p.Port)
 				}
 			}
 		}
@@ -127,6 +197,7 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 // listeners makes one listener of every address that servers bind, in order.
 func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
 	p := &plan.Plan{}
+	opaque := &opaqueChains{map[uint32]map[string]*server{}, t}
 	byAddress := map[string]*plan.Listener{}
 	for _, socket := range m.sockets {
 		bind := socket.bind
@@ -149,39 +220,35 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 			continue
 		}
 		for _, s := range socket.servers {
-			l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			if s.routes == "" {
+				l.Chains = append(l.Chains, opaque.chains(s, services)...)
+			} else {
+				l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			}
 		}
 	}
+	p.Listeners = slices.DeleteFunc(p.Listeners, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
 	return p
 }
 
-// tlsChain is the chain of one server that speaks TLS or TCP.
+// tlsChain is the chain of one server that terminates TLS and speaks HTTP.
 func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
-	chain := &plan.FilterChain{Passthrough: s.isPassthrough()}
-	for _, h := range s.hosts {
-		_, name, ok := strings.Cut(h, "/")
-		if !ok {
-			name = h
-		}
-		if name == "*" {
-			chain.ServerNames = nil // any name (GW-MERGE-06)
-			break
-		}
-		chain.ServerNames = append(chain.ServerNames, strings.ToLower(name))
-	}
-	if s.Tls != nil && !chain.Passthrough {
-		chain.TLS = &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
-	}
-	if s.routes != "" {
-		chain.Routes = t.routeConfig(m.routes[s.routes], services)
-	}
-	return chain
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: t.serverTLS(s), Routes: t.routeConfig(m.routes[s.routes], services)}
 }
 
 // routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
 func (t *translator) routeConfig(servers []*server, services []*boundVirtualService) *plan.RouteConfig {
 	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
 	hosts := map[string]*plan.VirtualHost{}
+	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
+		name = strings.ToLower(name)
+		h := hosts[name]
+		if h == nil {
+			h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{name}}
+			hosts[name] = h
+		}
+		return h
+	}
 	type reached struct {
 		gateway string
 		vs      *boundVirtualService
@@ -198,20 +265,18 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 				continue
 			}
 			key := reached{s.gateway.Key(), vs}
-			rules, ok := translated[key]
-			if !ok {
-				rules = t.translateRules(vs, listenerContext{s.Port.Number, s.gateway.Key(), s.Tls != nil})
+			rules := translated[key]
+			if len(rules) == 0 { // none so far: another server's port may suit it
+				rules = t.translateRules(vs, listenerContext{
+					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: t.registry.from(vs.Namespace),
+				})
 				translated[key] = rules
 			}
 			if len(rules) == 0 {
 				continue
 			}
 			for _, name := range names {
-				h := hosts[name]
-				if h == nil {
-					h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-					hosts[name] = h
-				}
+				h := host(name, s)
 				h.RequireTLS = h.RequireTLS || redirects
 				h.Rules = append(h.Rules, rules...)
 			}
@@ -220,10 +285,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 			continue
 		}
 		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
-			if hosts[name] == nil {
-				hosts[name] = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-			}
-			hosts[name].RequireTLS = true
+			host(name, s).RequireTLS = true
 		}
 	}
 	rc.VirtualHosts = collapse(hosts)
@@ -234,7 +296,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 }
 
 func virtualHostName(host string, port uint32) string {
-	return strings.ToLower(host) + ":" + itoa(int(port))
+	return host + ":" + itoa(int(port))
 }
 
 // collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
@@ -246,14 +308,9 @@ func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
 	}
 	slices.SortFunc(names, moreSpecific)
 	var out []*plan.VirtualHost
-	taken := map[string]bool{}                      // domains that differ only in case are one domain
 	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
 	for _, name := range names {
 		h := hosts[name]
-		if taken[h.Domains[0]] {
-			continue
-		}
-		taken[h.Domains[0]] = true
 		var first *plan.Rule
 		if len(h.Rules) > 0 {
 			first = h.Rules[0]

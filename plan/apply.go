@@ -85,7 +85,7 @@ func Format(text string, operator func(string) string) string {
 			text = text[1:]
 			continue
 		}
-		end := strings.IndexByte(text, '%')
+		end := operatorEnd(text)
 		if end < 0 {
 			b.WriteByte('%')
 			continue
@@ -95,8 +95,30 @@ func Format(text string, operator func(string) string) string {
 	}
 }
 
-// formatRequest knows the operators that depend on the request alone; all others are empty, as they are in Envoy when
-// there is nothing to say.
+// operatorEnd is where the percent sign is that ends the operator at the start, or -1. An argument in brackets may hold
+// others: %START_TIME(%Y)%.
+func operatorEnd(text string) int {
+	end := strings.IndexByte(text, '%')
+	bracket := strings.IndexByte(text, '(')
+	if bracket < 0 || end < bracket {
+		return end
+	}
+	closing := strings.IndexByte(text[bracket:], ')')
+	if closing < 0 {
+		return -1
+	}
+	from := bracket + closing
+	if end = strings.IndexByte(text[from:], '%'); end < 0 {
+		return -1
+	}
+	return from + end
+}
+
+// Operators are the command operators that are evaluated here, since they depend on request and response alone. All
+// others are empty here.
+var Operators = []string{"REQ", "RESP", "PROTOCOL"}
+
+// formatRequest knows the operators that depend on the request alone.
 func formatRequest(operator string, r *Request) string {
 	name, argument, most := parseOperator(operator)
 	var value string

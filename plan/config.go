@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"waymark.dev/waymark/routing"
@@ -81,6 +82,7 @@ func (w *configWriter) rule(r *Rule) routing.Rule {
 			out.Split = append(out.Split, routing.Share{Outcome: o.ID, Weight: o.Weight})
 		}
 	}
+	out.Never = slices.ContainsFunc(r.Match.Claims, func(c ClaimMatch) bool { return !c.Invert })
 	out.Fault = r.Fault.config()
 	return out
 }

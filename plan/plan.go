@@ -38,26 +38,19 @@ type FilterChain struct {
 	// ServerNames are SNI host names, exact or "*.suffix". None: any, also without TLS.
 	ServerNames []string
 	// TLS says that the chain terminates TLS.
-	TLS *TLS
+	TLS *ServerTLS
 	// Passthrough says that the chain's TLS is not terminated; it has no HTTP routes then.
 	Passthrough bool
-	// Routes is nil for a chain that does not speak HTTP.
-	Routes *RouteConfig
-}
-
-// TLS are the settings of a server that terminates TLS.
-type TLS struct {
-	Mode           string
-	CredentialName string
-	// Server is the Gateway server these settings come from, for messages.
-	Server Source
+	// Exactly one of Routes and TCP is set: the chain speaks HTTP, or forwards bytes.
+	Routes *RouteConfig `json:",omitempty"`
+	TCP    *TCPProxy    `json:",omitempty"`
 }
 
 // RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.
 type RouteConfig struct {
-	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01).
+	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01); of a sidecar the port alone, 9080.
 	Name string
-	// Port is the declared port of the servers.
+	// Port is the declared port of the servers, or the port of the services.
 	Port         uint32
 	VirtualHosts []*VirtualHost
 }
@@ -74,7 +67,8 @@ type VirtualHost struct {
 
 // Rule is one (http rule, match) pair of a VirtualService: one of Istio's routes.
 type Rule struct {
-	// VirtualService is namespace/name, of the root for a delegate's rule.
+	// VirtualService is namespace/name, of the root for a delegate's rule. "" is a rule that Istio makes itself: it is
+	// known by its name alone, and HTTP and MatchIndex mean nothing.
 	VirtualService string
 	// Delegate is namespace/name of the delegate that holds the rule; "" where the root itself does.
 	Delegate string
@@ -126,6 +120,9 @@ type Match struct {
 	Path          PathMatch
 	Headers       []HeaderMatch
 	Query         []QueryMatch
+	// Claims are conditions on a JWT, which only a proxy with a JWT filter can check: elsewhere a claim has no value
+	// (VS-MATCH-22).
+	Claims []ClaimMatch `json:",omitempty"`
 }
 
 // MatchKind says how a value is compared.
@@ -154,6 +151,15 @@ type HeaderMatch struct {
 	Value          string
 	Invert         bool
 	MissingAsEmpty bool
+}
+
+// ClaimMatch compares a claim of the request's JWT, or one of its values where it is a list. Path leads to nested claims.
+// Without a JWT no claim has a value: a condition is not met, an inverted one is.
+type ClaimMatch struct {
+	Path   []string
+	Kind   MatchKind
+	Value  string
+	Invert bool
 }
 
 // QueryMatch compares the first query parameter of a name.
@@ -313,47 +319,6 @@ type CORSPolicy struct {
 type OriginMatch struct {
 	Kind  MatchKind
 	Value string
-}
-
-// Cluster is a destination as Envoy knows it.
-type Cluster struct {
-	// Name is Istio's: outbound|9080|v1|reviews.default.svc.cluster.local.
-	Name      string
-	Discovery Discovery
-	Endpoints []Endpoint
-	// LoadBalancing is how an endpoint is chosen.
-	LoadBalancing LoadBalancing
-	// HTTP2 says that the destination speaks HTTP/2 (without TLS: prior knowledge).
-	HTTP2 bool
-}
-
-// Discovery says where a cluster's endpoints come from.
-type Discovery uint8
-
-// The kinds of discovery that Istio's resolution maps to (SE-02).
-const (
-	Static Discovery = iota
-	StrictDNS
-	LogicalDNS
-)
-
-// LoadBalancing names the policy of a cluster.
-type LoadBalancing uint8
-
-// Istio's load balancers (DR-LB-01, DR-HASH-01).
-const (
-	LeastRequest LoadBalancing = iota
-	RoundRobin
-	Random
-	RingHash
-	Maglev
-)
-
-// Endpoint is one address of a cluster.
-type Endpoint struct {
-	Address string // IP address, or a DNS name where Discovery says so
-	Port    uint32
-	Weight  uint32 // 0 counts as 1
 }
 
 // String is file:line:column, as far as known.

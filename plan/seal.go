@@ -56,8 +56,11 @@ func (r *Rule) outcome(destination int, weight uint32) Outcome {
 }
 
 // Ref says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
-// a delegate.
+// a delegate. A rule of Istio's own is its name.
 func (r *Rule) Ref() string {
+	if r.VirtualService == "" {
+		return r.Name
+	}
 	ref := r.VirtualService
 	if r.Delegate != "" {
 		ref += "+" + r.Delegate
@@ -71,7 +74,7 @@ func (r *Rule) Ref() string {
 
 // RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it.
 func (r *Rule) RouteName() string {
-	if r.Name == "" {
+	if r.Name == "" || r.VirtualService == "" {
 		return r.Ref()
 	}
 	return r.Ref() + ":" + r.Name

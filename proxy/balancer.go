@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -9,11 +10,13 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// balancer chooses an endpoint of a cluster: in turn, or at random where the policy says so. Policies that need more, such
-// as hashing, are Envoy's; here they choose in turn.
+// balancer chooses an endpoint of a cluster: by the hash of a key where the policy hashes and there is one, at random
+// where the policy says so, else in turn.
 type balancer struct {
 	endpoints []string // one that has weight n stands here n times
 	random    bool
+	hashes    bool
+	seed      maphash.Seed
 	next      atomic.Uint32
 }
 
@@ -21,8 +24,12 @@ type balancer struct {
 const maxWeight = 1000
 
 func newBalancer(c *plan.Cluster) *balancer {
-	b := &balancer{random: c.LoadBalancing == plan.Random}
-	for _, e := range c.Endpoints {
+	b := &balancer{
+		random: c.LoadBalancing == plan.Random,
+		hashes: c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
+		seed:   hashSeed,
+	}
+	for _, e := range c.AllEndpoints() {
 		for range min(max(e.Weight, 1), maxWeight) {
 			b.endpoints = append(b.endpoints, net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port))))
 		}
@@ -30,12 +37,31 @@ func newBalancer(c *plan.Cluster) *balancer {
 	return b
 }
 
-func (b *balancer) pick() (string, bool) {
-	if len(b.endpoints) == 0 {
+// hashSeed is the same for all plans of a process, so that users stay where they are when rules change.
+var hashSeed = maphash.MakeSeed()
+
+// pick chooses an endpoint; key is what the rule's hash policies found in the request, or "".
+func (b *balancer) pick(key string) (string, bool) {
+	switch {
+	case len(b.endpoints) == 0:
 		return "", false
-	}
-	if b.random {
+	case b.hashes && key != "":
+		return b.highest(key), true
+	case b.random || b.hashes: // a request without a key goes anywhere, as in Envoy
 		return b.endpoints[rand.IntN(len(b.endpoints))], true
 	}
 	return b.endpoints[int(b.next.Add(1)-1)%len(b.endpoints)], true
+}
+
+// highest is rendezvous hashing: the endpoint whose hash together with the key is the highest. When one goes, only its
+// own users move.
+func (b *balancer) highest(key string) string {
+	var best string
+	var top uint64
+	for _, e := range b.endpoints {
+		if h := maphash.String(b.seed, e+"\x00"+key); best == "" || h > top {
+			best, top = e, h
+		}
+	}
+	return best
 }

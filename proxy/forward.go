@@ -37,7 +37,8 @@ func (x *exchange) forward(effect *plan.CORSEffect) {
 		x.reply(http.StatusBadRequest, "", nil)
 		return
 	}
-	x.mirror(up, body, whole)
+	key := x.hashKey()
+	x.mirror(up, body, whole, key)
 	ctx := x.r.Context()
 	if t := x.rule.Route.Timeout; t > 0 {
 		var cancel context.CancelFunc
@@ -45,7 +46,7 @@ func (x *exchange) forward(effect *plan.CORSEffect) {
 		defer cancel()
 	}
 	response, done, err := x.try( //nolint:bodyclose // answer closes it
-		ctx, balancer, up, body, whole)
+		ctx, balancer, up, body, whole, key)
 	defer done()
 	switch {
 	case err == nil:
@@ -68,10 +69,10 @@ func (x *exchange) readBody() (body []byte, whole bool, err error) {
 }
 
 // try makes the attempts. done must be called when the response has been read.
-func (x *exchange) try(ctx context.Context, b *balancer, up plan.Request, body []byte, whole bool) (*http.Response, func(), error) {
+func (x *exchange) try(ctx context.Context, b *balancer, up plan.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
 	retry := x.rule.Route.Retry
 	for {
-		endpoint, ok := b.pick()
+		endpoint, ok := b.pick(key)
 		if !ok {
 			return nil, func() {}, errors.New("no healthy upstream")
 		}
@@ -207,6 +208,9 @@ func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEf
 	if effect != nil {
 		maps.Copy(out, effect.ResponseHeaders)
 	}
+	for _, cookie := range x.setCookie {
+		out["set-cookie"] = append(out["set-cookie"], cookie)
+	}
 	for name, values := range out {
 		x.w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
@@ -229,13 +233,13 @@ func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEf
 }
 
 // mirror sends copies, each by its own die, and forgets their answers (VS-MIRROR-05).
-func (x *exchange) mirror(up plan.Request, body []byte, whole bool) {
+func (x *exchange) mirror(up plan.Request, body []byte, whole bool, key string) {
 	for _, m := range x.rule.Route.Mirrors {
 		b := x.state.clusters[m.Cluster]
 		if b == nil || !whole || rand.Uint32N(m.Denominator) >= m.Numerator {
 			continue
 		}
-		endpoint, ok := b.pick()
+		endpoint, ok := b.pick(key)
 		if !ok {
 			continue
 		}

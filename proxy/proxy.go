@@ -3,7 +3,8 @@
 //
 // It speaks HTTP/1.1 and executes what a rule may ask for: splits, header operations, rewrites, redirects, direct
 // responses, CORS, faults, timeouts, retries and mirrors. It has none of what makes a proxy fit for the open internet:
-// no TLS, no limits, no outlier detection, no protocol upgrades.
+// no TLS, no limits, no outlier detection, no protocol upgrades. It sends to addresses that the plan names: a plan with a
+// cluster of the original destination is refused.
 //
 // The hard case is a change of rules under load. A request keeps the state that it began with, plan and root contexts
 // together, until it is answered; the old root contexts are deleted when the last such request is gone.

@@ -43,6 +43,8 @@ type exchange struct {
 	rule  *plan.Rule
 	dest  int
 	log   Access
+	// setCookie are cookies that hash policies made.
+	setCookie []string
 }
 
 // decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.

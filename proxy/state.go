@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"waymark.dev/waymark/plan"
@@ -34,7 +33,7 @@ type choice struct {
 
 // newState configures every worker. With an error, no worker keeps anything of it.
 func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
-	if err := next.CheckIDs(); err != nil {
+	if err := errors.Join(next.CheckIDs(), supported(next)); err != nil {
 		return nil, err
 	}
 	s := &state{plan: next, sites: map[string]*site{}, clusters: map[string]*balancer{}}
@@ -42,9 +41,6 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 		s.clusters[c.Name] = newBalancer(c)
 	}
 	for _, l := range next.Listeners {
-		if len(l.Chains) != 1 || l.Chains[0].Routes == nil || l.Chains[0].TLS != nil {
-			return nil, errors.Join(fmt.Errorf("listener %s: TLS and TCP are not executed by the embedded data plane", l.Name), p.release(s))
-		}
 		routes := l.Chains[0].Routes
 		config, err := routes.PluginConfig(p.options.Era)
 		if err != nil {

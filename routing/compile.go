@@ -165,6 +165,8 @@ func (c *compiler) rule(v gjson.Result) rule {
 			c.split(v, &u.outcomes)
 		case "fault":
 			u.fault = c.fault(v)
+		case "never":
+			u.never = c.boolean(v)
 		default:
 			return false
 		}

@@ -59,6 +59,9 @@ type Rule struct {
 	// Split throws a die between several outcomes.
 	Split []Share `json:"split,omitempty"`
 	Fault *Fault  `json:"fault,omitempty"`
+	// Never says that no request meets the rule, since it asks for what no request has here: claims of a JWT. It keeps
+	// its place, because rules are known by their place.
+	Never bool `json:"never,omitempty"`
 }
 
 // StringMatch has at most one of its fields set.

@@ -48,7 +48,7 @@ func (t *Table) Decide(r *Request, dice Dice) Decision {
 }
 
 func (u *rule) matches(t *Table, r *Request, path string) bool {
-	if !r.HasPath || !u.path.matches(path, &r.machine) {
+	if u.never || !r.HasPath || !u.path.matches(path, &r.machine) {
 		return false
 	}
 	for i := range u.headers {

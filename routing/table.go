@@ -23,6 +23,7 @@ type rule struct {
 	path     pathCondition
 	outcomes split
 	fault    fault
+	never    bool // no request meets it
 }
 
 // Name is the name of the route configuration, for logs.

@@ -24,7 +24,9 @@ func newDecide() *cobra.Command {
 
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json -o json
-  echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -`,
+  echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -
+
+With --proxy sidecar, a request's gatewayPort is the port of the service that it is sent to.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "json" && output != "text" {

@@ -64,7 +64,7 @@ func (a listenAddress) place(p *plan.Plan) error {
 		return nil
 	}
 	if a.port != "" && len(p.Listeners) > 1 {
-		return &exitError{exitBadInput, fmt.Errorf("--listen names a port, and the Gateways have %d listeners; choose one with --gateway, or name an address alone", len(p.Listeners))}
+		return &exitError{exitBadInput, fmt.Errorf("--listen names a port, and there are %d listeners; choose one Gateway with --gateway, or name an address alone", len(p.Listeners))}
 	}
 	for _, l := range p.Listeners {
 		l.Bind = a.host

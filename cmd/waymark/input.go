@@ -14,8 +14,10 @@ import (
 // input are the flags that say what to translate, and for which proxy.
 type input struct {
 	files         []string
+	proxy         string
 	namespace     string
 	labels        []string
+	outbound      string
 	clusterDomain string
 	gateway       string
 	endpoints     []string
@@ -24,22 +26,39 @@ type input struct {
 func (in *input) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVarP(&in.files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
-	f.StringVar(&in.namespace, "namespace", "istio-system", "namespace of the proxy")
-	f.StringSliceVar(&in.labels, "labels", []string{"istio=ingressgateway", "app=istio-ingressgateway"}, "labels of the proxy, compared with the selectors of Gateways")
+	f.StringVar(&in.proxy, "proxy", string(gateway.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
+	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
+	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")
+	f.StringVar(&in.outbound, "outbound-traffic-policy", string(gateway.AllowAny), "what a sidecar does with hosts that no service has: ALLOW_ANY sends to the original destination, REGISTRY_ONLY answers 502")
 	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
 	f.StringVar(&in.gateway, "gateway", "", "only this Gateway, as name or namespace/name (default: all that select the proxy)")
 	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say (repeatable)")
 }
 
-// options are the flags in the translator's words.
+// options are the flags in the translator's words, with the defaults of the proxy's type.
 func (in *input) options() (gateway.Options, error) {
-	o := gateway.Options{Namespace: in.namespace, ClusterDomain: in.clusterDomain, Gateway: in.gateway}
+	o := gateway.Options{
+		Proxy: gateway.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: gateway.OutboundTrafficPolicy(in.outbound),
+		ClusterDomain: in.clusterDomain, Gateway: in.gateway,
+	}
+	switch {
+	case o.Proxy != gateway.GatewayProxy && o.Proxy != gateway.SidecarProxy:
+		return o, usageError("--proxy %q is neither gateway nor sidecar", in.proxy)
+	case o.OutboundTrafficPolicy != gateway.AllowAny && o.OutboundTrafficPolicy != gateway.RegistryOnly:
+		return o, usageError("--outbound-traffic-policy %q is neither ALLOW_ANY nor REGISTRY_ONLY", in.outbound)
+	case o.Proxy == gateway.SidecarProxy && in.gateway != "":
+		return o, usageError("--gateway %s: a sidecar serves no Gateway", in.gateway)
+	case o.Proxy == gateway.GatewayProxy && o.OutboundTrafficPolicy != gateway.AllowAny:
+		return o, usageError("--outbound-traffic-policy is for --proxy sidecar alone")
+	}
 	var err error
-	if o.Labels, err = pairs("labels", in.labels); err != nil {
-		return o, err
+	if in.labels != nil {
+		if o.Labels, err = pairs("labels", in.labels); err != nil {
+			return o, err
+		}
 	}
 	o.Endpoints, err = pairs("endpoint", in.endpoints)
-	return o, err
+	return o.WithDefaults(), err
 }
 
 func pairs(flag string, list []string) (map[string]string, error) {

@@ -41,7 +41,7 @@ func (f *runFlags) add(c *cobra.Command, backends string) {
 	f.envoyFlags.add(c)
 	c.Flags().StringVar(&f.engine, "engine", "wasm", "wasm: the embedded data plane; envoy: a real Envoy")
 	c.Flags().StringVar(&f.binary, "envoy", "", "Envoy's program (default: ENVOY_BIN, or envoy on the path)")
-	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the Gateways' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
+	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the listeners' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
 	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer on the services' loopback endpoints; none: the services run elsewhere")
 }
 
@@ -91,6 +91,9 @@ func (r *road) load(ctx context.Context) error {
 		return err
 	}
 	if len(p.Listeners) == 0 {
+		if r.in.proxy == string(gateway.SidecarProxy) {
+			return &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
+		}
 		return &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}
 	}
 	if err := r.listen.place(p); err != nil {

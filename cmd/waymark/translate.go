@@ -28,7 +28,7 @@ func (f *envoyFlags) add(c *cobra.Command) {
 }
 
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {
-	o := envoy.Options{Matching: envoy.Matching(f.matching), AdminPort: f.adminPort, Namespace: in.namespace}
+	o := envoy.Options{Matching: envoy.Matching(f.matching), AdminPort: f.adminPort}
 	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative {
 		return o, usageError("--matching %q is neither filter nor native", f.matching)
 	}
@@ -42,7 +42,8 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	if o.Module, err = modulePath(f.module); err != nil {
 		return o, err
 	}
-	o.Labels, err = pairs("labels", in.labels)
+	proxy, err := in.options()
+	o.Labels, o.Namespace = proxy.Labels, proxy.Namespace
 	return o, err
 }
 
@@ -57,7 +58,8 @@ func newTranslate() *cobra.Command {
 
   waymark translate -f examples/bookinfo > bootstrap.json
   waymark translate -f examples/bookinfo --matching native --envoy-version 1.36
-  waymark translate -f examples/bookinfo -o plan`,
+  waymark translate -f examples/bookinfo -o plan
+  waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := out.options(&in)

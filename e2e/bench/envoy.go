@@ -175,7 +175,8 @@ func load(address string, asked []vm.Headers, d time.Duration) (count int, err e
 		if err != nil {
 			return count, err
 		}
-		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		_, err = io.Copy(io.Discard, response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil {
 			return count, err
 		}
 		if response.StatusCode != http.StatusOK {

@@ -202,17 +202,3 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return string(t.kept)
 }
-
-// FreePorts finds ports of the loopback address that nothing uses now.
-func FreePorts(n int) ([]uint32, error) {
-	var ports []uint32
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }() // held until all are found, so that they differ
-		ports = append(ports, uint32(l.Addr().(*net.TCPAddr).Port))
-	}
-	return ports, nil
-}

@@ -1,0 +1,57 @@
+package envoy
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/plan"
+)
+
+// planOf is a plan of one rule.
+func planOf(r *plan.Rule) *plan.Plan {
+	r.VirtualService = "default/a"
+	r.MatchIndex = -1
+	r.Source = plan.Source{File: "a.yaml", Line: 7, Column: 5}
+	if r.Route == nil && r.Redirect == nil {
+		r.DirectResponse = &plan.DirectResponse{Status: 200}
+	}
+	r.Seal()
+	return &plan.Plan{Listeners: []*plan.Listener{{Name: "0.0.0.0_80", Bind: "0.0.0.0", Port: 80, Chains: []*plan.FilterChain{{
+		Routes: &plan.RouteConfig{Name: "http.80", Port: 80, VirtualHosts: []*plan.VirtualHost{{Name: "a:80", Domains: []string{"a"}, Rules: []*plan.Rule{r}}}},
+	}}}}}
+}
+
+func TestWhatCannotBeExecutedIsAnErrorThatNamesRuleAndFeature(t *testing.T) {
+	claim := func() *plan.Rule {
+		return &plan.Rule{Match: plan.Match{Claims: []plan.ClaimMatch{{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"}}}}
+	}
+	header := func(value string) *plan.Rule {
+		return &plan.Rule{ResponseHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{{Name: "x", Value: value}}}}
+	}
+	for what, c := range map[string]struct {
+		rule    *plan.Rule
+		options Options
+		want    string
+	}{
+		"a claim with the filter":                 {claim(), Options{Minor: 39, Matching: MatchingFilter}, "a.yaml:7:5: error: default/a.http[0]: a match on the claim group of a JWT: the filter knows no tokens"},
+		"a claim that Envoy itself matches":       {claim(), Options{Minor: 39, Matching: MatchingNative}, ""},
+		"an operator that all have":               {header("%START_TIME(%s)% 100%%"), Options{Minor: 36, Matching: MatchingNative}, ""},
+		"an operator that none has":               {header("a %NONE% b"), Options{Minor: 40, Matching: MatchingNative}, "default/a.http[0]: %NONE% in a header operation: Envoy has no command operator of that name"},
+		"an operator that an older one lacks":     {header("%SPAN_ID%"), Options{Minor: 37, Matching: MatchingNative}, "Envoy has this command operator from 1.38 on, and --envoy-version is 1.37"},
+		"an operator that a newer one has":        {header("%SPAN_ID%"), Options{Minor: 38, Matching: MatchingNative}, ""},
+		"an operator with arguments that has one": {header("%REQ(x-a?y-b):10%"), Options{Minor: 38, Matching: MatchingFilter, Module: "waymark.wasm"}, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, err := Bootstrap(planOf(c.rule), c.options)
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			var e plan.UnsupportedError
+			require.ErrorAs(t, err, &e)
+			assert.Contains(t, err.Error(), c.want)
+		})
+	}
+}

@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Unsupported is something that a plan asks for and that what is to execute it cannot do. It is an error, never left
+// out in silence.
+type Unsupported struct {
+	Source Source
+	// Object is the rule, listener or cluster that asks for it.
+	Object string
+	// Feature is what it asks for, and Reason why it cannot be had and what to do.
+	Feature, Reason string
+}
+
+// String is file:line:column: error: object: feature: reason.
+func (u Unsupported) String() string {
+	s := ""
+	if place := u.Source.String(); place != "" {
+		s = place + ": "
+	}
+	return s + "error: " + u.Object + ": " + u.Feature + ": " + u.Reason
+}
+
+// UnsupportedError holds all that is not supported, one a line.
+type UnsupportedError []Unsupported
+
+func (e UnsupportedError) Error() string {
+	lines := make([]string, len(e))
+	for i, u := range e {
+		lines[i] = u.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// OrNil is the error, or nil where there is nothing in it.
+func (e UnsupportedError) OrNil() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// AddRule notes a feature of a rule.
+func (e *UnsupportedError) AddRule(r *Rule, feature, reason string, args ...any) {
+	*e = append(*e, Unsupported{Source: r.Source, Object: r.Ref(), Feature: feature, Reason: fmt.Sprintf(reason, args...)})
+}
+
+// EachRule calls f for every rule, once for rules that several servers share.
+func (p *Plan) EachRule(f func(*Rule)) {
+	seen := map[*Rule]bool{}
+	for _, l := range p.Listeners {
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				for _, r := range h.Rules {
+					if !seen[r] {
+						seen[r] = true
+						f(r)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Operators are the command operators in a rule's header operations, those of its destinations included, in order and
+// each once: NAME or NAME(argument).
+func (r *Rule) Operators() []string {
+	var out []string
+	seen := map[string]bool{}
+	collect := func(o HeaderOperations) {
+		for _, a := range o.Add {
+			Format(a.Value, func(operator string) string {
+				if !seen[operator] {
+					seen[operator] = true
+					out = append(out, operator)
+				}
+				return ""
+			})
+		}
+	}
+	collect(r.RequestHeaders)
+	collect(r.ResponseHeaders)
+	if r.Route != nil {
+		for _, d := range r.Route.Destinations {
+			collect(d.RequestHeaders)
+			collect(d.ResponseHeaders)
+		}
+	}
+	return out
+}

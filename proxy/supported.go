@@ -1,0 +1,40 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/plan"
+)
+
+// supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
+func supported(p *plan.Plan) error {
+	const instead = "the embedded data plane does not execute it; use --engine envoy"
+	var found plan.UnsupportedError
+	for _, l := range p.Listeners {
+		if len(l.Chains) != 1 || l.Chains[0].Routes == nil || l.Chains[0].TLS != nil {
+			found = append(found, plan.Unsupported{Object: "listener " + l.Name, Feature: "TLS or TCP", Reason: instead})
+		}
+	}
+	p.EachRule(func(r *plan.Rule) {
+		for _, c := range r.Match.Claims {
+			found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
+		}
+		for _, operator := range r.Operators() {
+			name, _, _ := strings.Cut(operator, "(")
+			if !slices.Contains(plan.Operators, name) {
+				found.AddRule(r, "%"+operator+"% in a header operation", instead)
+			}
+		}
+	})
+	for _, c := range p.Clusters {
+		if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
+			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "sending to a connection's original destination",
+				Reason: "the embedded data plane does not know it; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address"})
+		}
+		if c.HTTP2 {
+			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "HTTP/2", Reason: instead})
+		}
+	}
+	return found.OrNil()
+}
