@@ -147,6 +147,8 @@ var codes = []Code{
 	{"VAL-S-13", refused, false, "what resolution DYNAMIC_DNS cannot have"},
 	{"VAL-S-14", refused, false, "several hosts on a port that does not tell them apart"},
 	{"VAL-S-15", refused, false, "exportTo of a ServiceEntry that contradicts itself or names no namespace"},
+
+	{"VAL-E-01", either, false, "a bad address, port or label of a WorkloadEntry"},
 }
 
 // isSchema says whether a code is the schema's.

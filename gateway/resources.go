@@ -143,8 +143,9 @@ func (r *Resources) dropRefused(problems Problems) {
 	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return isRefused(&vs.Object) })
 	r.DestinationRules = slices.DeleteFunc(r.DestinationRules, func(dr *DestinationRule) bool { return isRefused(&dr.Object) })
 	r.ServiceEntries = slices.DeleteFunc(r.ServiceEntries, func(se *ServiceEntry) bool { return isRefused(&se.Object) })
+	r.WorkloadEntries = slices.DeleteFunc(r.WorkloadEntries, func(we *WorkloadEntry) bool { return isRefused(&we.Object) })
 	r.incomplete = slices.ContainsFunc(r.read, func(o *Object) bool {
-		return isRefused(o) && (o.Kind == "DestinationRule" || o.Kind == "ServiceEntry")
+		return isRefused(o) && slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
 	})
 }
 

@@ -43,6 +43,9 @@ func (r *Resources) validate(problems *Problems) {
 	for _, se := range r.ServiceEntries {
 		of(&se.Object).serviceEntry(se)
 	}
+	for _, we := range r.WorkloadEntries {
+		of(&we.Object).workloadEntry(we.Spec)
+	}
 }
 
 func (v *validator) refuse(code, field, format string, args ...any) {

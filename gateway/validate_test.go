@@ -22,16 +22,16 @@ func found(doc string, want ...string) finding { return finding{doc, want} }
 
 func near(doc string) finding { return finding{doc: doc} }
 
-// object is a resource in namespace default. Its spec is written in YAML's flow style.
-func object(kind, spec string) string {
+// document is a resource in namespace default. Its spec is written in YAML's flow style.
+func document(kind, spec string) string {
 	return "apiVersion: networking.istio.io/v1\nkind: " + kind + "\nmetadata: {name: a}\nspec: " + spec + "\n"
 }
 
-func virtualService(spec string) string { return object("VirtualService", spec) }
+func virtualServiceOf(spec string) string { return document("VirtualService", spec) }
 
-// rule is a VirtualService for a Gateway with these http rules.
-func rule(rules string) string {
-	return virtualService("{hosts: [a.com], gateways: [gw], http: [" + rules + "]}")
+// ruleOf is a VirtualService for a Gateway with these http rules.
+func ruleOf(rules string) string {
+	return virtualServiceOf("{hosts: [a.com], gateways: [gw], http: [" + rules + "]}")
 }
 
 // to is the action of rules whose action does not matter.
@@ -43,22 +43,22 @@ func annotated(doc, metadata string) string {
 }
 
 var anyFindings = map[string]finding{
-	"nothing can be tried with istio.io/dry-run":   found(annotated(rule("{"+to+"}"), `annotations: {istio.io/dry-run: "true"}`), "VAL-ANY-01 error"),
-	"always-reject is for Istio's own tests":       found(annotated(rule("{"+to+"}"), `annotations: {internal.istio.io/webhook-always-reject: "true"}`), "VAL-ANY-02 error"),
-	"parents are Istio's own":                      found(annotated(rule("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
-	"the namespace of parents is Istio's own":      found(annotated(rule("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
-	"other annotations are free":                   near(annotated(rule("{"+to+"}"), "annotations: {istio.io/rev: x}")),
-	"a field must be known":                        found(rule("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
-	"a field stands once":                          found(rule("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
-	"a field beside the spec must be known":        found(rule("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
-	"null is no object":                            found(object("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
-	"null is no value of a map":                    found(when("{queryParams: {q: null}}"), "VAL-ANY-03 error"),
-	"null is no field":                             near(do("fault: null")),
-	"a resource has a name":                        found(strings.Replace(rule("{"+to+"}"), "{name: a}", "{}", 1), "VAL-ANY-03 error"),
-	"an unknown field does not hide the rest":      found(rule("{rout: [], timeout: 0s, "+to+"}"), "VAL-ANY-03 error", "VAL-H-40 error"),
-	"a duration has a unit":                        found(rule(`{timeout: "5", `+to+"}"), "VAL-ANY-04 error"),
-	"a number is no text":                          found(rule("{route: [{destination: {host: b}, weight: much}]}"), "VAL-ANY-04 error"),
-	"the names of fields may be those of protobuf": near(rule("{direct_response: {status: 200}}")),
+	"nothing can be tried with istio.io/dry-run":   found(annotated(ruleOf("{"+to+"}"), `annotations: {istio.io/dry-run: "true"}`), "VAL-ANY-01 error"),
+	"always-reject is for Istio's own tests":       found(annotated(ruleOf("{"+to+"}"), `annotations: {internal.istio.io/webhook-always-reject: "true"}`), "VAL-ANY-02 error"),
+	"parents are Istio's own":                      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
+	"the namespace of parents is Istio's own":      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
+	"other annotations are free":                   near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
+	"a field must be known":                        found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
+	"a field stands once":                          found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
+	"a field beside the spec must be known":        found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
+	"null is no object":                            found(document("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
+	"null is no value of a map":                    found(whenOf("{queryParams: {q: null}}"), "VAL-ANY-03 error"),
+	"null is no field":                             near(doOf("fault: null")),
+	"a resource has a name":                        found(strings.Replace(ruleOf("{"+to+"}"), "{name: a}", "{}", 1), "VAL-ANY-03 error"),
+	"an unknown field does not hide the rest":      found(ruleOf("{rout: [], timeout: 0s, "+to+"}"), "VAL-ANY-03 error", "VAL-H-40 error"),
+	"a duration has a unit":                        found(ruleOf(`{timeout: "5", `+to+"}"), "VAL-ANY-04 error"),
+	"a number is no text":                          found(ruleOf("{route: [{destination: {host: b}, weight: much}]}"), "VAL-ANY-04 error"),
+	"the names of fields may be those of protobuf": near(ruleOf("{direct_response: {status: 200}}")),
 }
 
 // allFindings are the cases of all files.
@@ -66,6 +66,7 @@ func allFindings(t *testing.T) map[string]finding {
 	all := map[string]finding{}
 	for _, cases := range []map[string]finding{
 		anyFindings, virtualServiceFindings, reachFindings, l4Findings, httpFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings,
+		workloadEntryFindings,
 	} {
 		for what, c := range cases {
 			require.NotContains(t, all, what)
@@ -117,11 +118,11 @@ func TestVerdicts(t *testing.T) {
 		doc  string
 		want gateway.Verdict
 	}{
-		"nothing is wrong":             {rule("{" + to + "}"), gateway.VerdictOK},
-		"a warning":                    {rule("{" + to + "}, {" + to + "}"), gateway.VerdictWarning},
-		"an error":                     {rule("{timeout: 0s, " + to + "}"), gateway.VerdictError},
-		"an error outweighs a warning": {rule("{" + to + "}, {timeout: 0s, " + to + "}"), gateway.VerdictError},
-		"Istio's validation knows no unknown fields": {rule("{more: 1, " + to + "}"), gateway.VerdictOK},
+		"nothing is wrong":             {ruleOf("{" + to + "}"), gateway.VerdictOK},
+		"a warning":                    {ruleOf("{" + to + "}, {" + to + "}"), gateway.VerdictWarning},
+		"an error":                     {ruleOf("{timeout: 0s, " + to + "}"), gateway.VerdictError},
+		"an error outweighs a warning": {ruleOf("{" + to + "}, {timeout: 0s, " + to + "}"), gateway.VerdictError},
+		"Istio's validation knows no unknown fields": {ruleOf("{more: 1, " + to + "}"), gateway.VerdictOK},
 	} {
 		t.Run(what, func(t *testing.T) {
 			report := gateway.Check([]string{"-"}, strings.NewReader(c.doc))
@@ -133,7 +134,7 @@ func TestVerdicts(t *testing.T) {
 
 // TestOnlyIstiosResourcesAreChecked: what Waymark does not read is skipped with a notice, and is no finding.
 func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
-	doc := object("Sidecar", "{}") + "---\n" + object("WorkloadEntry", "{}") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n" + rule("{"+to+"}")
+	doc := document("Sidecar", "{}") + "---\n" + document("ProxyConfig", "{}") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n" + ruleOf("{"+to+"}")
 	report := gateway.Check([]string{"-"}, strings.NewReader(doc))
 	assert.Empty(t, report.Findings())
 	require.Len(t, report.Resources, 1)
@@ -154,11 +155,11 @@ func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
 		return count(r)
 	}
 	good := []string{
-		server("port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']"), rule("{" + to + "}, {" + to + "}"),
-		destinationRule("{loadBalancer: {simple: ROUND_ROBIN}}"), serviceEntry("hosts: [a.com]"),
+		gatewayOf("port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']"), ruleOf("{" + to + "}, {" + to + "}"),
+		destinationRuleOf("{loadBalancer: {simple: ROUND_ROBIN}}"), serviceEntryOf("hosts: [a.com]"),
 	}
 	bad := []string{
-		server("port: {number: 0, name: a, protocol: HTTP}, hosts: ['*']"), rule("{timeout: 0s, " + to + "}"), destinationRule("{}"), serviceEntry("hosts: ['*']"),
+		gatewayOf("port: {number: 0, name: a, protocol: HTTP}, hosts: ['*']"), ruleOf("{timeout: 0s, " + to + "}"), destinationRuleOf("{}"), serviceEntryOf("hosts: ['*']"),
 	}
 	assert.Equal(t, []int{1, 1, 1, 1}, read(good...))
 	assert.Equal(t, []int{0, 0, 0, 0}, read(bad...))
