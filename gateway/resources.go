@@ -35,7 +35,11 @@ type Resources struct {
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
 
-	// incomplete says that an object was refused, so that what refers to it is not to be blamed.
+	// read are all of Istio's resources, the refused ones among them, in the order of the files.
+	read []*Object
+	// files are the texts that were read, by name.
+	files map[string]string
+	// incomplete says that a destination was refused, so that what refers to it is not to be blamed.
 	incomplete bool
 }
 
@@ -116,16 +120,11 @@ var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 // every problem is reported.
 func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 	var problems Problems
-	r := &Resources{}
-	for _, doc := range readFiles(paths, stdin, &problems) {
+	r := &Resources{files: map[string]string{}}
+	for _, doc := range readFiles(paths, stdin, r.files, &problems) {
 		r.add(doc, &problems)
 	}
-	for _, gw := range r.Gateways {
-		validateGateway(gw, &problems)
-	}
-	for _, vs := range r.VirtualServices {
-		validateVirtualService(vs, &problems)
-	}
+	r.validate(&problems)
 	r.dropRefused(problems)
 	problems.sort()
 	return r, problems
@@ -133,14 +132,21 @@ func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 
 // dropRefused takes out what must not be translated, so that the rest can be, and all problems come to light at once.
 func (r *Resources) dropRefused(problems Problems) {
-	refused := map[string]bool{}
+	refused := map[*yaml.Node]bool{}
 	for _, p := range problems {
-		if p.Severity == Error {
-			refused[p.Object] = true
+		if p.Severity == Error && p.root != nil {
+			refused[p.root] = true
 		}
 	}
-	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return refused[gw.String()] })
-	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return refused[vs.String()] })
+	isRefused := func(o *Object) bool { return refused[o.doc.root] }
+	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return isRefused(&gw.Object) })
+	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return isRefused(&vs.Object) })
+	r.DestinationRules = slices.DeleteFunc(r.DestinationRules, func(dr *DestinationRule) bool { return isRefused(&dr.Object) })
+	r.ServiceEntries = slices.DeleteFunc(r.ServiceEntries, func(se *ServiceEntry) bool { return isRefused(&se.Object) })
+	r.WorkloadEntries = slices.DeleteFunc(r.WorkloadEntries, func(we *WorkloadEntry) bool { return isRefused(&we.Object) })
+	r.incomplete = slices.ContainsFunc(r.read, func(o *Object) bool {
+		return isRefused(o) && slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
+	})
 }
 
 // add decodes one document into its list.
@@ -170,9 +176,15 @@ func (r *Resources) add(doc document, problems *Problems) {
 		problems.add(Notice, &o, "", "%s is not a resource that Waymark reads; skipped", what)
 		return
 	}
+	if o.Namespace == "" && !kind.clusterScoped {
+		o.Namespace = "default"
+	}
+	if kind.isIstio {
+		r.read = append(r.read, &o)
+	}
 	text1, err := toJSON(doc.root)
 	if err != nil {
-		problems.add(Error, &o, "", "%s", err)
+		problems.find(Error, "VAL-ANY-04", &o, "", "%s", err)
 		return
 	}
 	before := len(*problems)
@@ -192,6 +204,7 @@ func groupOf(apiVersion string) string {
 type kind struct {
 	versions      map[string]bool
 	clusterScoped bool
+	isIstio       bool
 	// add decodes the document and, unless it is broken, appends it.
 	add func(r *Resources, o *Object, text []byte, problems *Problems, broken bool)
 }
@@ -248,12 +261,12 @@ var kinds = map[string]kind{
 
 // istioKind reads a kind whose spec is a protobuf message.
 func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
-	return kind{versions: istioVersions, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*problems)
-		report := func(field string, n *yaml.Node, format string, args ...any) {
-			problems.add(Error, o, field, format, args...)
+		report := func(code, field string, n *yaml.Node, format string, args ...any) {
+			problems.find(Error, code, o, field, format, args...)
 			(*problems)[len(*problems)-1].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
 		}
 		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
@@ -262,23 +275,21 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 			case "spec":
 				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
 			default:
-				report(key.Value, key, "unknown field %q", key.Value)
+				report("VAL-ANY-03", key.Value, key, "unknown field %q", key.Value)
 			}
 		})
 		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too
 		var wrapper struct{ Spec json.RawMessage }
 		if err := json.Unmarshal(text, &wrapper); err != nil {
-			problems.add(Error, o, "", "%s", err)
-			r.incomplete = true
+			problems.find(Error, "VAL-ANY-04", o, "", "%s", err)
 			return
 		}
 		if len(wrapper.Spec) == 0 || string(wrapper.Spec) == "null" {
 			wrapper.Spec = []byte("{}")
 		}
 		if err := unmarshalSpec(wrapper.Spec, spec, unknown); err != nil {
-			r.incomplete = true
 			field := blame(wrapper.Spec, spec, "spec")
-			problems.add(Error, o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			problems.find(Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
 			return
 		}
 		add(r, *o, spec)
@@ -348,7 +359,7 @@ func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
 		Metadata meta.ObjectMeta `json:"metadata"`
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
-		problems.add(Error, o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		problems.find(Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return
 	}
 	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
@@ -359,6 +370,6 @@ func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
 		o.Created = t
 	}
 	if o.Name == "" {
-		problems.add(Error, o, "metadata.name", "is missing")
+		problems.find(Error, "VAL-ANY-03", o, "metadata.name", "is missing")
 	}
 }

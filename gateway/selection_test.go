@@ -11,9 +11,9 @@ func TestSelection(t *testing.T) {
 		{"mesh beside a Gateway takes nothing from it (VS-SEL-01)",
 			object("VirtualService", "a", "gateways: [mesh, gw]\nhosts: [a.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]"),
 			[]string{"a.com/ => kind=route"}},
-		{"a Gateway's name is short, full, with a dot for the own namespace, or in the old form (VS-SEL-02)",
+		{"a Gateway's name is short, full, with a dot for the own namespace where validation does not look (VAL-VS-03), or in the old form (VS-SEL-02)",
 			object("VirtualService", "a", "gateways: [gw]\nhosts: [a.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]") +
-				object("VirtualService", "b", "gateways: [./gw]\nhosts: [b.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]") +
+				object("VirtualService", "b", "gateways: [mesh, ./gw]\nhosts: [b.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]") +
 				object("VirtualService", "other/c", "gateways: [default/gw]\nhosts: [c.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]") +
 				object("VirtualService", "other/d", "gateways: [gw.default.svc.cluster.local]\nhosts: [d.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]") +
 				object("VirtualService", "other/e", "gateways: [gw]\nhosts: [e.com]\nhttp: [{route: [{destination: {host: x.svc}}]}]"),

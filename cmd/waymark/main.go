@@ -17,6 +17,7 @@ const (
 	exitUnexpected = 1
 	exitUsage      = 64
 	exitBadInput   = 65
+	exitFindings   = 79
 )
 
 // exitError is an error that has been reported, or is to be reported, with a status of its own.
@@ -80,6 +81,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
-	root.AddCommand(newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
+	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
 	return root
 }
