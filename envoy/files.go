@@ -224,12 +224,13 @@ var kindsOfDirs = map[string]ResourceKind{
 
 // WatchedResource says what a file below [Options.Dir] holds, and of routes and plugin configurations the name.
 func WatchedResource(path string) (kind ResourceKind, name string) {
-	switch dir, base := filepath.Split(path); {
-	case path == ListenersFile:
+	switch path {
+	case ListenersFile:
 		return ListenerResources, ""
-	case path == ClustersFile:
+	case ClustersFile:
 		return ClusterResources, ""
 	default:
+		dir, base := filepath.Split(path)
 		kind = kindsOfDirs[strings.TrimSuffix(dir, string(filepath.Separator))]
 		name = base[:max(0, len(base)-len(".00000000.json"))]
 		return kind, name
