@@ -61,7 +61,7 @@ func echoRoad(t testing.TB, p *plan.Plan) *road {
 	}
 	for name := range clusters {
 		ip, port := server.Address(name)
-		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Endpoints: []plan.Endpoint{{Address: ip, Port: port}}})
+		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
 	ports, err := process.FreePorts(len(p.Listeners))
 	require.NoError(t, err)

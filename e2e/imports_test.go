@@ -43,6 +43,7 @@ var reaches = map[string]reach{
 	"gateway":            {model, istioAPI},
 	"envoy":              {model, envoyAPI},
 	"envoy/process":      {nil, nil},
+	"envoy/rollout":      {append([]string{"envoy"}, model...), envoyAPI},
 	"verdict":            {append([]string{"envoy"}, model...), envoyAPI},
 	"proxy":              {append([]string{"hostcalls", "proxy/vm"}, model...), wazero},
 	"proxy/vm":           {[]string{"hostcalls"}, wazero},

@@ -71,7 +71,7 @@ func buildRoad(t testing.TB, cases []*caseFile) *road {
 	}
 	for name := range clusters {
 		ip, port := server.Address(name)
-		r.plan.Clusters = append(r.plan.Clusters, &plan.Cluster{Name: name, Endpoints: []plan.Endpoint{{Address: ip, Port: port}}})
+		r.plan.Clusters = append(r.plan.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
 	slices.SortFunc(r.plan.Clusters, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })
 	return r

@@ -171,6 +171,6 @@ func TestSidecarAllowAny(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
 		assert.ErrorContains(t, p.Apply(ctx, sidecarRoad(t, gateway.AllowAny).plan),
-			"cluster PassthroughCluster sends to the original destination of a connection, which the embedded data plane does not know")
+			"cluster PassthroughCluster: sending to a connection's original destination: the embedded data plane does not know it")
 	})
 }

@@ -71,8 +71,10 @@ func vectors(t testing.TB) fs.FS {
 }
 
 // packed reads the archive of vectors.
-func packed(t testing.TB) fs.FS {
-	archive, err := os.ReadFile("testdata/conformance.tar.gz")
+func packed(t testing.TB) fs.FS { return unpack(t, "testdata/conformance.tar.gz") }
+
+func unpack(t testing.TB, name string) fs.FS {
+	archive, err := os.ReadFile(name)
 	require.NoError(t, err)
 	z, err := gzip.NewReader(bytes.NewReader(archive))
 	require.NoError(t, err)

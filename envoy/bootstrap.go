@@ -21,6 +21,8 @@ const (
 	MatchingFilter Matching = "filter"
 	// MatchingNative lets Envoy try the routes one by one, as Istio does; there is no filter.
 	MatchingNative Matching = "native"
+	// MatchingAuto takes for each virtual host what costs least: a list, Envoy's own tree, or the filter.
+	MatchingAuto Matching = "auto"
 )
 
 // Options say for which Envoy to write.
@@ -37,6 +39,19 @@ type Options struct {
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
+	// Dir is the folder of the files that Envoy watches, as Envoy sees it (see [WatchedFiles]). "": everything stands in
+	// the bootstrap, and certificates are read from their own paths at the start.
+	Dir string
+	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
+	Profile Profile
+	// MaxConnections bounds the connections of clients in all, with ProfileEdge; 0 is DefaultMaxConnections.
+	MaxConnections uint64
+	// TrustedHops are the proxies in front of this one whose x-forwarded-for is believed (GW-HCM-01).
+	TrustedHops uint32
+	// Costs decide with MatchingAuto; nil are those that were measured.
+	Costs *Costs
+	// AccessLog is the form of the access log; the zero value is JSON.
+	AccessLog AccessLogFormat
 }
 
 // Era says how this Envoy reads rules.
@@ -55,6 +70,29 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	if err := supported(p, &o); err != nil {
 		return nil, err
 	}
+	b, err := node(&o)
+	if err != nil {
+		return nil, err
+	}
+	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{}
+	for _, l := range p.Listeners {
+		listener, err := listener(l, &o)
+		if err != nil {
+			return nil, err
+		}
+		b.StaticResources.Listeners = append(b.StaticResources.Listeners, listener)
+	}
+	for _, c := range p.Clusters {
+		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c, &o))
+	}
+	if err := validate(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// node is the part of a bootstrap that is the same for all plans: who the proxy is, how it is asked, and what protects it.
+func node(o *Options) (*bootstrapv3.Bootstrap, error) {
 	labels := map[string]any{}
 	for k, v := range o.Labels {
 		labels[k] = v
@@ -65,24 +103,11 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	}
 	b := &bootstrapv3.Bootstrap{
 		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
-		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
 		LayeredRuntime:  runtime(),
+		OverloadManager: overloadManager(o),
 	}
 	if o.AdminPort != 0 {
-		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort)}
-	}
-	for _, l := range p.Listeners {
-		listener, err := listener(l, &o)
-		if err != nil {
-			return nil, err
-		}
-		b.StaticResources.Listeners = append(b.StaticResources.Listeners, listener)
-	}
-	for _, c := range p.Clusters {
-		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c))
-	}
-	if err := validate(b); err != nil {
-		return nil, err
+		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort), IgnoreGlobalConnLimit: true}
 	}
 	return b, nil
 }

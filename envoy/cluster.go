@@ -7,7 +7,11 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/proxy_protocol/v3"
+	rawbufferv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -18,81 +22,233 @@ import (
 // connectTimeout is Istio's default (DR-CP-01); Envoy's own is 5 s.
 const connectTimeout = 10 * time.Second
 
-// ringSize is the smallest ring of consistent hashing, Istio's default (DR-HASH-01).
-const ringSize = 1024
+// dnsRefresh and dnsJitter are Istio's (SE-05).
+const (
+	dnsRefresh = time.Minute
+	dnsJitter  = 100 * time.Millisecond
+)
 
 var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
 	plan.Static: clusterv3.Cluster_STATIC, plan.StrictDNS: clusterv3.Cluster_STRICT_DNS, plan.LogicalDNS: clusterv3.Cluster_LOGICAL_DNS,
 	plan.OriginalDestination: clusterv3.Cluster_ORIGINAL_DST,
 }
 
-var lbPolicies = map[plan.LoadBalancing]clusterv3.Cluster_LbPolicy{
-	plan.LeastRequest: clusterv3.Cluster_LEAST_REQUEST, plan.RoundRobin: clusterv3.Cluster_ROUND_ROBIN, plan.Random: clusterv3.Cluster_RANDOM,
-	plan.RingHash: clusterv3.Cluster_RING_HASH, plan.Maglev: clusterv3.Cluster_MAGLEV,
-}
-
-// cluster is a destination. All circuit breakers are open as wide as Istio has them by default: with Envoy's own limits,
-// no more than three retries at once would be made (DR-CP-01).
-func cluster(c *plan.Cluster) *clusterv3.Cluster {
-	unlimited := wrapperspb.UInt32(math.MaxUint32)
+// cluster is a destination.
+func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 	out := &clusterv3.Cluster{
 		Name:                 c.Name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: discoveryTypes[c.Discovery]},
 		ConnectTimeout:       durationpb.New(connectTimeout),
-		LbPolicy:             lbPolicies[c.LoadBalancing],
 		LoadAssignment:       loadAssignment(c),
-		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxConnections: unlimited, MaxPendingRequests: unlimited, MaxRequests: unlimited, MaxRetries: unlimited, TrackRemaining: true,
-		}}},
+		CircuitBreakers:      circuitBreakers(&c.Pool),
+		OutlierDetection:     outlierDetection(c.Outlier),
+		CommonLbConfig:       commonLoadBalancing(c),
 	}
-	if c.LoadBalancing == plan.RingHash {
-		out.LbConfig = &clusterv3.Cluster_RingHashLbConfig_{RingHashLbConfig: &clusterv3.Cluster_RingHashLbConfig{MinimumRingSize: wrapperspb.UInt64(ringSize)}}
+	if c.Pool.ConnectTimeout > 0 {
+		out.ConnectTimeout = durationpb.New(c.Pool.ConnectTimeout)
 	}
 	switch c.Discovery {
-	case plan.OriginalDestination:
-		out.LbPolicy, out.LbConfig, out.LoadAssignment = clusterv3.Cluster_CLUSTER_PROVIDED, nil, nil
 	case plan.StrictDNS, plan.LogicalDNS:
 		out.DnsLookupFamily = clusterv3.Cluster_V4_ONLY // SE-05
-		out.RespectDnsTtl = true                        //nolint:staticcheck // as Istio writes it; the successor is an extension of the cluster type
+		//nolint:staticcheck // as Istio writes them; the successor is an extension of the cluster type
+		out.RespectDnsTtl, out.DnsRefreshRate, out.DnsJitter = true, durationpb.New(dnsRefresh), durationpb.New(dnsJitter)
+	case plan.OriginalDestination:
+		out.LoadAssignment = nil
+	default:
+		if o.dynamic() { // endpoints in a file of their own
+			out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+			out.LoadAssignment = nil
+			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
+		}
 	}
-	if p := protocolOptions(c); p != nil {
-		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(p)}
+	if o.edge() {
+		out.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBuffer)
+	}
+	loadBalancer(out, c)
+	if k := c.Pool.Keepalive; k != nil {
+		out.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive(k)}
+	}
+	options := httpOptions(c)
+	if c.TLS != nil {
+		out.TransportSocket = upstreamTLS(c, options, o)
+	}
+	if c.ProxyProtocol > 0 {
+		out.TransportSocket = proxyProtocol(c.ProxyProtocol, out.TransportSocket)
+	}
+	if proto.Size(options) > 0 {
+		if options.UpstreamProtocolOptions == nil { // the API wants one of them
+			options.UpstreamProtocolOptions = explicitHTTP1()
+		}
+		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(options)}
 	}
 	return out
 }
 
-// protocolOptions are nil for HTTP/1.1, Envoy's default.
-func protocolOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
+// circuitBreakers are open as wide as Istio has them where nothing is said: with Envoy's own limits, no more than three
+// retries at once would be made (DR-CP-01, DR-CP-02).
+func circuitBreakers(p *plan.ConnectionPool) *clusterv3.CircuitBreakers {
+	limit := func(n uint32) *wrapperspb.UInt32Value {
+		if n == 0 {
+			n = math.MaxUint32
+		}
+		return wrapperspb.UInt32(n)
+	}
+	t := &clusterv3.CircuitBreakers_Thresholds{
+		MaxConnections: limit(p.MaxConnections), MaxPendingRequests: limit(p.MaxPendingRequests),
+		MaxRequests: limit(p.MaxRequests), MaxRetries: limit(p.MaxRetries), TrackRemaining: true,
+	}
+	if b := p.RetryBudget; b != nil {
+		t.MaxRetries = nil
+		t.RetryBudget = &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
+			BudgetPercent: &typev3.Percent{Value: b.Percent}, MinRetryConcurrency: wrapperspb.UInt32(b.MinConcurrency),
+		}
+		if b.Interval > 0 {
+			t.RetryBudget.BudgetInterval = durationpb.New(b.Interval)
+		}
+	}
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{t}}
+}
+
+// outlierDetection never goes by success rates, as Istio's does not (DR-OD-01).
+func outlierDetection(o *plan.OutlierDetection) *clusterv3.OutlierDetection {
+	if o == nil {
+		return nil
+	}
+	out := &clusterv3.OutlierDetection{EnforcingSuccessRate: wrapperspb.UInt32(0)}
+	out.Consecutive_5Xx, out.EnforcingConsecutive_5Xx = consecutive(o.Consecutive5xx)
+	out.ConsecutiveGatewayFailure, out.EnforcingConsecutiveGatewayFailure = consecutive(o.ConsecutiveGateway)
+	if o.Interval != nil {
+		out.Interval = durationpb.New(*o.Interval)
+	}
+	if o.BaseEjectionTime != nil {
+		out.BaseEjectionTime = durationpb.New(*o.BaseEjectionTime)
+	}
+	if o.MaxEjectionPercent > 0 {
+		out.MaxEjectionPercent = wrapperspb.UInt32(o.MaxEjectionPercent)
+	}
+	if o.SplitLocalOrigin {
+		out.SplitExternalLocalOriginErrors = true
+		out.ConsecutiveLocalOriginFailure, out.EnforcingConsecutiveLocalOriginFailure = consecutive(o.ConsecutiveLocalOrigin)
+		out.EnforcingLocalOriginSuccessRate = wrapperspb.UInt32(0)
+	}
+	return out
+}
+
+// consecutive is a number of errors, enforced unless it is 0; nil leaves both at Envoy's defaults.
+func consecutive(n *uint32) (count, enforcing *wrapperspb.UInt32Value) {
+	if n == nil {
+		return nil, nil
+	}
+	if *n == 0 {
+		return wrapperspb.UInt32(0), wrapperspb.UInt32(0)
+	}
+	return wrapperspb.UInt32(*n), wrapperspb.UInt32(100)
+}
+
+func tcpKeepalive(k *plan.TCPKeepalive) *corev3.TcpKeepalive {
+	out := &corev3.TcpKeepalive{}
+	seconds := func(d time.Duration) *wrapperspb.UInt32Value {
+		if d == 0 {
+			return nil
+		}
+		return wrapperspb.UInt32(uint32(d / time.Second))
+	}
+	if k.Probes > 0 {
+		out.KeepaliveProbes = wrapperspb.UInt32(k.Probes)
+	}
+	out.KeepaliveTime, out.KeepaliveInterval = seconds(k.Time), seconds(k.Interval)
+	return out
+}
+
+func explicitHTTP1() *upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_ {
+	return &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
+		ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}},
+	}}
+}
+
+// httpOptions say how HTTP is spoken; empty is HTTP/1.1 with Envoy's defaults.
+func httpOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
+	out := &upstreamv3.HttpProtocolOptions{}
 	switch {
 	case c.ClientProtocol:
-		return &upstreamv3.HttpProtocolOptions{UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
+		out.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_UseDownstreamProtocolConfig{
 			UseDownstreamProtocolConfig: &upstreamv3.HttpProtocolOptions_UseDownstreamHttpConfig{
 				HttpProtocolOptions: &corev3.Http1ProtocolOptions{}, Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
 			},
-		}}
+		}
 	case c.HTTP2:
-		return &upstreamv3.HttpProtocolOptions{UpstreamProtocolOptions: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{
-			ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
-				ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}},
-			},
+		h2 := &corev3.Http2ProtocolOptions{}
+		if c.Pool.MaxConcurrentStreams > 0 {
+			h2.MaxConcurrentStreams = wrapperspb.UInt32(c.Pool.MaxConcurrentStreams)
+		}
+		if k := c.Pool.HTTP2Keepalive; k != nil {
+			h2.ConnectionKeepalive = &corev3.KeepaliveSettings{Interval: durationpb.New(k.Interval), Timeout: durationpb.New(k.Timeout)}
+		}
+		out.UpstreamProtocolOptions = &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig{
+			ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: h2},
 		}}
-	default:
-		return nil
+	}
+	common := &corev3.HttpProtocolOptions{}
+	if d := c.Pool.IdleTimeout; d != nil {
+		common.IdleTimeout = durationpb.New(*d)
+	}
+	if d := c.Pool.MaxConnectionDuration; d != nil {
+		common.MaxConnectionDuration = durationpb.New(*d)
+	}
+	if n := c.Pool.MaxRequestsPerConnection; n > 0 {
+		common.MaxRequestsPerConnection = wrapperspb.UInt32(n)
+	}
+	if proto.Size(common) > 0 {
+		out.CommonHttpProtocolOptions = common
+	}
+	if c.Outlier != nil && len(c.Outlier.StatusCodes) > 0 {
+		out.OutlierDetection = errorCodes(c.Outlier.StatusCodes)
+	}
+	return out
+}
+
+// proxyProtocol begins connections with the client's address.
+func proxyProtocol(version int, inner *corev3.TransportSocket) *corev3.TransportSocket {
+	if inner == nil {
+		inner = &corev3.TransportSocket{
+			Name:       "envoy.transport_sockets.raw_buffer",
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&rawbufferv3.RawBuffer{})},
+		}
+	}
+	return &corev3.TransportSocket{
+		Name: "envoy.transport_sockets.upstream_proxy_protocol",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&proxyprotocolv3.ProxyProtocolUpstreamTransport{
+			Config:          &corev3.ProxyProtocolConfig{Version: corev3.ProxyProtocolConfig_Version(version - 1)},
+			TransportSocket: inner,
+		})},
 	}
 }
 
 func loadAssignment(c *plan.Cluster) *endpointv3.ClusterLoadAssignment {
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: c.Name}
-	if len(c.Endpoints) == 0 {
-		return out
+	for _, l := range c.Localities {
+		group := &endpointv3.LocalityLbEndpoints{Priority: l.Priority}
+		if l.Region != "" || l.Zone != "" || l.SubZone != "" {
+			group.Locality = &corev3.Locality{Region: l.Region, Zone: l.Zone, SubZone: l.SubZone}
+		}
+		if l.Weight > 0 {
+			group.LoadBalancingWeight = wrapperspb.UInt32(l.Weight)
+		}
+		for _, e := range l.Endpoints {
+			group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
+				HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: endpointAddress(e)}},
+				LoadBalancingWeight: wrapperspb.UInt32(max(e.Weight, 1)),
+			})
+		}
+		out.Endpoints = append(out.Endpoints, group)
 	}
-	group := &endpointv3.LocalityLbEndpoints{}
-	for _, e := range c.Endpoints {
-		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
-			HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(e.Address, e.Port)}},
-			LoadBalancingWeight: wrapperspb.UInt32(max(e.Weight, 1)),
-		})
-	}
-	out.Endpoints = []*endpointv3.LocalityLbEndpoints{group}
 	return out
+}
+
+// endpointAddress is a socket's, or the path of a unix socket where there is no port.
+func endpointAddress(e plan.Endpoint) *corev3.Address {
+	if e.Port == 0 {
+		return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: e.Address}}}
+	}
+	return address(e.Address, e.Port)
 }

@@ -5,6 +5,7 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -15,6 +16,19 @@ import (
 
 // filterName is the name of our filter, its root and its VM, in configuration, logs and statistics.
 const filterName = "waymark"
+
+// pluginName is the name of the filter in front of one set of routes, by which its configuration is asked for.
+func pluginName(rc *plan.RouteConfig) string { return filterName + "." + rc.Name }
+
+// watchedFilter is the filter whose configuration is in a file that Envoy watches. Until there is a good one, its
+// listener does not open.
+func watchedFilter(rc *plan.RouteConfig, o *Options) *hcmv3.HttpFilter {
+	name := pluginName(rc)
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+		ConfigSource: o.watched(pluginPath(name)),
+		TypeUrls:     []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
+	}}}
+}
 
 // wasmFilter loads the module. A VM that died is made anew for the next request; until then requests get 503: the
 // filter never fails open.
@@ -34,6 +48,9 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 	}}
 }
 
+// outcomeInput names the header that a map of outcomes is searched by.
+const outcomeInput = "outcome"
+
 // outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
 // route: 404. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
 func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
@@ -52,7 +69,7 @@ func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
 		return nil // an empty virtual host: Envoy refuses an empty map, and a host without routes answers 404
 	}
 	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "outcome", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
+		Input: &xdscorev3.TypedExtensionConfig{Name: outcomeInput, TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
 		TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
 			ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
 		},

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,6 +30,19 @@ func supported(p *plan.Plan, o *Options) error {
 			}
 		}
 	})
+	for _, c := range p.Clusters {
+		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
+			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "retryBudget.budgetInterval of " + strings.Join(c.Rules, ", "),
+				Reason: fmt.Sprintf("Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)})
+		}
+	}
+	pairs, authorities := credentials(p)
+	for _, c := range append(pairs, authorities...) {
+		if c.HasContent() && !o.dynamic() {
+			found = append(found, plan.Unsupported{Source: c.Source, Object: "credential " + strings.TrimPrefix(c.Name, "kubernetes://"),
+				Feature: "a certificate that stands in a Secret document", Reason: "it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret"})
+		}
+	}
 	return found.OrNil()
 }
 

@@ -1,14 +1,11 @@
 package gateway
 
 import (
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
-	core "k8s.io/api/core/v1"
 
 	"waymark.dev/waymark/plan"
 )
@@ -62,33 +59,63 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
 
 // planCluster makes one cluster, or says why there is none.
 func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
-	c := &plan.Cluster{Name: ref.name()}
 	s := t.registry.find(ref.host)
-	policy := t.rules.find(ref.host, s)
-	labels, ok := policy.subsetLabels(ref.subset)
+	rules := t.rules.find(ref.host, s)
+	c := &plan.Cluster{Name: ref.name(), Rules: rules.names()}
+	labels, ok := rules.subsetLabels(ref.subset)
 	if !ok {
-		return nil, "no DestinationRule for " + ref.host + " defines the subset " + strconv.Quote(ref.subset) + " (defined: " + subsetNames(policy) + ")"
+		return nil, "no DestinationRule for " + ref.host + " defines the subset " + strconv.Quote(ref.subset) + " (defined: " + subsetNames(rules) + ")"
 	}
-	c.LoadBalancing = policy.loadBalancing(ref)
-	if address, ok := t.override(ref); ok {
-		return t.overridden(c, address)
-	}
-	if s == nil {
+	address, overridden := t.override(ref)
+	var port servicePort
+	switch {
+	case s != nil:
+		if port, ok = s.port(ref.port); !ok && !overridden {
+			return nil, "its host has no port " + itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
+		}
+	case !overridden:
 		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
 	}
-	port, ok := s.port(ref.port)
-	if !ok {
-		return nil, "its host has no port " + itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
-	}
 	c.HTTP2 = speaksHTTP2(port.protocol)
-	if t.options.Proxy == SidecarProxy && s.sendsToOriginal() {
+	var all []workload
+	var why string
+	switch {
+	case overridden:
+		all, c.Discovery, why = overriddenEndpoints(address)
+	case t.options.Proxy == SidecarProxy && s.sendsToOriginal():
 		c.Discovery = plan.OriginalDestination
-		return c, ""
+	case s.kubernetes != nil:
+		all, c.Discovery, why = t.kubernetesEndpoints(s, port, ref.subset, labels)
+	default:
+		all, c.Discovery, why = t.entryEndpoints(s, port, labels)
 	}
-	if s.kubernetes != nil {
-		return t.kubernetesCluster(c, s, port, labels)
+	if why != "" {
+		return nil, why
 	}
-	return entryCluster(c, s, port, labels)
+	t.applyPolicy(c, rules, ref, s, all)
+	return c, ""
+}
+
+// applyPolicy fills in what the DestinationRules of a host say about a cluster.
+func (t *translator) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
+	p := rules.policyFor(ref.subset, ref.port)
+	p.connections(c)
+	p.outliers(c)
+	if len(all) > 0 {
+		t.localize(c, all, p)
+	}
+	p.balance(c)
+	c.TLS = t.upstreamTLS(ref, rules, p.tls, s)
+	if pp := p.proxyProtocol; pp != nil {
+		c.ProxyProtocol = int(pp.Version) + 1
+	}
+	if p.tunnel != nil {
+		t.problems.add(Error, rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
+	}
+	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
+		t.problems.add(Error, rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+			"zone-aware load balancing is not executed: it needs to know the proxies of all zones; use localityLbSetting; the cluster is %s", c.Name)
+	}
 }
 
 func portNumbers(s *service) string {
@@ -110,115 +137,4 @@ func speaksHTTP2(protocol string) bool {
 	default:
 		return false
 	}
-}
-
-// override finds the address that the user gave for a host: for subset and host "v1.reviews", else for the host, by its
-// full name or its first label.
-func (t *translator) override(ref clusterRef) (string, bool) {
-	short, _, _ := strings.Cut(ref.host, ".")
-	for _, host := range []string{ref.host, short} {
-		if ref.subset != "" {
-			if a, ok := t.options.Endpoints[ref.subset+"."+host]; ok {
-				return a, true
-			}
-		}
-		if a, ok := t.options.Endpoints[host]; ok {
-			return a, true
-		}
-	}
-	return "", false
-}
-
-func (t *translator) overridden(c *plan.Cluster, address string) (*plan.Cluster, string) {
-	host, port, err := net.SplitHostPort(address)
-	n, perr := strconv.ParseUint(port, 10, 16)
-	if err != nil || perr != nil || host == "" || n == 0 {
-		return nil, "--endpoint address " + strconv.Quote(address) + " is not ADDRESS:PORT"
-	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		c.Discovery = plan.StrictDNS
-	}
-	c.Endpoints = []plan.Endpoint{{Address: host, Port: uint32(n)}}
-	return c, ""
-}
-
-// kubernetesCluster takes the addresses from the EndpointSlices of the Service. Without any, the cluster name of the
-// Service is resolved by DNS, as a proxy outside of Istio would.
-func (t *translator) kubernetesCluster(c *plan.Cluster, s *service, port servicePort, labels map[string]string) (*plan.Cluster, string) {
-	if s.alias != "" {
-		c.Discovery = plan.StrictDNS
-		c.Endpoints = []plan.Endpoint{{Address: s.alias, Port: port.number}}
-		return c, ""
-	}
-	found := false
-	for _, slice := range t.slices {
-		if slice.Namespace != s.namespace || slice.Labels["kubernetes.io/service-name"] != s.kubernetes.Name {
-			continue
-		}
-		found = true
-		number := uint32(0)
-		for _, p := range slice.Ports {
-			if p.Port != nil && (p.Name == nil && port.name == "" || p.Name != nil && *p.Name == port.name) {
-				number = uint32(*p.Port)
-			}
-		}
-		if number == 0 || !subset(labels, sliceLabels(slice)) {
-			continue
-		}
-		for _, e := range slice.Endpoints {
-			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
-				continue
-			}
-			for _, a := range e.Addresses {
-				c.Endpoints = append(c.Endpoints, plan.Endpoint{Address: a, Port: number})
-			}
-		}
-	}
-	if found {
-		return c, ""
-	}
-	if len(labels) > 0 {
-		return nil, "subset " + strconv.Quote(strings.Split(c.Name, "|")[2]) + " chooses endpoints by labels, and there is no EndpointSlice of Service " +
-			s.kubernetes.Key() + " to choose from; give its address with --endpoint " + strings.Split(c.Name, "|")[2] + "." + s.host + "=ADDRESS:PORT"
-	}
-	target := port.number
-	if s.kubernetes.Spec.ClusterIP == core.ClusterIPNone && port.target != 0 {
-		target = port.target
-	}
-	c.Discovery = plan.StrictDNS
-	c.Endpoints = []plan.Endpoint{{Address: s.host, Port: target}}
-	return c, ""
-}
-
-// sliceLabels are the labels that a slice's endpoints share: those of the slice itself. Pods are not read, so a slice
-// per version carries the version's labels.
-func sliceLabels(s *EndpointSlice) map[string]string { return s.Labels }
-
-// entryCluster maps a ServiceEntry's resolution to discovery (SE-02 to SE-06).
-func entryCluster(c *plan.Cluster, s *service, port servicePort, labels map[string]string) (*plan.Cluster, string) {
-	spec := s.entry.Spec
-	switch spec.Resolution {
-	case istio.ServiceEntry_STATIC:
-	case istio.ServiceEntry_DNS:
-		c.Discovery = plan.StrictDNS
-	case istio.ServiceEntry_DNS_ROUND_ROBIN:
-		c.Discovery = plan.LogicalDNS
-	default:
-		return nil, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives no address to send to (SE-02)"
-	}
-	if len(spec.Endpoints) == 0 && c.Discovery != plan.Static {
-		c.Endpoints = []plan.Endpoint{{Address: s.host, Port: port.target}}
-		return c, ""
-	}
-	for _, e := range spec.Endpoints {
-		if !subset(labels, e.GetLabels()) {
-			continue
-		}
-		number := port.target
-		if n, ok := e.GetPorts()[port.name]; ok {
-			number = n
-		}
-		c.Endpoints = append(c.Endpoints, plan.Endpoint{Address: e.GetAddress(), Port: number, Weight: e.GetWeight()})
-	}
-	return c, ""
 }

@@ -214,6 +214,9 @@ func matchesConflict(root, sub *istio.HTTPMatchRequest) bool {
 		}
 	}
 	if len(root.Gateways) > 0 && len(sub.Gateways) > 0 {
+		if len(root.Gateways) < len(sub.Gateways) {
+			return true // counted, not compared: a name that is there twice counts twice
+		}
 		for _, g := range sub.Gateways {
 			if !slices.Contains(root.Gateways, g) {
 				return true

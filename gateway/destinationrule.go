@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,9 +27,6 @@ const rootNamespace = "istio-system"
 func newDestinationRules(r *Resources, o *Options) *destinationRules {
 	x := &destinationRules{domain: o.ClusterDomain, namespace: o.Namespace, root: rootNamespace, labels: o.Labels, byNamespace: map[string][]*DestinationRule{}}
 	for _, d := range r.DestinationRules {
-		if s := d.Spec.WorkloadSelector; s != nil && (d.Namespace != o.Namespace || !subset(s.MatchLabels, o.Labels)) {
-			continue // for other proxies (DR-SEL-03)
-		}
 		x.byNamespace[d.Namespace] = append(x.byNamespace[d.Namespace], d)
 	}
 	for _, list := range x.byNamespace {
@@ -50,7 +49,7 @@ func subset(small, big map[string]string) bool {
 	return true
 }
 
-// destinationPolicy is what all rules for one host say together.
+// destinationPolicy is what rules for one host say together.
 type destinationPolicy struct {
 	rules   []*DestinationRule
 	traffic *istio.TrafficPolicy
@@ -58,49 +57,114 @@ type destinationPolicy struct {
 }
 
 // find returns the policy for a host, or nil. It looks in the proxy's namespace, the service's and the root namespace;
-// the first with any rule for the host wins altogether.
+// the first with any rule for the host wins altogether. A proxy in the root namespace looks there first as well, but
+// only for rules that are private to it, so that those meant for everybody do not hide the service's own.
 func (x *destinationRules) find(host string, s *service) *destinationPolicy {
-	if x.namespace != x.root {
-		if p := x.in(x.namespace, host, false); p != nil {
-			return p
-		}
+	mine := isLocal
+	if x.namespace == x.root {
+		mine = isPrivate
 	}
-	if s != nil {
-		if p := x.in(s.namespace, host, true); p != nil {
-			return p
-		}
+	found := x.in(x.namespace, host, mine)
+	if len(found) == 0 && s != nil {
+		found = x.exported(s.namespace, host)
 	}
-	return x.in(x.root, host, true)
+	if len(found) == 0 {
+		found = x.exported(x.root, host)
+	}
+	return x.choose(found)
 }
 
-// in looks in one namespace: the exact host, else the longest wildcard that takes it.
-func (x *destinationRules) in(namespace, host string, exportedOnly bool) *destinationPolicy {
+// exports are what a rule is exported to. One with a workload selector is private (DR-SEL-03).
+func exports(d *DestinationRule) []string {
+	if d.Spec.WorkloadSelector != nil {
+		return []string{"."}
+	}
+	return d.Spec.ExportTo
+}
+
+// isLocal says that a rule holds in its own namespace.
+func isLocal(d *DestinationRule) bool {
+	e := exports(d)
+	return len(e) == 0 || slices.Contains(e, "*") || slices.Contains(e, ".") || slices.Contains(e, d.Namespace)
+}
+
+// isPrivate says that a rule holds nowhere else.
+func isPrivate(d *DestinationRule) bool {
+	e := exports(d)
+	return len(e) > 0 && (sameSet(e, []string{"."}) || sameSet(e, []string{d.Namespace}))
+}
+
+// exported looks for rules that other namespaces may use. The most specific host is chosen before it is asked whether
+// this proxy is among them: an exact rule for others hides a wildcard for all.
+func (x *destinationRules) exported(namespace, host string) []*destinationPolicy {
+	found := x.in(namespace, host, func(d *DestinationRule) bool { return !isPrivate(d) })
+	return slices.DeleteFunc(found, func(p *destinationPolicy) bool {
+		e := exports(p.rules[0])
+		return len(e) > 0 && !slices.Contains(e, "*") && !slices.Contains(e, x.namespace)
+	})
+}
+
+// in looks in one namespace: the exact host, else the longest wildcard that takes it. Rules with other exports or other
+// selectors are kept apart.
+func (x *destinationRules) in(namespace, host string, counts func(*DestinationRule) bool) []*destinationPolicy {
 	best := ""
 	for _, d := range x.byNamespace[namespace] {
 		h := fullName(d.Spec.Host, namespace, x.domain)
-		if exportedOnly && visibilityTo(x.namespace, d.Namespace, d.Spec.ExportTo) == hidden {
-			continue
-		}
-		if isSubset(host, h) && (best == "" || moreSpecific(h, best) < 0) {
+		if counts(d) && isSubset(host, h) && (best == "" || moreSpecific(h, best) < 0) {
 			best = h
 		}
 	}
-	if best == "" {
-		return nil
-	}
-	p := &destinationPolicy{}
-	var export []string
+	var found []*destinationPolicy
 	for _, d := range x.byNamespace[namespace] {
-		if fullName(d.Spec.Host, namespace, x.domain) != best || (exportedOnly && visibilityTo(x.namespace, d.Namespace, d.Spec.ExportTo) == hidden) {
+		if best != "" && counts(d) && fullName(d.Spec.Host, namespace, x.domain) == best {
+			found = consolidate(found, d)
+		}
+	}
+	return found
+}
+
+// consolidate merges a rule into those before it, or appends it (DR-SEL-04). A rule without selector joins those with
+// one, too; and a rule whose exports include another's joins that one, and stands for itself as well.
+func consolidate(found []*destinationPolicy, d *DestinationRule) []*destinationPolicy {
+	apart := true
+	for _, p := range found {
+		first := p.rules[0]
+		same := sameSet(exports(first), exports(d))
+		if !same && (len(exports(first)) == 0 || !isSubsetOf(exports(first), exports(d))) {
+			apart = true
 			continue
 		}
-		if len(p.rules) > 0 && !sameSet(export, d.Spec.ExportTo) {
-			continue // rules with other exports are kept apart, the first is found
+		apart = !same
+		a, b := first.Spec.WorkloadSelector, d.Spec.WorkloadSelector
+		if a != nil && b != nil && !maps.Equal(a.MatchLabels, b.MatchLabels) {
+			apart = true
+			continue
 		}
-		export = d.Spec.ExportTo
+		if (a == nil) == (b == nil) {
+			apart = false
+		}
 		p.merge(d)
 	}
-	return p
+	if apart {
+		p := &destinationPolicy{}
+		p.merge(d)
+		found = append(found, p)
+	}
+	return found
+}
+
+// choose takes the first policy whose selector takes the proxy, else the last one without a selector.
+func (x *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
+	var general *destinationPolicy
+	for _, p := range found {
+		switch first := p.rules[0]; {
+		case first.Spec.WorkloadSelector == nil:
+			general = p
+		case first.Namespace == x.namespace && subset(first.Spec.WorkloadSelector.MatchLabels, x.labels):
+			return p
+		}
+	}
+	return general
 }
 
 // merge unites the subsets, the first definition of a name counting, and takes the first traffic policy (DR-SEL-04).
@@ -116,18 +180,10 @@ func (p *destinationPolicy) merge(d *DestinationRule) {
 	}
 }
 
-func sameSet(a, b []string) bool {
-	for _, v := range a {
-		if !slices.Contains(b, v) {
-			return false
-		}
-	}
-	for _, v := range b {
-		if !slices.Contains(a, v) {
-			return false
-		}
-	}
-	return true
+func sameSet(a, b []string) bool { return isSubsetOf(a, b) && isSubsetOf(b, a) }
+
+func isSubsetOf(small, big []string) bool {
+	return !slices.ContainsFunc(small, func(v string) bool { return !slices.Contains(big, v) })
 }
 
 func (p *destinationPolicy) subset(name string) *istio.Subset {
@@ -142,26 +198,30 @@ func (p *destinationPolicy) subset(name string) *istio.Subset {
 	return nil
 }
 
-// consistentHash finds the settings that give the route of a destination its hash policy: the subset's for the port,
-// the subset's, the rule's for the port, the rule's. Settings of a port count only if the destination names the port
-// (DR-HASH-04).
+// consistentHash finds the settings that give the route of a destination its hash policy. Without a service there are
+// none, whatever DestinationRules say.
+func (t *translator) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
+	s := t.registry.find(d.GetHost())
+	if s == nil {
+		return nil
+	}
+	return t.rules.find(d.GetHost(), s).consistentHash(d)
+}
+
+// consistentHash is the first of these that there is: the subset's for the port, the subset's, the rule's for the port,
+// the rule's. Settings of a port count only if the destination names the port; those without a consistent hash are
+// passed over, although they decide about the cluster's load balancer (DR-HASH-04).
 func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
 	if p == nil {
 		return nil
 	}
-	hash := p.traffic.GetLoadBalancer().GetConsistentHash()
-	if h := portPolicy(p.traffic, d.GetPort().GetNumber()); h != nil {
-		hash = h.GetLoadBalancer().GetConsistentHash()
-	}
-	if s := p.subset(d.GetSubset()); s != nil {
-		if h := s.GetTrafficPolicy().GetLoadBalancer().GetConsistentHash(); h != nil {
-			hash = h
-		}
-		if h := portPolicy(s.GetTrafficPolicy(), d.GetPort().GetNumber()); h != nil {
-			hash = h.GetLoadBalancer().GetConsistentHash()
-		}
-	}
-	return hash
+	s, port := p.subset(d.GetSubset()), d.GetPort().GetNumber()
+	return cmp.Or(
+		portPolicy(s.GetTrafficPolicy(), port).GetLoadBalancer().GetConsistentHash(),
+		s.GetTrafficPolicy().GetLoadBalancer().GetConsistentHash(),
+		portPolicy(p.traffic, port).GetLoadBalancer().GetConsistentHash(),
+		p.traffic.GetLoadBalancer().GetConsistentHash(),
+	)
 }
 
 func portPolicy(t *istio.TrafficPolicy, port uint32) *istio.TrafficPolicy_PortTrafficPolicy {
@@ -200,38 +260,23 @@ func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy
 	}
 }
 
-// loadBalancing is the policy of a cluster: the subset's load balancer, else the rule's, each the port's where it has
-// one (DR-POL-01, DR-POL-02, DR-LB-01, DR-HASH-01).
-func (p *destinationPolicy) loadBalancing(c clusterRef) plan.LoadBalancing {
-	if p == nil {
-		return plan.LeastRequest
-	}
-	lb := p.traffic.GetLoadBalancer()
-	if t := portPolicy(p.traffic, c.port); t != nil {
-		lb = t.GetLoadBalancer()
-	}
-	if s := p.subset(c.subset); s != nil {
-		if own := s.GetTrafficPolicy().GetLoadBalancer(); own != nil {
-			lb = own
-		}
-		if t := portPolicy(s.GetTrafficPolicy(), c.port); t != nil {
-			lb = t.GetLoadBalancer()
+// names are namespace/name of the rules, and object is the one whose traffic policy counts, for messages.
+func (p *destinationPolicy) names() (out []string) {
+	if p != nil {
+		for _, d := range p.rules {
+			out = append(out, d.Key())
 		}
 	}
-	if h := lb.GetConsistentHash(); h != nil {
-		if h.GetMaglev() != nil {
-			return plan.Maglev
+	return out
+}
+
+func (p *destinationPolicy) object() *Object {
+	for _, d := range p.rules {
+		if d.Spec.TrafficPolicy != nil {
+			return &d.Object
 		}
-		return plan.RingHash
 	}
-	switch lb.GetSimple() {
-	case istio.LoadBalancerSettings_ROUND_ROBIN:
-		return plan.RoundRobin
-	case istio.LoadBalancerSettings_RANDOM:
-		return plan.Random
-	default:
-		return plan.LeastRequest
-	}
+	return &p.rules[0].Object
 }
 
 // subsetLabels are the labels that choose a cluster's endpoints; ok is false where no rule defines the subset

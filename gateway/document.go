@@ -24,8 +24,8 @@ type document struct {
 }
 
 // readFiles reads the documents of files and of the YAML and JSON files below folders; "-" is standard input. Files are read
-// in the order of their names.
-func readFiles(paths []string, stdin io.Reader, problems *Problems) []document {
+// in the order of their names; their texts are kept.
+func readFiles(paths []string, stdin io.Reader, texts map[string]string, problems *Problems) []document {
 	var docs []document
 	for _, path := range paths {
 		files, err := listFiles(path)
@@ -38,6 +38,7 @@ func readFiles(paths []string, stdin io.Reader, problems *Problems) []document {
 				*problems = append(*problems, Problem{Severity: Error, Source: plan.Source{File: file}, Message: reason(err)})
 				continue
 			}
+			texts[file] = string(data)
 			docs = append(docs, split(file, data, problems)...)
 		}
 	}

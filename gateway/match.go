@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -70,13 +71,7 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 		}
 	}
 	slices.SortFunc(out.Headers[inverted:], func(a, b plan.HeaderMatch) int {
-		if a.Name != b.Name {
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
-		}
-		return int(a.Kind) - int(b.Kind)
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Value, b.Value))
 	})
 	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
 		q := headerMatch(name, m.QueryParams[name])

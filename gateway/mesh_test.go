@@ -26,7 +26,7 @@ func service(key, address string, ports ...string) string {
 }
 
 // entry is the YAML of a ServiceEntry in default.
-func entry(name, spec string) string {
+func serviceEntry(name, spec string) string {
 	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: %s, namespace: default}\nspec: %s\n", name, spec)
 }
 
@@ -216,7 +216,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 				"  default / -> outbound|9080||db.default.svc.cluster.local\n" + anyOther,
 		},
 		"VS-MESH-04: a ServiceEntry has its hosts and addresses": {
-			yaml: entry("ext", "{hosts: [api.example.com], addresses: [240.0.0.7, '2001:db8::7'], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			yaml: serviceEntry("ext", "{hosts: [api.example.com], addresses: [240.0.0.7, '2001:db8::7'], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "api.example.com:9080 = api.example.com api.example.com. 240.0.0.7 [2001:db8::7]\n  default / -> outbound|9080||api.example.com\n" + anyOther,
 		},
 		"VS-SPLIT-04: an external name is a domain of the service that it stands for": {
@@ -250,7 +250,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 		},
 		"hosts of VirtualServices compare without regard to case": {
 			yaml: pair + rules("default/x", 0, "{hosts: [Reviews.Default.svc.cluster.local, '*.Example.com'], http: [{"+to("a")+"}]}") +
-				entry("ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+				serviceEntry("ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "*.example.com:9080 = *.example.com *.example.com.\n  default/x.http[0] / -> outbound|9080||" + a + "\n" + ruled("default/x", a),
 		},
 		"a Service that is not exported is unknown": {
@@ -264,7 +264,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
 		"VS-MESH-04: 0.0.0.0 is no address": {
-			yaml: entry("ext", "{hosts: [api.example.com], addresses: [0.0.0.0], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			yaml: serviceEntry("ext", "{hosts: [api.example.com], addresses: [0.0.0.0], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "api.example.com:9080 = api.example.com api.example.com.\n  default / -> outbound|9080||api.example.com\n" + anyOther,
 		},
 		"a UDP port of the same number is another port": {
@@ -283,7 +283,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 			yaml: reviews + service("default/db", "10.0.0.8", "tcp-db 9080"), want: reviewsDefault + anyOther,
 		},
 		"a whole host is never another's short name": {
-			yaml: reviews + entry("ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}") +
+			yaml: reviews + serviceEntry("ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}") +
 				rules("default/x", 0, "{hosts: [reviews], http: [{"+to("reviews")+"}]}"),
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews reviews.default.svc 10.0.0.1\n" +
 				"  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" +

@@ -48,7 +48,8 @@ func visibilityTo(namespace, own string, exportTo []string) visibility {
 }
 
 // orderVirtualServices keeps what is visible to a namespace, private ones first, then exported ones, then public ones,
-// each by age (VS-SEL-04).
+// each by age (VS-SEL-04). Of the public ones those come first that were made of the namespace's own routes of the
+// Gateway API.
 func orderVirtualServices(all []*boundVirtualService, namespace string) []*boundVirtualService {
 	var kept []*boundVirtualService
 	rank := make(map[*boundVirtualService]visibility, len(all))
@@ -59,7 +60,21 @@ func orderVirtualServices(all []*boundVirtualService, namespace string) []*bound
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b *boundVirtualService) int {
-		return cmp.Or(cmp.Compare(rank[a], rank[b]), byAge(&a.Object, &b.Object))
+		late := func(vs *boundVirtualService) bool {
+			return rank[vs] == public && (!vs.isRoute() || vs.Namespace != namespace)
+		}
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool(late(a), late(b)), byAge(&a.Object, &b.Object))
+	})
+	return kept
+}
+
+// orderServiceEntries keeps what is visible to a namespace, in the order in which they may name a host: as
+// VirtualServices, save that age is followed by the namespace, since Istio knows a service by its host (SE-08).
+func orderServiceEntries(all []*ServiceEntry, namespace string) []*ServiceEntry {
+	rank := func(e *ServiceEntry) visibility { return visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) }
+	kept := slices.DeleteFunc(slices.Clone(all), func(e *ServiceEntry) bool { return rank(e) == hidden })
+	slices.SortStableFunc(kept, func(a, b *ServiceEntry) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Created.Compare(b.Created), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
 	return kept
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.yaml.in/yaml/v3"
+
 	"waymark.dev/waymark/plan"
 )
 
@@ -29,6 +31,9 @@ type Problem struct {
 	// Field is a path from the root of the object: spec.http[2].match[0].uri.regex.
 	Field   string
 	Message string
+
+	// root is the document that the problem is about, nil for a whole file.
+	root *yaml.Node
 }
 
 // String is the problem on one line: file:line:column: severity: object: field: message.
@@ -58,7 +63,7 @@ func (ps Problems) HasErrors() bool {
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Source.File, b.Source.File), cmp.Compare(a.Source.Line, b.Source.Line),
-			cmp.Compare(a.Source.Column, b.Source.Column), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+			cmp.Compare(a.Source.Column, b.Source.Column), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
 	})
 }
 
@@ -72,7 +77,13 @@ func Merge(lists ...Problems) Problems {
 func (ps *Problems) add(severity Severity, o *Object, field, format string, args ...any) {
 	p := Problem{Severity: severity, Field: field, Message: fmt.Sprintf(format, args...)}
 	if o != nil {
-		p.Object, p.Source = o.String(), o.source(field)
+		p.Object, p.Source, p.root = o.String(), o.source(field), o.doc.root
 	}
 	*ps = append(*ps, p)
+}
+
+// find adds what a rule of Istio's validation finds.
+func (ps *Problems) find(severity Severity, code string, o *Object, field, format string, args ...any) {
+	ps.add(severity, o, field, format, args...)
+	(*ps)[len(*ps)-1].Code = code
 }

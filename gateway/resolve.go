@@ -13,7 +13,12 @@ func resolveNames(all []*VirtualService, domain string) []*VirtualService {
 	out := make([]*VirtualService, len(all))
 	for i, vs := range all {
 		spec := proto.Clone(vs.Spec).(*istio.VirtualService)
-		full := func(name string) string { return fullName(name, vs.Namespace, domain) }
+		full := func(name string) string {
+			if vs.isRoute() {
+				return name
+			}
+			return fullName(name, vs.Namespace, domain)
+		}
 		for j, h := range spec.Hosts {
 			spec.Hosts[j] = full(h)
 		}
@@ -24,6 +29,16 @@ func resolveNames(all []*VirtualService, domain string) []*VirtualService {
 			}
 			for _, d := range destinations(rule) {
 				d.Host = full(d.Host)
+			}
+		}
+		for _, rule := range spec.Tcp {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+		}
+		for _, rule := range spec.Tls {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
 		}
 		out[i] = &VirtualService{vs.Object, spec}

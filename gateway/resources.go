@@ -12,7 +12,9 @@ import (
 	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
 	"github.com/golang/protobuf/jsonpb"
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // what jsonpb asks for
+	"github.com/tidwall/gjson"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	istio "istio.io/api/networking/v1alpha3"
 	core "k8s.io/api/core/v1"
@@ -32,8 +34,14 @@ type Resources struct {
 	Services         []*Service
 	EndpointSlices   []*EndpointSlice
 	Namespaces       []*Object
+	WorkloadEntries  []*WorkloadEntry
+	Secrets          []*Secret
 
-	// incomplete says that an object was refused, so that what refers to it is not to be blamed.
+	// read are all of Istio's resources, the refused ones among them, in the order of the files.
+	read []*Object
+	// files are the texts that were read, by name.
+	files map[string]string
+	// incomplete says that a destination was refused, so that what refers to it is not to be blamed.
 	incomplete bool
 }
 
@@ -84,6 +92,16 @@ type (
 		Object
 		Spec *istio.ServiceEntry
 	}
+	// WorkloadEntry is an endpoint that is known by hand.
+	WorkloadEntry struct {
+		Object
+		Spec *istio.WorkloadEntry
+	}
+	// Secret holds a certificate. What is in it is never printed.
+	Secret struct {
+		Object
+		Data map[string][]byte
+	}
 	// Service is a Kubernetes service.
 	Service struct {
 		Object
@@ -104,16 +122,11 @@ var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 // every problem is reported.
 func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 	var problems Problems
-	r := &Resources{}
-	for _, doc := range readFiles(paths, stdin, &problems) {
+	r := &Resources{files: map[string]string{}}
+	for _, doc := range readFiles(paths, stdin, r.files, &problems) {
 		r.add(doc, &problems)
 	}
-	for _, gw := range r.Gateways {
-		validateGateway(gw, &problems)
-	}
-	for _, vs := range r.VirtualServices {
-		validateVirtualService(vs, &problems)
-	}
+	r.validate(&problems)
 	r.dropRefused(problems)
 	problems.sort()
 	return r, problems
@@ -121,14 +134,21 @@ func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 
 // dropRefused takes out what must not be translated, so that the rest can be, and all problems come to light at once.
 func (r *Resources) dropRefused(problems Problems) {
-	refused := map[string]bool{}
+	refused := map[*yaml.Node]bool{}
 	for _, p := range problems {
-		if p.Severity == Error {
-			refused[p.Object] = true
+		if p.Severity == Error && p.root != nil {
+			refused[p.root] = true
 		}
 	}
-	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return refused[gw.String()] })
-	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return refused[vs.String()] })
+	isRefused := func(o *Object) bool { return refused[o.doc.root] }
+	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return isRefused(&gw.Object) })
+	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return isRefused(&vs.Object) })
+	r.DestinationRules = slices.DeleteFunc(r.DestinationRules, func(dr *DestinationRule) bool { return isRefused(&dr.Object) })
+	r.ServiceEntries = slices.DeleteFunc(r.ServiceEntries, func(se *ServiceEntry) bool { return isRefused(&se.Object) })
+	r.WorkloadEntries = slices.DeleteFunc(r.WorkloadEntries, func(we *WorkloadEntry) bool { return isRefused(&we.Object) })
+	r.incomplete = slices.ContainsFunc(r.read, func(o *Object) bool {
+		return isRefused(o) && slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
+	})
 }
 
 // add decodes one document into its list.
@@ -158,9 +178,15 @@ func (r *Resources) add(doc document, problems *Problems) {
 		problems.add(Notice, &o, "", "%s is not a resource that Waymark reads; skipped", what)
 		return
 	}
+	if o.Namespace == "" && !kind.clusterScoped {
+		o.Namespace = "default"
+	}
+	if kind.isIstio {
+		r.read = append(r.read, &o)
+	}
 	text1, err := toJSON(doc.root)
 	if err != nil {
-		problems.add(Error, &o, "", "%s", err)
+		problems.find(Error, "VAL-ANY-04", &o, "", "%s", err)
 		return
 	}
 	before := len(*problems)
@@ -180,6 +206,7 @@ func groupOf(apiVersion string) string {
 type kind struct {
 	versions      map[string]bool
 	clusterScoped bool
+	isIstio       bool
 	// add decodes the document and, unless it is broken, appends it.
 	add func(r *Resources, o *Object, text []byte, problems *Problems, broken bool)
 }
@@ -199,6 +226,21 @@ var kinds = map[string]kind{
 	"networking.istio.io/ServiceEntry": istioKind(func(r *Resources, o Object, s *istio.ServiceEntry) {
 		r.ServiceEntries = append(r.ServiceEntries, &ServiceEntry{o, s})
 	}),
+	"networking.istio.io/WorkloadEntry": istioKind(func(r *Resources, o Object, s *istio.WorkloadEntry) {
+		r.WorkloadEntries = append(r.WorkloadEntries, &WorkloadEntry{o, s})
+	}),
+	"/Secret": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		var s core.Secret
+		if strict(o, text, &s, problems) && !broken {
+			for key, value := range s.StringData {
+				if s.Data == nil {
+					s.Data = map[string][]byte{}
+				}
+				s.Data[key] = []byte(value)
+			}
+			r.Secrets = append(r.Secrets, &Secret{*o, s.Data})
+		}
+	}},
 	"/Service": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
 		var s core.Service
 		if strict(o, text, &s, problems) && !broken {
@@ -221,12 +263,12 @@ var kinds = map[string]kind{
 
 // istioKind reads a kind whose spec is a protobuf message.
 func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
-	return kind{versions: istioVersions, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*problems)
-		report := func(field string, n *yaml.Node, format string, args ...any) {
-			problems.add(Error, o, field, format, args...)
+		report := func(code, field string, n *yaml.Node, format string, args ...any) {
+			problems.find(Error, code, o, field, format, args...)
 			(*problems)[len(*problems)-1].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
 		}
 		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
@@ -235,30 +277,30 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 			case "spec":
 				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
 			default:
-				report(key.Value, key, "unknown field %q", key.Value)
+				report("VAL-ANY-03", key.Value, key, "unknown field %q", key.Value)
 			}
 		})
 		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too
-		var wrapper struct{ Spec json.RawMessage }
-		if err := json.Unmarshal(text, &wrapper); err != nil {
-			problems.add(Error, o, "", "%s", err)
-			r.incomplete = true
-			return
+		raw := []byte(gjson.GetBytes(text, "spec").Raw)
+		if len(raw) == 0 || string(raw) == "null" {
+			raw = []byte("{}")
 		}
-		if len(wrapper.Spec) == 0 || string(wrapper.Spec) == "null" {
-			wrapper.Spec = []byte("{}")
-		}
-		if err := unmarshalSpec(wrapper.Spec, spec, unknown); err != nil {
-			r.incomplete = true
-			field := blame(wrapper.Spec, spec, "spec")
-			problems.add(Error, o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+		if err := unmarshalSpec(raw, spec, unknown); err != nil {
+			field := blame(raw, spec, "spec")
+			problems.find(Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
 			return
 		}
 		add(r, *o, spec)
 	}}
 }
 
+// unmarshalSpec reads a spec as Istio does. What the newer decoder takes means the same to the older one, which takes
+// more, a duration of "1m" among it, and needs three times as long.
 func unmarshalSpec(text []byte, spec proto.Message, unknownFields bool) error {
+	if (protojson.UnmarshalOptions{DiscardUnknown: unknownFields}).Unmarshal(text, spec) == nil {
+		return nil
+	}
+	proto.Reset(spec)
 	return (&jsonpb.Unmarshaler{AllowUnknownFields: unknownFields}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
 }
 
@@ -317,11 +359,10 @@ func strict(o *Object, text []byte, into any, problems *Problems) bool {
 
 // readMeta fills in the metadata. An object without namespace is in "default".
 func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
-	var m struct {
-		Metadata meta.ObjectMeta `json:"metadata"`
-	}
-	if err := json.Unmarshal(text, &m); err != nil {
-		problems.add(Error, o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	var m struct{ Metadata meta.ObjectMeta }
+	if raw := gjson.GetBytes(text, "metadata").Raw; raw == "" || raw == "null" {
+	} else if err := json.Unmarshal([]byte(raw), &m.Metadata); err != nil {
+		problems.find(Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return
 	}
 	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
@@ -332,6 +373,6 @@ func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
 		o.Created = t
 	}
 	if o.Name == "" {
-		problems.add(Error, o, "metadata.name", "is missing")
+		problems.find(Error, "VAL-ANY-03", o, "metadata.name", "is missing")
 	}
 }

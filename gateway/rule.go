@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,11 @@ func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) 
 // routeSemantics is the annotation of VirtualServices that Istio makes of other APIs (VS-MATCH-06).
 const routeSemantics = "internal.istio.io/route-semantics"
 
+// isIngress and isRoute say that a VirtualService was made of an Ingress, or of a route of the Gateway API. The prefixes
+// of both end at segment borders. What a route names is written out already (VS-NAME-01).
+func (vs *VirtualService) isIngress() bool { return vs.Annotations[routeSemantics] == "ingress" }
+func (vs *VirtualService) isRoute() bool   { return vs.Annotations[routeSemantics] == "gateway" }
+
 // translateRule makes one rule of a http[] entry and one of its matches; -1 is no match.
 func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
 	field := "spec.http[" + itoa(h.index) + "]"
@@ -70,7 +76,6 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 	if h.origin != vs.VirtualService {
 		r.Delegate = h.origin.Key()
 	}
-	semantics := vs.Annotations[routeSemantics]
 	var m *istio.HTTPMatchRequest
 	if match >= 0 {
 		m = h.Match[match]
@@ -79,21 +84,36 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 		}
 		r.StatPrefix = m.GetStatPrefix()
 	}
-	r.Match = translateMatch(m, semantics == "ingress" || semantics == "gateway")
+	r.Match = translateMatch(m, vs.isIngress() || vs.isRoute())
 	operations := translateHeaders(h.Headers)
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
 	switch { // in this order, whatever else is there (VS-RED-01)
 	case h.Redirect != nil:
 		r.Redirect = t.translateRedirect(h, c)
+		if prefix, ok := strings.CutPrefix(r.Redirect.Path, "%PREFIX()%"); ok && vs.isRoute() {
+			r.Redirect.Path, r.Redirect.PrefixRewrite = "", prefix // VS-RED-04
+		}
 	case h.DirectResponse != nil:
 		r.DirectResponse = translateDirectResponse(h.DirectResponse)
 	default:
 		r.Route = t.translateRoute(r, h, operations.authority, c)
+		if r.Route.PrefixRewrite == "/" && vs.isRoute() {
+			r.Route.PrefixRewrite, r.Route.RegexRewrite = "", removePrefix(&r.Match.Path) // VS-RW-03
+		}
 	}
 	r.Fault = translateFault(h.Fault)
 	r.CORS = translateCORS(h.CorsPolicy)
 	r.Seal()
 	return r
+}
+
+// removePrefix takes the matched prefix away and leaves one slash.
+func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
+	prefix := ""
+	if p.Kind == plan.Separated {
+		prefix = p.Value
+	}
+	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
 }
 
 // translateRoute fills in where the requests of a rule go. For a single destination its header operations join the
@@ -130,7 +150,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		if a.Weighted && out.Weight == 0 {
 			continue // dropped (VS-SPLIT-06)
 		}
-		if hash := t.rules.find(d.GetHost(), t.registry.find(d.GetHost())).consistentHash(d); hash != nil {
+		if hash := t.consistentHash(d); hash != nil {
 			hashed = true
 			if p := hashPolicy(hash); p != nil {
 				a.HashPolicies = append(a.HashPolicies, *p)
@@ -153,7 +173,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 // mirrors adds the rule's mirrors; one of 0 % is none (VS-MIRROR-01, VS-MIRROR-02).
 func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
 	add := func(field string, d *istio.Destination, p plan.Percentage) {
-		if p.Numerator == 0 {
+		if d == nil || p.Numerator == 0 {
 			return
 		}
 		ref := t.destination(h, "spec.http["+itoa(h.index)+"]."+field, d, c)

@@ -25,7 +25,7 @@ type protocol int
 
 const (
 	protocolOther protocol = iota
-	protocolHTTP           // HTTP, HTTP2, GRPC, GRPC-Web
+	protocolHTTP           // HTTP, HTTP2, HTTP_PROXY, GRPC, GRPC-Web
 	protocolHTTPS
 	protocolTLS
 	protocolTCP
@@ -33,7 +33,7 @@ const (
 
 func parseProtocol(name string) protocol {
 	switch strings.ToUpper(name) {
-	case "HTTP", "HTTP2", "GRPC", "GRPC-WEB":
+	case "HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB":
 		return protocolHTTP
 	case "HTTPS":
 		return protocolHTTPS
@@ -97,7 +97,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 	plain := map[uint32]socket{}                // the first plaintext server of a port
 	usedPorts := map[uint32]bool{}              // any server at all
 	tlsBinds := map[uint32][]string{}           // binds of TLS servers that joined a port later
-	tlsHosts := map[string]map[string]*server{} // by port and bind
+	tlsHosts := map[uint32]map[string]*server{} // by port and host: the last server that took it
 	find := func(k socket) *mergedServers {
 		for _, s := range m.sockets {
 			if s.socket == k {
@@ -124,12 +124,11 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 				problems.add(severity, &gw.Object, s.field(field), format, args...)
 			}
 			if s.Tls != nil {
-				where := strconv.Itoa(int(s.port)) + "/" + s.Bind
-				if tlsHosts[where] == nil {
-					tlsHosts[where] = map[string]*server{}
+				if tlsHosts[s.port] == nil {
+					tlsHosts[s.port] = map[string]*server{}
 				}
-				known := tlsHosts[where]
-				if j := slices.IndexFunc(s.hosts, func(h string) bool { return known[h] != nil }); j >= 0 {
+				known := tlsHosts[s.port]
+				if j := slices.IndexFunc(s.hosts, func(h string) bool { return known[h] != nil && known[h].Bind == s.Bind }); j >= 0 {
 					skip(Warning, ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
 					continue
 				}

@@ -33,23 +33,23 @@ type servicePort struct {
 // registry finds services by host.
 type registry struct {
 	services map[string]*service
+	// owned are the services by host and namespace; they are asked first where namespace says in which one.
+	owned     map[ownedHost]*service
+	namespace string
 }
 
+type ownedHost struct{ host, namespace string }
+
 // newRegistry collects the services that a namespace may use. A Kubernetes Service wins over a ServiceEntry of the same
-// host; among ServiceEntries the oldest does (SE-08).
+// host; among ServiceEntries those that are exported to the namespace alone come first, then the oldest does (SE-08).
 func newRegistry(r *Resources, namespace, domain string) *registry {
-	x := &registry{map[string]*service{}}
+	x := &registry{services: map[string]*service{}, owned: map[ownedHost]*service{}}
 	for _, s := range r.Services {
 		if visibilityTo(namespace, s.Namespace, exportAnnotation(s)) != hidden {
 			x.add(kubernetesService(s, domain))
 		}
 	}
-	entries := slices.Clone(r.ServiceEntries)
-	slices.SortStableFunc(entries, func(a, b *ServiceEntry) int { return byAge(&a.Object, &b.Object) })
-	for _, e := range entries {
-		if visibilityTo(namespace, e.Namespace, e.Spec.ExportTo) == hidden {
-			continue
-		}
+	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
 		for _, host := range e.Spec.Hosts {
 			x.add(entryService(e, host))
 		}
@@ -70,10 +70,40 @@ func exportAnnotation(s *Service) []string {
 	return out
 }
 
+// add keeps the first service of a host. Ports of further ServiceEntries join it where they describe the same service.
 func (x *registry) add(s *service) {
-	if _, known := x.services[s.host]; !known {
-		x.services[s.host] = s
+	if key := (ownedHost{s.host, s.namespace}); x.owned[key] == nil {
+		x.owned[key] = s
 	}
+	switch first := x.services[s.host]; {
+	case first == nil:
+		x.services[s.host] = s
+	case first.describes(s):
+		joined := *first
+		joined.ports = slices.Clone(first.ports)
+		for _, p := range s.ports {
+			if !slices.ContainsFunc(joined.ports, func(q servicePort) bool { return q.number == p.number }) {
+				joined.ports = append(joined.ports, p)
+			}
+		}
+		x.services[s.host] = &joined
+	}
+}
+
+// describes says whether two ServiceEntries of one host are parts of one service.
+func (s *service) describes(other *service) bool {
+	if s.entry == nil || other.entry == nil || s.namespace != other.namespace {
+		return false
+	}
+	a, b := s.entry, other.entry
+	return a.Spec.Resolution == b.Spec.Resolution && maps.Equal(a.Labels, b.Labels) && sameSet(a.Spec.ExportTo, b.Spec.ExportTo) &&
+		maps.Equal(a.Spec.WorkloadSelector.GetLabels(), b.Spec.WorkloadSelector.GetLabels())
+}
+
+// from is what the rules of a namespace's VirtualServices mean by a host: the service of their own namespace, where it
+// has one of that host (VS-SPLIT-02).
+func (x *registry) from(namespace string) *registry {
+	return &registry{services: x.services, owned: x.owned, namespace: namespace}
 }
 
 func kubernetesService(s *Service, domain string) *service {
@@ -106,7 +136,12 @@ func entryService(e *ServiceEntry, host string) *service {
 }
 
 // find returns the service of a host, or nil.
-func (x *registry) find(host string) *service { return x.services[host] }
+func (x *registry) find(host string) *service {
+	if s := x.owned[ownedHost{host, x.namespace}]; s != nil {
+		return s
+	}
+	return x.services[host]
+}
 
 // all are the services, by the alphabet of their hosts.
 func (x *registry) all() []*service {
@@ -116,7 +151,7 @@ func (x *registry) all() []*service {
 // on are the services that have a port, as if they had no other, by their hosts in lower case. A sidecar works out each of
 // its ports with such a view.
 func (x *registry) on(port uint32) *registry {
-	view := &registry{map[string]*service{}}
+	view := &registry{services: map[string]*service{}}
 	for _, s := range x.all() {
 		p, ok := s.port(port)
 		host := strings.ToLower(s.host)
@@ -205,8 +240,12 @@ type clusterRef struct {
 	port         uint32
 }
 
-// name is Istio's: outbound|port|subset|host (VS-SPLIT-01).
+// name is Istio's: outbound|port|subset|host (VS-SPLIT-01), and that of no cluster for a destination without a host
+// (VS-SPLIT-11).
 func (c clusterRef) name() string {
+	if c.host == "" {
+		return "UnknownService"
+	}
 	return "outbound|" + itoa(int(c.port)) + "|" + c.subset + "|" + c.host
 }
 

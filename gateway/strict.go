@@ -8,9 +8,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// checkFields reports every key of a mapping that the message does not have, and every key that occurs twice. Types of
-// values are left to the decoder, which knows the special JSON forms of messages such as Duration.
-func checkFields(n *yaml.Node, message protoreflect.MessageDescriptor, field string, report func(field string, n *yaml.Node, format string, args ...any)) {
+// reportNode says what is wrong at a node of a document.
+type reportNode func(code, field string, n *yaml.Node, format string, args ...any)
+
+// checkFields reports every key of a mapping that the message does not have, every key that occurs twice, and every null
+// in the place of an object, which the decoder would take for an empty one. Types of values are left to the decoder,
+// which knows the special JSON forms of messages such as Duration.
+func checkFields(n *yaml.Node, message protoreflect.MessageDescriptor, field string, report reportNode) {
 	n = resolve(n)
 	if n == nil || n.Kind != yaml.MappingNode || strings.HasPrefix(string(message.FullName()), "google.protobuf.") {
 		return
@@ -22,14 +26,14 @@ func checkFields(n *yaml.Node, message protoreflect.MessageDescriptor, field str
 		}
 		at := keyField(field, key.Value)
 		if f == nil {
-			report(at, key, "unknown field %q%s", key.Value, suggest(key.Value, message))
+			report("VAL-ANY-03", at, key, "unknown field %q%s", key.Value, suggest(key.Value, message))
 			return
 		}
 		checkValue(value, f, at, report)
 	})
 }
 
-func checkValue(value *yaml.Node, f protoreflect.FieldDescriptor, at string, report func(string, *yaml.Node, string, ...any)) {
+func checkValue(value *yaml.Node, f protoreflect.FieldDescriptor, at string, report reportNode) {
 	value = resolve(value)
 	switch {
 	case f.IsMap():
@@ -38,6 +42,7 @@ func checkValue(value *yaml.Node, f protoreflect.FieldDescriptor, at string, rep
 		}
 		eachKey(value, at, report, func(key, v *yaml.Node) {
 			if m := f.MapValue().Message(); m != nil {
+				checkNull(v, f, keyField(at, key.Value), report)
 				checkFields(v, m, keyField(at, key.Value), report)
 			}
 		})
@@ -46,20 +51,37 @@ func checkValue(value *yaml.Node, f protoreflect.FieldDescriptor, at string, rep
 			return
 		}
 		for i, item := range value.Content {
-			checkFields(item, f.Message(), fmt.Sprintf("%s[%d]", at, i), report)
+			at := fmt.Sprintf("%s[%d]", at, i)
+			checkNull(item, f, at, report)
+			checkFields(item, f.Message(), at, report)
 		}
 	case f.Message() != nil:
 		checkFields(value, f.Message(), at, report)
 	}
 }
 
+// checkNull reports a null that stands for an object in a list or a map.
+func checkNull(n *yaml.Node, f protoreflect.FieldDescriptor, at string, report reportNode) {
+	if !isNull(resolve(n)) {
+		return
+	}
+	switch f.FullName() {
+	case "istio.networking.v1alpha3.VirtualService.http":
+		report("VAL-VS-10", at, n, "a rule cannot be null")
+	case "istio.networking.v1alpha3.HTTPMatchRequest.headers":
+		report("VAL-H-07", at, n, "a condition cannot be null; {} asks for presence")
+	default:
+		report("VAL-ANY-03", at, n, "an object cannot be null")
+	}
+}
+
 // eachKey visits the pairs of a mapping and reports keys that occur twice.
-func eachKey(n *yaml.Node, field string, report func(string, *yaml.Node, string, ...any), visit func(key, value *yaml.Node)) {
+func eachKey(n *yaml.Node, field string, report reportNode, visit func(key, value *yaml.Node)) {
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if seen[key.Value] {
-			report(keyField(field, key.Value), key, "key %q occurs twice", key.Value)
+			report("VAL-ANY-03", keyField(field, key.Value), key, "key %q occurs twice", key.Value)
 			continue
 		}
 		seen[key.Value] = true

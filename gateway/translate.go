@@ -50,6 +50,14 @@ type Options struct {
 	Gateway string
 	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
 	Endpoints map[string]string
+	// Locality of the proxy, region/zone/subzone: what is near is preferred (DR-LOC-01). Default: unknown.
+	Locality string
+	// Secrets are files for the names of credentials, instead of Secret documents.
+	Secrets map[string]SecretFiles
+	// RemoteFiles says that certificate files are on Envoy's machine and cannot be looked at here.
+	RemoteFiles bool
+	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
+	SystemAuthorities string
 }
 
 // WithDefaults fills in what is not set.
@@ -75,6 +83,9 @@ func (o Options) WithDefaults() Options {
 	if o.ClusterDomain == "" {
 		o.ClusterDomain = "cluster.local"
 	}
+	if o.SystemAuthorities == "" {
+		o.SystemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
+	}
 	return o
 }
 
@@ -84,6 +95,8 @@ type translator struct {
 	registry *registry
 	rules    *destinationRules
 	slices   []*EndpointSlice
+	entries  []*WorkloadEntry
+	secrets  *secretStore
 	clusters map[clusterRef]*reference
 	problems *Problems
 }
@@ -99,6 +112,8 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 		registry: newRegistry(r, o.Namespace, o.ClusterDomain),
 		rules:    newDestinationRules(r, o),
 		slices:   r.EndpointSlices,
+		entries:  r.WorkloadEntries,
+		secrets:  newSecretStore(r, o, &problems),
 		clusters: map[clusterRef]*reference{},
 		problems: &problems,
 	}
@@ -151,6 +166,9 @@ func labelText(labels map[string]string) string {
 	return strings.Join(pairs, ",")
 }
 
+// noPortTranslation is the label of Services whose ports do not tell which ones a proxy binds (GW-PORT-01).
+const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
+
 // boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
 // such a Service, its target port is bound (GW-PORT-01).
 func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
@@ -159,9 +177,16 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !subset(svc.Spec.Selector, o.Labels) {
 				continue
 			}
+			if _, off := svc.Labels[noPortTranslation]; off {
+				continue
+			}
 			for _, p := range svc.Spec.Ports {
-				if uint32(p.Port) == s.GetPort().GetNumber() && p.TargetPort.IntValue() > 0 {
+				switch {
+				case uint32(p.Port) != s.GetPort().GetNumber():
+				case p.TargetPort.IntValue() > 0:
 					return uint32(p.TargetPort.IntValue())
+				case p.TargetPort.StrVal == "": // the default: its own number
+					return uint32(p.Port)
 				}
 			}
 		}
@@ -172,6 +197,7 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 // listeners makes one listener of every address that servers bind, in order.
 func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
 	p := &plan.Plan{}
+	opaque := &opaqueChains{map[uint32]map[string]*server{}, t}
 	byAddress := map[string]*plan.Listener{}
 	for _, socket := range m.sockets {
 		bind := socket.bind
@@ -194,39 +220,35 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 			continue
 		}
 		for _, s := range socket.servers {
-			l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			if s.routes == "" {
+				l.Chains = append(l.Chains, opaque.chains(s, services)...)
+			} else {
+				l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+			}
 		}
 	}
+	p.Listeners = slices.DeleteFunc(p.Listeners, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
 	return p
 }
 
-// tlsChain is the chain of one server that speaks TLS or TCP.
+// tlsChain is the chain of one server that terminates TLS and speaks HTTP.
 func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
-	chain := &plan.FilterChain{Passthrough: s.isPassthrough()}
-	for _, h := range s.hosts {
-		_, name, ok := strings.Cut(h, "/")
-		if !ok {
-			name = h
-		}
-		if name == "*" {
-			chain.ServerNames = nil // any name (GW-MERGE-06)
-			break
-		}
-		chain.ServerNames = append(chain.ServerNames, strings.ToLower(name))
-	}
-	if s.Tls != nil && !chain.Passthrough {
-		chain.TLS = &plan.TLS{Mode: s.Tls.Mode.String(), CredentialName: s.Tls.CredentialName, Server: s.gateway.source(s.field(".tls"))}
-	}
-	if s.routes != "" {
-		chain.Routes = t.routeConfig(m.routes[s.routes], services)
-	}
-	return chain
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: t.serverTLS(s), Routes: t.routeConfig(m.routes[s.routes], services)}
 }
 
 // routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
 func (t *translator) routeConfig(servers []*server, services []*boundVirtualService) *plan.RouteConfig {
 	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
 	hosts := map[string]*plan.VirtualHost{}
+	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
+		name = strings.ToLower(name)
+		h := hosts[name]
+		if h == nil {
+			h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{name}}
+			hosts[name] = h
+		}
+		return h
+	}
 	type reached struct {
 		gateway string
 		vs      *boundVirtualService
@@ -243,10 +265,10 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 				continue
 			}
 			key := reached{s.gateway.Key(), vs}
-			rules, ok := translated[key]
-			if !ok {
+			rules := translated[key]
+			if len(rules) == 0 { // none so far: another server's port may suit it
 				rules = t.translateRules(vs, listenerContext{
-					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: t.registry,
+					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: t.registry.from(vs.Namespace),
 				})
 				translated[key] = rules
 			}
@@ -254,11 +276,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 				continue
 			}
 			for _, name := range names {
-				h := hosts[name]
-				if h == nil {
-					h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-					hosts[name] = h
-				}
+				h := host(name, s)
 				h.RequireTLS = h.RequireTLS || redirects
 				h.Rules = append(h.Rules, rules...)
 			}
@@ -267,10 +285,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 			continue
 		}
 		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
-			if hosts[name] == nil {
-				hosts[name] = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{strings.ToLower(name)}}
-			}
-			hosts[name].RequireTLS = true
+			host(name, s).RequireTLS = true
 		}
 	}
 	rc.VirtualHosts = collapse(hosts)
@@ -281,7 +296,7 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 }
 
 func virtualHostName(host string, port uint32) string {
-	return strings.ToLower(host) + ":" + itoa(int(port))
+	return host + ":" + itoa(int(port))
 }
 
 // collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
@@ -293,14 +308,9 @@ func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
 	}
 	slices.SortFunc(names, moreSpecific)
 	var out []*plan.VirtualHost
-	taken := map[string]bool{}                      // domains that differ only in case are one domain
 	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
 	for _, name := range names {
 		h := hosts[name]
-		if taken[h.Domains[0]] {
-			continue
-		}
-		taken[h.Domains[0]] = true
 		var first *plan.Rule
 		if len(h.Rules) > 0 {
 			first = h.Rules[0]

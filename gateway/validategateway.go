@@ -1,41 +1,35 @@
 package gateway
 
 import (
-	"net/netip"
-	"slices"
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
 )
 
-// validateGateway covers VAL-G.
-func validateGateway(gw *Gateway, problems *Problems) {
-	v := &validator{&gw.Object, problems}
-	if !isLabel(gw.Name) {
-		v.refuse("VAL-G-01", "metadata.name", "%q is no DNS label", gw.Name)
+// gateway covers VAL-G.
+func (v *validator) gateway(s *istio.Gateway) {
+	if !isLabel(v.object.Name) {
+		v.refuse("VAL-G-01", "metadata.name", "%q is no DNS label", v.object.Name)
 	}
-	if len(gw.Spec.Servers) == 0 {
+	if len(s.Servers) == 0 {
 		v.refuse("VAL-G-02", "spec.servers", "a Gateway has at least one server")
 	}
 	names := map[string]bool{}
-	for i, s := range gw.Spec.Servers {
+	for i, server := range s.Servers {
 		field := "spec.servers[" + itoa(i) + "]"
-		if s == nil {
-			v.refuse("VAL-G-02", field, "a server cannot be null")
+		v.server(field, server)
+		if server.Port == nil {
 			continue
 		}
-		v.server(field, s)
-		if s.Port != nil {
-			if names[s.Port.Name] {
-				v.refuse("VAL-G-06", field+".port.name", "%q occurs twice", s.Port.Name)
-			}
-			names[s.Port.Name] = true
+		if names[server.Port.Name] {
+			v.refuse("VAL-G-06", field+".port.name", "%q occurs twice", server.Port.Name)
+		}
+		names[server.Port.Name] = true
+		if server.GetTls().GetHttpsRedirect() && !speaksHTTP(server.Port.Protocol) {
+			v.warn("VAL-G-11", field+".tls.httpsRedirect", "has no effect with protocol %q", server.Port.Protocol)
 		}
 	}
 }
-
-// protocols that Istio knows; they are compared without regard to case.
-var protocols = []string{"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP", "UDP", "MONGO", "REDIS", "MYSQL", "HBONE", "DOUBLEHBONE"}
 
 func (v *validator) server(field string, s *istio.Server) {
 	if len(s.Hosts) == 0 {
@@ -44,67 +38,180 @@ func (v *validator) server(field string, s *istio.Server) {
 	for i, h := range s.Hosts {
 		v.serverHost(field+".hosts["+itoa(i)+"]", h)
 	}
-	unix := strings.HasPrefix(s.Bind, "/")
-	if s.Bind != "" && !unix {
-		if _, err := netip.ParseAddr(s.Bind); err != nil {
-			v.refuse("VAL-G-07", field+".bind", "%q is neither an IP address nor the path of a socket", s.Bind)
+	path, isUnix := strings.CutPrefix(s.Bind, unixPrefix)
+	valid := v.serverPort(field+".port", s.Port, isUnix)
+	switch {
+	case isUnix:
+		if !isSocket(path) {
+			v.refuse("VAL-G-07", field+".bind", "%q is not the absolute path of a socket", path)
 		}
+		if s.Port.GetNumber() != 0 {
+			v.refuse("VAL-G-07", field+".port.number", "a socket has no port, so 0 is needed, not %d", s.Port.GetNumber())
+		}
+	case s.Bind != "" && !isAddress(s.Bind):
+		v.refuse("VAL-G-07", field+".bind", "%q is neither an IP address nor unix:// with the path of a socket", s.Bind)
 	}
-	p := s.Port
+	if s.Tls != nil {
+		v.serverTLS(field+".tls", s.Tls)
+	}
+	if valid {
+		v.serverSecurity(field+".tls", s)
+	}
+}
+
+// serverPort says whether the port is valid; only then its protocol is held against tls.
+func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
+	before := len(*v.problems)
 	if p == nil {
-		v.refuse("VAL-G-05", field+".port", "is missing")
-		return
+		v.refuse("VAL-G-05", field, "is missing")
+		return false
 	}
 	if p.Name == "" {
-		v.refuse("VAL-G-05", field+".port.name", "is missing")
+		v.refuse("VAL-G-05", field+".name", "is missing")
 	}
-	if !slices.Contains(protocols, strings.ToUpper(p.Protocol)) {
-		v.refuse("VAL-G-05", field+".port.protocol", "%q is no protocol", p.Protocol)
+	if !isProtocol(p.Protocol, portProtocols...) {
+		v.refuse("VAL-G-05", field+".protocol", "%q is no protocol", p.Protocol)
 	}
-	switch {
-	case unix && p.Number != 0:
-		v.refuse("VAL-G-07", field+".port.number", "a socket has no port, so 0 is needed, not %d", p.Number)
-	case !unix && (p.Number == 0 || p.Number > 65535):
-		v.refuse("VAL-G-05", field+".port.number", "%d is no port", p.Number)
+	if p.Number > 0 || !isUnix {
+		v.port("VAL-G-05", field+".number", p.Number)
 	}
-	v.serverTLS(field, s)
+	if p.TargetPort > 0 { //nolint:staticcheck // deprecated, and refused
+		v.refuse("VAL-G-05", field+".targetPort", "has no effect on a Gateway")
+	}
+	return len(*v.problems) == before
 }
 
-// serverHost is host or namespace/host.
+// serverHost is host or namespace/host. An IPv6 address has no dot, and is refused as a short name.
 func (v *validator) serverHost(field, h string) {
-	ns, name, ok := strings.Cut(h, "/")
+	const code = "VAL-G-04"
+	namespace, name, ok := strings.Cut(h, "/")
 	if !ok {
 		name = h
-	} else if ns != "*" && ns != "." && !isLabel(ns) || name == "" {
-		v.refuse("VAL-G-04", field, "%q is not NAMESPACE/HOST", h)
-		return
+	} else if namespace != "*" && namespace != "." && !isLabel(namespace) {
+		v.refuse(code, field, "%q: %q is neither *, nor ., nor a namespace", h, namespace)
 	}
-	if _, err := netip.ParseAddr(name); err == nil || name == "*" {
-		return
-	}
-	partial := isWildcard(name) && !strings.HasPrefix(name, "*.")
-	if !strings.Contains(name, ".") || partial || !isWildcardDomain(name) {
-		v.refuse("VAL-G-04", field, "%q is neither a full host name, nor a wildcard such as *.example.com, nor an IP address", h)
+	switch {
+	case name == "*":
+	case !strings.Contains(name, "."):
+		v.refuse(code, field, "%q is a short name; a full one is needed", h)
+	case !isWildcardDomain(name) && !isAddress(name):
+		v.refuse(code, field, "%q is neither a full host name, nor a wildcard such as *.example.com, nor an IP address", h)
+	case strings.Contains(name, "*") && !strings.HasPrefix(name, "*."):
+		v.refuse(code, field, "%q: a star stands for whole labels, as in *.example.com", h)
 	}
 }
 
-func (v *validator) serverTLS(field string, s *istio.Server) {
-	tls := s.Tls
-	switch parseProtocol(s.Port.Protocol) {
-	case protocolHTTPS, protocolTLS:
+// serverSecurity holds the protocol of a port against its tls.
+func (v *validator) serverSecurity(field string, s *istio.Server) {
+	protocol, tls := s.Port.Protocol, s.Tls
+	switch {
+	case speaksTLS(protocol):
 		if tls == nil {
-			v.refuse("VAL-G-08", field+".tls", "protocol %s needs tls", s.Port.Protocol)
+			v.refuse("VAL-G-08", field, "protocol %s needs tls", protocol)
 		}
-		if tls.GetHttpsRedirect() {
-			v.warn("VAL-G-11", field+".tls.httpsRedirect", "has no effect with protocol %s", s.Port.Protocol)
+	case tls == nil:
+	case !speaksHTTP(protocol):
+		v.refuse("VAL-G-10", field, "protocol %s has no tls", protocol)
+	case !isPassthrough(tls) || tls.ServerCertificate != "" || tls.PrivateKey != "" || tls.CaCertificates != "":
+		v.refuse("VAL-G-09", field, "protocol %s is plain text; only httpsRedirect is allowed", protocol)
+	}
+}
+
+func isPassthrough(tls *istio.ServerTLSSettings) bool {
+	return tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH
+}
+
+// serverTLS checks a tls block, whatever the protocol is. The order is Istio's: a mode that settles the matter ends it.
+func (v *validator) serverTLS(field string, tls *istio.ServerTLSSettings) {
+	v.ciphers(field, tls)
+	if tls.Mode == istio.ServerTLSSettings_ISTIO_MUTUAL {
+		for name, set := range serverCertificates(tls) {
+			if set {
+				v.refuse("VAL-G-13", field+"."+name, "ISTIO_MUTUAL brings its own certificates")
+			}
 		}
-	case protocolHTTP:
-		if tls != nil && (tls.Mode != istio.ServerTLSSettings_PASSTHROUGH || tls.CredentialName != "" || tls.ServerCertificate != "" || tls.PrivateKey != "" || tls.CaCertificates != "") {
-			v.refuse("VAL-G-09", field+".tls", "protocol %s is plain text; only httpsRedirect is allowed", s.Port.Protocol)
+		return
+	}
+	if isPassthrough(tls) {
+		ignored := tls.CaCrl != ""
+		for _, set := range serverCertificates(tls) {
+			ignored = ignored || set
 		}
-	default:
-		if tls != nil {
-			v.refuse("VAL-G-10", field+".tls", "protocol %s has no tls", s.Port.Protocol)
+		if ignored {
+			v.warn("VAL-G-14", field, "%s does not use certificates; they are ignored", tls.Mode)
 		}
+	}
+	sources := 0
+	for _, set := range []bool{tls.ServerCertificate != "" && tls.PrivateKey != "", tls.CredentialName != "", len(tls.CredentialNames) > 0, len(tls.TlsCertificates) > 0} {
+		if set {
+			sources++
+		}
+	}
+	if sources > 1 {
+		v.refuse("VAL-G-15", field, "only one of credentialName, credentialNames, tlsCertificates, and serverCertificate with privateKey can be used")
+	}
+	terminates := tls.Mode == istio.ServerTLSSettings_SIMPLE || tls.Mode == istio.ServerTLSSettings_MUTUAL || tls.Mode == istio.ServerTLSSettings_OPTIONAL_MUTUAL
+	if terminates {
+		if tls.CredentialName != "" || len(tls.CredentialNames) > 0 {
+			return
+		}
+		v.serverCertificate(field, tls)
+	}
+	if tls.CaCrl != "" && tls.CredentialName != "" {
+		v.refuse("VAL-G-18", field+".caCrl", "with credentialName the list of revoked certificates belongs into the credential")
+	}
+	if tls.CaCrl != "" && tls.Mode == istio.ServerTLSSettings_SIMPLE {
+		v.refuse("VAL-G-18", field+".caCrl", "SIMPLE asks for no certificate that could be revoked")
+	}
+}
+
+// serverCertificates are the fields that hold or name certificates, and whether they are set.
+func serverCertificates(tls *istio.ServerTLSSettings) map[string]bool {
+	return map[string]bool{
+		"serverCertificate": tls.ServerCertificate != "", "privateKey": tls.PrivateKey != "", "caCertificates": tls.CaCertificates != "",
+		"tlsCertificates": len(tls.TlsCertificates) > 0, "credentialName": tls.CredentialName != "", "credentialNames": len(tls.CredentialNames) > 0,
+	}
+}
+
+// serverCertificate asks for the files of a server that has no credential.
+func (v *validator) serverCertificate(field string, tls *istio.ServerTLSSettings) {
+	need := func(field, value string) {
+		if value == "" {
+			v.refuse("VAL-G-16", field, "%s needs it where there is no credentialName", tls.Mode)
+		}
+	}
+	if tls.Mode != istio.ServerTLSSettings_SIMPLE {
+		need(field+".caCertificates", tls.CaCertificates)
+	}
+	if len(tls.TlsCertificates) == 0 {
+		need(field+".serverCertificate", tls.ServerCertificate)
+		need(field+".privateKey", tls.PrivateKey)
+	}
+	if len(tls.TlsCertificates) > 2 {
+		v.warn("VAL-G-17", field+".tlsCertificates", "only 2 certificates are supported, not %d", len(tls.TlsCertificates))
+	}
+	for i, c := range tls.TlsCertificates {
+		at := field + ".tlsCertificates[" + itoa(i) + "]"
+		need(at+".serverCertificate", c.ServerCertificate)
+		need(at+".privateKey", c.PrivateKey)
+	}
+}
+
+// ciphers covers VAL-G-12.
+func (v *validator) ciphers(field string, tls *istio.ServerTLSSettings) {
+	old := tls.MinProtocolVersion == istio.ServerTLSSettings_TLSV1_0 || tls.MinProtocolVersion == istio.ServerTLSSettings_TLSV1_1
+	if old && len(tls.CipherSuites) == 0 {
+		v.warn("VAL-G-12", field+".minProtocolVersion", "%s needs cipherSuites that are as old", tls.MinProtocolVersion)
+	}
+	seen := map[string]bool{}
+	for i, c := range tls.CipherSuites {
+		at := field + ".cipherSuites[" + itoa(i) + "]"
+		switch {
+		case !isCipher(c):
+			v.warn("VAL-G-12", at, "%q is no cipher; it is ignored", c)
+		case seen[c]:
+			v.warn("VAL-G-12", at, "%q occurs twice", c)
+		}
+		seen[c] = true
 	}
 }

@@ -68,8 +68,8 @@ func (o HeaderOperations) apply(h Headers, operator func(string) string) {
 	}
 }
 
-// Format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME(argument)% is what operator
-// says.
+// Format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME%, %NAME(argument)% and
+// %NAME(argument):length% are what operator says; an argument may hold percent signs itself. What is none of these stays.
 func Format(text string, operator func(string) string) string {
 	var b strings.Builder
 	for {
@@ -85,7 +85,7 @@ func Format(text string, operator func(string) string) string {
 			text = text[1:]
 			continue
 		}
-		end := operatorEnd(text)
+		end := operatorLength(text)
 		if end < 0 {
 			b.WriteByte('%')
 			continue
@@ -95,23 +95,27 @@ func Format(text string, operator func(string) string) string {
 	}
 }
 
-// operatorEnd is where the percent sign is that ends the operator at the start, or -1. An argument in brackets may hold
-// others: %START_TIME(%Y)%.
-func operatorEnd(text string) int {
-	end := strings.IndexByte(text, '%')
-	bracket := strings.IndexByte(text, '(')
-	if bracket < 0 || end < bracket {
-		return end
+// operatorLength is the length of an operator at the start of a text, up to its last percent sign; -1 is none.
+func operatorLength(text string) int {
+	i := 0
+	for i < len(text) && (text[i] == '_' || '0' <= text[i] && text[i] <= '9' || 'A' <= text[i] && text[i] <= 'Z') {
+		i++
 	}
-	closing := strings.IndexByte(text[bracket:], ')')
-	if closing < 0 {
+	if i > 0 && i < len(text) && text[i] == '(' {
+		end := strings.IndexByte(text[i:], ')')
+		if end < 0 {
+			return -1
+		}
+		i += end + 1
+	}
+	if i > 0 && i < len(text) && text[i] == ':' {
+		for i++; i < len(text) && '0' <= text[i] && text[i] <= '9'; i++ {
+		}
+	}
+	if i == 0 || i >= len(text) || text[i] != '%' {
 		return -1
 	}
-	from := bracket + closing
-	if end = strings.IndexByte(text[from:], '%'); end < 0 {
-		return -1
-	}
-	return from + end
+	return i
 }
 
 // Operators are the command operators that are evaluated here, since they depend on request and response alone. All
@@ -154,7 +158,9 @@ func formatResponse(operator string, r *Request, h Headers) string {
 func parseOperator(operator string) (name, argument string, most int) {
 	name, rest, ok := strings.Cut(operator, "(")
 	if !ok {
-		return operator, "", 0
+		name, length, _ := strings.Cut(operator, ":")
+		most, _ = strconv.Atoi(length)
+		return name, "", most
 	}
 	i := strings.LastIndexByte(rest, ')')
 	if i < 0 {

@@ -46,7 +46,9 @@ func (c *CORSPolicy) Apply(r Request) *CORSEffect {
 	}
 	e.Status = 200
 	set("access-control-allow-methods", echo(c.AllowMethods, method))
-	set("access-control-allow-headers", echo(c.AllowHeaders, r.Headers.first("access-control-request-headers")))
+	if headers := echo(c.AllowHeaders, r.Headers.first("access-control-request-headers")); c.AllowHeaders != "" {
+		e.ResponseHeaders["access-control-allow-headers"] = []string{headers} // "" too, where none were asked for
+	}
 	set("access-control-max-age", c.MaxAge)
 	if c.AllowCredentials {
 		set("access-control-allow-credentials", "true")

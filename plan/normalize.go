@@ -166,11 +166,21 @@ func lastSegment(path []byte) int {
 	return i
 }
 
+// mergeSlashes makes one slash of several, save that a path of nothing but slashes keeps two: Envoy puts the first and
+// the last one back around what is between them (path_utility.cc).
 func mergeSlashes(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
+	if !strings.Contains(path, "//") {
+		return path
 	}
-	return path
+	segments := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	merged := strings.Join(segments, "/")
+	if strings.HasPrefix(path, "/") {
+		merged = "/" + merged
+	}
+	if strings.HasSuffix(path, "/") {
+		merged += "/"
+	}
+	return merged
 }
 
 func isSlash(c byte) bool { return c == '/' || c == '\\' }

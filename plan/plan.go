@@ -38,19 +38,12 @@ type FilterChain struct {
 	// ServerNames are SNI host names, exact or "*.suffix". None: any, also without TLS.
 	ServerNames []string
 	// TLS says that the chain terminates TLS.
-	TLS *TLS
+	TLS *ServerTLS
 	// Passthrough says that the chain's TLS is not terminated; it has no HTTP routes then.
 	Passthrough bool
-	// Routes is nil for a chain that does not speak HTTP.
-	Routes *RouteConfig
-}
-
-// TLS are the settings of a server that terminates TLS.
-type TLS struct {
-	Mode           string
-	CredentialName string
-	// Server is the Gateway server these settings come from, for messages.
-	Server Source
+	// Exactly one of Routes and TCP is set: the chain speaks HTTP, or forwards bytes.
+	Routes *RouteConfig `json:",omitempty"`
+	TCP    *TCPProxy    `json:",omitempty"`
 }
 
 // RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.
@@ -326,52 +319,6 @@ type CORSPolicy struct {
 type OriginMatch struct {
 	Kind  MatchKind
 	Value string
-}
-
-// Cluster is a destination as Envoy knows it.
-type Cluster struct {
-	// Name is Istio's: outbound|9080|v1|reviews.default.svc.cluster.local.
-	Name      string
-	Discovery Discovery
-	Endpoints []Endpoint
-	// LoadBalancing is how an endpoint is chosen.
-	LoadBalancing LoadBalancing
-	// HTTP2 says that the destination speaks HTTP/2 (without TLS: prior knowledge).
-	HTTP2 bool
-	// ClientProtocol says that the destination is spoken to in the version of HTTP in which the client spoke.
-	ClientProtocol bool
-}
-
-// Discovery says where a cluster's endpoints come from.
-type Discovery uint8
-
-// The kinds of discovery that Istio's resolution maps to (SE-02).
-const (
-	Static Discovery = iota
-	StrictDNS
-	LogicalDNS
-	// OriginalDestination has no endpoints: a request goes to the address that its client had connected to before the
-	// connection was redirected to the proxy.
-	OriginalDestination
-)
-
-// LoadBalancing names the policy of a cluster.
-type LoadBalancing uint8
-
-// Istio's load balancers (DR-LB-01, DR-HASH-01).
-const (
-	LeastRequest LoadBalancing = iota
-	RoundRobin
-	Random
-	RingHash
-	Maglev
-)
-
-// Endpoint is one address of a cluster.
-type Endpoint struct {
-	Address string // IP address, or a DNS name where Discovery says so
-	Port    uint32
-	Weight  uint32 // 0 counts as 1
 }
 
 // String is file:line:column, as far as known.

@@ -29,7 +29,7 @@ func newBalancer(c *plan.Cluster) *balancer {
 		hashes: c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
 		seed:   hashSeed,
 	}
-	for _, e := range c.Endpoints {
+	for _, e := range c.AllEndpoints() {
 		for range min(max(e.Weight, 1), maxWeight) {
 			b.endpoints = append(b.endpoints, net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port))))
 		}

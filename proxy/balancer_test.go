@@ -9,18 +9,18 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-func endpoints(n int) []plan.Endpoint {
+func endpoints(n int, more ...plan.Endpoint) []plan.Locality {
 	var out []plan.Endpoint
 	for i := range n {
 		out = append(out, plan.Endpoint{Address: fmt.Sprintf("10.0.0.%d", i+1), Port: 80})
 	}
-	return out
+	return []plan.Locality{{Endpoints: append(out, more...)}}
 }
 
 // DR-HASH-02, DR-HASH-06
 func TestUsersStayOnTheirHostWhenAnotherGoes(t *testing.T) {
-	five := newBalancer(&plan.Cluster{LoadBalancing: plan.RingHash, Endpoints: endpoints(5)})
-	four := newBalancer(&plan.Cluster{LoadBalancing: plan.RingHash, Endpoints: endpoints(4)})
+	five := newBalancer(&plan.Cluster{LoadBalancing: plan.RingHash, Localities: endpoints(5)})
+	four := newBalancer(&plan.Cluster{LoadBalancing: plan.RingHash, Localities: endpoints(4)})
 	count := map[string]int{}
 	for i := range 1000 {
 		user := fmt.Sprintf("user-%d", i)
@@ -39,7 +39,7 @@ func TestUsersStayOnTheirHostWhenAnotherGoes(t *testing.T) {
 }
 
 func TestEndpointsAreTakenInTurn(t *testing.T) {
-	b := newBalancer(&plan.Cluster{Endpoints: append(endpoints(1), plan.Endpoint{Address: "10.0.0.9", Port: 80, Weight: 2})})
+	b := newBalancer(&plan.Cluster{Localities: endpoints(1, plan.Endpoint{Address: "10.0.0.9", Port: 80, Weight: 2})})
 	count := map[string]int{}
 	for range 300 {
 		e, ok := b.pick("ignored where the policy does not hash")

@@ -208,9 +208,7 @@ func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEf
 	if effect != nil {
 		maps.Copy(out, effect.ResponseHeaders)
 	}
-	for _, cookie := range x.setCookie {
-		out["set-cookie"] = append(out["set-cookie"], cookie)
-	}
+	out["set-cookie"] = append(out["set-cookie"], x.setCookie...)
 	for name, values := range out {
 		x.w.Header()[http.CanonicalHeaderKey(name)] = values
 	}

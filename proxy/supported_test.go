@@ -16,7 +16,7 @@ func TestWhatIsNotExecutedIsAnErrorAllAtOnce(t *testing.T) {
 	}
 	err := supported(&plan.Plan{
 		Listeners: []*plan.Listener{
-			{Name: "0.0.0.0_443", Chains: []*plan.FilterChain{{TLS: &plan.TLS{}, Routes: &plan.RouteConfig{}}}},
+			{Name: "0.0.0.0_443", Chains: []*plan.FilterChain{{TLS: &plan.ServerTLS{}, Routes: &plan.RouteConfig{}}}},
 			{Name: "0.0.0.0_80", Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{{Rules: []*plan.Rule{rule}}}}}}},
 		},
 		Clusters: []*plan.Cluster{{Name: "outbound|80||grpc.test", HTTP2: true}},

@@ -248,7 +248,7 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 	switch {
 	case best == nil:
 		return nil, NoFilterChain
-	case r.TLS != (best.TLS != nil || best.Passthrough):
+	case !r.TLS && best.TLS != nil, r.TLS && best.TLS == nil && best.Routes != nil: // bytes alone may be of either kind
 		return nil, TLSError
 	default:
 		return best, ""

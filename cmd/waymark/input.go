@@ -21,6 +21,10 @@ type input struct {
 	clusterDomain string
 	gateway       string
 	endpoints     []string
+	locality      string
+	secrets       []string
+	remoteFiles   bool
+	systemCA      string
 }
 
 func (in *input) addFlags(c *cobra.Command) {
@@ -32,6 +36,10 @@ func (in *input) addFlags(c *cobra.Command) {
 	f.StringVar(&in.outbound, "outbound-traffic-policy", string(gateway.AllowAny), "what a sidecar does with hosts that no service has: ALLOW_ANY sends to the original destination, REGISTRY_ONLY answers 502")
 	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
 	f.StringVar(&in.gateway, "gateway", "", "only this Gateway, as name or namespace/name (default: all that select the proxy)")
+	f.StringVar(&in.locality, "locality", "", "where the proxy is, REGION/ZONE/SUBZONE, for locality load balancing")
+	f.StringArrayVar(&in.secrets, "secret", nil, "files for a credentialName, NAME=CERT,KEY[,CA], instead of a Secret document; NAME default is the mesh's own (repeatable)")
+	f.BoolVar(&in.remoteFiles, "remote-files", false, "certificate files are on Envoy's machine: do not look at them here")
+	f.StringVar(&in.systemCA, "system-ca", "", "file with the authorities that Envoy's system trusts (default /etc/ssl/certs/ca-certificates.crt)")
 	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say (repeatable)")
 }
 
@@ -39,7 +47,15 @@ func (in *input) addFlags(c *cobra.Command) {
 func (in *input) options() (gateway.Options, error) {
 	o := gateway.Options{
 		Proxy: gateway.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: gateway.OutboundTrafficPolicy(in.outbound),
-		ClusterDomain: in.clusterDomain, Gateway: in.gateway,
+		ClusterDomain: in.clusterDomain, Gateway: in.gateway, Locality: in.locality,
+		RemoteFiles: in.remoteFiles, SystemAuthorities: in.systemCA, Secrets: map[string]gateway.SecretFiles{},
+	}
+	for _, text := range in.secrets {
+		name, files, err := gateway.ParseSecretFiles(text)
+		if err != nil {
+			return o, usageError("--secret %w", err)
+		}
+		o.Secrets[name] = files
 	}
 	switch {
 	case o.Proxy != gateway.GatewayProxy && o.Proxy != gateway.SidecarProxy:
@@ -83,8 +99,12 @@ func (in *input) translate(strict bool) (*plan.Plan, error) {
 	if len(in.files) == 0 {
 		return nil, usageError("give the resources with -f FILE or -f FOLDER")
 	}
+	working := newProgress()
+	working.at("reading")
 	r, refused := gateway.Read(in.files, os.Stdin)
+	working.at("translating %d VirtualServices", len(r.VirtualServices))
 	p, problems := gateway.Translate(r, o)
+	working.end()
 	report(gateway.Merge(refused, problems))
 	if refused.HasErrors() || strict && problems.HasErrors() {
 		return nil, &exitError{status: exitBadInput}

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/plan"
 )
 
 // Exit statuses, as sysexits.h has them; 79 is for findings.
@@ -15,7 +18,11 @@ const (
 	exitUnexpected = 1
 	exitUsage      = 64
 	exitBadInput   = 65
+	exitFindings   = 79
 )
+
+// gcPercent lets the heap grow to three times what is alive before it is collected: most commands are over by then.
+const gcPercent = 200
 
 // exitError is an error that has been reported, or is to be reported, with a status of its own.
 type exitError struct {
@@ -37,6 +44,7 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
+	debug.SetGCPercent(gcPercent)
 	root := newRoot()
 	err := root.Execute()
 	if err == nil {
@@ -47,7 +55,10 @@ func main() {
 	if errors.As(err, &e) {
 		status = e.status
 	}
-	if text := err.Error(); text != "" {
+	var unsupported plan.UnsupportedError
+	if errors.As(err, &unsupported) { // each line names its place
+		fmt.Fprintln(os.Stderr, unsupported)
+	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}
 	os.Exit(status)
@@ -75,6 +86,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
-	root.AddCommand(newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
+	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
 	return root
 }

@@ -34,13 +34,14 @@ type road struct {
 // runFlags are the flags that run and demo share.
 type runFlags struct {
 	envoyFlags
-	engine, binary, listen, backends string
+	engine, binary, listen, backends, dir string
 }
 
 func (f *runFlags) add(c *cobra.Command, backends string) {
 	f.envoyFlags.add(c)
 	c.Flags().StringVar(&f.engine, "engine", "wasm", "wasm: the embedded data plane; envoy: a real Envoy")
 	c.Flags().StringVar(&f.binary, "envoy", "", "Envoy's program (default: ENVOY_BIN, or envoy on the path)")
+	c.Flags().StringVar(&f.dir, "dynamic", "", "folder for the files that Envoy watches (default: a temporary one)")
 	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the listeners' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
 	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer on the services' loopback endpoints; none: the services run elsewhere")
 }
@@ -69,13 +70,14 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	}
 	switch f.engine {
 	case "wasm":
-		if o.Matching != envoy.MatchingFilter {
+		if o.Matching == envoy.MatchingNative {
 			return nil, usageError("--matching %s needs --engine envoy: the embedded data plane has the filter alone", o.Matching)
 		}
 		r.engine, err = newWasmEngine(ctx, module, o, access, os.Stderr)
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {
+			o.Dir = f.dir
 			r.engine, err = newEnvoyEngine(binary, o, envoyOutput)
 		}
 	default:

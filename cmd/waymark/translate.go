@@ -2,35 +2,63 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
 
 // envoyFlags say for which Envoy to write.
 type envoyFlags struct {
 	matching, version, module, normalization string
-	adminPort                                uint32
+	profile, accessLog                       string
+	adminPort, trustedHops                   uint32
+	maxConnections                           uint64
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter")
+	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)
 	c.Flags().StringVar(&f.normalization, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
+	c.Flags().StringVar(&f.profile, "profile", "", "edge: limits and checks for a proxy that strangers reach; plain: Envoy's own (default edge; plain of a sidecar)")
+	c.Flags().Uint64Var(&f.maxConnections, "max-connections", envoy.DefaultMaxConnections, "connections of clients in all, with --profile edge")
+	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for is believed")
+	c.Flags().StringVar(&f.accessLog, "access-log", string(envoy.AccessLogJSON), "form of Envoy's access log: json or text")
 	c.Flags().Uint32Var(&f.adminPort, "admin-port", 9901, "port of Envoy's admin interface on the loopback address; 0 for none")
 }
 
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {
-	o := envoy.Options{Matching: envoy.Matching(f.matching), AdminPort: f.adminPort}
-	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative {
-		return o, usageError("--matching %q is neither filter nor native", f.matching)
+	o := envoy.Options{
+		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort, Profile: envoy.Profile(f.profile), MaxConnections: f.maxConnections,
+		TrustedHops: f.trustedHops, AccessLog: envoy.AccessLogFormat(f.accessLog),
+	}
+	if o.Profile == "" {
+		o.Profile = envoy.ProfileEdge
+		if in.proxy == string(gateway.SidecarProxy) {
+			o.Profile = envoy.ProfilePlain
+		}
+	}
+	if o.Profile != envoy.ProfileEdge && o.Profile != envoy.ProfilePlain {
+		return o, usageError("--profile %q is neither edge nor plain", f.profile)
+	}
+	if o.AccessLog != envoy.AccessLogJSON && o.AccessLog != envoy.AccessLogText {
+		return o, usageError("--access-log %q is neither json nor text", f.accessLog)
+	}
+	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative && o.Matching != envoy.MatchingAuto {
+		return o, usageError("--matching %q is not filter, native or auto", f.matching)
 	}
 	var err error
 	if o.Minor, err = minorVersion(f.version); err != nil {
@@ -50,7 +78,8 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 func newTranslate() *cobra.Command {
 	var in input
 	var out envoyFlags
-	var form string
+	var form, dir, admin string
+	var pause time.Duration
 	c := &cobra.Command{
 		Use:   "translate -f FILE|DIR",
 		Short: "Print the configuration of an Envoy that serves the rules",
@@ -58,8 +87,11 @@ func newTranslate() *cobra.Command {
 
   waymark translate -f examples/bookinfo > bootstrap.json
   waymark translate -f examples/bookinfo --matching native --envoy-version 1.36
-  waymark translate -f examples/bookinfo -o plan
-  waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage`,
+  waymark translate -f examples/bookinfo --dynamic /etc/envoy
+  waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage
+
+With --dynamic, everything that changes goes into files that Envoy watches, and Envoy is started once, with
+bootstrap.json of that folder. Only what has changed is written, in an order in which no request is lost.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := out.options(&in)
@@ -76,11 +108,23 @@ func newTranslate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return write(c.OutOrStdout(), p, o)
+			working := newProgress()
+			defer working.end()
+			working.at("writing Envoy's configuration")
+			if dir == "" {
+				return write(c.OutOrStdout(), p, o)
+			}
+			if c.Flags().Changed("output") {
+				return usageError("-o prints, and --dynamic writes files; give one of them")
+			}
+			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause)
 		},
 	}
 	in.addFlags(c)
 	out.add(c)
+	c.Flags().StringVar(&dir, "dynamic", "", "write files that Envoy watches into this folder, instead of printing")
+	c.Flags().StringVar(&admin, "admin", "", "with --dynamic: ADDRESS:PORT of the admin interface of the Envoy that watches, to wait until it has taken each step")
+	c.Flags().DurationVar(&pause, "pause", time.Second, "with --dynamic, without --admin: how long to wait after each step")
 	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap, plan or plugin-config")
 	return c
 }
@@ -98,12 +142,15 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
-// writePlan is for eyes: the plan as JSON, its names as in the packages.
-func writePlan(w io.Writer, p *plan.Plan, _ envoy.Options) error {
+// writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.
+func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
-	return e.Encode(p)
+	return e.Encode(struct {
+		*plan.Plan
+		Matching []envoy.Choice
+	}{p, envoy.Choices(p, o)})
 }
 
 // writePluginConfig prints an object with the document of each route configuration under its name.
@@ -131,4 +178,24 @@ func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	}
 	_, err = fmt.Fprintln(w, strings.TrimSpace(b.String()))
 	return err
+}
+
+// writeDynamic brings a plan into the files of a folder, and says which have changed.
+func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration) error {
+	var err error
+	if o.Dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	files, err := envoy.WatchedFiles(p, o)
+	if err != nil {
+		return &exitError{exitBadInput, err}
+	}
+	d := &rollout.Dir{Path: o.Dir, Changed: func(file string) { fmt.Fprintln(talk, file) }}
+	switch _, err := os.Stat(filepath.Join(o.Dir, envoy.BootstrapFile)); {
+	case admin != "":
+		d.Watcher = &rollout.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
+	case err == nil: // somebody may be watching
+		d.Watcher = rollout.Pause(pause)
+	}
+	return d.Apply(ctx, files)
 }

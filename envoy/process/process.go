@@ -106,7 +106,12 @@ func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 
 // Admin asks the admin interface, such as "/stats?filter=lds".
 func (p *Process) Admin(ctx context.Context, path string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, nil)
+	return Ask(ctx, p.admin, path)
+}
+
+// Ask asks the admin interface at an address, such as "http://127.0.0.1:9901".
+func Ask(ctx context.Context, admin, path string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+path, nil)
 	if err != nil {
 		return "", err
 	}

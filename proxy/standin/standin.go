@@ -36,7 +36,7 @@ func (s *Services) Serve(p *plan.Plan) error {
 	defer s.mu.Unlock()
 	var err error
 	for _, c := range slices.Backward(p.Clusters) { // subsets before the cluster without: "|v1|" sorts after "||"
-		for _, e := range c.Endpoints {
+		for _, e := range c.AllEndpoints() {
 			ip, perr := netip.ParseAddr(e.Address)
 			address := net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port)))
 			if perr != nil || !ip.IsLoopback() || s.servers[address] != nil {

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/plan"
+)
+
+func newCheck() *cobra.Command {
+	var files []string
+	var output string
+	c := &cobra.Command{
+		Use:   "check -f FILE|DIR",
+		Short: "Say what Istio's validation would refuse or warn of",
+		Long: `Check holds resources against the validation that Istio does before it takes them, and reports everything that it
+would refuse (error) or warn of (warning), with the place in the file. docs/findings.md explains each code.
+
+  waymark check -f examples/bookinfo
+  waymark check -f examples/bookinfo -o json
+  waymark check -f - < examples/bookinfo/virtualservices.yaml
+
+Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if output != "json" && output != "text" {
+				return usageError("-o %q is neither json nor text", output)
+			}
+			if len(files) == 0 {
+				return usageError("give the resources with -f FILE or -f FOLDER")
+			}
+			r := gateway.Check(files, os.Stdin)
+			report(r.Other)
+			write := writeFindings
+			if output == "json" {
+				write = writeChecked
+			}
+			if err := write(c.OutOrStdout(), r); err != nil {
+				return err
+			}
+			return checkStatus(r)
+		},
+	}
+	c.Flags().StringSliceVarP(&files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}
+
+// checkStatus is 65 for an error, 79 for warnings.
+func checkStatus(r *gateway.Report) error {
+	findings := r.Findings()
+	switch {
+	case findings.HasErrors() || r.Other.HasErrors():
+		return &exitError{status: exitBadInput}
+	case len(findings) > 0:
+		return &exitError{status: exitFindings}
+	default:
+		return nil
+	}
+}
+
+// writeFindings prints a line per finding, and below it the line of the file with a caret under the place.
+func writeFindings(w io.Writer, r *gateway.Report) error {
+	for _, f := range r.Findings() {
+		if _, err := fmt.Fprintf(w, "%s [%s]\n%s", f, f.Code, excerpt(r, f.Source)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxExcerpt is how much of a long line is shown, in characters: half of it before the place.
+const maxExcerpt = 120
+
+// excerpt is "" where there is no such line. What cannot be printed is shown as a question mark.
+func excerpt(r *gateway.Report, s plan.Source) string {
+	text, ok := r.Line(s)
+	if !ok || s.Column < 1 {
+		return ""
+	}
+	line, at := []rune(text), s.Column-1
+	at = min(at, len(line))
+	if start := at - maxExcerpt/2; len(line) > maxExcerpt && start > 0 {
+		line, at = line[start:], at-start
+	}
+	line = line[:min(len(line), maxExcerpt)]
+	caret := make([]rune, at)
+	for i, c := range line {
+		if c != '\t' && (c == utf8.RuneError || !unicode.IsPrint(c)) {
+			line[i] = '?'
+		}
+		if i < at {
+			caret[i] = ' '
+			if c == '\t' {
+				caret[i] = '\t'
+			}
+		}
+	}
+	return strings.TrimRightFunc(string(line), unicode.IsSpace) + "\n" + string(caret) + "^\n"
+}
+
+// checkedJSON and findingJSON are the documented form of 'check -o json': docs/findings.md.
+type checkedJSON struct {
+	Resource string          `json:"resource"`
+	Verdict  gateway.Verdict `json:"verdict"`
+	Findings []findingJSON   `json:"findings"`
+}
+
+type findingJSON struct {
+	Code     string           `json:"code"`
+	Severity gateway.Severity `json:"severity"`
+	Message  string           `json:"message"`
+	Field    string           `json:"field"`
+	File     string           `json:"file"`
+	Line     int              `json:"line"`
+	Column   int              `json:"column"`
+}
+
+func writeChecked(w io.Writer, r *gateway.Report) error {
+	out := make([]checkedJSON, len(r.Resources))
+	for i, c := range r.Resources {
+		out[i] = checkedJSON{c.Kind + "/" + c.Namespace + "/" + c.Name, c.Verdict(), make([]findingJSON, len(c.Findings))}
+		for j, f := range c.Findings {
+			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Source.File, f.Source.Line, f.Source.Column}
+		}
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	return e.Encode(map[string]any{"resources": out})
+}

@@ -1,0 +1,245 @@
+package envoy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"waymark.dev/waymark/plan"
+)
+
+// The names of the files that Envoy watches, below the folder of [Options.Dir]. A file must only ever be replaced by
+// renaming another one onto it: Envoy does not notice anything else.
+const (
+	BootstrapFile = "bootstrap.json"
+	ListenersFile = "listeners.json"
+	ClustersFile  = "clusters.json"
+	routesDir     = "routes"
+	endpointsDir  = "endpoints"
+	pluginsDir    = "plugins"
+	secretsDir    = "secrets"
+)
+
+// Files are a configuration in files that Envoy watches: each kind of resource in its own, so that a change of endpoints
+// touches neither routes nor the filter. Keys of the maps are paths below the folder.
+type Files struct {
+	Bootstrap *bootstrapv3.Bootstrap
+	Listeners []*listenerv3.Listener
+	Clusters  []*clusterv3.Cluster
+	Routes    map[string]*routev3.RouteConfiguration
+	Endpoints map[string]*endpointv3.ClusterLoadAssignment
+	Plugins   map[string]*corev3.TypedExtensionConfig
+	// Secrets may hold private keys.
+	Secrets map[string][]byte
+}
+
+// WatchedFiles builds the files of a plan. Options.Dir must say where Envoy sees them.
+func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
+	if err := p.CheckIDs(); err != nil {
+		return nil, err
+	}
+	if err := supported(p, &o); err != nil {
+		return nil, err
+	}
+	b, err := node(&o)
+	if err != nil {
+		return nil, err
+	}
+	b.DynamicResources = &bootstrapv3.Bootstrap_DynamicResources{
+		LdsConfig: fromFile(filepath.Join(o.Dir, ListenersFile)), CdsConfig: fromFile(filepath.Join(o.Dir, ClustersFile)),
+	}
+	f := &Files{
+		Bootstrap: b,
+		Routes:    map[string]*routev3.RouteConfiguration{},
+		Endpoints: map[string]*endpointv3.ClusterLoadAssignment{},
+		Plugins:   map[string]*corev3.TypedExtensionConfig{},
+	}
+	for _, l := range p.Listeners {
+		out, err := listener(l, &o)
+		if err != nil {
+			return nil, err
+		}
+		f.Listeners = append(f.Listeners, out)
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			w := chooseWays(c.Routes, &o)
+			f.Routes[routesPath(c.Routes.Name)] = routeConfiguration(c.Routes, w, &o)
+			if !w.filter {
+				continue
+			}
+			config, err := w.pluginConfig(c.Routes, &o)
+			if err != nil {
+				return nil, err
+			}
+			name := pluginName(c.Routes)
+			f.Plugins[pluginPath(name)] = &corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(wasmFilter(config, &o))}
+		}
+	}
+	for _, c := range p.Clusters {
+		out := cluster(c, &o)
+		if out.GetType() == clusterv3.Cluster_EDS {
+			f.Endpoints[endpointsPath(c.Name)] = loadAssignment(c)
+		}
+		f.Clusters = append(f.Clusters, out)
+	}
+	if f.Secrets, err = secrets(p); err != nil {
+		return nil, err
+	}
+	return f, f.validate()
+}
+
+// validate checks everything by the rules of Envoy's API.
+func (f *Files) validate() error {
+	var all []proto.Message
+	all = append(all, f.Bootstrap)
+	for _, m := range f.Listeners {
+		all = append(all, m)
+	}
+	for _, m := range f.Clusters {
+		all = append(all, m)
+	}
+	for _, m := range f.Routes {
+		all = append(all, m)
+	}
+	for _, m := range f.Endpoints {
+		all = append(all, m)
+	}
+	for _, m := range f.Plugins {
+		all = append(all, m)
+	}
+	for _, m := range all {
+		if err := validate(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dynamic says that what changes lives in files that Envoy watches.
+func (o *Options) dynamic() bool { return o.Dir != "" }
+
+func (o *Options) watched(path string) *corev3.ConfigSource {
+	return fromFile(filepath.Join(o.Dir, path))
+}
+
+func routesPath(name string) string    { return filepath.Join(routesDir, fileName(name)) }
+func endpointsPath(name string) string { return filepath.Join(endpointsDir, fileName(name)) }
+func pluginPath(name string) string    { return filepath.Join(pluginsDir, fileName(name)) }
+func secretPath(name string) string    { return filepath.Join(secretsDir, fileName(name)) }
+
+// fileName is a name for files: readable, and not the same for two things.
+func fileName(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	readable := strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, name)
+	return readable[:min(len(readable), 80)] + "." + hex.EncodeToString(sum[:4]) + ".json"
+}
+
+func fromFile(path string) *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{Path: path}},
+	}
+}
+
+// ResourceFile is the content of a file of resources.
+func ResourceFile[M proto.Message](resources ...M) ([]byte, error) {
+	file := struct {
+		Resources []json.RawMessage `json:"resources"`
+	}{Resources: []json.RawMessage{}}
+	for _, r := range resources {
+		text, err := JSON(typed(r))
+		if err != nil {
+			return nil, err
+		}
+		file.Resources = append(file.Resources, text)
+	}
+	return json.Marshal(&file)
+}
+
+// ReadResources reads what [ResourceFile] wrote.
+func ReadResources[M any, P interface {
+	*M
+	proto.Message
+}](text []byte) ([]P, error) {
+	var file struct {
+		Resources []json.RawMessage `json:"resources"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	var out []P
+	for _, r := range file.Resources {
+		var a anypb.Any
+		if err := protojson.Unmarshal(r, &a); err != nil {
+			return nil, err
+		}
+		m := P(new(M))
+		if err := a.UnmarshalTo(m); err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// Message is any message of Envoy's API.
+type Message = proto.Message
+
+// ResourceKind is what a watched file holds.
+type ResourceKind int
+
+// The kinds of watched files.
+const (
+	NoResources ResourceKind = iota
+	ListenerResources
+	ClusterResources
+	RouteResources
+	EndpointResources
+	PluginResources
+	SecretResources
+)
+
+// kindsOfDirs are the kinds of files in the folders below [Options.Dir].
+var kindsOfDirs = map[string]ResourceKind{
+	routesDir: RouteResources, endpointsDir: EndpointResources, pluginsDir: PluginResources, secretsDir: SecretResources,
+}
+
+// WatchedResource says what a file below [Options.Dir] holds, and of routes and plugin configurations the name.
+func WatchedResource(path string) (kind ResourceKind, name string) {
+	switch path {
+	case ListenersFile:
+		return ListenerResources, ""
+	case ClustersFile:
+		return ClusterResources, ""
+	default:
+		dir, base := filepath.Split(path)
+		kind = kindsOfDirs[strings.TrimSuffix(dir, string(filepath.Separator))]
+		name = base[:max(0, len(base)-len(".00000000.json"))]
+		return kind, name
+	}
+}
+
+// IsWatchedFile says whether a file was written by [WatchedFiles], not by somebody else into the same folder.
+func IsWatchedFile(path string) bool {
+	kind, _ := WatchedResource(path)
+	return kind != NoResources && strings.HasSuffix(path, ".json")
+}

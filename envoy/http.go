@@ -1,0 +1,95 @@
+package envoy
+
+import (
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"waymark.dev/waymark/plan"
+)
+
+// connectionManager speaks HTTP with clients.
+func connectionManager(c *plan.FilterChain, o *Options) (*hcmv3.HttpConnectionManager, error) {
+	rc := c.Routes
+	w := chooseWays(rc, o)
+	filters, err := httpFilters(rc, w, o)
+	if err != nil {
+		return nil, err
+	}
+	m := &hcmv3.HttpConnectionManager{
+		StatPrefix:                   rc.Name,
+		CodecType:                    hcmv3.HttpConnectionManager_AUTO,
+		HttpFilters:                  filters,
+		AccessLog:                    httpAccessLog(o),
+		UseRemoteAddress:             wrapperspb.Bool(true), // every client is external: its x-envoy-* headers are dropped
+		StreamIdleTimeout:            durationpb.New(0),     // off as in Istio (GW-HCM-07); Envoy's five minutes could cut a delay
+		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		NormalizePath:                wrapperspb.Bool(o.Normalization != plan.NormalizeNone),
+		MergeSlashes:                 o.Normalization == plan.NormalizeMergeSlashes || o.Normalization == plan.NormalizeDecodeAndMergeSlashes,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
+	}
+	if o.Normalization == plan.NormalizeDecodeAndMergeSlashes {
+		m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD
+	}
+	if o.dynamic() {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: o.watched(routesPath(rc.Name))}}
+	} else {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, w, o)}
+	}
+	harden(m, rc, o)
+	return m, nil
+}
+
+// httpFilters in Istio's order: ours, then faults, then CORS, then the router (VS-FAULT-01).
+func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter, error) {
+	var out []*hcmv3.HttpFilter
+	add := func(name string, config proto.Message) {
+		out = append(out, &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)}})
+	}
+	switch {
+	case !w.filter:
+	case o.dynamic():
+		out = append(out, watchedFilter(rc, o))
+	default:
+		config, err := w.pluginConfig(rc, o)
+		if err != nil {
+			return nil, err
+		}
+		add(pluginName(rc), wasmFilter(config, o))
+	}
+	if hasFault(rc) {
+		config := &faultv3.HTTPFault{}
+		if w.filter {
+			config = headerFault()
+		}
+		add(faultFilter, config)
+	}
+	if hasCORS(rc) {
+		add(corsFilter, &corsv3.Cors{})
+	}
+	add(routerFilter, &routerv3.Router{})
+	return out, nil
+}
+
+func hasFault(rc *plan.RouteConfig) bool {
+	return anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil })
+}
+
+func hasCORS(rc *plan.RouteConfig) bool {
+	return anyRule(rc, func(r *plan.Rule) bool { return r.CORS != nil })
+}
+
+func anyRule(rc *plan.RouteConfig, fits func(*plan.Rule) bool) bool {
+	for _, h := range rc.VirtualHosts {
+		for _, r := range h.Rules {
+			if fits(r) {
+				return true
+			}
+		}
+	}
+	return false
+}

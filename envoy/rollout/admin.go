@@ -1,0 +1,188 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"waymark.dev/waymark/envoy"
+)
+
+// Admin waits for an Envoy by asking its admin interface.
+type Admin struct {
+	// Ask returns what the interface says to a GET of a path.
+	Ask func(ctx context.Context, path string) (string, error)
+	// Log is the end of what Envoy printed, for the error of a refusal; nil is "".
+	Log func() string
+	// Ended is closed when Envoy has ended; nil is never.
+	Ended <-chan struct{}
+	// Limit bounds the wait for one step; 0 is DefaultLimit.
+	Limit time.Duration
+
+	before map[string]counts
+}
+
+// DefaultLimit bounds the wait for one step.
+const DefaultLimit = 30 * time.Second
+
+// settled is how long after Envoy's main thread has taken a plugin configuration its workers have it, too. It is given to
+// them at once; this is the time that a busy worker may need to get to it.
+const settled = 250 * time.Millisecond
+
+// counts are what Envoy says of one file's resource.
+type counts struct{ taken, refused int64 }
+
+// subscription is the prefix of a file's statistics, and what counts as taken and as refused.
+func subscription(path string) (prefix, taken string, refused []string) {
+	switch kind, name := envoy.WatchedResource(path); kind {
+	case envoy.ClusterResources:
+		return "cluster_manager.cds.", "update_success", []string{"update_rejected", "update_failure"}
+	case envoy.ListenerResources:
+		return "listener_manager.lds.", "update_success", []string{"update_rejected", "update_failure"}
+	case envoy.RouteResources:
+		return "http." + name + ".rds." + name + ".", "update_success", []string{"update_rejected", "update_failure"}
+	case envoy.PluginResources:
+		return "extension_config_discovery.http_filter." + name + ".", "config_reload", []string{"config_fail", "update_rejected", "update_failure"}
+	default: // endpoints and certificates: what needs them waits for them
+		return "", "", nil
+	}
+}
+
+// statistics reads all counters that matter, in one question.
+func (a *Admin) statistics(ctx context.Context) (map[string]int64, error) {
+	text, err := a.Ask(ctx, "/stats?filter=(%5C.(cds|lds|rds)%5C.|^extension_config_discovery%5C.|warming)")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if n, err := strconv.ParseInt(value, 10, 64); ok && err == nil {
+			out[name] = n
+		}
+	}
+	return out, nil
+}
+
+func countsOf(stats map[string]int64, path string) (c counts, subscribed bool) {
+	prefix, taken, refused := subscription(path)
+	if prefix == "" {
+		return c, false
+	}
+	if _, subscribed = stats[prefix+taken]; !subscribed {
+		return c, false
+	}
+	c.taken = stats[prefix+taken]
+	for _, name := range refused {
+		c.refused += stats[prefix+name]
+	}
+	return c, true
+}
+
+// Before remembers the counters.
+func (a *Admin) Before(ctx context.Context, _ Step, files []string) error {
+	stats, err := a.statistics(ctx)
+	if err != nil {
+		return err
+	}
+	a.before = map[string]counts{}
+	for _, path := range files {
+		if c, ok := countsOf(stats, path); ok {
+			a.before[path] = c
+		}
+	}
+	return nil
+}
+
+// Taken waits until the counters have moved, and nothing is warming any more. Files that nobody has subscribed to, such
+// as those of a listener that is still to come, are not waited for.
+func (a *Admin) Taken(ctx context.Context, step Step, files []string) error {
+	limit := a.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		waiting, err := a.waiting(ctx, files)
+		switch {
+		case err != nil:
+			return err
+		case waiting == "":
+			if step == Plugins {
+				return sleep(ctx, settled)
+			}
+			return nil
+		}
+		select {
+		case <-time.After(15 * time.Millisecond):
+		case <-a.Ended:
+			return fmt.Errorf("envoy ended:\n%s", a.log())
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("envoy has not taken %s after %s:\n%s", waiting, limit, a.log())
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// waiting names what Envoy has not taken yet, or "".
+func (a *Admin) waiting(ctx context.Context, files []string) (string, error) {
+	stats, err := a.statistics(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "an answer of the admin interface", nil
+		}
+		return "", err
+	}
+	for _, path := range files {
+		before, known := a.before[path]
+		if !known {
+			continue
+		}
+		now, _ := countsOf(stats, path)
+		if now.refused > before.refused {
+			return "", fmt.Errorf("envoy refuses %s, and what it had goes on being served:\n%s", path, a.log())
+		}
+		if now.taken <= before.taken {
+			return path, nil
+		}
+	}
+	for _, gauge := range []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"} {
+		if stats[gauge] > 0 {
+			return "what is warming", nil
+		}
+	}
+	return "", nil
+}
+
+func (a *Admin) log() string {
+	if a.Log == nil {
+		return ""
+	}
+	return a.Log()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Pause waits the same time after every step, for an Envoy that cannot be asked.
+type Pause time.Duration
+
+// Before does nothing.
+func (Pause) Before(context.Context, Step, []string) error { return nil }
+
+// Taken waits.
+func (p Pause) Taken(ctx context.Context, _ Step, _ []string) error {
+	return sleep(ctx, time.Duration(p))
+}

@@ -1,0 +1,54 @@
+package envoy
+
+import (
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
+)
+
+// routeConfiguration holds the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
+// external request before any filter runs, so that a client cannot choose a route even where the filter is gone.
+func routeConfiguration(rc *plan.RouteConfig, w *ways, o *Options) *routev3.RouteConfiguration {
+	out := &routev3.RouteConfiguration{
+		Name:                           rc.Name,
+		ValidateClusters:               wrapperspb.Bool(false), // an unknown cluster answers 503, as in Istio (VS-SPLIT-03)
+		IgnorePortInHostMatching:       true,                   // VS-GW-04
+		MaxDirectResponseBodySizeBytes: wrapperspb.UInt32(1 << 20),
+		InternalOnlyHeaders:            routing.DecisionHeaders[:],
+	}
+	for _, h := range rc.VirtualHosts {
+		out.VirtualHosts = append(out.VirtualHosts, virtualHost(rc, h, w, o))
+	}
+	return out
+}
+
+func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options) *routev3.VirtualHost {
+	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: routing.DecisionHeaders[:]}
+	if h.RequireTLS {
+		out.RequireTls = routev3.VirtualHost_ALL
+	}
+	switch w.of[h] {
+	case WayFilter:
+		out.Matcher = outcomeMap(h)
+		return out
+	case WayTree:
+		t, _ := pathTree(h) // it can be: the choice says so
+		out.Matcher = t.matcher()
+	default:
+		for _, r := range h.Rules {
+			out.Routes = append(out.Routes, nativeRoute(r))
+		}
+	}
+	if o.Matching == MatchingAuto && w.filter {
+		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
+		out.TypedPerFilterConfig = map[string]*anypb.Any{pluginName(rc): typed(&routev3.FilterConfig{Disabled: true})}
+		if hasFault(rc) {
+			out.TypedPerFilterConfig[faultFilter] = typed(&faultv3.HTTPFault{})
+		}
+	}
+	return out
+}

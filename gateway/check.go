@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Report is what Istio's validation says of a set of files.
+type Report struct {
+	// Resources are Istio's resources that Waymark reads, in the order of the files.
+	Resources []Checked
+	// Other problems belong to no such resource: files that cannot be read, broken objects of Kubernetes, notices.
+	Other Problems
+
+	lines map[string][]string // of each file
+}
+
+// Checked is one resource and what is wrong with it.
+type Checked struct {
+	Kind, Namespace, Name string
+	// Findings are sorted by place.
+	Findings Problems
+}
+
+// Verdict of Istio on a resource.
+type Verdict string
+
+// A resource is ok, or there are warnings, or Istio refuses it.
+const (
+	VerdictOK      Verdict = "ok"
+	VerdictWarning Verdict = "warning"
+	VerdictError   Verdict = "error"
+)
+
+// Verdict is the worst of what Istio's validation finds. What is wrong with the document alone is left out:
+// Istio's validation does not know of it.
+func (c *Checked) Verdict() Verdict {
+	out := VerdictOK
+	for _, f := range c.Findings {
+		switch {
+		case isSchema(f.Code):
+		case f.Severity == Error:
+			return VerdictError
+		default:
+			out = VerdictWarning
+		}
+	}
+	return out
+}
+
+// Check reads the resources in files and folders ("-" is stdin), as Read does, and reports everything that Istio's
+// validation refuses or warns of, and nothing else.
+func Check(paths []string, stdin io.Reader) *Report {
+	r, problems := Read(paths, stdin)
+	report := &Report{lines: map[string][]string{}}
+	for file, text := range r.files {
+		report.lines[file] = strings.Split(text, "\n")
+	}
+	index := make(map[*yaml.Node]int, len(r.read))
+	for i, o := range r.read {
+		index[o.doc.root] = i
+		report.Resources = append(report.Resources, Checked{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
+	}
+	for _, p := range problems {
+		if i, ok := index[p.root]; ok {
+			report.Resources[i].Findings = append(report.Resources[i].Findings, p)
+		} else {
+			report.Other = append(report.Other, p)
+		}
+	}
+	return report
+}
+
+// Findings are those of all resources, sorted by place.
+func (r *Report) Findings() Problems {
+	var all []Problems
+	for _, c := range r.Resources {
+		all = append(all, c.Findings)
+	}
+	return Merge(all...)
+}
+
+// Line is the line of a file that a source points at, without its end.
+func (r *Report) Line(s plan.Source) (string, bool) {
+	lines := r.lines[s.File]
+	if s.Line < 1 || s.Line > len(lines) {
+		return "", false
+	}
+	return strings.TrimSuffix(lines[s.Line-1], "\r"), true
+}

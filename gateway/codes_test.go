@@ -1,0 +1,47 @@
+package gateway_test
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/gateway"
+)
+
+// section is the heading of a code and the first words below it.
+var section = regexp.MustCompile(`(?m)^### (\S+)\n(Error or warning|Error|Warning)?\.? `)
+
+// TestFindingsAreDocumented holds docs/findings.md against the codes: one section each, in the same order, with the
+// severity first.
+func TestFindingsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/findings.md")
+	require.NoError(t, err)
+	var documented, listed []string
+	for _, s := range section.FindAllStringSubmatch(string(text), -1) {
+		documented = append(documented, s[1]+" "+s[2])
+	}
+	for _, c := range gateway.Codes() {
+		severity := "Error or warning"
+		if len(c.Severities) == 1 {
+			severity = map[gateway.Severity]string{gateway.Error: "Error", gateway.Warning: "Warning"}[c.Severities[0]]
+		}
+		listed = append(listed, c.ID+" "+severity)
+	}
+	assert.Equal(t, listed, documented)
+}
+
+func TestSchemaCodesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/findings.md")
+	require.NoError(t, err)
+	var ids []string
+	for _, c := range gateway.Codes() {
+		if c.Schema {
+			ids = append(ids, c.ID)
+		}
+	}
+	require.Len(t, ids, 3)
+	assert.Contains(t, string(text), ids[0]+", "+ids[1]+" and "+ids[2]+".")
+}

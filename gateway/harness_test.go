@@ -1,0 +1,141 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// fact is one sentence about resources: what becomes of some requests.
+type fact struct {
+	sentence  string // with the numbers of the rules that it shows
+	resources string // besides those of the table
+	// asked are requests, each with what its verdict must hold: "METHOD HOST/PATH [name=value]... => [path=text]...".
+	// A path is one of gjson's, and "-" says that nothing is there. @port:N, @tls and @sni:NAME belong to the connection,
+	// %20 in a value is a space. Without METHOD, it is GET.
+	asked []string
+}
+
+// check asks the requests of every fact, and wants that the input has no errors of its own.
+func check(t *testing.T, resources string, facts []fact) {
+	t.Helper()
+	for _, f := range facts {
+		t.Run(f.sentence, func(t *testing.T) {
+			p, _ := translate(t, resources+f.resources, gateway.Options{})
+			judge, err := verdict.New(p, verdict.Options{})
+			require.NoError(t, err)
+			for _, line := range f.asked {
+				ask, want, found := strings.Cut(line, "=>")
+				require.True(t, found, line)
+				text, err := json.Marshal(judge.Decide(request(ask)))
+				require.NoError(t, err)
+				for _, w := range strings.Fields(want) {
+					path, value, _ := strings.Cut(w, "=")
+					got := gjson.GetBytes(text, path)
+					value = strings.ReplaceAll(value, "%20", " ")
+					if value == "-" {
+						assert.False(t, got.Exists(), "%s: %s is %s", line, path, got.Raw)
+					} else {
+						assert.Equal(t, value, got.String(), "%s: %s of %s", line, path, text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// translate reads resources that are right in themselves; they may name destinations that do not exist.
+func translate(t *testing.T, resources string, o gateway.Options) (*plan.Plan, gateway.Problems) {
+	t.Helper()
+	r, problems := gateway.Read([]string{"-"}, strings.NewReader(resources))
+	for _, p := range problems {
+		require.NotEqual(t, gateway.Error, p.Severity, p.String())
+	}
+	return gateway.Translate(r, o)
+}
+
+func request(text string) verdict.Request {
+	r := verdict.Request{Name: text, GatewayPort: 80, Method: "GET"}
+	headers := map[string][]string{}
+	for i, word := range strings.Fields(text) {
+		name, value, isHeader := strings.Cut(word, "=")
+		switch {
+		case word == "@tls":
+			r.TLS = true
+		case strings.HasPrefix(word, "@sni:"):
+			r.SNI, r.TLS = strings.TrimPrefix(word, "@sni:"), true
+		case strings.HasPrefix(word, "@port:"):
+			_, _ = fmt.Sscan(strings.TrimPrefix(word, "@port:"), &r.GatewayPort)
+		case strings.Contains(word, "/") && r.Path == "":
+			r.Authority, r.Path, _ = strings.Cut(word, "/")
+			r.Path = "/" + r.Path
+		case i == 0:
+			r.Method = word
+		case isHeader:
+			headers[name] = append(headers[name], strings.ReplaceAll(value, "%20", " "))
+		}
+	}
+	text2, _ := json.Marshal(map[string]any{"headers": headers})
+	_ = json.Unmarshal(text2, &r)
+	return r
+}
+
+// object is a document: its name is [namespace/]name[@creation], its spec is YAML.
+func object(kind, name, spec string) string {
+	version := "networking.istio.io/v1"
+	if kind == "Service" {
+		version = "v1"
+	}
+	name, created, _ := strings.Cut(name, "@")
+	namespace, base, found := strings.Cut(name, "/")
+	if !found {
+		namespace, base = "default", name
+	}
+	if created != "" {
+		created = ", creationTimestamp: '" + created + "T00:00:00Z'"
+	}
+	return fmt.Sprintf("---\napiVersion: %s\nkind: %s\nmetadata: {name: %s, namespace: %s%s}\nspec:\n  %s\n",
+		version, kind, base, namespace, created, strings.ReplaceAll(strings.TrimSpace(spec), "\n", "\n  "))
+}
+
+// server is a Gateway of this proxy with one server: its port is NUMBER/PROTOCOL, its hosts are a list.
+func server(name, port, hosts, tls string) string {
+	number, protocol, _ := strings.Cut(port, "/")
+	if tls != "" {
+		tls = ", tls: {" + tls + "}"
+	}
+	return object("Gateway", name, fmt.Sprintf(`selector: {istio: ingressgateway}
+servers: [{port: {number: %s, name: p, protocol: %s}, hosts: [%s]%s}]`, number, protocol, hosts, tls))
+}
+
+// routed is a VirtualService at the Gateway gw with one rule for everything, whose destination is named after it.
+func routed(name, hosts, more string) string {
+	base, _, _ := strings.Cut(name[strings.LastIndex(name, "/")+1:], "@")
+	return object("VirtualService", name, fmt.Sprintf("gateways: [default/gw]\nhosts: [%s]\nhttp: [{route: [{destination: {host: to-%s.svc}}]}]\n%s", hosts, base, more))
+}
+
+// ruled is a VirtualService at the Gateway gw for all hosts, with the rules that are given as YAML.
+func ruled(name, http string) string {
+	return object("VirtualService", name, "gateways: [default/gw]\nhosts: ['*']\nhttp:\n"+http)
+}
+
+// entry is a ServiceEntry with ports of HTTP.
+func entry(name, host, more string, ports ...int) string {
+	var list []string
+	for _, p := range ports {
+		list = append(list, fmt.Sprintf("{name: http-%d, number: %d, protocol: HTTP}", p, p))
+	}
+	return object("ServiceEntry", name, fmt.Sprintf("hosts: ['%s']\nresolution: STATIC\nendpoints: [{address: 10.0.0.1}]\nports: [%s]\n%s", host, strings.Join(list, ", "), more))
+}
+
+// everything is the Gateway gw, which serves plain HTTP on port 80 for all hosts.
+var everything = server("gw", "80/HTTP", "'*'", "")

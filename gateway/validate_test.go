@@ -1,0 +1,187 @@
+package gateway_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/gateway"
+)
+
+// finding is a resource and what Istio's validation says of it: "CODE severity", sorted; a near miss has none.
+type finding struct {
+	doc  string
+	want []string
+}
+
+func found(doc string, want ...string) finding { return finding{doc, want} }
+
+func near(doc string) finding { return finding{doc: doc} }
+
+// document is a resource in namespace default. Its spec is written in YAML's flow style.
+func document(kind, spec string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: " + kind + "\nmetadata: {name: a}\nspec: " + spec + "\n"
+}
+
+func virtualServiceOf(spec string) string { return document("VirtualService", spec) }
+
+// ruleOf is a VirtualService for a Gateway with these http rules.
+func ruleOf(rules string) string {
+	return virtualServiceOf("{hosts: [a.com], gateways: [gw], http: [" + rules + "]}")
+}
+
+// to is the action of rules whose action does not matter.
+const to = "route: [{destination: {host: b}}]"
+
+// annotated puts an annotation, or a label, on an object.
+func annotated(doc, metadata string) string {
+	return strings.Replace(doc, "{name: a}", "{name: a, "+metadata+"}", 1)
+}
+
+var anyFindings = map[string]finding{
+	"nothing can be tried with istio.io/dry-run":   found(annotated(ruleOf("{"+to+"}"), `annotations: {istio.io/dry-run: "true"}`), "VAL-ANY-01 error"),
+	"always-reject is for Istio's own tests":       found(annotated(ruleOf("{"+to+"}"), `annotations: {internal.istio.io/webhook-always-reject: "true"}`), "VAL-ANY-02 error"),
+	"parents are Istio's own":                      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
+	"the namespace of parents is Istio's own":      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
+	"other annotations are free":                   near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
+	"a field must be known":                        found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
+	"a field stands once":                          found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
+	"a field beside the spec must be known":        found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
+	"null is no object":                            found(document("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
+	"null is no value of a map":                    found(whenOf("{queryParams: {q: null}}"), "VAL-ANY-03 error"),
+	"null is no field":                             near(doOf("fault: null")),
+	"a resource has a name":                        found(strings.Replace(ruleOf("{"+to+"}"), "{name: a}", "{}", 1), "VAL-ANY-03 error"),
+	"an unknown field does not hide the rest":      found(ruleOf("{rout: [], timeout: 0s, "+to+"}"), "VAL-ANY-03 error", "VAL-H-40 error"),
+	"a duration has a unit":                        found(ruleOf(`{timeout: "5", `+to+"}"), "VAL-ANY-04 error"),
+	"a number is no text":                          found(ruleOf("{route: [{destination: {host: b}, weight: much}]}"), "VAL-ANY-04 error"),
+	"the names of fields may be those of protobuf": near(ruleOf("{direct_response: {status: 200}}")),
+}
+
+// allFindings are the cases of all files.
+func allFindings(t *testing.T) map[string]finding {
+	all := map[string]finding{}
+	for _, cases := range []map[string]finding{
+		anyFindings, virtualServiceFindings, reachFindings, l4Findings, httpFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings,
+		workloadEntryFindings,
+	} {
+		for what, c := range cases {
+			require.NotContains(t, all, what)
+			all[what] = c
+		}
+	}
+	return all
+}
+
+func TestValidation(t *testing.T) {
+	for what, c := range allFindings(t) {
+		t.Run(what, func(t *testing.T) {
+			report := gateway.Check([]string{"-"}, strings.NewReader(c.doc))
+			require.Empty(t, report.Other)
+			require.Len(t, report.Resources, 1)
+			got := []string{}
+			for _, f := range report.Findings() {
+				got = append(got, f.Code+" "+string(f.Severity))
+				assert.NotZero(t, f.Source.Line, "%s has a place", f)
+				assert.NotContains(t, f.Message, "\n")
+			}
+			slices.Sort(got)
+			assert.ElementsMatch(t, c.want, got, "%v", report.Findings())
+		})
+	}
+}
+
+// TestEveryCodeHasACase holds the list of codes against the cases: each with each severity that it can have.
+func TestEveryCodeHasACase(t *testing.T) {
+	reported := map[string]bool{}
+	for _, c := range allFindings(t) {
+		for _, w := range c.want {
+			reported[w] = true
+		}
+	}
+	listed := map[string]bool{}
+	for _, code := range gateway.Codes() {
+		assert.NotEmpty(t, code.Summary, code.ID)
+		for _, s := range code.Severities {
+			require.False(t, listed[code.ID+" "+string(s)], "%s is listed twice", code.ID)
+			listed[code.ID+" "+string(s)] = true
+		}
+	}
+	assert.Equal(t, slices.Sorted(maps.Keys(listed)), slices.Sorted(maps.Keys(reported)))
+}
+
+func TestVerdicts(t *testing.T) {
+	for what, c := range map[string]struct {
+		doc  string
+		want gateway.Verdict
+	}{
+		"nothing is wrong":             {ruleOf("{" + to + "}"), gateway.VerdictOK},
+		"a warning":                    {ruleOf("{" + to + "}, {" + to + "}"), gateway.VerdictWarning},
+		"an error":                     {ruleOf("{timeout: 0s, " + to + "}"), gateway.VerdictError},
+		"an error outweighs a warning": {ruleOf("{" + to + "}, {timeout: 0s, " + to + "}"), gateway.VerdictError},
+		"Istio's validation knows no unknown fields": {ruleOf("{more: 1, " + to + "}"), gateway.VerdictOK},
+	} {
+		t.Run(what, func(t *testing.T) {
+			report := gateway.Check([]string{"-"}, strings.NewReader(c.doc))
+			require.Len(t, report.Resources, 1)
+			assert.Equal(t, c.want, report.Resources[0].Verdict())
+		})
+	}
+}
+
+// TestOnlyIstiosResourcesAreChecked: what Waymark does not read is skipped with a notice, and is no finding.
+func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
+	doc := document("Sidecar", "{}") + "---\n" + document("ProxyConfig", "{}") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n" + ruleOf("{"+to+"}")
+	report := gateway.Check([]string{"-"}, strings.NewReader(doc))
+	assert.Empty(t, report.Findings())
+	require.Len(t, report.Resources, 1)
+	assert.Equal(t, "VirtualService", report.Resources[0].Kind)
+	require.Len(t, report.Other, 2)
+	for _, p := range report.Other {
+		assert.Equal(t, gateway.Notice, p.Severity)
+	}
+}
+
+// TestWhatIstioRefusesIsNotTranslated, of each kind; warnings hold nothing up.
+func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
+	count := func(r *gateway.Resources) []int {
+		return []int{len(r.Gateways), len(r.VirtualServices), len(r.DestinationRules), len(r.ServiceEntries)}
+	}
+	read := func(docs ...string) []int {
+		r, _ := gateway.Read([]string{"-"}, strings.NewReader(strings.Join(docs, "---\n")))
+		return count(r)
+	}
+	good := []string{
+		gatewayOf("port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']"), ruleOf("{" + to + "}, {" + to + "}"),
+		destinationRuleOf("{loadBalancer: {simple: ROUND_ROBIN}}"), serviceEntryOf("hosts: [a.com]"),
+	}
+	bad := []string{
+		gatewayOf("port: {number: 0, name: a, protocol: HTTP}, hosts: ['*']"), ruleOf("{timeout: 0s, " + to + "}"), destinationRuleOf("{}"), serviceEntryOf("hosts: ['*']"),
+	}
+	assert.Equal(t, []int{1, 1, 1, 1}, read(good...))
+	assert.Equal(t, []int{0, 0, 0, 0}, read(bad...))
+	assert.Equal(t, []int{1, 1, 1, 1}, read(append(bad, good...)...), "each object counts for itself, even where two have one name")
+}
+
+// FuzzCheck: no document makes it panic, and every finding has a code that is listed.
+func FuzzCheck(f *testing.F) {
+	for _, cases := range []map[string]finding{anyFindings, reachFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings} {
+		for _, c := range cases {
+			if len(c.doc) < 1000 {
+				f.Add(c.doc)
+			}
+		}
+	}
+	listed := map[string]bool{}
+	for _, c := range gateway.Codes() {
+		listed[c.ID] = true
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		for _, p := range gateway.Check([]string{"-"}, strings.NewReader(doc)).Findings() {
+			assert.True(t, listed[p.Code], "%s has the code %q", p, p.Code)
+		}
+	})
+}

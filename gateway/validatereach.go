@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"encoding/json"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	istio "istio.io/api/networking/v1alpha3"
+)
+
+// reach covers VAL-W: rules and matches that no request comes to. It knows what Istio's analysis knows, and no more.
+// A rule without match takes everything, a match that is written twice counts once, and a prefix covers longer ones.
+// Three things are known to be wrong with that, and kept:
+//
+//	prefix: /      then   prefix: /a, method: POST   not found: no method counts as GET
+//	prefix: /      then   prefix: /a, headers: ...   not found: the headers must be the same
+//	prefix: / for one gateway, prefix: /a for another  found, and untrue: gateways are not looked at
+func (v *validator) reach(s *istio.VirtualService) {
+	var prefixes []*prefixMatch
+	http := make([]ruleMatches, len(s.Http))
+	for i, r := range s.Http {
+		for _, m := range r.Match {
+			http[i] = append(http[i], matchKey(m))
+		}
+	}
+	v.repeated("spec.http", http, func(rule, match int) {
+		if p := newPrefixMatch(s.Http[rule].Match[match]); p != nil {
+			p.rule, p.match = rule, match
+			prefixes = append(prefixes, p)
+		}
+	})
+	for i, earlier := range prefixes {
+		for _, later := range prefixes[i+1:] {
+			if earlier.prefix != later.prefix && earlier.covers(later) {
+				v.warn("VAL-W-05", matchField("spec.http", later.rule, later.match), "prefix %q is not reached: %s has %q, which covers it",
+					later.prefix, matchField("http", earlier.rule, earlier.match), earlier.prefix)
+			}
+		}
+	}
+	tls := make([]ruleMatches, len(s.Tls))
+	for i, r := range s.Tls {
+		for _, m := range r.Match {
+			tls[i] = append(tls[i], asJSON(m))
+		}
+	}
+	v.repeated("spec.tls", tls, nil)
+	tcp := make([]ruleMatches, len(s.Tcp))
+	for i, r := range s.Tcp {
+		for _, m := range r.Match {
+			tcp[i] = append(tcp[i], asJSON(m))
+		}
+	}
+	v.repeated("spec.tcp", tcp, nil)
+}
+
+// ruleMatches is what the analysis sees of a rule: a text per match, equal where the matches are.
+type ruleMatches []string
+
+func matchField(list string, rule, match int) string {
+	return list + "[" + itoa(rule) + "].match[" + itoa(match) + "]"
+}
+
+// repeated covers VAL-W-01 to VAL-W-04. Each match that is still in question is handed to reached.
+func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule, match int)) {
+	catchAll := -1
+	first := map[string]int{}
+	for i, r := range rules {
+		at := list + "[" + itoa(i) + "]"
+		if len(r) == 0 {
+			if catchAll >= 0 {
+				v.warn("VAL-W-01", at, "is not reached: rule %d has no match either, and takes everything", catchAll)
+			}
+			catchAll = i
+			continue
+		}
+		repeats := 0
+		for j, key := range r {
+			if catchAll >= 0 {
+				v.warn("VAL-W-02", matchField(list, i, j), "is not reached: rule %d has no match, and takes everything", catchAll)
+				continue
+			}
+			if earlier, ok := first[key]; ok {
+				v.warn("VAL-W-03", matchField(list, i, j), "is not reached: rule %d has the same match", earlier)
+				repeats++
+				continue
+			}
+			first[key] = i
+			if reached != nil {
+				reached(i, j)
+			}
+		}
+		if repeats == len(r) {
+			v.warn("VAL-W-04", at, "is not reached: rules before have all its matches")
+		}
+	}
+}
+
+// matchKey is a match without its name.
+func matchKey(m *istio.HTTPMatchRequest) string {
+	if m.Name == "" {
+		return asJSON(m)
+	}
+	nameless := &istio.HTTPMatchRequest{}
+	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		nameless.ProtoReflect().Set(f, value)
+		return true
+	})
+	nameless.Name = ""
+	return asJSON(nameless)
+}
+
+// asJSON is the text by which Istio compares matches; where there is none, the error takes its place.
+func asJSON(m proto.Message) string {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// prefixMatch is a match with a prefix of the path, in the texts that are compared.
+type prefixMatch struct {
+	rule, match            int
+	prefix                 string
+	port                   uint32
+	method, authority      string
+	headers, query, absent map[string]string
+}
+
+// newPrefixMatch is nil for a match without a prefix, or with an empty one.
+func newPrefixMatch(m *istio.HTTPMatchRequest) *prefixMatch {
+	if m.GetUri().GetPrefix() == "" {
+		return nil
+	}
+	p := &prefixMatch{
+		prefix: m.Uri.GetPrefix(), port: m.Port, method: matchText(m.Method), authority: matchText(m.Authority),
+		headers: matchTexts(m.Headers), query: matchTexts(m.QueryParams), absent: matchTexts(m.WithoutHeaders),
+	}
+	if p.method == "" {
+		p.method = "exact:GET"
+	}
+	return p
+}
+
+// matchText is "" for a regular expression, as for no condition at all.
+func matchText(s *istio.StringMatch) string {
+	if exact := s.GetExact(); exact != "" {
+		return "exact:" + exact
+	}
+	if prefix := s.GetPrefix(); prefix != "" {
+		return "prefix:" + prefix
+	}
+	return ""
+}
+
+func matchTexts(conditions map[string]*istio.StringMatch) map[string]string {
+	out := make(map[string]string, len(conditions))
+	for name, s := range conditions {
+		out[name] = matchText(s)
+	}
+	return out
+}
+
+// covers is asked of the earlier match. Texts other than the path are compared the wrong way round, as Istio does: that
+// of the later match may be the beginning of the earlier one's.
+func (p *prefixMatch) covers(later *prefixMatch) bool {
+	return strings.HasPrefix(later.prefix, p.prefix) && p.port == later.port &&
+		strings.HasPrefix(p.method, later.method) && strings.HasPrefix(p.authority, later.authority) &&
+		coversAll(p.headers, later.headers) && coversAll(p.query, later.query) && coversAll(p.absent, later.absent)
+}
+
+func coversAll(earlier, later map[string]string) bool {
+	if len(earlier) != len(later) {
+		return false
+	}
+	for name, text := range earlier {
+		if other, ok := later[name]; !ok || !strings.HasPrefix(text, other) {
+			return false
+		}
+	}
+	return true
+}
