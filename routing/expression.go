@@ -14,11 +14,11 @@ func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	if len(s) < n || s[:n] != t.texts.of(e.prefix) {
 		return false
 	}
-	if p := &t.programs[e.program]; p.automaton != nil {
+	p := &t.programs[e.program]
+	if p.automaton != nil {
 		return p.automaton.Match(s[n:])
-	} else {
-		return p.program.Match(m, s[n:])
 	}
+	return p.program.Match(m, s[n:])
 }
 
 // program is one entry of Config.Programs: one of the two is set.
