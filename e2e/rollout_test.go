@@ -239,10 +239,10 @@ func judge(path string, got answer, err error, from, to generation) string {
 		return fmt.Sprintf("%s: %s", path, err)
 	}
 	allowed := map[string]bool{}
-	switch {
-	case path == "/stable":
+	switch path {
+	case "/stable":
 		allowed["outbound|80||stable.test"] = true
-	case path == "/endpoint":
+	case "/endpoint":
 		for n := from.endpoint; n <= to.endpoint; n++ {
 			allowed[fmt.Sprintf("endpoint-%d", n%4)] = true
 		}

@@ -66,7 +66,7 @@ func Check(paths []string, stdin io.Reader) *Report {
 		report.Resources = append(report.Resources, Checked{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
 	}
 	for _, p := range problems {
-		if i, ok := index[p.root]; ok {
+		if i, ok := index[p.root]; ok && p.Severity != Notice {
 			report.Resources[i].Findings = append(report.Resources[i].Findings, p)
 		} else {
 			report.Other = append(report.Other, p)

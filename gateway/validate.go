@@ -181,6 +181,9 @@ func (v *validator) gatewayNames(slashed, plain, field string, names []string) {
 // maxRegex is the longest regular expression that Istio allows, in bytes.
 const maxRegex = 1024
 
+// smallProgram is a number of states below which an expression always has an automaton.
+const smallProgram = 40
+
 func (v *validator) regex(code, field, pattern string) {
 	switch {
 	case pattern == "":
@@ -188,8 +191,12 @@ func (v *validator) regex(code, field, pattern string) {
 	case len(pattern) > maxRegex:
 		v.refuse(code, field, "a regular expression has at most %d bytes, this one %d", maxRegex, len(pattern))
 	default:
-		if _, err := regex.Compile(pattern, regex.UTF8); err != nil {
+		program, err := regex.Compile(pattern, regex.UTF8)
+		switch {
+		case err != nil:
 			v.refuse(code, field, "%q: %s", pattern, err)
+		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1):
+			v.problems.add(Notice, v.object, field, "%q has no automaton of a bearable size; the filter follows it state by state, which costs more the longer pattern and value are", pattern)
 		}
 	}
 }

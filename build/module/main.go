@@ -1,13 +1,10 @@
 // Command module builds the filter's module: go build with the flags that make it small and the same on every machine,
-// and with two changes to what is compiled, which are made from what is installed each time.
+// and with a change to what is compiled, which is made from what is installed each time.
 //
 // The Go runtime's poll_oneoff is answered inside the module. Envoy before 1.39 refuses poll_oneoff, and the runtime ends
 // the program when it is refused: a garbage collection that has a timer to look at then kills the VM. The filter never
 // sleeps and waits for nothing, so "no events" is the true answer. Nothing of Go's source is kept in this repository.
-// RATIONALE.md says more about both.
-//
-// The package tidwall/pretty, which gjson needs for path modifiers that nobody uses here, is left empty: it drags
-// encoding/json, fmt, os and reflect in, 1.7 MB that every Envoy would compile.
+// RATIONALE.md says more.
 package main
 
 import (
@@ -61,11 +58,7 @@ func run(out, pkg string) error {
 	if err != nil {
 		return err
 	}
-	modfile, err := writeModfile()
-	if err != nil {
-		return err
-	}
-	build := exec.Command("go", "build", "-overlay="+overlay, "-modfile="+modfile, "-mod=mod", "-trimpath", "-buildvcs=false",
+	build := exec.Command("go", "build", "-overlay="+overlay, "-trimpath", "-buildvcs=false",
 		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", out, pkg)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0", "GOWASM=", "GOEXPERIMENT=")
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
@@ -99,26 +92,6 @@ func writeOverlay() (string, error) {
 	return file, writeAll(map[string][]byte{copied: changed, file: overlay})
 }
 
-// writeModfile writes a go.mod that takes an empty tidwall/pretty. Its path is a relative one, since the module holds it.
-func writeModfile() (string, error) {
-	mod, err := os.ReadFile("go.mod")
-	if err != nil {
-		return "", err
-	}
-	sum, err := os.ReadFile("go.sum")
-	if err != nil {
-		return "", err
-	}
-	mod = append(mod, "\nreplace github.com/tidwall/pretty => ./"+scratch+"/pretty\n"...)
-	file := filepath.Join(scratch, "go.mod")
-	return file, writeAll(map[string][]byte{
-		file:                             mod,
-		filepath.Join(scratch, "go.sum"): sum,
-		filepath.Join(scratch, "pretty", "go.mod"):    []byte("module github.com/tidwall/pretty\n"),
-		filepath.Join(scratch, "pretty", "pretty.go"): []byte(noPretty),
-	})
-}
-
 func writeAll(files map[string][]byte) error {
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -138,23 +111,6 @@ func goCommand(args ...string) (string, error) {
 	}
 	return strings.TrimSpace(string(out)), nil
 }
-
-// noPretty has what gjson's modifiers @pretty and @ugly call. Should gjson come to call more, the build fails.
-const noPretty = `// Package pretty is left empty in this build.
-package pretty
-
-type Options struct {
-	Width          int
-	Prefix, Indent string
-	SortKeys       bool
-}
-
-var DefaultOptions = &Options{}
-
-func Pretty(json []byte) []byte                    { return json }
-func PrettyOptions(json []byte, _ *Options) []byte { return json }
-func Ugly(json []byte) []byte                      { return json }
-`
 
 // replace puts the answer in the place of the declaration, and fails where there is none.
 func replace(source []byte) ([]byte, error) {

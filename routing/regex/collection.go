@@ -215,3 +215,13 @@ func (c *Collection) merge(patterns []int) (members []int, automaton *routing.Au
 	}
 	return patterns[:1], nil
 }
+
+// IsSlow says whether a pattern, which must be a good one, has no automaton and falls back to its program.
+func IsSlow(source string, encoding Encoding) bool {
+	c := NewCollection(encoding)
+	if _, err := c.Add(source, ""); err != nil {
+		return false
+	}
+	c.Write(&routing.Config{})
+	return len(c.Fallbacks()) > 0
+}
