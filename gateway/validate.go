@@ -182,7 +182,7 @@ func (v *validator) gatewayNames(slashed, plain, field string, names []string) {
 const maxRegex = 1024
 
 // smallProgram is a number of states below which an expression always has an automaton.
-const smallProgram = 40
+const smallProgram = 10
 
 func (v *validator) regex(code, field, pattern string) {
 	switch {
