@@ -31,10 +31,10 @@ func virtualHost(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
 	}
 	if o.Matching == MatchingNative {
 		for _, r := range h.Rules {
-			out.Routes = append(out.Routes, nativeRoute(r))
+			out.Routes = append(out.Routes, nativeRoute(r, o))
 		}
 		return out
 	}
-	out.Matcher = outcomeMap(h)
+	out.Matcher = outcomeMap(h, o)
 	return out
 }
