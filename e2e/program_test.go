@@ -147,7 +147,7 @@ func (r *running) output() string {
 }
 
 // startRun serves a copy of the bookinfo example and returns its folder.
-func startRun(t *testing.T, engine string) (*running, string) {
+func startRun(t *testing.T, engine string, more ...string) (*running, string) {
 	path, err := program()
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -160,6 +160,7 @@ func startRun(t *testing.T, engine string) (*running, string) {
 	if engine == "envoy" {
 		args = append(args, "--envoy", defaultEnvoy(t).Path)
 	}
+	args = append(args, more...)
 	r.cmd = exec.Command(path, args...)
 	r.cmd.Stdout, r.cmd.Stderr = r, r
 	require.NoError(t, r.cmd.Start())

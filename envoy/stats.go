@@ -48,7 +48,7 @@ var statTags = []struct{ name, regex string }{
 	{"virtualservice", `^tcp\.([^;]*?)\.(?:tcp|tls)\[`},
 	{"destination", `^vhost\.[^;]*\.route\.;[^;]*;(([^;]*);\.)`},
 	{"envoy.cluster_name", `^cluster\.(([^;]*);\.)`},
-	{"envoy.virtual_host", `^vhost\.(([^;]*?)\.)(?:route|vcluster)\.`},
+	{"envoy.virtual_host", `^vhost\.(([^;]*)\.)route\.`},
 	{"envoy.route", `^vhost\.[^;]*?\.route\.(([^;]+?)\.)\w+$`}, // a statPrefix of the VirtualService's own
 	{"envoy.rds_route_config", `^http\.[^;]*;\.rds\.((.*?)\.)\w+$`},
 	{"envoy.http_conn_manager_prefix", `^http\.(([^;]*);\.)`},
