@@ -32,7 +32,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	build := exec.Command("go", "build", "-o", out, "./cmd/waymark")
-	build.Dir = root
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0") // images are made of it
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{string(text), err}
 	}
