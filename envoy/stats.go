@@ -40,7 +40,8 @@ func routeStatPrefix(r *plan.Rule, destinations []plan.Destination, o *Options) 
 }
 
 // statTags are the labels. The first group of an expression is what is cut out, the second the label's value. An
-// expression that begins with a word is tried on statistics that begin with it alone.
+// expression that begins with a word is tried on statistics that begin with it alone; of two with one label and one first
+// word, Envoy warns.
 var statTags = []struct{ name, regex string }{
 	{"rule", `^vhost\.[^;]*\.route\.(;([^;]*);)`},
 	{"rule", `^tcp\.(([^;]*);\.)`},
@@ -51,8 +52,7 @@ var statTags = []struct{ name, regex string }{
 	{"envoy.virtual_host", `^vhost\.(([^;]*)\.)route\.`},
 	{"envoy.route", `^vhost\.[^;]*?\.route\.(([^;]+?)\.)\w+$`}, // a statPrefix of the VirtualService's own
 	{"envoy.rds_route_config", `^http\.[^;]*;\.rds\.((.*?)\.)\w+$`},
-	{"envoy.http_conn_manager_prefix", `^http\.(([^;]*);\.)`},
-	{"envoy.http_conn_manager_prefix", `^http\.((admin|async-client)\.)`},
+	{"envoy.http_conn_manager_prefix", `^http\.((admin|async-client|[^;]*);?\.)`},
 	{"envoy.http_conn_manager_prefix", `^listener\..*?\.http\.(([^;]*);\.)`},
 	{"envoy.http_conn_manager_prefix", `^extension_config_discovery\.http_filter\.(` + filterName + `\.(.*?)\.)\w+$`},
 }

@@ -96,3 +96,15 @@ func TestRouteStatPrefix(t *testing.T) {
 		})
 	}
 }
+
+// Envoy warns of a second expression for a label before it tries whether it fits.
+func TestOneExpressionForALabel(t *testing.T) {
+	seen := map[[2]string]bool{}
+	for _, s := range statTags {
+		word := regexp.MustCompile(`^\^(\w+)\\\.`).FindStringSubmatch(s.regex)
+		if assert.NotNil(t, word, "%s is tried on every statistic", s.regex) {
+			assert.False(t, seen[[2]string{s.name, word[1]}], s.regex)
+			seen[[2]string{s.name, word[1]}] = true
+		}
+	}
+}
