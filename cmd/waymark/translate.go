@@ -38,7 +38,7 @@ func (f *envoyFlags) add(c *cobra.Command) {
 	c.Flags().Uint64Var(&f.maxConnections, "max-connections", envoy.DefaultMaxConnections, "connections of clients in all, with --profile edge")
 	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for is believed")
 	c.Flags().StringVar(&f.accessLog, "access-log", string(envoy.AccessLogJSON), "form of Envoy's access log: json or text")
-	c.Flags().BoolVar(&f.routeStats, "route-stats", true, "let Envoy count requests by rule and destination (2.5 kB of memory for each)")
+	c.Flags().BoolVar(&f.routeStats, "route-stats", true, "let Envoy count requests by rule and destination (2.2 kB of memory for each)")
 	c.Flags().Uint32Var(&f.adminPort, "admin-port", 9901, "port of Envoy's admin interface on the loopback address; 0 for none")
 }
 
