@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,7 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/gateway"
 )
 
 // sample is one line of Envoy's /stats/prometheus.
@@ -161,4 +166,45 @@ func TestWithoutRouteStats(t *testing.T) {
 	stdout, stderr, status = waymark(t, "", "translate", "-f", "examples/bookinfo", "--route-stats=false")
 	require.Zero(t, status, stderr)
 	assert.NotRegexp(t, ours, stdout)
+}
+
+// TestMetricsOfConnections counts what a tcp[] rule forwards.
+func TestMetricsOfConnections(t *testing.T) {
+	module, _ := readModule(t)
+	server, err := echo.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	_, port := server.Address("b")
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: default}
+spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ["*"]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: b, namespace: default}
+spec: {hosts: [b.test], resolution: STATIC, endpoints: [{address: 127.0.0.1, ports: {tcp: %d}}], ports: [{number: 80, name: tcp, protocol: TCP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a.b, namespace: default}
+spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: b.test}}]}]}
+`, port), 0o600))
+	resources, problems := gateway.Read([]string{file}, nil)
+	require.False(t, problems.HasErrors(), "%v", problems)
+	p, _ := gateway.Translate(resources, gateway.Options{})
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	require.Len(t, p.Listeners, 1)
+	p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
+	e := startEnvoy(t, defaultEnvoy(t), &road{plan: p}, module)
+	c := &client{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	got, err := c.retry(request("/", nil))
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, got.status)
+	c.close()
+	all := samples(t, e)
+	assert.EqualValues(t, 1, total(all, "envoy_tcp_downstream_cx_total", map[string]string{"rule": "default/a.b.tcp[0]", "virtualservice": "default/a.b"}))
+	assert.EqualValues(t, 1, total(all, "envoy_cluster_upstream_cx_total", map[string]string{"envoy_cluster_name": "outbound|80||b.test"}))
 }
