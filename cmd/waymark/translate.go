@@ -110,6 +110,9 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 			if err != nil {
 				return err
 			}
+			working := newProgress()
+			defer working.end()
+			working.at("writing Envoy's configuration")
 			if dir == "" {
 				return write(c.OutOrStdout(), p, o)
 			}
