@@ -92,8 +92,8 @@ soak: build envoy ## send a million requests through 10,000 rules that change ev
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing/regex:FuzzMatch; do \
-		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} || exit 1; done
+	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
+		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x || exit 1; done
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting

@@ -134,7 +134,7 @@ func TestABadConfigurationNeverReplacesAGoodOne(t *testing.T) {
 		"a newer version":    strings.Replace(smallConfig, `"version":1`, `"version":2`, 1),
 		"trailing bytes":     smallConfig + "x",
 		"an unknown field":   strings.Replace(smallConfig, `"name":"a"`, `"naem":"a"`, 1),
-		"a broken pattern":   `{"version":1,"regexes":[{"pattern":"a","program":"AAAAAP///wAAAA=="}],"virtualHosts":[]}`,
+		"a broken pattern":   `{"version":1,"programs":["TgAAAAD///8AAAA="],"virtualHosts":[]}`,
 		"not even an object": "7",
 	} {
 		_, err := v.Configure(ctx, []byte(config))
@@ -197,6 +197,21 @@ func TestMemoryStaysFlat(t *testing.T) {
 	}
 	t.Logf("%d bytes of configuration: %d bytes of memory after 10 changes, %d after 500", len(config), after10, v.MemorySize())
 	assert.Equal(t, after10, v.MemorySize())
+}
+
+// TestMemoryOfTenThousandRules: linear memory never shrinks, so the peak is what a listener costs.
+func TestMemoryOfTenThousandRules(t *testing.T) {
+	v := newVM(t)
+	var rules []string
+	for i := range 10_000 {
+		rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d].match[0]","path":{"prefix":"/team-%d/service/"},"headers":[{"name":"x-version","exact":"v%d"}],"outcome":"k%012d"}`, i, i, i%7, i))
+	}
+	config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
+	before := v.MemorySize()
+	_, err := v.Configure(context.Background(), config)
+	require.NoError(t, err)
+	t.Logf("%d bytes of configuration: memory grows from %d to %d bytes", len(config), before, v.MemorySize())
+	assert.LessOrEqual(t, int(v.MemorySize()-before), 4*len(config))
 }
 
 // TestHostCalls counts what a request costs: one read and one write.
