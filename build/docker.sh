@@ -1,28 +1,33 @@
 #!/bin/sh
-# Brings the road of build/docker-compose.yaml up or down.
+# Builds the images, and brings a road in containers up or down.
 #
-#   build/docker.sh up      needs 'make build'; listens on 127.0.0.1:18080 (WAYMARK_PORT)
-#   build/docker.sh down
-#   build/docker.sh able   says in one sentence what is missing
+#   build/docker.sh image      builds waymark, waymark-plugin and waymark-standin; needs 'make build'
+#   build/docker.sh up         brings build/docker-compose.yaml up, a stock Envoy, on 127.0.0.1:18080 (WAYMARK_PORT)
+#   build/docker.sh up FILE    brings another compose file up, such as examples/docker-compose/docker-compose.yaml
+#   build/docker.sh logs|down [FILE]
+#   build/docker.sh stop       ends the Docker daemon that was started here
+#   build/docker.sh able       says in one sentence what is missing
 #
 # ENVOY_IMAGE names another Envoy. Where the image cannot be pulled, one is made of the pinned Envoy that 'make envoy'
 # installs and the libraries that it loads. Where no Docker daemon runs and we may, one is started, and ended again.
 set -eu
 cd "$(dirname "$0")/.."
-state=$PWD/.cache/docker
+mkdir -p .cache
+state=$(cd .cache && pwd -P)/docker # the daemon takes no symbolic link
 version=1.39.3
 export ENVOY_IMAGE="${ENVOY_IMAGE:-envoyproxy/envoy:v$version}"
 export WAYMARK_ROAD="$state/road"
 export DOCKER_BUILDKIT=0
 local_image=waymark-envoy:$version
+file=${2:-build/docker-compose.yaml}
 
 # compose is Docker's plug-in or the program of its own, whichever is there.
 compose() {
     if docker compose version >/dev/null 2>&1; then
-        docker compose -p waymark -f build/docker-compose.yaml "$@"
+        docker compose -p waymark -f "$file" "$@"
     else
         command -v docker-compose >/dev/null || { echo "docker-compose is missing: the road in containers needs it" >&2; exit 1; }
-        docker-compose -p waymark -f build/docker-compose.yaml "$@"
+        docker-compose -p waymark -f "$file" "$@"
     fi
 }
 
@@ -42,6 +47,7 @@ from_scratch() {
     context=$state/image
     rm -rf "$context"
     mkdir -p "$context/root/usr/local/bin" "$context/root/tmp" "$context/root/etc"
+    chmod 1777 "$context/root/tmp"
     cp -L "$2" "$context/root/usr/local/bin/$3"
     { ldd "$2" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
         mkdir -p "$context/root$(dirname "$library")"
@@ -52,16 +58,40 @@ from_scratch() {
     rm -rf "$context"
 }
 
-up() {
-    daemon
-    mkdir -p "$WAYMARK_ROAD"
+# envoy_image makes an image of the pinned Envoy where the one that is asked for cannot be had.
+envoy_image() {
+    docker image inspect "$ENVOY_IMAGE" >/dev/null 2>&1 && return
+    timeout 60 docker pull -q "$ENVOY_IMAGE" >/dev/null 2>&1 && return
+    echo "$ENVOY_IMAGE cannot be pulled; an image is made of the pinned Envoy" >&2
+    [ -x .cache/envoy/$version/envoy ] || { echo "the pinned Envoy $version is not installed: run 'make envoy'" >&2; exit 1; }
+    from_scratch $local_image .cache/envoy/$version/envoy envoy
+    export ENVOY_IMAGE=$local_image
+}
+
+standin_image() {
     CGO_ENABLED=0 go build -o "$state/standin" ./e2e/internal/standin
     from_scratch waymark-standin "$state/standin" standin
-    if ! docker image inspect "$ENVOY_IMAGE" >/dev/null 2>&1 && ! timeout 60 docker pull -q "$ENVOY_IMAGE" >/dev/null 2>&1; then
-        echo "$ENVOY_IMAGE cannot be pulled; an image is made of the pinned Envoy" >&2
-        from_scratch $local_image .cache/envoy/$version/envoy envoy
-        export ENVOY_IMAGE=$local_image
+}
+
+image() {
+    daemon
+    mkdir -p "$state"
+    standin_image
+    envoy_image
+    docker build -q -t waymark-plugin --target plugin -f build/Dockerfile bin >/dev/null
+    docker build -q -t waymark --target waymark --build-arg "ENVOY_IMAGE=$ENVOY_IMAGE" -f build/Dockerfile bin >/dev/null
+}
+
+up() {
+    if [ "$file" != build/docker-compose.yaml ]; then
+        image
+        compose up -d
+        return
     fi
+    daemon
+    mkdir -p "$WAYMARK_ROAD"
+    standin_image
+    envoy_image
     cp bin/waymark.wasm "$WAYMARK_ROAD/"
     bin/waymark translate -f examples/bookinfo --module /etc/envoy/waymark.wasm \
         --endpoint productpage=productpage:9080,details=details:9080,ratings=ratings:9080 \
@@ -72,13 +102,16 @@ up() {
 
 down() {
     compose down -t 2 -v || true
-    if [ -f "$state/dockerd.pid" ]; then
-        pid=$(cat "$state/dockerd.pid")
-        # The number may be another program's by now, where the machine was switched off meanwhile.
-        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
-        kill "$pid" 2>/dev/null || true
-        for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-    fi
+    stop
+}
+
+stop() {
+    [ -f "$state/dockerd.pid" ] || return 0
+    pid=$(cat "$state/dockerd.pid")
+    # The number may be another program's by now, where the machine was switched off meanwhile.
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
+    kill "$pid" 2>/dev/null || true
+    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
 }
 
 able() {
@@ -94,8 +127,10 @@ able() {
 
 case "${1:-}" in
 able) able ;;
+image) image ;;
 up) up ;;
 down) down ;;
+stop) stop ;;
 logs) compose logs --no-color ;;
-*) echo "usage: build/docker.sh up|down|logs|able" >&2; exit 64 ;;
+*) echo "usage: build/docker.sh image|up|down|logs|stop|able" >&2; exit 64 ;;
 esac

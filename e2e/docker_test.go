@@ -3,10 +3,20 @@
 package e2e
 
 import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,22 +26,44 @@ import (
 	"waymark.dev/waymark/envoy/process"
 )
 
-// TestDocker brings the road up in containers, as the compose file says, and walks it.
-func TestDocker(t *testing.T) {
+// containers is a road in containers, of one compose file.
+type containers struct {
+	running
+	file string
+	env  []string
+}
+
+// bringUp brings the road of a compose file up until the test ends.
+func bringUp(t *testing.T, file string, env ...string) *containers {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
-	port := strconv.Itoa(int(ports[0]))
-	run := func(args ...string) string {
-		c := exec.Command("build/docker.sh", args...)
-		c.Dir, c.Env = root, append(os.Environ(), "WAYMARK_PORT="+port)
-		text, err := c.CombinedOutput()
-		require.NoError(t, err, "%s", text)
-		return string(text)
+	c := &containers{file: file, env: append(env, fmt.Sprintf("WAYMARK_PORT=%d", ports[0]))}
+	c.address = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	t.Cleanup(func() { c.docker(t, "down") })
+	c.docker(t, "up")
+	ready := func() bool {
+		status, err := c.get("bookinfo.example.com", "/healthz")
+		return err == nil && status == http.StatusOK
 	}
-	t.Cleanup(func() { run("down") })
-	run("up")
+	if !assert.Eventually(t, ready, time.Minute, 200*time.Millisecond) {
+		t.Fatal(c.docker(t, "logs"))
+	}
+	return c
+}
+
+// docker runs a command of build/docker.sh for the compose file.
+func (c *containers) docker(t *testing.T, command string) string {
+	cmd := exec.Command("build/docker.sh", command, c.file)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), c.env...)
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	return string(text)
+}
+
+// walk sends requests that show each kind of rule.
+func (c *containers) walk(t *testing.T) {
 	get := func(host, path string, headers map[string]string) (int, string) {
-		r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+port+path, nil)
+		r, err := http.NewRequest(http.MethodGet, "http://"+c.address+path, nil)
 		require.NoError(t, err)
 		r.Host = host
 		for name, value := range headers {
@@ -43,13 +75,6 @@ func TestDocker(t *testing.T) {
 		}
 		defer func() { _ = response.Body.Close() }()
 		return response.StatusCode, response.Header.Get("X-Service")
-	}
-	ready := func() bool {
-		status, _ := get("bookinfo.example.com", "/healthz", nil)
-		return status == http.StatusOK
-	}
-	if !assert.Eventually(t, ready, time.Minute, 200*time.Millisecond) {
-		t.Fatal(run("logs"))
 	}
 	for _, c := range []struct {
 		what, host, path string
@@ -67,5 +92,100 @@ func TestDocker(t *testing.T) {
 		status, service := get(c.host, c.path, c.headers)
 		assert.Equal(t, c.status, status, c.what)
 		assert.Equal(t, c.service, service, c.what)
+	}
+}
+
+// TestDocker brings up a stock Envoy with a translated bootstrap.
+func TestDocker(t *testing.T) {
+	bringUp(t, "build/docker-compose.yaml").walk(t)
+}
+
+// TestDockerImages brings up the example with Waymark's image, and changes a rule under load.
+func TestDockerImages(t *testing.T) {
+	_, err := program()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	text, err := exec.Command("cp", "-r", filepath.Join(root, "examples", "bookinfo")+"/.", dir).CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	c := bringUp(t, "examples/docker-compose/docker-compose.yaml", "WAYMARK_RULES="+dir)
+	t.Run("waymark", func(t *testing.T) {
+		c.walk(t)
+		stop, failures := make(chan struct{}), make(chan string, 1000)
+		var load sync.WaitGroup
+		var sent atomic.Int64
+		for range 4 {
+			load.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if status, err := c.get("bookinfo.example.com", "/productpage"); err != nil || status != http.StatusOK {
+						failures <- fmt.Sprint(status, err)
+					}
+					sent.Add(1)
+				}
+			})
+		}
+		file := filepath.Join(dir, "virtualservices.yaml")
+		rules, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file+".tmp", bytes.Replace(rules, []byte("exact: /healthz"), []byte("exact: /alive"), 1), 0o644))
+		require.NoError(t, os.Rename(file+".tmp", file))
+		assert.Eventually(t, func() bool {
+			alive, _ := c.get("bookinfo.example.com", "/alive")
+			health, _ := c.get("bookinfo.example.com", "/healthz")
+			return alive == http.StatusOK && health == http.StatusNotFound
+		}, 30*time.Second, 50*time.Millisecond)
+		close(stop)
+		load.Wait()
+		close(failures)
+		for f := range failures {
+			t.Errorf("a request failed: %s", f)
+		}
+		assert.Greater(t, sent.Load(), int64(100))
+		user, err := command("docker", "image", "inspect", "--format", "{{.Config.User}}", "waymark")
+		require.NoError(t, err, user)
+		assert.Equal(t, "101:101", strings.TrimSpace(user), "it does not run as root")
+	})
+	t.Run("plugin", func(t *testing.T) {
+		_, wasm := readModule(t)
+		assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(wasm))}, onlyLayer(t, "waymark-plugin"))
+	})
+}
+
+// onlyLayer are the files of an image that has one layer, with their sums.
+func onlyLayer(t *testing.T, image string) map[string]string {
+	saved := filepath.Join(t.TempDir(), "image.tar")
+	text, err := command("docker", "save", "-o", saved, image)
+	require.NoError(t, err, text)
+	file, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	parts := untar(t, file)
+	var manifest []struct{ Layers []string }
+	require.NoError(t, json.Unmarshal(parts["manifest.json"], &manifest))
+	require.Len(t, manifest, 1)
+	require.Len(t, manifest[0].Layers, 1)
+	sums := map[string]string{}
+	for name, content := range untar(t, parts[manifest[0].Layers[0]]) {
+		sums[name] = fmt.Sprintf("%x", sha256.Sum256(content))
+	}
+	return sums
+}
+
+func untar(t *testing.T, archive []byte) map[string][]byte {
+	out := map[string][]byte{}
+	r := tar.NewReader(bytes.NewReader(archive))
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		require.NoError(t, err)
+		if h.Typeflag == tar.TypeReg {
+			out[h.Name], err = io.ReadAll(r)
+			require.NoError(t, err)
+		}
 	}
 }

@@ -30,6 +30,9 @@ var elsewhere = map[string]string{
 	"make lint":        "run by .ci/run",
 	"make bench":       "TestBench runs a short one",
 	"make bench-envoy": "TestBench runs a short one",
+	"make image":       "TestDockerImages builds them",
+	"docker compose -f examples/docker-compose/docker-compose.yaml up":                                     "TestDockerImages brings it up",
+	"prometheus --config.file examples/observability/prometheus.yml --storage.tsdb.path .cache/prometheus": "TestPrometheus starts one on this file",
 }
 
 // block is one fenced block of a document.

@@ -32,7 +32,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	build := exec.Command("go", "build", "-o", out, "./cmd/waymark")
-	build.Dir = root
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0") // images are made of it
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{string(text), err}
 	}
@@ -147,7 +147,7 @@ func (r *running) output() string {
 }
 
 // startRun serves a copy of the bookinfo example and returns its folder.
-func startRun(t *testing.T, engine string) (*running, string) {
+func startRun(t *testing.T, engine string, more ...string) (*running, string) {
 	path, err := program()
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -160,6 +160,7 @@ func startRun(t *testing.T, engine string) (*running, string) {
 	if engine == "envoy" {
 		args = append(args, "--envoy", defaultEnvoy(t).Path)
 	}
+	args = append(args, more...)
 	r.cmd = exec.Command(path, args...)
 	r.cmd.Stdout, r.cmd.Stderr = r, r
 	require.NoError(t, r.cmd.Start())

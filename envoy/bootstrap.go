@@ -52,6 +52,8 @@ type Options struct {
 	Costs *Costs
 	// AccessLog is the form of the access log; the zero value is JSON.
 	AccessLog AccessLogFormat
+	// NoRouteStats leaves out the statistics of each rule and destination.
+	NoRouteStats bool
 }
 
 // Era says how this Envoy reads rules.
@@ -105,6 +107,7 @@ func node(o *Options) (*bootstrapv3.Bootstrap, error) {
 		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
 		LayeredRuntime:  runtime(),
 		OverloadManager: overloadManager(o),
+		StatsConfig:     statsConfig(),
 	}
 	if o.AdminPort != 0 {
 		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort), IgnoreGlobalConnLimit: true}

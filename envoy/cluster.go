@@ -37,6 +37,7 @@ var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
 func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 	out := &clusterv3.Cluster{
 		Name:                 c.Name,
+		AltStatName:          StatName(c.Name),
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: discoveryTypes[c.Discovery]},
 		ConnectTimeout:       durationpb.New(connectTimeout),
 		LoadAssignment:       loadAssignment(c),

@@ -53,7 +53,7 @@ const outcomeInput = "outcome"
 
 // outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
 // route: 404. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
-func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
+func outcomeMap(h *plan.VirtualHost, o *Options) *xdsmatcherv3.Matcher {
 	routes := map[string]*xdsmatcherv3.Matcher_OnMatch{}
 	for _, r := range h.Rules {
 		for _, out := range r.Outcomes {
@@ -61,7 +61,7 @@ func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
 				continue
 			}
 			routes[out.ID] = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-				Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(outcomeRoute(r, out))},
+				Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(outcomeRoute(r, out, o))},
 			}}
 		}
 	}

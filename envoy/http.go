@@ -21,7 +21,7 @@ func connectionManager(c *plan.FilterChain, o *Options) (*hcmv3.HttpConnectionMa
 		return nil, err
 	}
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix:                   rc.Name,
+		StatPrefix:                   StatName(rc.Name),
 		CodecType:                    hcmv3.HttpConnectionManager_AUTO,
 		HttpFilters:                  filters,
 		AccessLog:                    httpAccessLog(o),

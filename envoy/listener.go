@@ -60,7 +60,7 @@ func networkFilter(name string, config proto.Message) *listenerv3.Filter {
 
 // tcpProxy forwards connections to one of its destinations.
 func tcpProxy(t *plan.TCPProxy, o *Options) *tcpproxyv3.TcpProxy {
-	out := &tcpproxyv3.TcpProxy{StatPrefix: t.Rule, AccessLog: tcpAccessLog(t, o)}
+	out := &tcpproxyv3.TcpProxy{StatPrefix: StatName(t.Rule), AccessLog: tcpAccessLog(t, o)}
 	if t.IdleTimeout != nil {
 		out.IdleTimeout = durationpb.New(*t.IdleTimeout)
 	}

@@ -25,34 +25,34 @@ const (
 // outcomeRoute is the route of one outcome: the rule with the destination that was chosen. A weighted rule keeps the
 // form of weighted clusters, with one cluster, because there the destination's header operations run before the rule's
 // (VS-HDR-06).
-func outcomeRoute(r *plan.Rule, o plan.Outcome) *routev3.Route {
+func outcomeRoute(r *plan.Rule, out plan.Outcome, o *Options) *routev3.Route {
 	var chosen []plan.Destination
 	if r.Route != nil {
-		chosen = []plan.Destination{r.Route.Destinations[o.Destination]}
+		chosen = []plan.Destination{r.Route.Destinations[out.Destination]}
 		chosen[0].Weight = 1
 	}
-	return route(r, chosen)
+	return route(r, chosen, o)
 }
 
 // nativeRoute is the rule as Istio emits it: all destinations in one route, its fault in the route's own
 // configuration of the fault filter.
-func nativeRoute(r *plan.Rule) *routev3.Route {
+func nativeRoute(r *plan.Rule, o *Options) *routev3.Route {
 	var all []plan.Destination
 	if r.Route != nil {
 		all = r.Route.Destinations
 	}
-	out := route(r, all)
+	out := route(r, all, o)
 	if r.Fault != nil {
 		setFilterConfig(out, faultFilter, HTTPFault(r.Fault))
 	}
 	return out
 }
 
-func route(r *plan.Rule, destinations []plan.Destination) *routev3.Route {
+func route(r *plan.Rule, destinations []plan.Destination, o *Options) *routev3.Route {
 	out := &routev3.Route{
 		Name:                    r.RouteName(),
 		Match:                   RouteMatch(&r.Match),
-		StatPrefix:              r.StatPrefix,
+		StatPrefix:              routeStatPrefix(r, destinations, o),
 		RequestHeadersToAdd:     headerAdditions(r.RequestHeaders),
 		RequestHeadersToRemove:  r.RequestHeaders.Remove,
 		ResponseHeadersToAdd:    headerAdditions(r.ResponseHeaders),

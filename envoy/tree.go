@@ -87,10 +87,10 @@ func pathTree(h *plan.VirtualHost) (*paths, string) {
 }
 
 // matcher is the tree as Envoy has it: whole paths first, then beginnings.
-func (t *paths) matcher() *xdsmatcherv3.Matcher {
+func (t *paths) matcher(o *Options) *xdsmatcherv3.Matcher {
 	beginnings := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
 		Input:    pathInput(),
-		TreeType: &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.prefix)}},
+		TreeType: &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.prefix, o)}},
 	}}}
 	if len(t.exact) == 0 {
 		return beginnings
@@ -98,7 +98,7 @@ func (t *paths) matcher() *xdsmatcherv3.Matcher {
 	return &xdsmatcherv3.Matcher{
 		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
 			Input:    pathInput(),
-			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.exact)}},
+			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.exact, o)}},
 		}},
 		OnNoMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: beginnings}},
 	}
@@ -108,11 +108,11 @@ func pathInput() *xdscorev3.TypedExtensionConfig {
 	return &xdscorev3.TypedExtensionConfig{Name: "path", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: ":path"})}
 }
 
-func nativeActions(rules map[string]*plan.Rule) map[string]*xdsmatcherv3.Matcher_OnMatch {
+func nativeActions(rules map[string]*plan.Rule, o *Options) map[string]*xdsmatcherv3.Matcher_OnMatch {
 	out := make(map[string]*xdsmatcherv3.Matcher_OnMatch, len(rules))
 	for key, r := range rules {
 		out[key] = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-			Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(nativeRoute(r))},
+			Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(nativeRoute(r, o))},
 		}}
 	}
 	return out

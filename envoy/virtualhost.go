@@ -33,14 +33,14 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options)
 	}
 	switch w.of[h] {
 	case WayFilter:
-		out.Matcher = outcomeMap(h)
+		out.Matcher = outcomeMap(h, o)
 		return out
 	case WayTree:
 		t, _ := pathTree(h) // it can be: the choice says so
-		out.Matcher = t.matcher()
+		out.Matcher = t.matcher(o)
 	default:
 		for _, r := range h.Rules {
-			out.Routes = append(out.Routes, nativeRoute(r))
+			out.Routes = append(out.Routes, nativeRoute(r, o))
 		}
 	}
 	if o.Matching == MatchingAuto && w.filter {
