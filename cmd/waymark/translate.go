@@ -26,9 +26,19 @@ type envoyFlags struct {
 	profile, accessLog                       string
 	adminPort, trustedHops                   uint32
 	maxConnections                           uint64
+	command                                  *cobra.Command
+}
+
+// givenVersion is --envoy-version, or "" where it is the default.
+func (f *envoyFlags) givenVersion() string {
+	if !f.command.Flags().Changed("envoy-version") {
+		return ""
+	}
+	return f.version
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
+	f.command = c
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter")
 	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)
