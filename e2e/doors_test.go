@@ -247,7 +247,7 @@ func getTLS(address string, config *tls.Config, host, path string) (out secure, 
 		return out, err
 	}
 	out.ConnectionState = conn.ConnectionState()
-	c := &client{conn: conn, reader: bufio.NewReader(conn)}
+	c := newClient(conn)
 	q := request(path, nil)
 	q.Authority = host
 	out.answer, err = c.send(q)
@@ -368,3 +368,5 @@ func secret(name string, c issued, ca string) string {
 func insecure(sni string) *tls.Config {
 	return &tls.Config{ServerName: sni, InsecureSkipVerify: true} //nolint:gosec // as above
 }
+
+func newClient(conn net.Conn) *client { return &client{conn: conn, reader: bufio.NewReader(conn)} }
