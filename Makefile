@@ -75,10 +75,18 @@ bench: build envoy ## measure decisions natively, under wazero and in a real Env
 	go run ./build/module -package ./e2e/bench/floor -o .cache/bench/floor.wasm
 	go run ./e2e/bench $(BENCHFLAGS)
 
+.PHONY: bench-envoy
+bench-envoy: ## measure every shape of rules in a real Envoy: filter, list, tree, Lua (BENCHFLAGS)
+	@$(MAKE) --no-print-directory bench BENCHFLAGS="-shapes all -no-library $(BENCHFLAGS)"
+
+.PHONY: soak
+soak: build envoy ## send a million requests through 10,000 rules that change every five seconds
+	WAYMARK_SOAK_REQUESTS=1000000 go test -count=1 -timeout 60m ./e2e -run 'TestSoak$$' -v
+
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing/regex:FuzzMatch; do \
-		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} || exit 1; done
+	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
+		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x || exit 1; done
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting

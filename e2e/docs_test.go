@@ -26,9 +26,10 @@ import (
 
 // elsewhere are commands that documents name and that run in another place of this test or of the CI.
 var elsewhere = map[string]string{
-	"make test":  "this is a part of it",
-	"make lint":  "run by .ci/run",
-	"make bench": "TestBench runs a short one",
+	"make test":        "this is a part of it",
+	"make lint":        "run by .ci/run",
+	"make bench":       "TestBench runs a short one",
+	"make bench-envoy": "TestBench runs a short one",
 }
 
 // block is one fenced block of a document.
@@ -297,8 +298,8 @@ func TestBench(t *testing.T) {
 		text, err := c.CombinedOutput()
 		require.NoError(t, err, "%s", text)
 		if slices.Contains(args, "./e2e/bench") {
-			assert.Regexp(t, `(?m)^ +10 +\d+ +0 +\d+ +2\.0 +\d+ +\d+ *$`, string(text), "no allocation, two host calls")
-			assert.Regexp(t, `no filter +least filter +Waymark +native list`, string(text))
+			assert.Regexp(t, `(?m)^ +mixed +10 +\d+ +0 +\d+ +2\.0 +\d+ +\d+ *$`, string(text), "no allocation, two host calls")
+			assert.Regexp(t, `no filter +least filter +Waymark +native list +auto +Lua`, string(text))
 			assert.Regexp(t, `(?m)^ +50 +\d+\.\d \(`, string(text))
 		}
 	}

@@ -68,12 +68,15 @@ func defaultEnvoy(t testing.TB) envoytest.Binary {
 
 // startEnvoy runs an Envoy with a plan until the test ends. With the filter where its module is given, else with native
 // routes.
-func startEnvoy(t testing.TB, b envoytest.Binary, r *road, module string) *process.Process {
+func startEnvoy(t testing.TB, b envoytest.Binary, r *road, module string, changes ...func(*envoy.Options)) *process.Process {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	o := envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module, Matching: envoy.MatchingFilter}
 	if module == "" {
 		o.Matching = envoy.MatchingNative
+	}
+	for _, change := range changes {
+		change(&o)
 	}
 	resources, err := envoy.Bootstrap(r.plan, o)
 	require.NoError(t, err)
@@ -104,11 +107,16 @@ func TestReplayOnEnvoy(t *testing.T) {
 	}
 	b := defaultEnvoy(t)
 	t.Run(b.Version+" native", func(t *testing.T) { replayOnEnvoy(t, b, "") })
+	t.Run(b.Version+" auto", func(t *testing.T) { // a tree wherever it means the same, else the filter
+		replayOnEnvoy(t, b, path, func(o *envoy.Options) {
+			o.Matching, o.Costs = envoy.MatchingAuto, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Filter: 0.1}
+		})
+	})
 }
 
 // replayOnEnvoy replays all vectors. Before 1.39, those that depend on the reading of repeated headers are expected as
 // our own verdict says, whose difference from Istio's has a test of its own.
-func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string) {
+func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...func(*envoy.Options)) {
 	cases := loadCases(t, vectors(t))
 	expect := func(file string, i int) expectation {
 		c := cases[slices.IndexFunc(cases, func(c *caseFile) bool { return c.name == file })]
@@ -132,7 +140,7 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string) {
 		}
 	}
 	r := buildRoad(t, cases)
-	startEnvoy(t, b, r, module)
+	startEnvoy(t, b, r, module, changes...)
 	n := r.replay(t, cases, expect, unsendable)
 	t.Logf("%d requests compared on Envoy %s", n, b.Version)
 	assert.Greater(t, n, 5000)

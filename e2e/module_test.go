@@ -134,7 +134,7 @@ func TestABadConfigurationNeverReplacesAGoodOne(t *testing.T) {
 		"a newer version":    strings.Replace(smallConfig, `"version":1`, `"version":2`, 1),
 		"trailing bytes":     smallConfig + "x",
 		"an unknown field":   strings.Replace(smallConfig, `"name":"a"`, `"naem":"a"`, 1),
-		"a broken pattern":   `{"version":1,"regexes":[{"pattern":"a","program":"AAAAAP///wAAAA=="}],"virtualHosts":[]}`,
+		"a broken pattern":   `{"version":1,"programs":["TgAAAAD///8AAAA="],"virtualHosts":[]}`,
 		"not even an object": "7",
 	} {
 		_, err := v.Configure(ctx, []byte(config))
@@ -199,6 +199,21 @@ func TestMemoryStaysFlat(t *testing.T) {
 	assert.Equal(t, after10, v.MemorySize())
 }
 
+// TestMemoryOfTenThousandRules: linear memory never shrinks, so the peak is what a listener costs.
+func TestMemoryOfTenThousandRules(t *testing.T) {
+	v := newVM(t)
+	var rules []string
+	for i := range 10_000 {
+		rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d].match[0]","path":{"prefix":"/team-%d/service/"},"headers":[{"name":"x-version","exact":"v%d"}],"outcome":"k%012d"}`, i, i, i%7, i))
+	}
+	config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
+	before := v.MemorySize()
+	_, err := v.Configure(context.Background(), config)
+	require.NoError(t, err)
+	t.Logf("%d bytes of configuration: memory grows from %d to %d bytes", len(config), before, v.MemorySize())
+	assert.LessOrEqual(t, int(v.MemorySize()-before), 4*len(config))
+}
+
 // TestHostCalls counts what a request costs: one read and one write.
 func TestHostCalls(t *testing.T) {
 	v := newVM(t)
@@ -209,45 +224,68 @@ func TestHostCalls(t *testing.T) {
 	assert.Equal(t, map[string]int{"proxy_get_header_map_pairs": 1, "proxy_replace_header_map_value": 1}, v.Calls())
 }
 
-// TestSharesUnderWazero: over 100,000 requests each share is within the binomial 99.99 % interval, and two workers throw
-// other dice (VS-SPLIT-06, VS-FAULT-02).
+// TestSharesUnderWazero: over 100,000 requests each share is within the binomial 99.99 % interval, for weights that add up
+// to 100 and for others, and two workers throw other dice (VS-SPLIT-06, VS-FAULT-02).
 func TestSharesUnderWazero(t *testing.T) {
 	_, wasm := readModule(t)
 	ctx := context.Background()
 	m, err := vm.Compile(ctx, wasm)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close(ctx)) })
-	config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[{"rule":"r",
-		"split":[{"outcome":"a","weight":5},{"outcome":"b","weight":2},{"outcome":"c","weight":1}],
-		"fault":{"delay":{"ms":1,"perMillion":125000},"abort":{"httpStatus":503,"perMillion":300000}}}]}]}`)
-	var sequences []string
-	for range 2 {
-		v, err := m.New(ctx, hostcalls.Error, nil)
-		require.NoError(t, err)
-		root, err := v.Configure(ctx, config)
-		require.NoError(t, err)
-		const n = 100_000
-		counts := map[string]float64{}
-		var sequence bytes.Buffer
-		for i := range n {
-			h := vm.Headers{{":authority", "a"}, {":path", "/"}}
-			require.NoError(t, v.RequestHeaders(ctx, root, &h))
-			id, _ := h.Get("x-waymark-route")
-			counts[id]++
-			if _, ok := h.Get("x-envoy-fault-delay-request"); ok {
-				counts["delay"]++
+	for what, c := range map[string]struct {
+		rule   string
+		shares map[string]float64
+	}{
+		"weights that add up to 100": {
+			`"split":[{"outcome":"a","weight":60},{"outcome":"b","weight":30},{"outcome":"c","weight":10}]`,
+			map[string]float64{"a": 0.6, "b": 0.3, "c": 0.1},
+		},
+		"weights that do not": {
+			`"split":[{"outcome":"a","weight":5},{"outcome":"b","weight":2},{"outcome":"c","weight":1}]`,
+			map[string]float64{"a": 5. / 8, "b": 2. / 8, "c": 1. / 8},
+		},
+		"a small share": {
+			`"split":[{"outcome":"a","weight":999},{"outcome":"b","weight":1}]`,
+			map[string]float64{"a": 0.999, "b": 0.001},
+		},
+		"faults": {
+			`"split":[{"outcome":"a","weight":1},{"outcome":"b","weight":1}],"fault":{"delay":{"ms":1,"perMillion":125000},"abort":{"httpStatus":503,"perMillion":300000}}`,
+			map[string]float64{"a": 0.5, "b": 0.5, "delay": 0.125, "abort": 0.3, "both": 0.125 * 0.3},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[{"rule":"r",` + c.rule + `}]}]}`)
+			var sequences []string
+			for range 2 {
+				v, err := m.New(ctx, hostcalls.Error, nil)
+				require.NoError(t, err)
+				root, err := v.Configure(ctx, config)
+				require.NoError(t, err)
+				const n = 100_000
+				counts := map[string]float64{}
+				var sequence bytes.Buffer
+				for i := range n {
+					h := vm.Headers{{":authority", "a"}, {":path", "/"}}
+					require.NoError(t, v.RequestHeaders(ctx, root, &h))
+					id, _ := h.Get("x-waymark-route")
+					counts[id]++
+					_, delayed := h.Get("x-envoy-fault-delay-request")
+					_, aborted := h.Get("x-envoy-fault-abort-request")
+					for what, is := range map[string]bool{"delay": delayed, "abort": aborted, "both": delayed && aborted} {
+						if is {
+							counts[what]++
+						}
+					}
+					if i < 5000 {
+						sequence.WriteString(id)
+					}
+				}
+				for what, p := range c.shares {
+					assert.InDelta(t, n*p, counts[what], 3.9*math.Sqrt(n*p*(1-p)), what)
+				}
+				sequences = append(sequences, sequence.String())
 			}
-			if _, ok := h.Get("x-envoy-fault-abort-request"); ok {
-				counts["abort"]++
-			}
-			if i < 100 {
-				sequence.WriteString(id)
-			}
-		}
-		for what, p := range map[string]float64{"a": 5. / 8, "b": 2. / 8, "c": 1. / 8, "delay": 0.125, "abort": 0.3} {
-			assert.InDelta(t, n*p, counts[what], 3.9*math.Sqrt(n*p*(1-p)), what)
-		}
-		sequences = append(sequences, sequence.String())
+			assert.NotEqual(t, sequences[0], sequences[1], "two workers")
+		})
 	}
-	assert.NotEqual(t, sequences[0], sequences[1])
 }

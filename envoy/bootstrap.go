@@ -21,6 +21,8 @@ const (
 	MatchingFilter Matching = "filter"
 	// MatchingNative lets Envoy try the routes one by one, as Istio does; there is no filter.
 	MatchingNative Matching = "native"
+	// MatchingAuto takes for each virtual host what costs least: a list, Envoy's own tree, or the filter.
+	MatchingAuto Matching = "auto"
 )
 
 // Options say for which Envoy to write.
@@ -46,6 +48,8 @@ type Options struct {
 	MaxConnections uint64
 	// TrustedHops are the proxies in front of this one whose x-forwarded-for is believed (GW-HCM-01).
 	TrustedHops uint32
+	// Costs decide with MatchingAuto; nil are those that were measured.
+	Costs *Costs
 	// AccessLog is the form of the access log; the zero value is JSON.
 	AccessLog AccessLogFormat
 }

@@ -102,6 +102,9 @@ func circuitBreakers(p *plan.ConnectionPool) *clusterv3.CircuitBreakers {
 		t.RetryBudget = &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
 			BudgetPercent: &typev3.Percent{Value: b.Percent}, MinRetryConcurrency: wrapperspb.UInt32(b.MinConcurrency),
 		}
+		if b.Interval > 0 {
+			t.RetryBudget.BudgetInterval = durationpb.New(b.Interval)
+		}
 	}
 	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{t}}
 }

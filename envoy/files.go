@@ -76,11 +76,12 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 			if c.Routes == nil {
 				continue
 			}
-			f.Routes[routesPath(c.Routes.Name)] = routeConfiguration(c.Routes, &o)
-			if o.Matching != MatchingFilter {
+			w := chooseWays(c.Routes, &o)
+			f.Routes[routesPath(c.Routes.Name)] = routeConfiguration(c.Routes, w, &o)
+			if !w.filter {
 				continue
 			}
-			config, err := c.Routes.PluginConfig(o.Era())
+			config, err := w.pluginConfig(c.Routes, &o)
 			if err != nil {
 				return nil, err
 			}

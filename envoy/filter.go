@@ -48,6 +48,9 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 	}}
 }
 
+// outcomeInput names the header that a map of outcomes is searched by.
+const outcomeInput = "outcome"
+
 // outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
 // route: 404. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
 func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
@@ -66,7 +69,7 @@ func outcomeMap(h *plan.VirtualHost) *xdsmatcherv3.Matcher {
 		return nil // an empty virtual host: Envoy refuses an empty map, and a host without routes answers 404
 	}
 	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "outcome", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
+		Input: &xdscorev3.TypedExtensionConfig{Name: outcomeInput, TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
 		TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
 			ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
 		},

@@ -15,7 +15,8 @@ import (
 // connectionManager speaks HTTP with clients.
 func connectionManager(c *plan.FilterChain, o *Options) (*hcmv3.HttpConnectionManager, error) {
 	rc := c.Routes
-	filters, err := httpFilters(rc, o)
+	w := chooseWays(rc, o)
+	filters, err := httpFilters(rc, w, o)
 	if err != nil {
 		return nil, err
 	}
@@ -37,23 +38,24 @@ func connectionManager(c *plan.FilterChain, o *Options) (*hcmv3.HttpConnectionMa
 	if o.dynamic() {
 		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: o.watched(routesPath(rc.Name))}}
 	} else {
-		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, o)}
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, w, o)}
 	}
 	harden(m, rc, o)
 	return m, nil
 }
 
 // httpFilters in Istio's order: ours, then faults, then CORS, then the router (VS-FAULT-01).
-func httpFilters(rc *plan.RouteConfig, o *Options) ([]*hcmv3.HttpFilter, error) {
+func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter, error) {
 	var out []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) {
 		out = append(out, &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)}})
 	}
 	switch {
-	case o.Matching == MatchingFilter && o.dynamic():
+	case !w.filter:
+	case o.dynamic():
 		out = append(out, watchedFilter(rc, o))
-	case o.Matching == MatchingFilter:
-		config, err := rc.PluginConfig(o.Era())
+	default:
+		config, err := w.pluginConfig(rc, o)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +63,7 @@ func httpFilters(rc *plan.RouteConfig, o *Options) ([]*hcmv3.HttpFilter, error) 
 	}
 	if hasFault(rc) {
 		config := &faultv3.HTTPFault{}
-		if o.Matching == MatchingFilter {
+		if w.filter {
 			config = headerFault()
 		}
 		add(faultFilter, config)

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -27,7 +28,8 @@ func MergeClusters(old, next []*clusterv3.Cluster) []*clusterv3.Cluster {
 // to it, so each domain must have the outcomes of both. An id means the same in both, since it is a hash of what the
 // outcome does. Domains that are no more keep their virtual host.
 //
-// Lists of routes (--matching native) change at once, with nothing to wait for: next is all there is.
+// A domain whose routes Envoy matches by itself in next changes at once, with nothing to wait for. One that the filter
+// decides for from now on, and did not before, is matched as before until the filter knows it.
 func MergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfiguration {
 	out := proto.Clone(next).(*routev3.RouteConfiguration)
 	if old == nil {
@@ -36,9 +38,6 @@ func MergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 	owner := map[string]*routev3.VirtualHost{} // by domain
 	names := map[string]bool{}
 	for _, h := range out.VirtualHosts {
-		if len(h.Routes) > 0 {
-			return out
-		}
 		names[h.Name] = true
 		for _, d := range h.Domains {
 			owner[d] = h
@@ -47,13 +46,18 @@ func MergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 	for _, h := range old.VirtualHosts {
 		var left []string
 		for _, d := range h.Domains {
-			if o := owner[d]; o != nil {
-				addOutcomes(o, h)
-			} else {
+			o := owner[d]
+			switch {
+			case o == nil:
 				left = append(left, d)
+			case outcomes(o) == nil: // matched by Envoy
+			case outcomes(h) != nil:
+				addOutcomes(o, h)
+			default:
+				fallBack(o, h)
 			}
 		}
-		if len(left) > 0 && len(h.Routes) == 0 {
+		if len(left) > 0 {
 			kept := proto.Clone(h).(*routev3.VirtualHost)
 			kept.Domains = left
 			for names[kept.Name] {
@@ -66,19 +70,30 @@ func MergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 	return out
 }
 
+// fallBack matches as another virtual host does where the filter wrote nothing.
+func fallBack(to, from *routev3.VirtualHost) {
+	if to.Matcher.OnNoMatch != nil {
+		return // another domain of the host brought it
+	}
+	if from.Matcher != nil {
+		to.Matcher.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
+	} else if len(from.Routes) > 0 {
+		to.Matcher.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+			Action: &xdscorev3.TypedExtensionConfig{Name: "routes", TypedConfig: typed(&routev3.RouteList{Routes: from.Routes})},
+		}}
+	}
+}
+
+// outcomes are the entries of a virtual host that the filter decides for; nil for all others.
 func outcomes(h *routev3.VirtualHost) map[string]*xdsmatcherv3.Matcher_OnMatch {
+	if h.GetMatcher().GetMatcherTree().GetInput().GetName() != outcomeInput {
+		return nil
+	}
 	return h.GetMatcher().GetMatcherTree().GetExactMatchMap().GetMap()
 }
 
 // addOutcomes gives a virtual host those of another that it has not.
 func addOutcomes(to, from *routev3.VirtualHost) {
-	if outcomes(from) == nil {
-		return
-	}
-	if outcomes(to) == nil {
-		to.Matcher = proto.Clone(from.Matcher).(*xdsmatcherv3.Matcher)
-		return
-	}
 	for id, action := range outcomes(from) {
 		if outcomes(to)[id] == nil {
 			outcomes(to)[id] = action

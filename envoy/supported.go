@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,6 +30,12 @@ func supported(p *plan.Plan, o *Options) error {
 			}
 		}
 	})
+	for _, c := range p.Clusters {
+		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
+			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "retryBudget.budgetInterval of " + strings.Join(c.Rules, ", "),
+				Reason: fmt.Sprintf("Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)})
+		}
+	}
 	pairs, authorities := credentials(p)
 	for _, c := range append(pairs, authorities...) {
 		if c.HasContent() && !o.dynamic() {

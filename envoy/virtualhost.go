@@ -2,6 +2,8 @@ package envoy
 
 import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
@@ -10,7 +12,7 @@ import (
 
 // routeConfiguration holds the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
 // external request before any filter runs, so that a client cannot choose a route even where the filter is gone.
-func routeConfiguration(rc *plan.RouteConfig, o *Options) *routev3.RouteConfiguration {
+func routeConfiguration(rc *plan.RouteConfig, w *ways, o *Options) *routev3.RouteConfiguration {
 	out := &routev3.RouteConfiguration{
 		Name:                           rc.Name,
 		ValidateClusters:               wrapperspb.Bool(false), // an unknown cluster answers 503, as in Istio (VS-SPLIT-03)
@@ -19,22 +21,34 @@ func routeConfiguration(rc *plan.RouteConfig, o *Options) *routev3.RouteConfigur
 		InternalOnlyHeaders:            routing.DecisionHeaders[:],
 	}
 	for _, h := range rc.VirtualHosts {
-		out.VirtualHosts = append(out.VirtualHosts, virtualHost(h, o))
+		out.VirtualHosts = append(out.VirtualHosts, virtualHost(rc, h, w, o))
 	}
 	return out
 }
 
-func virtualHost(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
+func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options) *routev3.VirtualHost {
 	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: routing.DecisionHeaders[:]}
 	if h.RequireTLS {
 		out.RequireTls = routev3.VirtualHost_ALL
 	}
-	if o.Matching == MatchingNative {
+	switch w.of[h] {
+	case WayFilter:
+		out.Matcher = outcomeMap(h)
+		return out
+	case WayTree:
+		t, _ := pathTree(h) // it can be: the choice says so
+		out.Matcher = t.matcher()
+	default:
 		for _, r := range h.Rules {
 			out.Routes = append(out.Routes, nativeRoute(r))
 		}
-		return out
 	}
-	out.Matcher = outcomeMap(h)
+	if o.Matching == MatchingAuto && w.filter {
+		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
+		out.TypedPerFilterConfig = map[string]*anypb.Any{pluginName(rc): typed(&routev3.FilterConfig{Disabled: true})}
+		if hasFault(rc) {
+			out.TypedPerFilterConfig[faultFilter] = typed(&faultv3.HTTPFault{})
+		}
+	}
 	return out
 }

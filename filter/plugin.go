@@ -3,6 +3,7 @@ package filter
 import (
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -12,7 +13,8 @@ import (
 
 // Plugin is the filter in one VM, which has one thread. The zero value is not ready; see [New].
 type Plugin struct {
-	tables map[uint32]*routing.Table // by root context; nil before a good configuration
+	roots   []root
+	dropped bool // a Table since the last configuration
 
 	// The stream context made last and its root, and earlier ones that were not asked for since.
 	stream, root uint32
@@ -24,10 +26,36 @@ type Plugin struct {
 	digits  [10]byte
 }
 
+// root is a root context. There is one, and two while a change is rolled out: no map is needed.
+type root struct {
+	id    uint32
+	table *routing.Table // nil before a good configuration
+}
+
+// table is the Table of a root context, or nil.
+func (p *Plugin) table(id uint32) *routing.Table {
+	for i := range p.roots {
+		if p.roots[i].id == id {
+			return p.roots[i].table
+		}
+	}
+	return nil
+}
+
+// setTable gives a root context, which may be a new one, a Table or none.
+func (p *Plugin) setTable(id uint32, table *routing.Table) {
+	for i := range p.roots {
+		if p.roots[i].id == id {
+			p.roots[i].table = table
+			return
+		}
+	}
+	p.roots = append(p.roots, root{id, table})
+}
+
 // New makes a plugin whose dice are seeded with seed. Two workers need two seeds, or they would throw the same numbers.
 func New(seed [2]uint64) *Plugin {
 	return &Plugin{
-		tables:  map[uint32]*routing.Table{},
 		waiting: map[uint32]uint32{},
 		dice:    rand.NewPCG(seed[0], seed[1]),
 		level:   hostcalls.Info,
@@ -40,7 +68,7 @@ const maxWaiting = 1 << 16
 // CreateContext notes a root context (parent 0) or a stream of one.
 func (p *Plugin) CreateContext(id, parent uint32) {
 	if parent == 0 {
-		p.tables[id] = nil
+		p.setTable(id, nil)
 		return
 	}
 	if p.stream != 0 && len(p.waiting) < maxWaiting {
@@ -58,12 +86,22 @@ func (p *Plugin) DeleteContext(id uint32) {
 	if len(p.waiting) > 0 {
 		delete(p.waiting, id)
 	}
-	delete(p.tables, id)
+	for i := range p.roots {
+		if p.roots[i].id == id {
+			p.dropped = true
+			p.roots = slices.Delete(p.roots, i, i+1)
+			return
+		}
+	}
 }
 
 // Configure reads the configuration of a root context, of size bytes. false refuses it: Envoy keeps the one in force.
 func (p *Plugin) Configure(root uint32, size uint32) bool {
 	hostcalls.Reset()
+	if p.dropped {
+		runtime.GC() // the new Table takes the room of one that is gone
+		p.dropped = false
+	}
 	p.level = hostcalls.LogLevel()
 	config, status := hostcalls.ReadBuffer(hostcalls.PluginConfiguration, size)
 	if status != hostcalls.OK {
@@ -75,7 +113,7 @@ func (p *Plugin) Configure(root uint32, size uint32) bool {
 		hostcalls.Log(hostcalls.Error, "waymark: "+err.Error())
 		return false
 	}
-	p.tables[root] = table
+	p.setTable(root, table)
 	if p.level <= hostcalls.Info {
 		hostcalls.Log(hostcalls.Info, "waymark: configured "+table.Name()+" with "+strconv.Itoa(table.Rules())+" rules")
 	}
@@ -120,7 +158,7 @@ func (p *Plugin) tableOf(stream uint32) *routing.Table {
 	} else {
 		p.stream = 0
 	}
-	return p.tables[root]
+	return p.table(root)
 }
 
 // read fills the request with the headers and returns which of our own headers a client sent. A header map that cannot
@@ -137,13 +175,17 @@ func (p *Plugin) read() (sent uint32) {
 		if !ok {
 			return sent
 		}
-		if len(name) >= len(routing.RouteHeader) && name[0] == 'x' {
+		if len(name) == 0 || name[0] == ':' || name[0] == 'h' {
+			p.request.Set(name, value)
+			continue
+		}
+		if name[0] == 'x' && len(name) >= len(routing.RouteHeader) && (name[2] == 'w' || name[2] == 'e') {
 			if bit := ownBit(name); bit != 0 {
 				sent |= bit
 				continue
 			}
 		}
-		p.request.Set(name, value)
+		p.request.Add(name, value)
 	}
 }
 

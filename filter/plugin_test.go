@@ -122,7 +122,7 @@ func TestRootsAreKeptApart(t *testing.T) {
 	p.DeleteContext(1)
 	p.RequestHeaders(12)
 	assert.Equal(t, 7, s.Calls)
-	assert.Len(t, p.tables, 1)
+	assert.Len(t, p.roots, 1)
 	assert.Empty(t, p.waiting)
 }
 

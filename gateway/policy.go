@@ -132,6 +132,7 @@ func (p trafficPolicy) connections(c *plan.Cluster) {
 		if b.Percent != nil {
 			c.Pool.RetryBudget.Percent = b.Percent.GetValue()
 		}
+		c.Pool.RetryBudget.Interval = duration(b.BudgetInterval)
 		if b.MinRetryConcurrency != 0 {
 			c.Pool.RetryBudget.MinConcurrency = b.MinRetryConcurrency
 		}

@@ -47,8 +47,13 @@ func SetHeader(m Map, name, value string) Status { return replaceHeaderMapValue(
 // RemoveHeader removes all values of a header; that there are none is no error.
 func RemoveHeader(m Map, name string) Status { return removeHeaderMapValue(m, name) }
 
-// ReadBuffer returns up to size bytes from the start of a buffer.
-func ReadBuffer(b Buffer, size uint32) ([]byte, Status) { return getBufferBytes(b, 0, size) }
+// ReadBuffer returns up to size bytes from the start of a buffer. They are the caller's: nothing writes them again.
+func ReadBuffer(b Buffer, size uint32) ([]byte, Status) {
+	apart = true
+	data, status := getBufferBytes(b, 0, size)
+	apart = false
+	return data, status
+}
 
 // Log writes one line to the host's log. The host drops lines below its level; ask [LogLevel] before building one.
 func Log(level Level, message string) { log(level, message) }

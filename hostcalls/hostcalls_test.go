@@ -81,7 +81,8 @@ func FuzzParsePairs(f *testing.F) {
 func mask(data []byte) []byte {
 	out := append([]byte{}, data...)
 	p, _ := ParsePairs(data)
-	at, sizes := p.at, p.sizes
+	sizes := 4
+	at := sizes + 8*p.left
 	for range p.left {
 		n, v := int(uint32At(data[sizes:])), int(uint32At(data[sizes+4:]))
 		sizes += 8

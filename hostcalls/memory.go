@@ -13,6 +13,9 @@ var (
 
 	// last is the piece that was handed out last: one host call asks for one piece at most.
 	last []byte
+
+	// apart says that the piece asked for next is to be kept, and so gets memory of its own.
+	apart bool
 )
 
 // Reset makes the arena's memory free again. To be called when a callback starts; strings from an earlier one are
@@ -26,7 +29,7 @@ func Reset() {
 // The memory is not cleared.
 func Allocate(size uint32) []byte {
 	n := int(size)
-	if n > arenaLimit {
+	if n > arenaLimit || apart {
 		last = make([]byte, n)
 		return last
 	}

@@ -5,9 +5,8 @@ import "unsafe"
 // Pairs walks over headers in the ABI's encoding, all numbers little-endian and of 32 bits: the count; for each pair
 // the length of its name and of its value; for each pair the name, a zero byte, the value, a zero byte.
 type Pairs struct {
-	data  []byte
-	sizes int // where the next pair's lengths are
-	at    int // where the next pair's name is
+	sizes unsafe.Pointer // the next pair's lengths
+	at    unsafe.Pointer // the next pair's name
 	left  int
 }
 
@@ -24,31 +23,30 @@ func ParsePairs(data []byte) (p Pairs, ok bool) {
 	if count > uint64(len(data)-4)/8 {
 		return Pairs{}, false
 	}
-	p = Pairs{data: data, sizes: 4, at: 4 + 8*int(count), left: int(count)}
-	end := uint64(p.at)
-	for i := 4; i < p.at; i += 8 {
+	at := 4 + 8*int(count)
+	end := uint64(at)
+	for i := 4; i < at; i += 8 {
 		end += uint64(uint32At(data[i:])) + uint64(uint32At(data[i+4:])) + 2
 	}
-	return p, end == uint64(len(data))
+	if end != uint64(len(data)) {
+		return Pairs{}, false
+	}
+	base := unsafe.Pointer(unsafe.SliceData(data))
+	return Pairs{unsafe.Add(base, 4), unsafe.Add(base, at), int(count)}, true
 }
 
-// Next returns the next pair. The strings share memory with the data.
+// Next returns the next pair. The strings share memory with the data. It is small enough to be inlined, and checks
+// nothing again: compiled to Wasm, a call for each header costs more than what is done with most of them.
 func (p *Pairs) Next() (name, value string, ok bool) {
 	if p.left == 0 {
 		return "", "", false
 	}
 	p.left--
-	n := int(uint32At(p.data[p.sizes:]))
-	v := int(uint32At(p.data[p.sizes+4:]))
-	p.sizes += 8
-	name = text(p.data[p.at : p.at+n])
-	p.at += n + 1
-	value = text(p.data[p.at : p.at+v])
-	p.at += v + 1
+	n, v := *(*uint32)(p.sizes), *(*uint32)(unsafe.Add(p.sizes, 4))
+	name, value = unsafe.String((*byte)(p.at), n), unsafe.String((*byte)(unsafe.Add(p.at, n+1)), v)
+	p.sizes, p.at = unsafe.Add(p.sizes, 8), unsafe.Add(p.at, n+v+2)
 	return name, value, true
 }
-
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // AppendPairs encodes headers. The filter never does; hosts do.
 func AppendPairs(b []byte, headers [][2]string) []byte {

@@ -104,6 +104,8 @@ type ConnectionPool struct {
 type RetryBudget struct {
 	Percent        float64
 	MinConcurrency uint32
+	// Interval over which requests are counted; 0: those that are under way.
+	Interval time.Duration `json:",omitempty"`
 }
 
 // TCPKeepalive is the socket's own; 0 is the system's default.

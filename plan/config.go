@@ -24,21 +24,9 @@ const (
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
 // reads. It fails for a regular expression that Envoys of the era refuse.
 func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
-	w := configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}, regexes: map[string]int{}}
-	w.encoding = regex.Latin1
-	if era == Before139 {
-		w.encoding = regex.UTF8
-		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
-	}
-	for _, h := range rc.VirtualHosts {
-		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}
-		for _, r := range h.Rules {
-			out.Rules = append(out.Rules, w.rule(r))
-		}
-		w.config.VirtualHosts = append(w.config.VirtualHosts, out)
-	}
-	if w.err != nil {
-		return nil, w.err
+	w, err := rc.write(era)
+	if err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -49,12 +37,60 @@ func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), nil
 }
 
+// SlowRegex is a regular expression of a rule that has no automaton of bearable size. It is run in another way, in which
+// each byte of a value costs time in proportion to the length of the pattern.
+type SlowRegex struct {
+	Rule    *Rule
+	Pattern string
+}
+
+// SlowRegexes are those of a set of virtual hosts, each pattern with the first rule that has it, in the order of rules.
+func (rc *RouteConfig) SlowRegexes(era Era) ([]SlowRegex, error) {
+	w, err := rc.write(era)
+	if err != nil {
+		return nil, err
+	}
+	var all []SlowRegex
+	for _, pattern := range w.regexes.Fallbacks() {
+		all = append(all, SlowRegex{w.firstRule[pattern], pattern})
+	}
+	return all, nil
+}
+
+// write makes the configuration and keeps what was learnt on the way.
+func (rc *RouteConfig) write(era Era) (*configWriter, error) {
+	w := &configWriter{
+		config:    routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}},
+		firstRule: map[string]*Rule{},
+	}
+	encoding := regex.Latin1
+	if era == Before139 {
+		encoding = regex.UTF8
+		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
+	}
+	w.regexes = regex.NewCollection(encoding)
+	for _, h := range rc.VirtualHosts {
+		w.host = h.Name
+		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}
+		for _, r := range h.Rules {
+			out.Rules = append(out.Rules, w.rule(r))
+		}
+		w.config.VirtualHosts = append(w.config.VirtualHosts, out)
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	w.regexes.Write(&w.config)
+	return w, nil
+}
+
 // configWriter collects the regular expressions, each once, while it writes rules.
 type configWriter struct {
-	config   routing.Config
-	regexes  map[string]int
-	encoding regex.Encoding
-	err      error
+	config    routing.Config
+	regexes   *regex.Collection
+	firstRule map[string]*Rule // by pattern
+	host      string           // the virtual host at hand
+	err       error
 }
 
 func (w *configWriter) rule(r *Rule) routing.Rule {
@@ -64,16 +100,16 @@ func (w *configWriter) rule(r *Rule) routing.Rule {
 		if p.Kind == Separated {
 			out.Path.Separated = &p.Value
 		} else {
-			out.Path.StringMatch = w.stringMatch(r, p.Kind, p.Value)
+			out.Path.StringMatch = w.stringMatch(r, "path", p.Kind, p.Value)
 		}
 	}
 	for _, h := range r.Match.Headers {
 		out.Headers = append(out.Headers, routing.HeaderMatch{
-			Name: strings.ToLower(h.Name), StringMatch: w.stringMatch(r, h.Kind, h.Value), Invert: h.Invert, MissingAsEmpty: h.MissingAsEmpty,
+			Name: strings.ToLower(h.Name), StringMatch: w.stringMatch(r, "header "+h.Name, h.Kind, h.Value), Invert: h.Invert, MissingAsEmpty: h.MissingAsEmpty,
 		})
 	}
 	for _, q := range r.Match.Query {
-		out.Query = append(out.Query, routing.QueryMatch{Name: q.Name, StringMatch: w.stringMatch(r, q.Kind, q.Value)})
+		out.Query = append(out.Query, routing.QueryMatch{Name: q.Name, StringMatch: w.stringMatch(r, "query "+q.Name, q.Kind, q.Value)})
 	}
 	if len(r.Outcomes) == 1 {
 		out.Outcome = r.Outcomes[0].ID
@@ -87,14 +123,14 @@ func (w *configWriter) rule(r *Rule) routing.Rule {
 	return out
 }
 
-func (w *configWriter) stringMatch(r *Rule, kind MatchKind, value string) routing.StringMatch {
+func (w *configWriter) stringMatch(r *Rule, subject string, kind MatchKind, value string) routing.StringMatch {
 	switch kind {
 	case Exact:
 		return routing.StringMatch{Exact: &value}
 	case Prefix:
 		return routing.StringMatch{Prefix: &value}
 	case Regex:
-		i := w.regex(r, value)
+		i := w.regex(r, subject, value)
 		return routing.StringMatch{Regex: &i}
 	default:
 		return routing.StringMatch{}
@@ -102,20 +138,14 @@ func (w *configWriter) stringMatch(r *Rule, kind MatchKind, value string) routin
 }
 
 // regex is the index of a pattern.
-func (w *configWriter) regex(r *Rule, pattern string) int {
-	if i, ok := w.regexes[pattern]; ok {
-		return i
+func (w *configWriter) regex(r *Rule, subject, pattern string) int {
+	i, err := w.regexes.Add(pattern, w.host+" "+subject)
+	if err != nil && w.err == nil {
+		w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)
 	}
-	program, err := regex.Compile(pattern, w.encoding)
-	if err != nil {
-		if w.err == nil {
-			w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)
-		}
-		return 0
+	if w.firstRule[pattern] == nil {
+		w.firstRule[pattern] = r
 	}
-	i := len(w.config.Regexes)
-	w.config.Regexes = append(w.config.Regexes, routing.Regex{Pattern: pattern, Program: program.Marshal()})
-	w.regexes[pattern] = i
 	return i
 }
 

@@ -1,46 +1,40 @@
 package routing
 
+// digits64 are the values of the digits of base64, by their byte; noDigit64 is no digit.
+var digits64 = func() (values [256]uint8) {
+	for i := range values {
+		values[i] = noDigit64
+	}
+	for i, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
+		values[c] = uint8(i)
+	}
+	return values
+}()
+
+const noDigit64 = 0x80
+
 // decodeBase64 reads the standard encoding, padded. encoding/base64 would do the same, and link reflect into the module.
 func decodeBase64(s string) ([]byte, bool) {
 	if len(s)%4 != 0 {
 		return nil, false
 	}
-	out := make([]byte, 0, len(s)/4*3)
-	for ; s != ""; s = s[4:] {
-		n := 3 // bytes in this group
-		if len(s) == 4 {
-			for n > 1 && s[n] == '=' {
-				n--
+	padding := 0
+	for padding < 2 && padding < len(s) && s[len(s)-1-padding] == '=' {
+		padding++
+	}
+	out := make([]byte, len(s)/4*3)
+	var wrong uint8
+	for i, n := 0, 0; i+4 <= len(s); i, n = i+4, n+3 {
+		c, d := digits64[s[i+2]], digits64[s[i+3]]
+		if i+4 == len(s) && padding > 0 {
+			d = 0
+			if padding == 2 {
+				c = 0
 			}
 		}
-		var bits uint32
-		for i := 0; i <= n; i++ {
-			v, ok := base64Value(s[i])
-			if !ok {
-				return nil, false
-			}
-			bits |= v << (18 - 6*i)
-		}
-		for i := range n {
-			out = append(out, byte(bits>>(16-8*i)))
-		}
+		a, b := digits64[s[i]], digits64[s[i+1]]
+		wrong |= a | b | c | d
+		out[n], out[n+1], out[n+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 	}
-	return out, true
-}
-
-func base64Value(c byte) (uint32, bool) {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return uint32(c - 'A'), true
-	case 'a' <= c && c <= 'z':
-		return uint32(c-'a') + 26, true
-	case '0' <= c && c <= '9':
-		return uint32(c-'0') + 52, true
-	case c == '+':
-		return 62, true
-	case c == '/':
-		return 63, true
-	default:
-		return 0, false
-	}
+	return out[:len(out)-padding], wrong&noDigit64 == 0
 }

@@ -1,11 +1,9 @@
 package routing
 
 import (
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/tidwall/gjson"
+	"unsafe"
 )
 
 // Compile reads a plugin configuration (the JSON of [Config]) into a Table. It is strict: unknown fields, duplicate
@@ -13,61 +11,78 @@ import (
 // every problem at once, in a [*ConfigError]. It never panics, and the same bytes always give the same Table.
 //
 // Decoding and compiling are one walk: a listener's configuration is read on a worker's thread, where a second form of
-// 10,000 rules would cost memory that linear memory never gives back.
+// 10,000 rules would cost memory that linear memory never gives back. The Table's texts are parts of config, which must
+// not be changed afterwards.
 func Compile(config []byte) (*Table, error) {
-	if tooDeep(config) {
-		return nil, refused("nested deeper than " + itoa(maxDepth) + " levels")
+	if len(config) > maxConfig {
+		return nil, refused("larger than " + itoa(maxConfig) + " bytes")
 	}
-	if !gjson.ValidBytes(config) {
-		return nil, refused("not a JSON document")
-	}
-	doc := gjson.ParseBytes(config)
-	if v := doc.Get("version"); v.Type == gjson.Number && v.Num != Version {
-		return nil, refused("version: this filter reads version " + itoa(Version) + ", got " + clip(v.Raw))
-	}
-	c := compiler{table: &Table{hosts: hostIndex{exact: map[string]int32{}, any: -1}}}
-	c.config(doc)
-	if len(c.problems) > 0 {
+	text := unsafe.String(unsafe.SliceData(config), len(config))
+	c := compiler{reader: reader{text: text}, table: &Table{
+		hosts: hostIndex{slots: make([]int32, 16), any: -1},
+		names: newNames(),
+	}}
+	c.table.texts.config = text
+	c.config()
+	c.table.texts.changed = string(c.changed)
+	switch c.end(); {
+	case c.broken != "":
+		return nil, refused(c.broken)
+	case c.version != "":
+		return nil, refused("version: this filter reads version " + itoa(Version) + ", got " + c.version)
+	case len(c.problems) > 0:
 		return nil, &ConfigError{c.problems}
 	}
-	slices.SortFunc(c.table.hosts.suffixes, func(a, b suffixDomains) int { return b.length - a.length })
+	c.fileRules()
 	return c.table, nil
 }
+
+// maxConfig keeps places of texts within 32 bits.
+const maxConfig = 1 << 30
 
 func refused(message string) error { return &ConfigError{[]Problem{{Message: message}}} }
 
 // compiler builds a table while it reads.
 type compiler struct {
-	decoder
+	reader
 	table   *Table
-	regexes []*Program
+	version string                 // another than ours
+	classes map[string]*[256]uint8 // of automata, each once
 }
 
-func (c *compiler) config(v gjson.Result) {
+func (c *compiler) config() {
 	hasVersion, hasHosts := false, false
-	c.object(v, func(key string, v gjson.Result) bool {
+	before := func(what string) {
+		if hasHosts {
+			c.problem("want the " + what + " before the virtualHosts")
+		}
+	}
+	c.object(func(key string) bool {
 		switch key {
 		case "version":
 			hasVersion = true
-			c.number(v, Version, Version)
+			c.readVersion()
 		case "name":
-			c.table.name = c.text(v)
+			c.table.name = c.readText()
 		case "repeatedHeaders":
-			switch s := c.text(v); s {
+			switch s := c.readText(); s {
 			case RepeatedHeadersEach:
 			case RepeatedHeadersJoined:
 				c.table.joined = true
 			default:
 				c.problem("want each or joined, got " + strconv.Quote(clip(s)))
 			}
+		case "programs":
+			c.array(c.program)
 		case "regexes":
-			if hasHosts {
-				c.problem("want the regexes before the virtualHosts")
-			}
-			c.array(v, c.regex)
+			before(key)
+			c.array(c.regex)
+		case "sets":
+			before(key)
+			c.array(c.set)
 		case "virtualHosts":
 			hasHosts = true
-			c.array(v, c.virtualHost)
+			c.array(c.virtualHost)
 		default:
 			return false
 		}
@@ -81,21 +96,31 @@ func (c *compiler) config(v gjson.Result) {
 	}
 }
 
-func (c *compiler) virtualHost(v gjson.Result) {
-	var h virtualHost
-	index := int32(len(c.table.virtualHosts))
+// readVersion takes a number that is not ours for a newer format, of which nothing else can be said.
+func (c *compiler) readVersion() {
+	before := len(c.problems)
+	start := c.at
+	c.readNumber(Version, Version)
+	if raw := strings.TrimLeft(c.text[start:c.at], " \t\r\n"); len(c.problems) > before && raw != "" && raw[0] < 'A' && raw[0] != '"' {
+		c.version = clip(raw)
+	}
+}
+
+func (c *compiler) virtualHost() {
+	h := virtualHost{first: c.table.rules.count}
+	index := c.table.virtualHosts.count
 	hasDomain := false
-	c.object(v, func(key string, v gjson.Result) bool {
+	c.object(func(key string) bool {
 		switch key {
 		case "name":
-			h.name = c.text(v)
+			h.name = c.readSpan()
 		case "domains":
-			c.array(v, func(v gjson.Result) {
+			c.array(func() {
 				hasDomain = true
-				c.domain(c.text(v), index)
+				c.domain(c.readText(), index)
 			})
 		case "rules":
-			c.array(v, func(v gjson.Result) { h.rules = append(h.rules, c.rule(v)) })
+			c.array(func() { c.rule(&h) })
 		default:
 			return false
 		}
@@ -104,7 +129,8 @@ func (c *compiler) virtualHost(v gjson.Result) {
 	if !hasDomain {
 		c.problem("domains is missing or empty")
 	}
-	c.table.virtualHosts = append(c.table.virtualHosts, h)
+	h.count = c.table.rules.count - h.first
+	c.table.virtualHosts.add(h)
 }
 
 // domain enters a domain into the index of hosts.
@@ -124,87 +150,82 @@ func (c *compiler) domain(domain string, host int32) {
 		x.any = host
 		return
 	}
-	hosts := x.exact
-	if suffix, ok := strings.CutPrefix(domain, "*"); ok {
-		hosts = x.suffixesOf(len(suffix))
-		domain = suffix
-	}
-	if _, twice := hosts[domain]; twice {
+	text, isSuffix := strings.CutPrefix(domain, "*")
+	if !x.add(text, isSuffix, host) {
 		c.problem("domain " + strconv.Quote(domain) + " occurs twice")
 	}
-	hosts[domain] = host
 }
 
-// suffixesOf returns the map for the suffixes of a length.
-func (x *hostIndex) suffixesOf(length int) map[string]int32 {
-	for _, s := range x.suffixes {
-		if s.length == length {
-			return s.hosts
-		}
-	}
-	hosts := map[string]int32{}
-	x.suffixes = append(x.suffixes, suffixDomains{length, hosts})
-	return hosts
-}
-
-func (c *compiler) rule(v gjson.Result) rule {
-	var u rule
-	c.object(v, func(key string, v gjson.Result) bool {
+func (c *compiler) rule(h *virtualHost) {
+	u := rule{from: c.table.conditions.count, extra: -1}
+	var x extra
+	hasOutcome, hasSplit := false, false
+	c.object(func(key string) bool {
 		switch key {
 		case "rule":
-			u.name = c.text(v)
+			u.name = c.readSpan()
 		case "path":
-			u.path = c.path(v)
+			c.path(&u.path)
 		case "headers":
-			c.array(v, func(v gjson.Result) { u.headers = append(u.headers, c.header(v)) })
+			h.headers = true
+			c.array(c.header)
 		case "query":
-			c.array(v, func(v gjson.Result) { u.query = append(u.query, c.query(v)) })
+			h.query = true
+			c.array(c.query)
 		case "outcome":
-			u.outcomes.ids = append(u.outcomes.ids, c.outcome(v))
+			hasOutcome = true
+			u.outcome = c.outcome()
 		case "split":
-			c.split(v, &u.outcomes)
+			hasSplit = true
+			c.split(&x.split)
 		case "fault":
-			u.fault = c.fault(v)
+			c.fault(&x.fault)
 		case "never":
-			u.never = c.boolean(v)
+			u.never = c.readBool()
 		default:
 			return false
 		}
 		return true
 	})
-	if len(u.outcomes.ids) == 0 {
+	u.to = c.table.conditions.count
+	switch {
+	case !hasOutcome && !hasSplit:
 		c.problem("want an outcome or a split")
-	} else if len(u.outcomes.ends) > 0 && len(u.outcomes.ids) != len(u.outcomes.ends) {
+	case hasOutcome && hasSplit:
 		c.problem("want either an outcome or a split, got both")
+	case hasSplit || x.fault != fault{}:
+		u.extra = int32(len(c.table.extras))
+		c.table.extras = append(c.table.extras, x)
 	}
-	return u
+	c.table.rules.add(u)
 }
 
-func (c *compiler) outcome(v gjson.Result) string {
-	id := c.text(v)
-	if id == "" && v.Type == gjson.String {
+func (c *compiler) outcome() span {
+	before := len(c.problems)
+	id := c.readSpan()
+	if id.size == 0 && len(c.problems) == before {
 		c.problem("an outcome has a non-empty id")
 	}
 	return id
 }
 
-func (c *compiler) split(v gjson.Result, s *split) {
+func (c *compiler) split(s *split) {
 	var sum uint64
-	c.array(v, func(v gjson.Result) {
-		var id string
+	c.array(func() {
+		var id span
 		var weight uint32
-		c.object(v, func(key string, v gjson.Result) bool {
+		c.object(func(key string) bool {
 			switch key {
 			case "outcome":
-				id = c.outcome(v)
+				id = c.outcome()
 			case "weight":
-				weight = c.number(v, 1, 1<<31-1)
+				weight = c.readNumber(1, 1<<31-1)
 			default:
 				return false
 			}
 			return true
 		})
-		if id == "" || weight == 0 {
+		if id.size == 0 || weight == 0 {
 			c.problem("a share has an outcome and a weight")
 			return
 		}
@@ -212,73 +233,76 @@ func (c *compiler) split(v gjson.Result, s *split) {
 		s.ids = append(s.ids, id)
 		s.ends = append(s.ends, uint32(min(sum, 1<<32-1)))
 	})
-	if sum >= 1<<32 {
+	if len(s.ids) == 0 {
+		c.problem("a split has shares")
+	} else if sum >= 1<<32 {
 		c.problem("the weights add up to " + strconv.FormatUint(sum, 10) + ", more than 4294967295")
 	}
 }
 
-func (c *compiler) path(v gjson.Result) pathCondition {
-	var p pathCondition
-	c.object(v, func(key string, v gjson.Result) bool {
+func (c *compiler) path(p *comparison) {
+	c.object(func(key string) bool {
 		switch key {
 		case "separated":
-			c.kind(&p.stringCondition, matchSeparated)
-			p.value = c.text(v)
+			c.kind(p, matchSeparated)
+			p.value = c.readSpan()
 		case "ignoreCase":
-			p.ignoreCase = c.boolean(v)
+			p.ignoreCase = c.readBool()
 		default:
-			return c.stringMatch(&p.stringCondition, key, v)
+			return c.comparison(p, key)
 		}
 		return true
 	})
 	if p.kind == matchAny {
 		c.problem("want one of exact, prefix, separated and regex")
 	}
-	return p
 }
 
-func (c *compiler) header(v gjson.Result) headerCondition {
-	var h headerCondition
-	c.object(v, func(key string, v gjson.Result) bool {
+func (c *compiler) header() {
+	var h condition
+	name := ""
+	c.object(func(key string) bool {
 		switch key {
 		case "name":
-			h.name = strings.ToLower(c.text(v))
+			name = strings.ToLower(c.readText())
 		case "invert":
-			h.invert = c.boolean(v)
+			h.invert = c.readBool()
 		case "missingAsEmpty":
-			h.missingAsEmpty = c.boolean(v)
+			h.missingAsEmpty = c.readBool()
 		default:
-			return c.stringMatch(&h.stringCondition, key, v)
+			return c.comparison(&h.comparison, key)
 		}
 		return true
 	})
-	if h.name == "" {
-		c.problem("name is missing")
-	}
 	if h.missingAsEmpty && h.kind == matchAny {
 		c.problem("missingAsEmpty needs exact, prefix or regex")
 	}
-	h.pseudo = pseudoOf(h.name)
-	return h
+	c.condition(h, name, false)
 }
 
-func (c *compiler) query(v gjson.Result) queryCondition {
-	var q queryCondition
-	c.object(v, func(key string, v gjson.Result) bool {
+func (c *compiler) query() {
+	var q condition
+	name := ""
+	c.object(func(key string) bool {
 		if key == "name" {
-			q.name = c.text(v)
+			name = c.readText()
 			return true
 		}
-		return c.stringMatch(&q.stringCondition, key, v)
+		return c.comparison(&q.comparison, key)
 	})
-	if q.name == "" {
-		c.problem("name is missing")
-	}
-	return q
+	c.condition(q, name, true)
 }
 
-// stringMatch reads one of the keys of [StringMatch]; false says that key is none of them.
-func (c *compiler) stringMatch(s *stringCondition, key string, v gjson.Result) bool {
+func (c *compiler) condition(q condition, name string, isQuery bool) {
+	if name == "" {
+		c.problem("name is missing")
+	}
+	q.subject = c.table.names.intern(name, isQuery)
+	c.table.conditions.add(q)
+}
+
+// comparison reads one of the keys of [StringMatch]; false says that key is none of them.
+func (c *compiler) comparison(s *comparison, key string) bool {
 	switch key {
 	case "exact":
 		c.kind(s, matchExact)
@@ -290,90 +314,112 @@ func (c *compiler) stringMatch(s *stringCondition, key string, v gjson.Result) b
 		return false
 	}
 	if s.kind != matchRegex {
-		s.value = c.text(v)
-	} else if len(c.regexes) == 0 {
-		c.problem("there are no regexes")
-	} else {
-		s.regex = c.regexes[c.number(v, 0, uint32(len(c.regexes)-1))]
+		s.value = c.readSpan()
+	} else if i := c.below(int(c.table.expressions.count), "regexes"); i >= 0 {
+		s.regex = int32(i)
 	}
 	return true
 }
 
-func (c *compiler) kind(s *stringCondition, k matchKind) {
+func (c *compiler) kind(s *comparison, k matchKind) {
 	if s.kind != matchAny {
 		c.problem("want only one of exact, prefix, separated and regex")
 	}
 	s.kind = k
 }
 
-func (c *compiler) regex(v gjson.Result) {
-	var p *Program
-	c.object(v, func(key string, v gjson.Result) bool {
-		switch key {
-		case "pattern":
-			c.text(v)
-		case "program":
-			b, ok := decodeBase64(c.text(v))
-			if ok {
-				p, ok = unmarshalProgram(b)
-			}
-			if !ok {
-				c.problem("is not a compiled regular expression")
-			}
-		default:
-			return false
-		}
-		return true
-	})
-	if p == nil {
-		c.problem("program is missing")
+// below reads an index into a list of so many, or returns -1.
+func (c *compiler) below(count int, what string) int {
+	if count == 0 {
+		c.skip()
+		c.problem("there are no " + what)
+		return -1
 	}
-	c.regexes = append(c.regexes, p)
+	before := len(c.problems)
+	i := c.readNumber(0, uint32(count-1))
+	if len(c.problems) > before {
+		return -1
+	}
+	return int(i)
 }
 
-func (c *compiler) fault(v gjson.Result) fault {
-	var f fault
-	c.object(v, func(key string, v gjson.Result) bool {
+func (c *compiler) fault(f *fault) {
+	c.object(func(key string) bool {
 		switch key {
 		case "delay":
-			c.object(v, func(key string, v gjson.Result) bool {
-				switch key {
-				case "ms":
-					f.delay = c.number(v, 1, 1<<32-1)
-				case "perMillion":
-					f.delayPerMillion = c.number(v, 0, million)
-				default:
-					return false
-				}
-				return true
-			})
-			if f.delay == 0 {
-				c.problem("delay: ms is missing")
-			}
+			c.delay(f)
 		case "abort":
-			kinds := 0
-			c.object(v, func(key string, v gjson.Result) bool {
-				switch key {
-				case "httpStatus":
-					kinds++
-					f.abortStatus = c.number(v, 200, 600)
-				case "grpcStatus":
-					kinds++
-					f.abortStatus, f.abortGRPC = c.number(v, 0, 16), true
-				case "perMillion":
-					f.abortPerMillion = c.number(v, 0, million)
-				default:
-					return false
-				}
-				return true
-			})
-			if kinds != 1 {
-				c.problem("abort: want one of httpStatus and grpcStatus")
-			}
+			c.abort(f)
 		default:
 			return false
 		}
 		return true
 	})
-	return f
+}
+
+func (c *compiler) delay(f *fault) {
+	c.object(func(key string) bool {
+		switch key {
+		case "ms":
+			f.delay = c.readNumber(1, 1<<32-1)
+		case "perMillion":
+			f.delayPerMillion = c.readNumber(0, million)
+		default:
+			return false
+		}
+		return true
+	})
+	if f.delay == 0 {
+		c.problem("ms is missing")
+	}
+}
+
+func (c *compiler) abort(f *fault) {
+	kinds := 0
+	c.object(func(key string) bool {
+		switch key {
+		case "httpStatus":
+			kinds++
+			f.abortStatus = c.readNumber(200, 600)
+		case "grpcStatus":
+			kinds++
+			f.abortStatus, f.abortGRPC = c.readNumber(0, 16), true
+		case "perMillion":
+			f.abortPerMillion = c.readNumber(0, million)
+		default:
+			return false
+		}
+		return true
+	})
+	if kinds != 1 {
+		c.problem("want one of httpStatus and grpcStatus")
+	}
+}
+
+// fileRules builds the index of every virtual host.
+func (c *compiler) fileRules() {
+	// Most rules get a bucket and an entry of their own.
+	n, hosts := int(c.table.rules.count), int(c.table.virtualHosts.count)
+	c.table.index.buckets = make([]bucket, 0, n+2*hosts)
+	c.table.index.entries = make([]entry, 0, n)
+	bits := uint8(6)
+	for 1<<bits < 2*n {
+		bits++
+	}
+	c.table.index.table = newSlots(bits)
+	x := indexer{t: c.table}
+	var rules []pending
+	for i := range c.table.virtualHosts.count {
+		h := c.table.virtualHosts.at(i)
+		rules = rules[:0]
+		if int(h.count) > cap(rules) {
+			rules = make([]pending, 0, h.count)
+		}
+		for n := range h.count {
+			if !c.table.rules.at(h.first + n).never {
+				rules = append(rules, pending{entry: entry{rule: h.first + n}})
+			}
+		}
+		h.root = x.bucket(rules, 0)
+	}
 }

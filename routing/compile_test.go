@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -16,6 +17,8 @@ func one(rule string) string {
 }
 
 func TestConfigurationsThatAreRefused(t *testing.T) {
+	never := base64.StdEncoding.EncodeToString((&Program{Code: []Instruction{{Op: OpFail}}}).Marshal())
+	every := base64.StdEncoding.EncodeToString(anything().Marshal())
 	for text, want := range map[string]string{
 		``:                "not a JSON document",
 		`{"version":1`:    "not a JSON document",
@@ -43,13 +46,19 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		one(`{"outcome":"k","query":[{"name":"x","exact":7}]}`):               "query[0].exact: want a string, got 7",
 		one(`{"outcome":""}`):                                                 "an outcome has a non-empty id",
 		one(`{"split":[{"outcome":"a","weight":0}]}`):                         "weight: want a whole number between 1",
-		one(`{"split":[{"outcome":"a","weight":2147483647},{"outcome":"b","weight":2147483647},{"outcome":"c","weight":2147483647}]}`): "more than 4294967295",
-		one(`{"outcome":"k","fault":{"delay":{"perMillion":1}}}`):                                                                      "delay: ms is missing",
-		one(`{"outcome":"k","fault":{"abort":{"perMillion":1}}}`):                                                                      "abort: want one of httpStatus and grpcStatus",
-		one(`{"outcome":"k","fault":{"abort":{"httpStatus":42,"perMillion":1}}}`):                                                      "httpStatus: want a whole number between 200 and 600, got 42",
-		one(`{"outcome":"k","fault":{"abort":{"httpStatus":500,"perMillion":1000001}}}`):                                               "perMillion: want a whole number between 0 and 1000000",
-		`{"version":1,"virtualHosts":[],"regexes":[]}`:                                                                                 "want the regexes before the virtualHosts",
-		`{"version":1,"regexes":[{"pattern":"a","program":"AAAA"}],"virtualHosts":[]}`:                                                 "regexes[0].program: is not a compiled regular expression",
+		one(`{"split":[{"outcome":"a","weight":2147483647},{"outcome":"b","weight":2147483647},{"outcome":"c","weight":2147483647}]}`):  "more than 4294967295",
+		one(`{"outcome":"k","fault":{"delay":{"perMillion":1}}}`):                                                                       "fault.delay: ms is missing",
+		one(`{"outcome":"k","fault":{"abort":{"perMillion":1}}}`):                                                                       "fault.abort: want one of httpStatus and grpcStatus",
+		one(`{"outcome":"k","fault":{"abort":{"httpStatus":42,"perMillion":1}}}`):                                                       "httpStatus: want a whole number between 200 and 600, got 42",
+		one(`{"outcome":"k","fault":{"abort":{"httpStatus":500,"perMillion":1000001}}}`):                                                "perMillion: want a whole number between 0 and 1000000",
+		`{"version":1,"virtualHosts":[],"regexes":[]}`:                                                                                  "want the regexes before the virtualHosts",
+		`{"version":1,"programs":["TgAA"],"virtualHosts":[]}`:                                                                           "programs[0]: is not a compiled regular expression",
+		`{"version":1,"regexes":[{"pattern":"a","program":0}],"virtualHosts":[]}`:                                                       "regexes[0].program: there are no programs",
+		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":1}],"virtualHosts":[]}`:                                        "regexes[0].program: want a whole number between 0 and 0, got 1",
+		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":0,"contains":["abc"]}],"virtualHosts":[]}`:                     "regexes[0].contains[0]: want 2, 4 or 8 bytes, got 3",
+		`{"version":1,"programs":["` + never + `"],"regexes":[{"program":0}],"sets":[{"regexes":[0],"program":0}],"virtualHosts":[]}`:   "sets[0].program: is not an automaton",
+		`{"version":1,"programs":["` + every + `"],"sets":[{"regexes":[],"program":0}],"virtualHosts":[]}`:                              "sets[0]: the automaton does not belong to the regexes",
+		`{"version":1,"programs":["` + every + `"],"regexes":[{"program":0}],"sets":[{"regexes":[0,0],"program":0}],"virtualHosts":[]}`: "regex 0 is in two sets",
 	} {
 		_, err := Compile([]byte(text))
 		var e *ConfigError
@@ -77,13 +86,15 @@ func TestEveryFieldIsRead(t *testing.T) {
 	regex, status, grpc := 0, uint32(503), uint32(14)
 	c := Config{
 		Version: 1, Name: "n", RepeatedHeaders: RepeatedHeadersJoined,
-		Regexes: []Regex{{Pattern: "a", Program: (&Program{Code: []Instruction{{Op: OpMatch}}}).Marshal()}},
+		Programs: [][]byte{(&Program{Code: []Instruction{{Op: OpMatch}}}).Marshal(), anything().Marshal()},
+		Regexes:  []Regex{{Pattern: "a", Prefix: "/", Contains: []string{"ab"}, EndsWith: []string{"abcd"}, Program: 0}},
+		Sets:     []RegexSet{{Regexes: []int{0}, Program: 1}},
 		VirtualHosts: []VirtualHost{{Name: "h", Domains: []string{"a.test", "*.test", "*"}, Rules: []Rule{
 			{Name: "r", Path: &PathMatch{Separated: &text, IgnoreCase: true}, Outcome: "k",
 				Headers: []HeaderMatch{{Name: "x", StringMatch: StringMatch{Exact: &text}, Invert: true, MissingAsEmpty: true}, {Name: "y", StringMatch: StringMatch{Regex: &regex}}},
 				Query:   []QueryMatch{{Name: "q", StringMatch: StringMatch{Prefix: &text}}},
 				Fault:   &Fault{Delay: &Delay{Milliseconds: 1, PerMillion: 2}, Abort: &Abort{HTTPStatus: &status, PerMillion: 3}}},
-			{Name: "s", Path: &PathMatch{StringMatch: StringMatch{Exact: &text}}, Split: []Share{{"a", 1}, {"b", 2}}, Fault: &Fault{Abort: &Abort{GRPCStatus: &grpc}}},
+			{Name: "s", Never: true, Path: &PathMatch{StringMatch: StringMatch{Exact: &text}}, Split: []Share{{"a", 1}, {"b", 2}}, Fault: &Fault{Abort: &Abort{GRPCStatus: &grpc}}},
 			{Name: "t", Path: &PathMatch{StringMatch: StringMatch{Regex: &regex}}, Outcome: "k"},
 		}}},
 	}
@@ -92,11 +103,23 @@ func TestEveryFieldIsRead(t *testing.T) {
 	table, err := Compile(doc)
 	require.NoError(t, err)
 	assert.Equal(t, 3, table.Rules())
-	u := table.virtualHosts[0].rules[0]
-	assert.Equal(t, pathCondition{stringCondition{kind: matchSeparated, value: "/a"}, true}, u.path)
-	assert.Equal(t, headerCondition{stringCondition: stringCondition{kind: matchExact, value: "/a"}, name: "x", invert: true, missingAsEmpty: true}, u.headers[0])
-	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, u.fault)
-	assert.Equal(t, []uint32{1, 3}, table.virtualHosts[0].rules[1].outcomes.ends)
+	u := table.rules.at(0)
+	assert.Equal(t, comparison{kind: matchSeparated, value: u.path.value, ignoreCase: true}, u.path)
+	assert.Equal(t, "/a", table.texts.of(u.path.value))
+	h := table.conditions.at(0)
+	assert.Equal(t, condition{comparison: comparison{kind: matchExact, value: h.value}, subject: table.names.find("x", false), invert: true, missingAsEmpty: true}, *h)
+	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, table.extras[u.extra].fault)
+	assert.Equal(t, []uint32{1, 3}, table.extras[table.rules.at(1).extra].split.ends)
+	assert.True(t, table.rules.at(1).never)
+	e := table.expressions.at(0)
+	assert.Equal(t, expression{prefix: e.prefix, from: 0, ends: 1, to: 2, program: 0, set: 0}, *e)
+	assert.Equal(t, []string{"/", "ab", "abcd"}, []string{table.texts.of(e.prefix), table.texts.of(table.index.texts[0]), table.texts.of(table.index.texts[1])})
+	assert.Equal(t, anything(), table.sets[0].automaton)
+}
+
+// anything is an automaton that takes every value.
+func anything() *Automaton {
+	return &Automaton{Classes: new([256]uint8), Width: 1, Start: 1, Next: []uint16{0, 1}, Accept: []uint16{0, 1}, Lists: [][]uint16{{}, {0}}}
 }
 
 func FuzzCompile(f *testing.F) {

@@ -14,8 +14,14 @@ type Config struct {
 	// RepeatedHeaders says how a header that occurs several times is compared: "each" (the default; one matching value
 	// suffices) as Envoy does from 1.39 on, or "joined" (the values joined by commas) as it did before.
 	RepeatedHeaders string `json:"repeatedHeaders,omitempty"`
+	// Programs are what package regex made of regular expressions, marshalled, each once; Regexes and Sets name them by
+	// their index and stand after them.
+	Programs [][]byte `json:"programs,omitempty"`
 	// Regexes are the regular expressions that conditions name by their index. They stand before VirtualHosts.
 	Regexes []Regex `json:"regexes,omitempty"`
+	// Sets are groups of regular expressions that are asked all at once. An expression is in one at most. They stand
+	// after Regexes and before VirtualHosts.
+	Sets []RegexSet `json:"sets,omitempty"`
 	// VirtualHosts in any order; their domains must be distinct.
 	VirtualHosts []VirtualHost `json:"virtualHosts"`
 }
@@ -26,12 +32,27 @@ const (
 	RepeatedHeadersJoined = "joined"
 )
 
-// Regex is a regular expression of RE2's dialect.
+// Regex is a regular expression of RE2's dialect, taken apart: a value matches when it begins with Prefix and Program
+// takes the whole rest.
 type Regex struct {
-	// Pattern is for people; what is run is the program.
+	// Pattern is for people.
 	Pattern string `json:"pattern"`
-	// Program is what package regex made of the pattern, marshalled.
-	Program []byte `json:"program"`
+	Prefix  string `json:"prefix,omitempty"`
+	// A value that matches has one of Contains in it, or ends with one of EndsWith: texts of 2, 4 or 8 bytes, which tell
+	// the expression from others. Both absent: there are none, or they are not needed. They narrow the search and do not
+	// decide.
+	Contains []string `json:"contains,omitempty"`
+	EndsWith []string `json:"endsWith,omitempty"`
+	// Program is an index into Config.Programs.
+	Program int `json:"program"`
+}
+
+// RegexSet is several expressions in one automaton, which reads a value once for all of them.
+type RegexSet struct {
+	// Regexes are indexes into Config.Regexes. The automaton names them by their place in here.
+	Regexes []int `json:"regexes"`
+	// Program is an index into Config.Programs, of an [Automaton] over whole values, prefixes included.
+	Program int `json:"program"`
 }
 
 // VirtualHost holds the rules for a set of domains.

@@ -25,41 +25,44 @@ type Decision struct {
 // Decide finds the first rule that matches, throws the dice and returns what was decided. It allocates nothing.
 //
 // It fails closed: a request without authority, or whose host or path no rule takes, has no outcome.
-func (t *Table) Decide(r *Request, dice Dice) Decision {
-	d := Decision{VirtualHost: -1, Rule: -1}
-	if !r.HasAuthority {
-		return d
-	}
-	d.VirtualHost = t.hosts.find(r.Authority)
-	if d.VirtualHost < 0 {
-		return d
-	}
-	rules := t.virtualHosts[d.VirtualHost].rules
-	path := pathOnly(r.Path)
-	for i := range rules {
-		if rules[i].matches(t, r, path) {
-			d.Rule = i
-			d.Share, d.Outcome = rules[i].outcomes.pick(dice.Split)
-			rules[i].fault.strike(&d, dice)
-			return d
-		}
-	}
+//
+// It is small enough to be inlined: compiled to Wasm, handing a struct of this size over costs as much as finding the rule.
+func (t *Table) Decide(r *Request, dice Dice) (d Decision) {
+	t.decide(r, dice, &d)
 	return d
 }
 
-func (u *rule) matches(t *Table, r *Request, path string) bool {
-	if u.never || !r.HasPath || !u.path.matches(path, &r.machine) {
-		return false
+func (t *Table) decide(r *Request, dice Dice, d *Decision) {
+	d.VirtualHost, d.Rule = -1, -1
+	if !r.HasAuthority {
+		return
 	}
-	for i := range u.headers {
-		if !u.headers[i].matches(r, t.joined) {
-			return false
+	d.VirtualHost = int(t.hosts.find(r.Authority))
+	if d.VirtualHost < 0 || !r.HasPath {
+		return
+	}
+	h := t.virtualHosts.at(int32(d.VirtualHost))
+	r.begin(t)
+	if h.headers {
+		r.collectHeaders(t)
+	}
+	if h.query {
+		r.collectQuery(t)
+	}
+	none := h.first + h.count
+	r.path, r.best = pathOnly(r.Path), none
+	t.search(r, h.root)
+	if r.best == none {
+		return
+	}
+	u := t.rules.at(r.best)
+	d.Rule, d.Outcome = int(r.best-h.first), t.texts.of(u.outcome)
+	if u.extra >= 0 {
+		x := &t.extras[u.extra]
+		if len(x.split.ids) > 0 {
+			share, id := x.split.pick(dice.Split)
+			d.Share, d.Outcome = share, t.texts.of(id)
 		}
+		x.fault.strike(d, dice)
 	}
-	for i := range u.query {
-		if !u.query[i].matches(r.Path, &r.machine) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,11 +1,12 @@
 package routing
 
 import (
-	"strings"
+	"slices"
 	"unsafe"
 )
 
-// Request is what [Table.Decide] looks at. One Request may be used again and again; Decide keeps no reference to it.
+// Request is what [Table.Decide] looks at. One Request may be used again and again, with any Table; Decide keeps no
+// reference to it.
 //
 // It is the request as Envoy hands it to a filter: path normalised, names in lower case, one entry per header line,
 // Host in Authority.
@@ -17,22 +18,48 @@ type Request struct {
 	// Headers are all others, in order of arrival, names in lower case.
 	Headers []Header
 
-	joined  []byte  // scratch for values joined by commas
-	machine Machine // and for regular expressions
+	scratch
 }
 
 // Header is one header line.
 type Header struct{ Name, Value string }
 
+// scratch is the memory of one decision. It grows to what a Table needs and is used again.
+type scratch struct {
+	decision uint32 // number of this decision; what bears another number is of an earlier one
+	fields   []field
+	heads    []head   // by subject
+	visited  []uint32 // by bucket: the decision that was there
+	joined   []byte   // values joined by commas
+	machine  Machine
+	path     string // without query
+	best     int32  // the first rule that is known to match
+}
+
+// field is one value that some rule of the Table compares: of a header, a pseudo-header or a query parameter.
+type field struct {
+	value   string
+	subject int32
+	next    int32 // the next field of the same subject, or -1
+}
+
+// head is the chain of a subject's fields.
+type head struct {
+	decision    uint32
+	first, last int32
+}
+
 // Reset empties the request and keeps its memory.
 func (r *Request) Reset() {
-	*r = Request{Headers: r.Headers[:0], joined: r.joined[:0], machine: r.machine}
+	r.Method, r.Scheme, r.Authority, r.Path = "", "", "", ""
+	r.HasMethod, r.HasScheme, r.HasAuthority, r.HasPath = false, false, false, false
+	r.Headers = r.Headers[:0]
 }
 
 // Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is another
 // word for :authority, as in Envoy's header map.
 func (r *Request) Set(name, value string) {
-	if len(name) > 0 && name[0] == ':' || name == "host" {
+	if len(name) > 0 && name[0] == ':' || len(name) == 4 && name == "host" {
 		switch name {
 		case ":method":
 			r.Method, r.HasMethod = value, true
@@ -48,26 +75,159 @@ func (r *Request) Set(name, value string) {
 			return
 		}
 	}
-	r.Headers = append(r.Headers, Header{name, value})
+	r.Add(name, value)
+}
+
+// Add adds a header line whose name is known to be neither a pseudo-header's nor "host".
+func (r *Request) Add(name, value string) {
+	n := len(r.Headers)
+	if n == cap(r.Headers) {
+		r.Headers = slices.Grow(r.Headers, 1)
+	}
+	r.Headers = r.Headers[:n+1]
+	h := &r.Headers[n] // member by member: compiled to Wasm, a struct is copied by a call
+	h.Name, h.Value = name, value
+}
+
+// begin starts a decision with a Table.
+func (r *Request) begin(t *Table) {
+	r.decision++
+	if len(r.heads) < int(t.names.names.count) || len(r.visited) < len(t.index.buckets) || r.decision == 0 {
+		r.heads, r.visited = make([]head, t.names.names.count), make([]uint32, len(t.index.buckets))
+		r.decision = 1
+	}
+	r.fields, r.joined = r.fields[:0], r.joined[:0]
+}
+
+// first is the first field of a subject, or -1.
+func (r *Request) first(subject int32) int32 {
+	if h := &r.heads[subject]; h.decision == r.decision {
+		return h.first
+	}
+	return -1
+}
+
+func (r *Request) add(subject int32, value string) {
+	i := int32(len(r.fields))
+	if len(r.fields) == cap(r.fields) {
+		r.fields = slices.Grow(r.fields, 1)
+	}
+	r.fields = r.fields[:i+1]
+	f := &r.fields[i]
+	f.value, f.subject, f.next = value, subject, -1
+	h := &r.heads[subject]
+	if h.decision != r.decision {
+		h.decision, h.first, h.last = r.decision, i, i
+		return
+	}
+	r.fields[h.last].next = i
+	h.last = i
+}
+
+// collectHeaders makes fields of the headers that some rule asks for.
+func (r *Request) collectHeaders(t *Table) {
+	if p := &t.names.pseudo; p.any {
+		if p.method >= 0 && r.HasMethod {
+			r.add(p.method, r.Method)
+		}
+		if p.scheme >= 0 && r.HasScheme {
+			r.add(p.scheme, r.Scheme)
+		}
+		if p.authority >= 0 && r.HasAuthority {
+			r.add(p.authority, r.Authority)
+		}
+		if p.path >= 0 && r.HasPath {
+			r.add(p.path, r.Path)
+		}
+	}
+	repeated := false
+	lengths := t.names.lengths
+	for i := range r.Headers {
+		name := r.Headers[i].Name
+		if lengths>>(uint(len(name))&63)&1 == 0 {
+			continue
+		}
+		if subject := t.names.find(name, false); subject >= 0 {
+			repeated = repeated || r.first(subject) >= 0
+			r.add(subject, r.Headers[i].Value)
+		}
+	}
+	if repeated && t.joined {
+		r.joinRepeated()
+	}
+}
+
+// joinRepeated makes one field of all the values of a header, joined by commas (VS-MATCH-16).
+func (r *Request) joinRepeated() {
+	kept := r.fields[:0]
+	for _, f := range r.fields {
+		h := &r.heads[f.subject]
+		if h.decision != r.decision {
+			continue // it was joined to an earlier one
+		}
+		if f.next >= 0 {
+			start := len(r.joined)
+			for i := h.first; i >= 0; i = r.fields[i].next {
+				if i != h.first {
+					r.joined = append(r.joined, ',')
+				}
+				r.joined = append(r.joined, r.fields[i].value...)
+			}
+			text := r.joined[start:]
+			f.value, f.next = unsafe.String(unsafe.SliceData(text), len(text)), -1
+		}
+		h.decision = 0
+		kept = append(kept, f)
+	}
+	r.fields = kept
+	for i, f := range kept {
+		r.heads[f.subject] = head{r.decision, int32(i), int32(i)}
+	}
+}
+
+// collectQuery makes fields of the first query parameter of each name that some rule asks for. Nothing is decoded, names
+// are case-sensitive, and a parameter without "=" has the empty value (VS-MATCH-23, VS-MATCH-24).
+func (r *Request) collectQuery(t *Table) {
+	at := indexEither(r.Path, '?', '?') + 1
+	if at > len(r.Path) {
+		return
+	}
+	for rest := r.Path[at:]; rest != ""; {
+		end := indexEither(rest, '&', '&')
+		param := rest[:end]
+		rest = rest[min(end+1, len(rest)):]
+		equals := indexEither(param, '=', '=')
+		if subject := t.names.find(param[:equals], true); subject >= 0 && r.first(subject) < 0 {
+			r.add(subject, param[min(equals+1, len(param)):])
+		}
+	}
 }
 
 // pathOnly is the path that rules are compared with: everything before the first "?" or "#" (VS-MATCH-09).
-func pathOnly(path string) string {
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
-		return path[:i]
-	}
-	return path
-}
+func pathOnly(path string) string { return path[:indexEither(path, '?', '#')] }
 
-// join returns the values of a header that occurs several times, first being its first line, joined by commas.
-func (r *Request) join(first int, name string) string {
-	r.joined = append(r.joined[:0], r.Headers[first].Value...)
-	for _, h := range r.Headers[first+1:] {
-		if h.Name == name {
-			r.joined = append(r.joined, ',')
-			r.joined = append(r.joined, h.Value...)
+// indexEither is the place of the first a or b in s, or the length of s. Eight bytes are looked at at a time.
+func indexEither(s string, a, b byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i, p := 0, unsafe.StringData(s)
+	for ; i+8 <= len(s); i += 8 {
+		w := load64(p, i)
+		x, y := w^ones*uint64(a), w^ones*uint64(b)
+		if found := ((x-ones)&^x | (y-ones)&^y) & tops; found != 0 {
+			break
 		}
 	}
-	// The string is used for one comparison, before the scratch is written again.
-	return unsafe.String(unsafe.SliceData(r.joined), len(r.joined))
+	if n := len(s); i < n && i+8 > n && n >= 8 { // the last eight bytes, some of them again
+		w := load64(p, n-8)
+		x, y := w^ones*uint64(a), w^ones*uint64(b)
+		if ((x-ones)&^x|(y-ones)&^y)&tops == 0 {
+			return n
+		}
+	}
+	for ; i < len(s); i++ {
+		if s[i] == a || s[i] == b {
+			break
+		}
+	}
+	return i
 }

@@ -5,43 +5,78 @@ type Table struct {
 	name   string
 	joined bool // repeated headers are compared joined by commas
 
+	texts        texts
 	hosts        hostIndex
-	virtualHosts []virtualHost
+	virtualHosts rows[virtualHost]
+	rules        rows[rule]      // of all virtual hosts, one after the other
+	conditions   rows[condition] // of all rules
+	extras       []extra
+	programs     []program
+	expressions  rows[expression]
+	sets         []expressionSet
+	names        names
+	index        index
 }
 
 type virtualHost struct {
-	name  string
-	rules []rule
+	name           span
+	first, count   int32 // its rules
+	root           int32 // the bucket that holds them
+	headers, query bool  // whether some rule asks for any
 }
 
-// rule is the compiled form of [Rule]. Its conditions are ordered as Envoy evaluates them (VS-MATCH-03); the order
-// has no influence on the outcome.
+// rule is the compiled form of [Rule]. Like everything that there are thousands of, it holds no pointer: the garbage
+// collector, which runs while a worker stands still, has nothing to look at.
 type rule struct {
-	name     string
-	headers  []headerCondition
-	query    []queryCondition
-	path     pathCondition
-	outcomes split
-	fault    fault
-	never    bool // no request meets it
+	name     span
+	outcome  span // empty for a split
+	path     comparison
+	from, to int32 // its conditions
+	extra    int32 // what few rules have, or -1
+	never    bool  // no request meets it
+}
+
+// extra is the split and the fault of a rule.
+type extra struct {
+	split split
+	fault fault
+}
+
+// rows is a list that grows without being copied: linear memory never shrinks, so what a growing list leaves behind
+// would be there for ever.
+type rows[T any] struct {
+	chunks [][]T
+	count  int32
+}
+
+const rowsPerChunk = 256
+
+func (r *rows[T]) at(i int32) *T { return &r.chunks[uint32(i)/rowsPerChunk][uint32(i)%rowsPerChunk] }
+
+func (r *rows[T]) add(row T) {
+	if r.count%rowsPerChunk == 0 {
+		// The first chunk grows, since most tables are small.
+		if r.count > 0 {
+			r.chunks = append(r.chunks, make([]T, 0, rowsPerChunk))
+		} else {
+			r.chunks = append(r.chunks, nil)
+		}
+	}
+	last := &r.chunks[len(r.chunks)-1]
+	*last = append(*last, row)
+	r.count++
 }
 
 // Name is the name of the route configuration, for logs.
 func (t *Table) Name() string { return t.name }
 
 // Rules counts the rules of all virtual hosts.
-func (t *Table) Rules() int {
-	n := 0
-	for i := range t.virtualHosts {
-		n += len(t.virtualHosts[i].rules)
-	}
-	return n
-}
+func (t *Table) Rules() int { return int(t.rules.count) }
 
 // RuleName says where the decision's rule comes from, or "" when no rule matched.
 func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {
 		return ""
 	}
-	return t.virtualHosts[d.VirtualHost].rules[d.Rule].name
+	return t.texts.of(t.rules.at(t.virtualHosts.at(int32(d.VirtualHost)).first + int32(d.Rule)).name)
 }

@@ -43,7 +43,7 @@ func fitEnvoy(ctx context.Context, binary string, o *envoy.Options, given string
 		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and --envoy-version says %s; leave the flag out, or name another program with --envoy", binary, version, given)}
 	}
 	o.Minor = minor
-	if o.Matching != envoy.MatchingFilter {
+	if o.Matching == envoy.MatchingNative {
 		return nil
 	}
 	has, err := process.HasWasm(ctx, binary)

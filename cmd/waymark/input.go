@@ -99,8 +99,12 @@ func (in *input) translate(strict bool) (*plan.Plan, error) {
 	if len(in.files) == 0 {
 		return nil, usageError("give the resources with -f FILE or -f FOLDER")
 	}
+	working := newProgress()
+	working.at("reading")
 	r, refused := gateway.Read(in.files, os.Stdin)
+	working.at("translating %d VirtualServices", len(r.VirtualServices))
 	p, problems := gateway.Translate(r, o)
+	working.end()
 	report(gateway.Merge(refused, problems))
 	if refused.HasErrors() || strict && problems.HasErrors() {
 		return nil, &exitError{status: exitBadInput}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,9 @@ const (
 	exitBadInput   = 65
 	exitFindings   = 79
 )
+
+// gcPercent lets the heap grow to three times what is alive before it is collected: most commands are over by then.
+const gcPercent = 200
 
 // exitError is an error that has been reported, or is to be reported, with a status of its own.
 type exitError struct {
@@ -40,6 +44,7 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
+	debug.SetGCPercent(gcPercent)
 	root := newRoot()
 	err := root.Execute()
 	if err == nil {

@@ -70,7 +70,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	}
 	switch f.engine {
 	case "wasm":
-		if o.Matching != envoy.MatchingFilter {
+		if o.Matching == envoy.MatchingNative {
 			return nil, usageError("--matching %s needs --engine envoy: the embedded data plane has the filter alone", o.Matching)
 		}
 		r.engine, err = newWasmEngine(ctx, module, o, access, os.Stderr)

@@ -39,7 +39,7 @@ func (f *envoyFlags) givenVersion() string {
 
 func (f *envoyFlags) add(c *cobra.Command) {
 	f.command = c
-	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter")
+	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)
 	c.Flags().StringVar(&f.normalization, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
@@ -67,8 +67,8 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	if o.AccessLog != envoy.AccessLogJSON && o.AccessLog != envoy.AccessLogText {
 		return o, usageError("--access-log %q is neither json nor text", f.accessLog)
 	}
-	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative {
-		return o, usageError("--matching %q is neither filter nor native", f.matching)
+	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative && o.Matching != envoy.MatchingAuto {
+		return o, usageError("--matching %q is not filter, native or auto", f.matching)
 	}
 	var err error
 	if o.Minor, err = minorVersion(f.version); err != nil {
@@ -118,6 +118,9 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 			if err != nil {
 				return err
 			}
+			working := newProgress()
+			defer working.end()
+			working.at("writing Envoy's configuration")
 			if dir == "" {
 				return write(c.OutOrStdout(), p, o)
 			}
@@ -149,12 +152,15 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
-// writePlan is for eyes: the plan as JSON, its names as in the packages.
-func writePlan(w io.Writer, p *plan.Plan, _ envoy.Options) error {
+// writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.
+func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
-	return e.Encode(p)
+	return e.Encode(struct {
+		*plan.Plan
+		Matching []envoy.Choice
+	}{p, envoy.Choices(p, o)})
 }
 
 // writePluginConfig prints an object with the document of each route configuration under its name.

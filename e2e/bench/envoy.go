@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 )
 
@@ -41,35 +44,54 @@ func inEnvoy(o *options, b envoytest.Binary) (err error) {
 	go func() { _ = server.Serve(service) }() // ends when closed
 	defer func() { err = errors.Join(err, server.Close()) }()
 
+	for _, shape := range o.shapes {
+		if e := shapeInEnvoy(o, b, shape, service.Addr().String()); e != nil {
+			return fmt.Errorf("%s: %w", shape.name, e)
+		}
+	}
+	return nil
+}
+
+// shapeInEnvoy prints a table for one shape: a line for each number of rules, a column for each way.
+func shapeInEnvoy(o *options, b envoytest.Binary, s *shape, upstream string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "rules\tno filter\tleast filter\tWaymark\tnative list\tWaymark/least, added\tnative/Waymark, added\t")
+	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tnative list\tauto\tLua\tWaymark/least, added\tnative/Waymark, added\tauto/best\tauto is\t\n", s.name)
 	for _, n := range o.sizes {
-		subjects, e := start(o, b, n, service.Addr().String())
-		if e == nil {
-			e = measure(o, subjects, n)
+		subjects, way, err := start(o, b, s, n, upstream)
+		if err == nil {
+			err = measure(o, subjects, s.requests(n))
 		}
 		for _, s := range subjects {
-			e = errors.Join(e, s.process.Stop())
+			err = errors.Join(err, s.process.Stop())
 		}
-		if e != nil {
-			return e
+		if err != nil {
+			return err
 		}
 		_, _ = fmt.Fprintf(w, "%d\t", n)
 		medians := map[string]float64{}
-		for _, s := range subjects {
-			low, mid, high := quartiles(s.micros)
-			medians[s.name] = mid
+		for _, name := range ways {
+			i := slices.IndexFunc(subjects, func(s *subject) bool { return s.name == name })
+			if i < 0 {
+				_, _ = fmt.Fprint(w, "-\t")
+				continue
+			}
+			low, mid, high := quartiles(subjects[i].micros)
+			medians[name] = mid
 			_, _ = fmt.Fprintf(w, "%.1f (%.1f–%.1f)\t", mid, low, high)
 		}
 		bare := medians["none"]
-		_, _ = fmt.Fprintf(w, "%.2f\t%.2f\t\n", (medians["waymark"]-bare)/(medians["floor"]-bare), (medians["native"]-bare)/(medians["waymark"]-bare))
+		best := min(medians["waymark"], medians["native"])
+		_, _ = fmt.Fprintf(w, "%.2f\t%.2f\t%.3f\t%s\t\n", (medians["waymark"]-bare)/(medians["floor"]-bare), (medians["native"]-bare)/(medians["waymark"]-bare), medians["auto"]/best, way)
 	}
 	return w.Flush()
 }
 
+// ways are the columns.
+var ways = []string{"none", "floor", "waymark", "native", "auto", "lua"}
+
 // start runs one Envoy for each way. Without a filter and with the least one there is a single rule, which takes all.
-func start(o *options, b envoytest.Binary, n int, upstream string) ([]*subject, error) {
-	const one = `apiVersion: networking.istio.io/v1
+func start(o *options, b envoytest.Binary, s *shape, n int, upstream string) (subjects []*subject, auto envoy.Way, err error) {
+	const one = benchGateway + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: bench}
 spec:
@@ -78,51 +100,112 @@ spec:
   http:
   - route: [{destination: {host: upstream.test}}]
 `
-	all := rules(n)
-	gatewayAlone, _, _ := strings.Cut(all, "---\n")
-	var subjects []*subject
-	for _, way := range []struct{ name, yaml, module string }{
-		{"none", gatewayAlone + "---\n" + one, ""},
-		{"floor", gatewayAlone + "---\n" + one, o.floor},
-		{"waymark", all, o.module},
-		{"native", all, ""},
-	} {
-		p, err := translate(way.yaml, upstream)
+	all := s.rules(n)
+	for _, way := range ways {
+		yaml, options := all, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}
+		switch way {
+		case "none":
+			yaml, options.Matching = one, envoy.MatchingNative
+		case "floor":
+			yaml, options.Module = one, o.floor
+		case "native":
+			options.Matching = envoy.MatchingNative
+		case "auto":
+			options.Matching = envoy.MatchingAuto
+		case "lua":
+			if s.lua == "" {
+				continue
+			}
+		}
+		p, err := translate(yaml, upstream)
 		if err != nil {
-			return subjects, err
+			return subjects, auto, err
 		}
 		ports, err := process.FreePorts(2)
 		if err != nil {
-			return subjects, err
+			return subjects, auto, err
 		}
-		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
-		options := envoy.Options{Minor: b.Minor, AdminPort: ports[1], Matching: envoy.MatchingNative}
-		if way.module != "" {
-			options.Matching = envoy.MatchingFilter
-			if options.Module, err = filepath.Abs(way.module); err != nil {
-				return subjects, err
-			}
+		p.Listeners[0].Bind, p.Listeners[0].Port, options.AdminPort = "127.0.0.1", ports[0], ports[1]
+		if options.Module, err = filepath.Abs(options.Module); err != nil {
+			return subjects, auto, err
+		}
+		if way == "auto" {
+			auto = envoy.Choices(p, options)[0].Way
 		}
 		bootstrap, err := envoy.Bootstrap(p, options)
 		if err != nil {
-			return subjects, err
+			return subjects, auto, err
 		}
 		text, err := envoy.JSON(bootstrap)
 		if err != nil {
-			return subjects, err
+			return subjects, auto, err
+		}
+		if way == "lua" {
+			if text, err = withLua(text, p, s); err != nil {
+				return subjects, auto, err
+			}
 		}
 		e, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: text, AdminPort: ports[1], Concurrency: 1})
 		if err != nil {
-			return subjects, err
+			return subjects, auto, err
 		}
-		subjects = append(subjects, &subject{name: way.name, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0])})
+		subjects = append(subjects, &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0])})
 	}
-	return subjects, nil
+	return subjects, auto, nil
+}
+
+// withLua puts Envoy's Lua filter in the place of ours: it looks the outcome up in a table, which is all that a script can
+// do fast.
+func withLua(bootstrap []byte, p *plan.Plan, s *shape) ([]byte, error) {
+	var script strings.Builder
+	script.WriteString("local ids = {\n")
+	for i, r := range p.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules {
+		fmt.Fprintf(&script, "[%q]=%q,\n", strconv.Itoa(i), r.Outcomes[0].ID)
+	}
+	fmt.Fprintf(&script, `}
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, tenant = headers:get(":path"), headers:get("x-tenant")
+  local id = ids[%s]
+  if id then headers:replace("x-waymark-route", id) end
+end
+`, s.lua)
+	var doc any
+	if err := json.Unmarshal(bootstrap, &doc); err != nil {
+		return nil, err
+	}
+	replaced := false
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			config, _ := v["typed_config"].(map[string]any)
+			if kind, _ := config["@type"].(string); strings.HasSuffix(kind, ".wasm.v3.Wasm") {
+				v["typed_config"] = map[string]any{
+					"@type":               "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+					"default_source_code": map[string]any{"inline_string": script.String()},
+				}
+				replaced = true
+				return
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	walk(doc)
+	if !replaced {
+		return nil, errors.New("the bootstrap has no filter to replace")
+	}
+	return json.Marshal(doc)
 }
 
 // measure runs the rounds, each way once in every round, after one that does not count.
-func measure(o *options, subjects []*subject, n int) error {
-	asked := requests(n)
+func measure(o *options, subjects []*subject, asked []vm.Headers) error {
 	for round := range o.rounds + 1 {
 		for _, s := range subjects {
 			before, err := s.process.CPUTime()

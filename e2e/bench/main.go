@@ -1,7 +1,9 @@
 // Command bench measures what a decision costs, for 10, 1,000 and 10,000 rules side by side in one run: natively, under
 // wazero, and in a real Envoy beside no filter, the least filter there is, and a list of native routes.
 //
-//	make bench
+//	make bench                                    a mixture, in the library, under wazero and in Envoy
+//	make bench BENCHFLAGS="-shapes all -no-envoy"  every shape, without Envoy
+//	make bench-envoy                              every shape in Envoy, and which way --matching auto takes
 //
 // Times are of this machine and this hour; compare the columns, not two runs.
 package main
@@ -11,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -32,6 +35,8 @@ type options struct {
 	rounds          int
 	round           time.Duration
 	skipEnvoy       bool
+	skipLibrary     bool
+	shapes          []*shape
 	waymark, lowest []byte // the two modules
 }
 
@@ -42,21 +47,38 @@ func main() {
 	flag.StringVar(&o.floor, "floor", ".cache/bench/floor.wasm", "the module of e2e/bench/floor")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds in a real Envoy")
 	flag.DurationVar(&o.round, "round", 700*time.Millisecond, "length of a round")
+	names := flag.String("shapes", "mixed", "kinds of rules, separated by commas, or all")
 	flag.BoolVar(&o.skipEnvoy, "no-envoy", false, "leave the real Envoy out")
+	flag.BoolVar(&o.skipLibrary, "no-library", false, "measure in a real Envoy alone")
 	flag.Parse()
-	if err := run(&o, *sizes); err != nil {
+	if err := run(&o, *sizes, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(o *options, sizes string) error {
+func run(o *options, sizes, names string) error {
 	for _, text := range strings.Split(sizes, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return fmt.Errorf("-rules: %q is no number of rules", text)
 		}
 		o.sizes = append(o.sizes, n)
+	}
+	for i := range shapes {
+		if names == "all" {
+			o.shapes = append(o.shapes, &shapes[i])
+		}
+	}
+	for _, name := range strings.Split(names, ",") {
+		if names == "all" {
+			break
+		}
+		s, err := shapeNamed(name)
+		if err != nil {
+			return err
+		}
+		o.shapes = append(o.shapes, s)
 	}
 	var err error
 	if o.waymark, err = os.ReadFile(o.module); err != nil {
@@ -66,8 +88,13 @@ func run(o *options, sizes string) error {
 		return err
 	}
 	fmt.Printf("module: %d bytes; the least filter: %d bytes\n\n", len(o.waymark), len(o.lowest))
-	if err := library(o); err != nil || o.skipEnvoy {
-		return err
+	if !o.skipLibrary {
+		if err := library(o); err != nil {
+			return err
+		}
+	}
+	if o.skipEnvoy {
+		return nil
 	}
 	b, err := envoytest.Default()
 	if err != nil {
@@ -81,38 +108,47 @@ func run(o *options, sizes string) error {
 func library(o *options) error {
 	fmt.Println("One decision, hits all over the list: natively, and as a request through the module on wazero")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "rules\tnative ns\tallocations\twazero ns\thost calls\tconfiguration bytes\tper rule\t") // a failure shows at Flush
-	for _, n := range o.sizes {
-		p, err := translate(rules(n), "127.0.0.1:1")
-		if err != nil {
-			return err
+	_, _ = fmt.Fprintln(w, "shape\trules\tnative ns\tallocations\twazero ns\thost calls\tconfiguration bytes\tper rule\t") // a failure shows at Flush
+	for _, s := range o.shapes {
+		for _, n := range o.sizes {
+			if err := libraryRow(o, w, s, n); err != nil {
+				return fmt.Errorf("%s, %d rules: %w", s.name, n, err)
+			}
 		}
-		config, err := p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
-		if err != nil {
-			return err
-		}
-		native, err := natively(config, n)
-		if err != nil {
-			return err
-		}
-		wasm, calls, err := underWazero(o.waymark, config, n)
-		if err != nil {
-			return err
-		}
-		_, _ = fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%d\t\n", n, perOp(native), float64(native.AllocsPerOp()), perOp(wasm), calls, len(config), len(config)/n)
 	}
 	return w.Flush()
 }
 
+func libraryRow(o *options, w io.Writer, s *shape, n int) error {
+	p, err := translate(s.rules(n), "127.0.0.1:1")
+	if err != nil {
+		return err
+	}
+	config, err := p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
+	if err != nil {
+		return err
+	}
+	native, err := natively(config, s.requests(n))
+	if err != nil {
+		return err
+	}
+	wasm, calls, err := underWazero(o.waymark, config, s.requests(n))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%d\t\n", s.name, n, perOp(native), float64(native.AllocsPerOp()), perOp(wasm), calls, len(config), len(config)/n)
+	return err
+}
+
 func perOp(r testing.BenchmarkResult) float64 { return float64(r.T.Nanoseconds()) / float64(r.N) }
 
-func natively(config []byte, n int) (testing.BenchmarkResult, error) {
+func natively(config []byte, requests []vm.Headers) (testing.BenchmarkResult, error) {
 	table, err := routing.Compile(config)
 	if err != nil {
 		return testing.BenchmarkResult{}, err
 	}
-	asked := make([]*routing.Request, 0, n)
-	for _, h := range requests(n) {
+	asked := make([]*routing.Request, 0, len(requests))
+	for _, h := range requests {
 		q := new(routing.Request)
 		for _, line := range h {
 			q.Set(line[0], line[1])
@@ -131,7 +167,7 @@ func natively(config []byte, n int) (testing.BenchmarkResult, error) {
 }
 
 // underWazero also counts the host functions that a request calls.
-func underWazero(module, config []byte, n int) (r testing.BenchmarkResult, calls float64, err error) {
+func underWazero(module, config []byte, asked []vm.Headers) (r testing.BenchmarkResult, calls float64, err error) {
 	ctx := context.Background()
 	m, err := vm.Compile(ctx, module)
 	if err != nil {
@@ -146,7 +182,6 @@ func underWazero(module, config []byte, n int) (r testing.BenchmarkResult, calls
 	if err != nil {
 		return r, 0, err
 	}
-	asked := requests(n)
 	v.Calls()
 	for _, h := range asked {
 		h := append(vm.Headers{}, h...)

@@ -38,6 +38,14 @@ const (
 
 // Compile compiles a pattern. The error says what is wrong with it in a few words.
 func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
+	re, err := parse(pattern, encoding)
+	if err != nil {
+		return nil, err
+	}
+	return compile(re, encoding)
+}
+
+func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
 	source := pattern
 	if encoding == Latin1 {
 		if escape := beyondLatin1(pattern); escape != "" {
@@ -56,6 +64,10 @@ func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
 		}
 		return nil, err
 	}
+	return re, nil
+}
+
+func compile(re *syntax.Regexp, encoding Encoding) (*routing.Program, error) {
 	c := &compiler{encoding: encoding}
 	match := c.emit(routing.Instruction{Op: routing.OpMatch})
 	start := c.compile(re.Simplify(), match)

@@ -1,6 +1,7 @@
 package regex_test
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
@@ -94,6 +95,62 @@ func TestAMatchAllocatesNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(100, func() { p.Match(&m, value) }))
 }
 
+// matchInTable asks a Table whose rules are a pattern and some others, which makes the pattern one of many: taken apart,
+// made into an automaton, alone and with others, and led to by what it needs.
+func matchInTable(t testing.TB, pattern, value string, encoding regex.Encoding) bool {
+	c := regex.NewCollection(encoding)
+	config := routing.Config{Version: routing.Version, VirtualHosts: []routing.VirtualHost{{Name: "h", Domains: []string{"*"}}}}
+	for _, source := range []string{pattern, "z+1", "z+2", "z+[34]", "z+[45]", "/z-1.*", "/z-2.*"} {
+		i, err := c.Add(source, "header")
+		require.NoError(t, err)
+		config.VirtualHosts[0].Rules = append(config.VirtualHosts[0].Rules, routing.Rule{Outcome: "k", Headers: []routing.HeaderMatch{{Name: "x", StringMatch: routing.StringMatch{Regex: &i}}}})
+	}
+	c.Write(&config)
+	text, err := json.Marshal(&config)
+	require.NoError(t, err)
+	table, err := routing.Compile(text)
+	require.NoError(t, err, "%s", text)
+	var r routing.Request
+	r.Set(":authority", "a")
+	r.Set(":path", "/")
+	r.Set("x", value)
+	return table.Decide(&r, routing.Dice{}).Rule == 0
+}
+
+// TestTakingAPatternApartChangesNothing asks a table what TestTheWholeValueMustMatch asks a program, and more.
+func TestTakingAPatternApartChangesNothing(t *testing.T) {
+	for pattern, values := range map[string][]string{
+		`/team-7/v[0-9]+/.*`:          {"/team-7/v2/x", "/team-7/v/x", "/team-77/v2/x"},
+		`/[a-z]+/item-7(/.*)?`:        {"/a/item-7", "/a/item-7/", "/a/item-77", "/a/item-77/item-7"},
+		`(?i)/orders/[0-9]`:           {"/ORDERS/1", "/orders/1", "/orders/x"},
+		`^(.*?;)?(user=jason)(;.*)?$`: {"user=jason", "id=1;user=jason;x", "user=jason2"},
+		`a^b|^c`:                      {"c", "ab", "ac"},
+		`x\bfoo`:                      {"xfoo", "x foo"},
+		`(?m)a$\n^b`:                  {"a\nb", "ab"},
+		`(ab)+c`:                      {"ababc", "abac", "c"},
+		`(|x)yz`:                      {"yz", "xyz", "z"},
+		`\x{e9}abc`:                   {"\xe9abc", "\u00e9abc"},
+		`.*(foo|bar)baz-qux`:          {"foobaz-qux", "barbaz-qux", "baz-qux"},
+	} {
+		for _, encoding := range []regex.Encoding{regex.Latin1, regex.UTF8} {
+			for _, value := range values {
+				assert.Equal(t, match(t, pattern, value, encoding), matchInTable(t, pattern, value, encoding), "%q on %q, encoding %d", pattern, value, encoding)
+			}
+		}
+	}
+}
+
+func TestPatternsWithoutABearableAutomatonFallBack(t *testing.T) {
+	c := regex.NewCollection(regex.Latin1)
+	slow := []string{`(a|b)*a(a|b){20}c`, `.{0,200}x.{0,200}`}
+	for _, pattern := range append([]string{"/a/.*", "[a-z]+[0-9]"}, slow...) {
+		_, err := c.Add(pattern, "path")
+		require.NoError(t, err)
+	}
+	c.Write(&routing.Config{})
+	assert.Equal(t, slow, c.Fallbacks())
+}
+
 // FuzzMatch holds the programs against Go's regexp, where the two agree: on UTF-8, and on ASCII in Latin-1.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{{`a(b|c)*d`, "abcbd"}, {`(?i)[k-m]+`, "KLM"}, {`\bx\B.*`, "xy"}, {`[^\x{100}-\x{200}]`, "\u0150"}, {`(?m)^$`, "\n"}} {
@@ -116,6 +173,9 @@ func FuzzMatch(f *testing.F) {
 			var m routing.Machine
 			if got := p.Match(&m, value); got != want.MatchString(value) {
 				t.Errorf("%q on %q, encoding %d: %v", pattern, value, encoding, got)
+			}
+			if got := matchInTable(t, pattern, value, encoding); got != want.MatchString(value) {
+				t.Errorf("%q on %q, encoding %d, in a table: %v", pattern, value, encoding, got)
 			}
 		}
 	})

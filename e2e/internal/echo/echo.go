@@ -28,6 +28,8 @@ type Server struct {
 	addresses    map[string]string // name to address
 	respond      http.Header
 	counts       map[string]int
+	held         chan struct{} // the next request waits until it is closed
+	began        chan struct{} // closed when that request is there
 	http         *http.Server
 	port         uint32
 }
@@ -73,6 +75,22 @@ func (s *Server) Respond(h http.Header) {
 	s.respond = h
 }
 
+// Hold makes the next request wait until Release; what it returns is closed when that request is there.
+func (s *Server) Hold() (began <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held, s.began = make(chan struct{}), make(chan struct{})
+	return s.began
+}
+
+// Release lets the request go that Hold holds.
+func (s *Server) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.held)
+	s.held = nil
+}
+
 // Count is how many requests a destination has seen, mirrored ones included.
 func (s *Server) Count(name string) int {
 	s.mu.Lock()
@@ -86,10 +104,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	seen := Request{s.destinations[local], r.Method, r.Host, r.RequestURI, map[string][]string{}}
 	s.counts[seen.Destination]++
+	held := s.held
+	if s.began != nil {
+		close(s.began)
+		s.began = nil
+	} else {
+		held = nil // only the first one waits
+	}
 	for name, values := range s.respond {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	for name, values := range r.Header {
 		seen.Headers[strings.ToLower(name)] = values
 	}

@@ -1,7 +1,8 @@
 package routing
 
 // Program is a regular expression, compiled by package regex: a nondeterministic automaton over bytes that must take
-// the whole value. Running it costs at most the length of the value times the length of the program.
+// the whole value. Running it costs at most the length of the value times the length of the program. It is run where an
+// [Automaton] would have too many states; most are made into one.
 type Program struct {
 	Start uint32
 	Code  []Instruction
@@ -45,9 +46,15 @@ const (
 // three of Out.
 const instructionSize = 7
 
+// The first byte of a marshalled Program or Automaton says which it is.
+const (
+	kindProgram   = 'N'
+	kindAutomaton = 'D'
+)
+
 // Marshal writes the program for the configuration.
 func (p *Program) Marshal() []byte {
-	b := appendUint24(nil, p.Start)
+	b := appendUint24([]byte{kindProgram}, p.Start)
 	for _, i := range p.Code {
 		b = append(b, byte(i.Op))
 		b = appendUint24(b, i.Out)
@@ -64,7 +71,7 @@ func appendUint24(b []byte, n uint32) []byte { return append(b, byte(n), byte(n>
 
 func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
 
-// unmarshalProgram reads what Marshal wrote, and checks that no state leads out of the program.
+// unmarshalProgram reads what Marshal wrote after the first byte, and checks that no state leads out of the program.
 func unmarshalProgram(b []byte) (*Program, bool) {
 	if len(b) < 3+instructionSize || (len(b)-3)%instructionSize != 0 {
 		return nil, false

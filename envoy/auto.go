@@ -1,0 +1,187 @@
+package envoy
+
+import (
+	"fmt"
+	"strings"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Way is how the rules of one virtual host are matched.
+type Way string
+
+// The ways. What they mean is the same; what they cost is not.
+const (
+	// WayFilter lets the Wasm filter choose; the routes stand in a map by outcome.
+	WayFilter Way = "filter"
+	// WayList lets Envoy try the routes one by one.
+	WayList Way = "list"
+	// WayTree lets Envoy find the route by its path, in a tree; see [pathTree] for when that means the same.
+	WayTree Way = "tree"
+)
+
+// Choice says which way a virtual host is matched, and why.
+type Choice struct {
+	RouteConfig string `json:"routeConfig"`
+	VirtualHost string `json:"virtualHost"`
+	Rules       int    `json:"rules"`
+	Way         Way    `json:"way"`
+	Why         string `json:"why"`
+	// Cost of each way that means the same, in units of what matching one path prefix costs in a list.
+	Cost map[Way]float64 `json:"cost,omitempty"`
+}
+
+// Costs are what matching costs Envoy, in units of one path prefix in a list. Only their proportions matter.
+type Costs struct {
+	// Of one rule in a list that does not match: by an exact path or a prefix, a prefix that ends at a segment, an
+	// expression, a header, a query parameter.
+	Path, Separated, Regex, Header, Query float64
+	// Of a look-up in a tree, however large; of a decision of the filter, however many rules; and of the fault filter that
+	// obeys its headers, where a rule has a fault.
+	Tree, Filter, Faults float64
+}
+
+// measured are the costs that 'make bench-envoy' shows; see docs/performance.md.
+var measured = Costs{Path: 1, Separated: 1.1, Regex: 7, Header: 1.3, Query: 2, Tree: 12, Filter: 620, Faults: 60}
+
+// choose takes the cheapest way for a virtual host. A list is read to its half on the average: requests hit its rules all
+// over.
+func choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
+	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
+	if o.Matching != MatchingAuto {
+		c.Way, c.Why = WayFilter, "--matching filter"
+		if o.Matching == MatchingNative {
+			c.Way, c.Why = WayList, "--matching native"
+		}
+		return c
+	}
+	costs := &measured
+	if o.Costs != nil {
+		costs = o.Costs
+	}
+	c.Cost = map[Way]float64{WayList: costs.list(h)}
+	if claims := claimed(h); claims == nil {
+		c.Cost[WayFilter] = costs.Filter
+		if hasFault(rc) {
+			c.Cost[WayFilter] += costs.Faults
+		}
+	}
+	_, whyNot := pathTree(h)
+	if whyNot == "" {
+		c.Cost[WayTree] = costs.Tree
+	}
+	c.Way = WayList
+	for _, way := range []Way{WayTree, WayFilter} {
+		if cost, ok := c.Cost[way]; ok && cost < c.Cost[c.Way] {
+			c.Way = way
+		}
+	}
+	switch {
+	case c.Way == WayTree:
+		c.Why = "all rules ask for a path alone, and a longer path always comes first: the longest one that fits is the first that matches"
+	case c.Way == WayList && whyNot == "":
+		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
+	case c.Way == WayList && claimed(h) != nil:
+		c.Why = claimed(h).Ref() + " asks for claims of a JWT, which the filter does not know"
+	case c.Way == WayList:
+		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
+	default:
+		c.Why = fmt.Sprintf("trying %d rules costs more than asking the filter; no tree: %s", len(h.Rules), whyNot)
+	}
+	return c
+}
+
+// claimed is the first rule that asks for claims of a JWT, or nil.
+func claimed(h *plan.VirtualHost) *plan.Rule {
+	for _, r := range h.Rules {
+		if len(r.Match.Claims) > 0 {
+			return r
+		}
+	}
+	return nil
+}
+
+// list is what trying the rules one by one costs on the average.
+func (c *Costs) list(h *plan.VirtualHost) float64 {
+	var all float64
+	for _, r := range h.Rules {
+		all += c.rule(&r.Match)
+	}
+	return all / 2
+}
+
+// rule is what a rule that does not match costs. Envoy looks at headers first, then at the query, then at the path,
+// and stops at the first that does not fit; most often that is the first one.
+func (c *Costs) rule(m *plan.Match) float64 {
+	switch {
+	case len(m.Headers) > 0:
+		cost := c.Header
+		if m.Headers[0].Kind == plan.Regex {
+			cost += c.Regex
+		}
+		if strings.HasPrefix(m.Headers[0].Name, ":") && len(m.Headers) == 1 { // a method: half of them fit, and the path is next
+			cost += c.path(m)
+		}
+		return cost
+	case len(m.Query) > 0:
+		return c.Query
+	default:
+		return c.path(m)
+	}
+}
+
+func (c *Costs) path(m *plan.Match) float64 {
+	switch m.Path.Kind {
+	case plan.Regex:
+		return c.Regex
+	case plan.Separated:
+		return c.Separated
+	default:
+		return c.Path
+	}
+}
+
+// Choices are the ways of all virtual hosts of a plan, in order.
+func Choices(p *plan.Plan, o Options) []Choice {
+	var out []Choice
+	for _, l := range p.Listeners {
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				out = append(out, choose(c.Routes, h, &o))
+			}
+		}
+	}
+	return out
+}
+
+// ways are the choices for the virtual hosts of one route configuration.
+type ways struct {
+	of map[*plan.VirtualHost]Way
+	// filter says that there is something for the filter to decide.
+	filter bool
+}
+
+func chooseWays(rc *plan.RouteConfig, o *Options) *ways {
+	w := &ways{map[*plan.VirtualHost]Way{}, o.Matching == MatchingFilter}
+	for _, h := range rc.VirtualHosts {
+		way := choose(rc, h, o).Way
+		w.of[h] = way
+		w.filter = w.filter || way == WayFilter
+	}
+	return w
+}
+
+// pluginConfig holds the virtual hosts that the filter decides for.
+func (w *ways) pluginConfig(rc *plan.RouteConfig, o *Options) ([]byte, error) {
+	decided := *rc
+	decided.VirtualHosts = nil
+	for _, h := range rc.VirtualHosts {
+		if w.of[h] == WayFilter {
+			decided.VirtualHosts = append(decided.VirtualHosts, h)
+		}
+	}
+	return decided.PluginConfig(o.Era())
+}

@@ -1,0 +1,80 @@
+package routing
+
+// matchKind is the way in which a condition compares a value.
+type matchKind uint8
+
+const (
+	matchAny   matchKind = iota // no condition; for headers and query parameters: presence
+	matchExact                  // the whole value
+	matchPrefix
+	matchSeparated // a prefix that ends at a "/" or at the end of the path
+	matchRegex     // the whole value
+)
+
+// comparison compares one value, byte by byte.
+type comparison struct {
+	value      span
+	regex      int32 // the expression
+	kind       matchKind
+	ignoreCase bool // of ASCII letters; for paths alone, and not with matchRegex
+}
+
+// A path is compared without its query:
+//
+//	prefix "/foo"      takes /foo, /foo/bar and /foobar        (VS-MATCH-05)
+//	separated "/foo"   takes /foo and /foo/bar                 (VS-MATCH-06)
+//	exact "/foo"       takes /foo, not /foo/                   (VS-MATCH-04)
+//	regex "/foo"       takes /foo, not /foo/bar                (VS-MATCH-08)
+func (c *comparison) matches(t *Table, s string, m *Machine) bool {
+	switch c.kind {
+	case matchAny:
+		return true
+	case matchRegex:
+		return t.expressions.at(c.regex).matches(t, s, m)
+	}
+	n := int(c.value.size)
+	if len(s) < n || c.kind == matchExact && len(s) > n || c.kind == matchSeparated && len(s) > n && s[n] != '/' {
+		return false
+	}
+	value := t.texts.of(c.value)
+	if c.ignoreCase {
+		return equalFold(s[:n], value)
+	}
+	return s[:n] == value
+}
+
+// condition compares a header, with Envoy's rules for absent and repeated ones, or the first query parameter of a name,
+// which is never inverted:
+//
+//	                                  absent     present, matches   present, differs
+//	value                             no         yes                no
+//	value, invert                     no         no                 yes
+//	value, invert, missing as empty   as for ""  no                 yes               (VS-MATCH-19)
+//	presence                          no         yes                yes
+//	presence, invert                  yes        no                 no
+type condition struct {
+	comparison
+	subject        int32 // whose values are compared
+	invert         bool
+	missingAsEmpty bool
+}
+
+// narrows says whether the condition is met only by requests that have a value which its comparison takes. Only such
+// conditions lead to a rule.
+func (c *condition) narrows() bool { return !c.invert && !c.missingAsEmpty }
+
+func (c *condition) matches(t *Table, r *Request) bool {
+	i := r.first(c.subject)
+	if i < 0 {
+		if c.kind == matchAny || !c.missingAsEmpty {
+			return c.kind == matchAny && c.invert
+		}
+		return c.comparison.matches(t, "", &r.machine) != c.invert
+	}
+	for ; i >= 0; i = r.fields[i].next {
+		if c.comparison.matches(t, r.fields[i].value, &r.machine) {
+			return !c.invert
+		}
+	}
+	return c.invert
+}

@@ -1,0 +1,160 @@
+package routing
+
+// expression is the compiled form of [Regex].
+type expression struct {
+	prefix span
+	// texts[from:ends] are contained and texts[ends:to] stand at the end of what matches: see [Regex].
+	from, ends, to int32
+	program        int32
+	set            int32 // the set it is in, or -1
+}
+
+func (e *expression) matches(t *Table, s string, m *Machine) bool {
+	n := int(e.prefix.size)
+	if len(s) < n || s[:n] != t.texts.of(e.prefix) {
+		return false
+	}
+	p := &t.programs[e.program]
+	if p.automaton != nil {
+		return p.automaton.Match(s[n:])
+	}
+	return p.program.Match(m, s[n:])
+}
+
+// program is one entry of Config.Programs: one of the two is set.
+type program struct {
+	automaton *Automaton
+	program   *Program
+}
+
+// maxTexts bounds the keys of one expression.
+const maxTexts = 8
+
+// expressionSet is the compiled form of [RegexSet].
+type expressionSet struct {
+	automaton *Automaton
+	members   []int32 // indexes into Config.Regexes
+}
+
+func (c *compiler) program() {
+	text, ok := decodeBase64(c.readText())
+	var p program
+	if ok = ok && len(text) > 0; ok {
+		switch text[0] {
+		case kindProgram:
+			p.program, ok = unmarshalProgram(text[1:])
+		case kindAutomaton:
+			if c.classes == nil {
+				c.classes = map[string]*[256]uint8{}
+			}
+			p.automaton, ok = unmarshalAutomaton(text[1:], c.classes)
+		default:
+			ok = false
+		}
+	}
+	if !ok {
+		c.problem("is not a compiled regular expression")
+		p = program{}
+	}
+	c.table.programs = append(c.table.programs, p)
+}
+
+func (c *compiler) regex() {
+	e := expression{set: -1}
+	hasProgram := false
+	var contains, endsWith []span
+	c.object(func(key string) bool {
+		switch key {
+		case "pattern":
+			c.readSpan()
+		case "prefix":
+			e.prefix = c.readSpan()
+		case "contains":
+			contains = c.pieces()
+		case "endsWith":
+			endsWith = c.pieces()
+		case "program":
+			hasProgram = true
+			e.program = int32(max(0, c.below(len(c.table.programs), "programs")))
+		default:
+			return false
+		}
+		return true
+	})
+	if !hasProgram {
+		c.problem("program is missing")
+	}
+	all := &c.table.index.texts
+	e.from = int32(len(*all))
+	*all = append(*all, contains...)
+	e.ends = int32(len(*all))
+	*all = append(*all, endsWith...)
+	e.to = int32(len(*all))
+	c.table.expressions.add(e)
+}
+
+func (c *compiler) pieces() (all []span) {
+	c.array(func() {
+		s := c.readSpan()
+		if n := s.size; n != 2 && n != 4 && n != 8 {
+			c.problem("want 2, 4 or 8 bytes, got " + itoa(int(n)))
+		}
+		all = append(all, s)
+	})
+	if len(all) > maxTexts {
+		c.problem("want at most " + itoa(maxTexts) + " texts")
+	}
+	return all
+}
+
+func (c *compiler) set() {
+	var s expressionSet
+	id := int32(len(c.table.sets))
+	hasProgram := false
+	c.object(func(key string) bool {
+		switch key {
+		case "regexes":
+			c.array(func() {
+				i := c.below(int(c.table.expressions.count), "regexes")
+				if i < 0 {
+					return
+				}
+				e := c.table.expressions.at(int32(i))
+				if e.set >= 0 {
+					c.problem("regex " + itoa(i) + " is in two sets")
+				}
+				e.set = id
+				s.members = append(s.members, int32(i))
+			})
+		case "program":
+			hasProgram = true
+			if i := c.below(len(c.table.programs), "programs"); i >= 0 {
+				s.automaton = c.table.programs[i].automaton
+			}
+			if s.automaton == nil {
+				c.problem("is not an automaton")
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if !hasProgram {
+		c.problem("program is missing")
+	} else if s.automaton != nil && !s.automaton.names(len(s.members)) {
+		c.problem("the automaton does not belong to the regexes")
+	}
+	c.table.sets = append(c.table.sets, s)
+}
+
+// names says whether all expressions that the automaton names are below count.
+func (a *Automaton) names(count int) bool {
+	for _, list := range a.Lists {
+		for _, n := range list {
+			if int(n) >= count {
+				return false
+			}
+		}
+	}
+	return true
+}

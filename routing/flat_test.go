@@ -1,0 +1,71 @@
+package routing_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/routing"
+)
+
+// TestACostDoesNotGrowWithTheRules compares, shape by shape, what a decision costs with ten rules and with ten thousand,
+// in turns: the ratio counts, and the median of many rounds. The bound leaves room for a busy machine; docs/performance.md
+// says what is measured on a quiet one.
+func TestACostDoesNotGrowWithTheRules(t *testing.T) {
+	const few, many, bound, tries = 10, 10_000, 1.6, 3
+	for i := range shapes {
+		s := &shapes[i]
+		t.Run(s.name, func(t *testing.T) {
+			small, large := compile(t, s.config(t, few)), compile(t, s.config(t, many))
+			for _, hit := range hits {
+				a, b := s.request(hit.of(few)), s.request(hit.of(many))
+				for n, c := range map[int]struct {
+					table *routing.Table
+					r     *routing.Request
+				}{few: {small, a}, many: {large, b}} {
+					want := hit.of(n)
+					if want == n {
+						want = -1
+					}
+					d := c.table.Decide(c.r, routing.Dice{})
+					if s.hosts && want >= 0 {
+						require.Equal(t, want, d.VirtualHost)
+					} else {
+						require.Equal(t, want, d.Rule, "%d rules, %s", n, hit.name)
+					}
+				}
+				var x, y time.Duration
+				for try := range tries {
+					x, y = inTurns(func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
+					if float64(y) < bound*float64(x) || try == tries-1 {
+						break
+					}
+				}
+				t.Logf("hit %-5s  %d rules %v  %d rules %v  ratio %.2f", hit.name, few, x, many, y, float64(y)/float64(x))
+				assert.Less(t, float64(y), bound*float64(x), "hit %s", hit.name)
+			}
+		})
+	}
+}
+
+// inTurns measures two functions, in turns, and returns the median of each.
+func inTurns(f, g func()) (x, y time.Duration) { return inTurnsOf(41, 500, f, g) }
+
+func inTurnsOf(rounds, calls int, f, g func()) (x, y time.Duration) {
+	var all [2][]time.Duration
+	for range rounds {
+		for i, h := range []func(){f, g} {
+			start := time.Now()
+			for range calls {
+				h()
+			}
+			all[i] = append(all[i], time.Since(start)/time.Duration(calls))
+		}
+	}
+	slices.Sort(all[0])
+	slices.Sort(all[1])
+	return all[0][rounds/2], all[1][rounds/2]
+}

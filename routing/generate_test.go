@@ -1,0 +1,167 @@
+package routing_test
+
+import (
+	"encoding/json"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
+)
+
+// source makes choices out of bytes, so that the fuzzer chooses rules and requests; with no bytes left it takes the
+// first of everything.
+type source struct{ data []byte }
+
+func (s *source) below(n int) int {
+	if len(s.data) == 0 {
+		return 0
+	}
+	c := int(s.data[0])
+	s.data = s.data[1:]
+	return c % n
+}
+
+func (s *source) of(texts ...string) string { return texts[s.below(len(texts))] }
+
+func (s *source) oneIn(n int) bool { return s.below(n) == n-1 }
+
+// Words are few and alike, so that rules and requests meet, share prefixes and miss by one byte or by case. Some are
+// longer than the eight bytes that the engine looks at at once.
+func (s *source) word() string {
+	return s.of("a", "b", "A", "ab", "", "abc", "team-1", "team-12", "TEAM-1", "a-long-common-beginning", "a-long-common-beginning-1", "a-Long-common-beginning-1", "\u00e9", "x1y", "items")
+}
+
+func (s *source) path() string {
+	p := ""
+	for range 1 + s.below(4) {
+		p += "/" + s.word()
+	}
+	return p
+}
+
+func (s *source) name() string { return s.of("x-a", "x-b", "x-c", "x-a-long-name") }
+
+var patterns = []string{`/team-1/.*`, `/team-12/[a-z]+`, `/[a-z]+/items`, `.*`, `(?i)/team-1.*`, `/a(b|c)*`, `.*team-1.*`, `^(.*?;)?(user=a)(;.*)?$`,
+	`[ab]+`, `a*`, `/(a|ab)(c|bc)?`, `\d+`, `team-\d`, `/team-1/a$`, `.*\bitems\b.*`, `(?s).*x1y`, `[^/]+`, `(/[a-z0-9-]+){2}`, `/a/.{0,3}`, `a-long-common-beginning-\d?`,
+	`(a|b)*a(a|b){20}`, `.*-common-.*`, `/[a-z-]+1/.*`}
+
+// books are parts of configurations with expressions: all patterns, and ever fewer, so that one pattern is led to by its
+// prefix, by a text or by a set. Automata take long to make, so they are made once.
+var books = sync.OnceValue(func() (all []*routing.Config) {
+	for step := 1; step <= 7; step += 2 {
+		c := &routing.Config{}
+		regexes := regex.NewCollection(regex.UTF8)
+		for i := 0; i < len(patterns); i += step {
+			if _, err := regexes.Add(patterns[i], "place"); err != nil {
+				panic(err)
+			}
+		}
+		regexes.Write(c)
+		all = append(all, c)
+	}
+	return all
+})
+
+// config makes the rules of a listener. One word is 0 or more bytes; several hosts, many shapes.
+func (s *source) config() *routing.Config {
+	book := books()[s.below(4)]
+	c := &routing.Config{Version: routing.Version, Programs: book.Programs, Regexes: book.Regexes, Sets: book.Sets}
+	if s.oneIn(4) {
+		c.RepeatedHeaders = routing.RepeatedHeadersJoined
+	}
+	domains := []string{"a.test", "*.test", "*.b.test", "*", "*-c.test", "a.b.test"}
+	for i := range 1 + s.below(3) {
+		h := routing.VirtualHost{Name: "h", Domains: domains[2*i : 2*i+2], Rules: []routing.Rule{}}
+		for range s.below(40) {
+			h.Rules = append(h.Rules, s.rule(len(c.Regexes)))
+		}
+		c.VirtualHosts = append(c.VirtualHosts, h)
+	}
+	return c
+}
+
+func (s *source) comparison(regexes int) routing.StringMatch {
+	text := s.word()
+	switch s.below(4) {
+	case 0:
+		return routing.StringMatch{Exact: &text}
+	case 1:
+		return routing.StringMatch{Prefix: &text}
+	case 2:
+		i := s.below(regexes)
+		return routing.StringMatch{Regex: &i}
+	default:
+		return routing.StringMatch{}
+	}
+}
+
+func (s *source) rule(regexes int) routing.Rule {
+	u := routing.Rule{Outcome: "k", Never: s.oneIn(16)}
+	text := s.path()
+	switch s.below(6) {
+	case 0:
+		u.Path = &routing.PathMatch{StringMatch: routing.StringMatch{Exact: &text}, IgnoreCase: s.oneIn(3)}
+	case 1:
+		u.Path = &routing.PathMatch{StringMatch: routing.StringMatch{Prefix: &text}, IgnoreCase: s.oneIn(3)}
+	case 2:
+		u.Path = &routing.PathMatch{Separated: &text, IgnoreCase: s.oneIn(3)}
+	case 3, 4:
+		i := s.below(regexes)
+		u.Path = &routing.PathMatch{StringMatch: routing.StringMatch{Regex: &i}}
+	}
+	for range s.below(4) {
+		h := routing.HeaderMatch{Name: s.name()}
+		if s.oneIn(4) {
+			h.Name = s.of(":method", ":scheme", ":authority", ":path", "host")
+		}
+		h.StringMatch = s.comparison(regexes)
+		h.Invert = s.oneIn(4)
+		h.MissingAsEmpty = h.StringMatch != routing.StringMatch{} && s.oneIn(4)
+		u.Headers = append(u.Headers, h)
+	}
+	for range s.below(3) / 2 {
+		u.Query = append(u.Query, routing.QueryMatch{Name: s.of("q", "r", "a-long-common-beginning"), StringMatch: s.comparison(regexes)})
+	}
+	return u
+}
+
+// request makes one for the rules of config, most of whose values are of the same words.
+func (s *source) request() *routing.Request {
+	r := &routing.Request{}
+	if !s.oneIn(30) {
+		r.Set(":authority", s.of("a.test", "x.test", "A.b.TEST:80", "b.test", "y-c.test", "other", "[::1]:80", "..", ""))
+	}
+	path := s.path()
+	if s.oneIn(8) {
+		path += "#x"
+	}
+	for i := range s.below(4) {
+		path += []string{"?", "&", "&"}[i] + s.of("q", "r", "a-long-common-beginning", "") + s.of("=", "") + s.word()
+	}
+	if !s.oneIn(30) {
+		r.Set(":path", path)
+	}
+	r.Set(":method", s.of("GET", "a", "POST"))
+	if s.oneIn(2) {
+		r.Set(":scheme", s.of("http", "a"))
+	}
+	for range s.below(6) {
+		r.Set(s.name(), s.of(s.word(), s.path(), "id=1;user=a;x", "", "ab"))
+	}
+	return r
+}
+
+func marshal(t testing.TB, c *routing.Config) []byte {
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	return text
+}
+
+func compile(t testing.TB, c *routing.Config) *routing.Table {
+	table, err := routing.Compile(marshal(t, c))
+	require.NoError(t, err)
+	return table
+}

@@ -1,0 +1,126 @@
+package routing
+
+import "strings"
+
+// maxDomain bounds a domain, in bytes: a DNS name has at most 255.
+const maxDomain = 255
+
+// hostIndex finds a virtual host by the request's authority, as Envoy does (VS-GW-05): the exact domain, else the
+// longest suffix domain, else "*". Domains stand in one table by their hash; suffixes are looked up once for each length
+// that they have, longest first, which is at most maxDomain times, however many there are.
+type hostIndex struct {
+	domains rows[domain]
+	slots   []int32 // numbers of domains plus 1, by hash
+	lengths []int32 // of suffixes, longest first
+	any     int32   // the virtual host of "*", or -1
+}
+
+// domain is an exact domain, or "*" and text.
+type domain struct {
+	text   string
+	suffix bool
+	host   int32
+}
+
+// find returns the index of the virtual host for an authority, or -1.
+//
+//	authority          looked up
+//	Shop.Example.com   shop.example.com
+//	a.test:8443        a.test            the port is ignored (VS-GW-04)
+//	[::1]:80           [::1]
+//	a.test.            a.test.           a trailing dot is not (GW-HCM-09)
+func (x *hostIndex) find(authority string) int32 {
+	host := Host(authority)
+	if len(host) <= maxDomain {
+		if d := x.lookUp(host, false); d >= 0 {
+			return x.domains.at(d).host
+		}
+	}
+	for _, n := range x.lengths {
+		if int(n) >= len(host) { // at least one byte must stand for the "*"
+			continue
+		}
+		if d := x.lookUp(host[len(host)-int(n):], true); d >= 0 {
+			return x.domains.at(d).host
+		}
+	}
+	return x.any
+}
+
+// lookUp returns the number of a domain, or -1.
+func (x *hostIndex) lookUp(text string, suffix bool) int32 {
+	mask := uint64(len(x.slots) - 1)
+	for i := hashDomain(text, suffix) & mask; ; i = (i + 1) & mask {
+		n := x.slots[i] - 1
+		if n < 0 {
+			return n
+		}
+		if d := x.domains.at(n); d.suffix == suffix && len(d.text) == len(text) && equalFold(d.text, text) {
+			return n
+		}
+	}
+}
+
+// add enters a domain; false says that it is there already.
+func (x *hostIndex) add(text string, suffix bool, host int32) bool {
+	if x.lookUp(text, suffix) >= 0 {
+		return false
+	}
+	if 2*int(x.domains.count) >= len(x.slots) {
+		x.slots = make([]int32, 2*len(x.slots))
+		for n := range x.domains.count {
+			x.enter(n)
+		}
+	}
+	x.domains.add(domain{text, suffix, host})
+	x.enter(x.domains.count - 1)
+	if suffix {
+		x.lengths = insertDescending(x.lengths, int32(len(text)))
+	}
+	return true
+}
+
+func (x *hostIndex) enter(n int32) {
+	mask := uint64(len(x.slots) - 1)
+	i := hashDomain(x.domains.at(n).text, x.domains.at(n).suffix) & mask
+	for x.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.slots[i] = n + 1
+}
+
+func hashDomain(text string, suffix bool) uint64 {
+	h := hashFold(text)
+	if suffix {
+		h = ^h
+	}
+	return h * multiplier >> 32
+}
+
+// insertDescending adds n where it is not there yet.
+func insertDescending(list []int32, n int32) []int32 {
+	i := len(list)
+	for i > 0 && list[i-1] < n {
+		i--
+	}
+	if i > 0 && list[i-1] == n {
+		return list
+	}
+	list = append(list, 0)
+	copy(list[i+1:], list[i:])
+	list[i] = n
+	return list
+}
+
+// Host is the authority without its port, as it is compared with domains but for the case. A colon inside the brackets
+// of an IPv6 address starts no port (Envoy: HeaderUtility::getPortStart).
+func Host(authority string) string {
+	if indexEither(authority, ':', ':') == len(authority) {
+		return authority
+	}
+	colon := strings.LastIndexByte(authority, ':')
+	if colon < 0 || strings.LastIndexByte(authority, ']') > colon {
+		return authority
+	}
+	return authority[:colon]
+}

@@ -1,0 +1,377 @@
+package routing
+
+import "math"
+
+const (
+	// fewRules is how many rules a bucket may have without being divided, and how many may share a key that is as good
+	// as any.
+	fewRules = 4
+	// maxDivisions bounds how often a bucket is divided, and with it the recursion of a decision.
+	maxDivisions = 8
+)
+
+// indexer builds the index of one virtual host after the other.
+type indexer struct {
+	t *Table
+	// How many of the entries at hand could be filed under a key, and where the ones that are stand in groups, plus 1.
+	keys   []uint64
+	counts []int32
+	filed  []int32
+	found  []key // scratch of keysOf
+}
+
+// key is one condition of a rule as a key.
+type key struct {
+	hash      uint64
+	condition uint8 // 0 is the path, i+1 is condition i
+	kind      keyKind
+	subject   int32 // of a field
+	argument  int32 // the length of a prefix, or the expression's index for keySet
+	last      byte  // of a prefix
+	border    bool  // a prefix ends at a border of segments
+	// others is how many of the keys that follow are alternatives: every request that meets the condition has one of
+	// them at least, so the rule is filed under each.
+	others uint8
+}
+
+// pending is a rule that is being filed, with the conditions that led to it so far.
+type pending struct {
+	entry
+	used uint32
+}
+
+// group is the rules that are filed under one key.
+type group struct {
+	key
+	from, to int32 // a chain of members
+	size     int32
+}
+
+// member is one rule in a group.
+type member struct{ rule, next int32 }
+
+// bucket files rules, in ascending order, and returns the new bucket.
+func (x *indexer) bucket(rules []pending, divisions int) int32 {
+	id := int32(len(x.t.index.buckets))
+	least := int32(math.MaxInt32)
+	if len(rules) > 0 {
+		least = rules[0].rule
+	}
+	x.t.index.buckets = append(x.t.index.buckets, bucket{least: least, path: -1})
+	if len(rules) > fewRules && divisions < maxDivisions {
+		rules = x.divide(id, rules, divisions)
+	}
+	from := len(x.t.index.entries)
+	for i := range rules {
+		x.t.index.entries = append(x.t.index.entries, rules[i].entry)
+	}
+	b := &x.t.index.buckets[id]
+	b.from, b.to = int32(from), int32(len(x.t.index.entries))
+	return id
+}
+
+// divide files rules under their keys, and returns those that have none.
+func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
+	x.count(rules)
+	members := make([]member, 0, len(rules))
+	var groups rows[group]
+	texts := 0
+	for i := range rules {
+		keys := x.best(&rules[i])
+		if len(keys) == 0 {
+			rest = append(rest, rules[i])
+			continue
+		}
+		for j := range keys {
+			at := x.place(&keys[j])
+			m := int32(len(members))
+			members = append(members, member{int32(i), -1})
+			if x.filed[at] == 0 {
+				if keys[j].kind&keyText != 0 {
+					texts++
+				}
+				groups.add(group{keys[j], m, m, 0})
+				x.filed[at] = groups.count
+			} else {
+				members[groups.at(x.filed[at]-1).to].next = m
+			}
+			g := groups.at(x.filed[at] - 1)
+			g.border = g.border && keys[j].border
+			g.to = m
+			g.size++
+		}
+	}
+	var scratch []pending
+	for i := range groups.count {
+		g := groups.at(i)
+		scratch = scratch[:0]
+		if g.size > fewRules { // the scratch is not free before the bucket below is filled
+			scratch = make([]pending, 0, g.size)
+		}
+		for j := g.from; j >= 0; j = members[j].next {
+			u := rules[members[j].rule]
+			u.used |= 1 << g.condition
+			if g.kind == keySet {
+				u.proved |= 1 << g.condition
+			}
+			scratch = append(scratch, u)
+		}
+		x.enter(id, &g.key, x.bucket(scratch, divisions+1), texts)
+	}
+	return rest
+}
+
+// count counts for every key how many of the rules have it.
+func (x *indexer) count(rules []pending) {
+	n := 0
+	for i := range rules {
+		x.keysOf(&rules[i])
+		n += len(x.found)
+	}
+	size := 16
+	for size < n+n/2 {
+		size *= 2
+	}
+	if size > cap(x.keys) {
+		x.keys, x.counts, x.filed = make([]uint64, size), make([]int32, size), make([]int32, size)
+	}
+	x.keys, x.counts, x.filed = x.keys[:size], x.counts[:size], x.filed[:size]
+	clear(x.keys)
+	clear(x.counts)
+	clear(x.filed)
+	for i := range rules {
+		x.keysOf(&rules[i])
+		for j := range x.found {
+			x.counts[x.place(&x.found[j])]++
+		}
+	}
+}
+
+// place is where a key is counted.
+func (x *indexer) place(k *key) int {
+	h := mix(mix(k.hash, uint64(k.kind)|uint64(k.subject)<<8), uint64(k.argument)) | 1
+	mask := uint64(len(x.keys) - 1)
+	i := h * multiplier >> 20 & mask
+	for x.keys[i] != h && x.keys[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.keys[i] = h
+	return int(i)
+}
+
+// best chooses the key of a rule that the fewest share; among those that few share, the one that is cheapest to look up.
+// It returns the key with its alternatives, or nothing where the rule has no key.
+func (x *indexer) best(u *pending) (keys []key) {
+	x.keysOf(u)
+	var least int32
+	for i := 0; i < len(x.found); {
+		all := x.found[i : i+1+int(x.found[i].others)]
+		i += len(all)
+		count := int32(fewRules)
+		for j := range all {
+			count = max(count, x.counts[x.place(&all[j])])
+		}
+		if count = count<<3 + cost(all[0].kind); keys == nil || count < least {
+			keys, least = all, count
+		}
+	}
+	return keys
+}
+
+// cost ranks the kinds of keys.
+func cost(k keyKind) int32 {
+	switch k {
+	case keyExact, keyFold, keyPresent:
+		return 0
+	case keyPrefix, keyFoldPrefix:
+		return 1
+	case keySet:
+		return 2
+	default: // of texts
+		return 3
+	}
+}
+
+// maxUsed is how many conditions of a rule can be keys: used and proved have a bit for each.
+const maxUsed = 32
+
+// keysOf fills found with the keys of a rule that were not used yet.
+func (x *indexer) keysOf(u *pending) {
+	x.found = x.found[:0]
+	r := x.t.rules.at(u.rule)
+	if u.used&1 == 0 && r.path.kind != matchAny {
+		x.keysOfComparison(&r.path, 0, -1)
+	}
+	for i := r.from; i < r.to && i-r.from+1 < maxUsed; i++ {
+		c := x.t.conditions.at(i)
+		if number := uint8(i - r.from + 1); u.used>>number&1 == 0 && c.narrows() {
+			x.keysOfComparison(&c.comparison, number, c.subject)
+		}
+	}
+}
+
+func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
+	k := key{condition: number, subject: subject}
+	value := x.t.texts.of(c.value)
+	switch c.kind {
+	case matchAny:
+		k.kind = keyPresent
+	case matchExact:
+		k.kind, k.hash = keyExact, hashText(value)
+		if c.ignoreCase {
+			k.kind, k.hash = keyFold, hashFold(value)
+		}
+	case matchPrefix, matchSeparated:
+		k.prefix(value)
+		k.border = c.kind == matchSeparated
+		if c.ignoreCase {
+			k.kind, k.hash = keyFoldPrefix, hashFold(value)
+		}
+	case matchRegex:
+		x.keysOfExpression(c.regex, k)
+		return
+	}
+	x.found = append(x.found, k)
+}
+
+func (k *key) prefix(s string) {
+	k.kind, k.hash, k.argument = keyPrefix, hashText(s), int32(len(s))
+	if s != "" {
+		k.last = s[len(s)-1]
+	}
+}
+
+func (x *indexer) keysOfExpression(index int32, k key) {
+	e := x.t.expressions.at(index)
+	if e.prefix.size > 0 {
+		k.prefix(x.t.texts.of(e.prefix))
+		x.found = append(x.found, k)
+	}
+	if e.set >= 0 {
+		k.kind, k.hash, k.argument = keySet, 0, index
+		x.found = append(x.found, k)
+	}
+	k.argument = 0
+	for i := e.from; i < e.to; i++ {
+		text := x.t.texts.of(x.t.index.texts[i])
+		k.hash, k.others = loadText(text), uint8(e.to-i-1)
+		switch len(text) {
+		case 8:
+			k.kind = keyText8
+		case 4:
+			k.kind = keyText4
+		default:
+			k.kind = keyText2
+		}
+		if i >= e.ends {
+			k.kind <<= 3 // the same size at the end
+		}
+		x.found = append(x.found, k)
+	}
+}
+
+// enter makes a key lead from one bucket to another. texts is how many keys of texts the one has.
+func (x *indexer) enter(from int32, k *key, to int32, texts int) {
+	index := &x.t.index
+	id := x.lookup(from, k.subject, index.buckets[to].least)
+	l := &index.lookups[id]
+	l.kinds |= k.kind
+	var wide *wideLookup
+	switch k.kind {
+	case keyPresent:
+		l.present = to
+		return
+	case keyPrefix, keyFoldPrefix, keySet, keyText8, keyText4, keyText2:
+		if l.wide < 0 {
+			l.wide = int32(len(index.wide))
+			index.wide = append(index.wide, wideLookup{})
+		}
+		wide = &index.wide[l.wide]
+	}
+	switch k.kind {
+	case keyPrefix:
+		wide.prefixes = insertLength(wide.prefixes, k)
+	case keyFoldPrefix:
+		wide.foldPrefixes = insertLength(wide.foldPrefixes, k)
+	case keySet:
+		e := x.t.expressions.at(k.argument)
+		wide.sets = insertAscending(wide.sets, e.set)
+		index.table.add(expressionKey(id, k.argument), to)
+		return
+	case keyText8, keyText4, keyText2:
+		wide.expect(k.hash, texts)
+	}
+	index.table.add(valueKey(id, k.kind, k.hash), to)
+}
+
+// expect enters a text, one of at most count, into the filter, which has sixteen bits for each.
+func (w *wideLookup) expect(word uint64, count int) {
+	if w.filter == nil {
+		w.shift = 64 - 10
+		for 1<<(64-w.shift) < 16*count {
+			w.shift--
+		}
+		w.filter = make([]uint64, 1<<(64-w.shift-6))
+	}
+	bit := word * multiplier >> w.shift
+	w.filter[bit>>6] |= 1 << (bit & 63)
+}
+
+// lookup returns the lookup for a subject in a bucket, which may be a new one. Rules come in ascending order, so the
+// first that it leads to is known when it is made.
+func (x *indexer) lookup(from, subject, least int32) int32 {
+	index := &x.t.index
+	id := int32(len(index.lookups))
+	b := &index.buckets[from]
+	if subject < 0 {
+		if b.path >= 0 {
+			return b.path
+		}
+		b.path = id
+	} else {
+		b.fields = true
+		key := fieldKey(from, subject)
+		if l := index.table.find(key); l >= 0 {
+			return l
+		}
+		index.table.add(key, id)
+	}
+	index.lookups = append(index.lookups, lookup{least: least, present: -1, wide: -1})
+	return id
+}
+
+// insertLength adds the length of a prefix, or what is to be known about one more prefix of that length.
+func insertLength(list []prefixLength, k *key) []prefixLength {
+	i := len(list)
+	for i > 0 && list[i-1].length > k.argument {
+		i--
+	}
+	if i == 0 || list[i-1].length < k.argument {
+		list = append(list, prefixLength{})
+		copy(list[i+1:], list[i:])
+		list[i] = prefixLength{length: k.argument, border: true}
+		i++
+	}
+	l := &list[i-1]
+	l.border = l.border && k.border
+	l.last |= 1 << (k.last & 63)
+	if k.kind == keyFoldPrefix && ('a' <= k.last|0x20 && k.last|0x20 <= 'z') {
+		l.last |= 1 << ((k.last ^ 0x20) & 63)
+	}
+	return list
+}
+
+// insertAscending adds n where it is not there yet.
+func insertAscending(list []int32, n int32) []int32 {
+	i := len(list)
+	for i > 0 && list[i-1] > n {
+		i--
+	}
+	if i > 0 && list[i-1] == n {
+		return list
+	}
+	list = append(list, 0)
+	copy(list[i+1:], list[i:])
+	list[i] = n
+	return list
+}

@@ -1,0 +1,91 @@
+package routing
+
+// names are the headers and query parameters that some rule compares. Each has a number, its subject: what no rule asks
+// for is dropped by its name, before anything is done with its value.
+type names struct {
+	names   rows[name]
+	slots   []int32 // numbers plus 1, by hash
+	lengths uint64  // bit n: there is a header with a name of n bytes, n modulo 64
+	pseudo  pseudoSubjects
+}
+
+type name struct {
+	text  string
+	query bool
+}
+
+func (n *name) is(text string, query bool) bool { return n.text == text && n.query == query }
+
+// pseudoSubjects are the subjects of the pseudo-headers, or -1.
+type pseudoSubjects struct {
+	any                             bool
+	method, scheme, authority, path int32
+}
+
+func newNames() names {
+	return names{slots: make([]int32, 16), pseudo: pseudoSubjects{false, -1, -1, -1, -1}}
+}
+
+// find returns the subject of a name, or -1.
+func (x *names) find(text string, query bool) int32 {
+	mask := uint64(len(x.slots) - 1)
+	for i := hashName(text, query) & mask; ; i = (i + 1) & mask {
+		n := x.slots[i] - 1
+		if n < 0 || x.names.at(n).is(text, query) {
+			return n
+		}
+	}
+}
+
+// intern returns the subject of a name, which may be a new one.
+func (x *names) intern(text string, query bool) int32 {
+	if !query && text == "host" { // Envoy's header map knows it as :authority
+		text = ":authority"
+	}
+	if n := x.find(text, query); n >= 0 {
+		return n
+	}
+	if 2*int(x.names.count) >= len(x.slots) {
+		x.slots = make([]int32, 2*len(x.slots))
+		for n := range x.names.count {
+			x.enter(n)
+		}
+	}
+	n := x.names.count
+	x.names.add(name{text, query})
+	x.enter(n)
+	if query {
+		return n
+	}
+	p := &x.pseudo
+	switch text {
+	case ":method":
+		p.method, p.any = n, true
+	case ":scheme":
+		p.scheme, p.any = n, true
+	case ":authority":
+		p.authority, p.any = n, true
+	case ":path":
+		p.path, p.any = n, true
+	default:
+		x.lengths |= 1 << (uint(len(text)) & 63)
+	}
+	return n
+}
+
+func (x *names) enter(n int32) {
+	mask := uint64(len(x.slots) - 1)
+	i := hashName(x.names.at(n).text, x.names.at(n).query) & mask
+	for x.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.slots[i] = n + 1
+}
+
+func hashName(text string, query bool) uint64 {
+	h := hashText(text)
+	if query {
+		h = ^h
+	}
+	return h * multiplier >> 32
+}

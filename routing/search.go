@@ -1,0 +1,181 @@
+package routing
+
+import "unsafe"
+
+// search finds the first rule in a bucket that matches, and makes it the best if it is better. A bucket is visited once
+// in a decision: its rules are checked in full, so it does not matter which value led there.
+func (t *Table) search(r *Request, id int32) {
+	b := &t.index.buckets[id]
+	if b.least >= r.best || r.visited[id] == r.decision {
+		return
+	}
+	r.visited[id] = r.decision
+	if b.path >= 0 {
+		t.follow(r, b.path, r.path)
+	}
+	if b.fields {
+		for i := range r.fields {
+			f := &r.fields[i]
+			if l := t.index.table.find(fieldKey(id, f.subject)); l >= 0 {
+				t.follow(r, l, f.value)
+			}
+		}
+	}
+	entries := t.index.entries[b.from:b.to]
+	for i := range entries {
+		if entries[i].rule >= r.best {
+			return
+		}
+		if t.rules.at(entries[i].rule).matches(t, r, entries[i].proved) {
+			r.best = entries[i].rule
+			return
+		}
+	}
+}
+
+// follow visits all buckets that a value leads to.
+func (t *Table) follow(r *Request, id int32, value string) {
+	l := &t.index.lookups[id]
+	if l.least >= r.best {
+		return
+	}
+	if l.kinds&keyExact != 0 {
+		t.visit(r, valueKey(id, keyExact, hashText(value)))
+	}
+	if l.kinds&keyFold != 0 {
+		t.visit(r, valueKey(id, keyFold, hashFold(value)))
+	}
+	if l.kinds&(keyPrefix|keyFoldPrefix|keySet) != 0 {
+		t.followWide(r, id, &t.index.wide[l.wide], value)
+	}
+	if l.kinds&keyEnd != 0 {
+		t.followEnd(r, id, l.kinds, value)
+	}
+	if l.kinds&keyText != 0 {
+		t.followTexts(r, id, l, value)
+	}
+	if l.present >= 0 {
+		t.search(r, l.present)
+	}
+}
+
+// visit searches the bucket that a key leads to. Most keys lead nowhere.
+func (t *Table) visit(r *Request, key uint64) {
+	s := &t.index.table
+	mask := uint64(len(s.keys) - 1)
+	for i := key * multiplier >> (s.shift & 63); ; i++ {
+		switch s.keys[i&mask] {
+		case key:
+			t.search(r, s.values[i&mask])
+			return
+		case 0:
+			return
+		}
+	}
+}
+
+func (t *Table) followWide(r *Request, id int32, w *wideLookup, value string) {
+	t.followPrefixes(r, id, keyPrefix, w.prefixes, value)
+	t.followPrefixes(r, id, keyFoldPrefix, w.foldPrefixes, value)
+	for _, s := range w.sets {
+		set := &t.sets[s]
+		for _, m := range set.automaton.run(value) {
+			t.visit(r, expressionKey(id, set.members[m]))
+		}
+	}
+}
+
+// followPrefixes looks for ever longer prefixes of the value, reading it once: the hash of the whole words before is kept.
+// The hash of a prefix is the hash of the same bytes as a value of their own.
+func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []prefixLength, value string) {
+	var h uint64
+	p, at := unsafe.StringData(value), 0
+	for i := range lengths {
+		l := &lengths[i]
+		n := int(l.length)
+		if n > len(value) {
+			return
+		}
+		if n > 0 && l.last>>(value[n-1]&63)&1 == 0 || l.border && n < len(value) && value[n] != '/' {
+			continue
+		}
+		if n <= 8 {
+			w := short(value[:n])
+			if kind == keyFoldPrefix {
+				w = lowerWord(w)
+			}
+			t.visit(r, valueKey(id, kind, mix(uint64(n)*multiplier, w)))
+			continue
+		}
+		w := load64(p, n-8)
+		if kind == keyPrefix {
+			for ; at+8 < n; at += 8 {
+				h = mix(h, load64(p, at))
+			}
+		} else {
+			for ; at+8 < n; at += 8 {
+				h = mix(h, lowerWord(load64(p, at)))
+			}
+			w = lowerWord(w)
+		}
+		t.visit(r, valueKey(id, kind, mix(mix(h, w), uint64(n))))
+	}
+}
+
+// followEnd looks at the end of the value for a text with which some expression must end.
+func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
+	n, p := len(value), unsafe.StringData(value)
+	if kinds&keyEnd8 != 0 && n >= 8 {
+		t.visit(r, valueKey(id, keyEnd8, load64(p, n-8)))
+	}
+	if kinds&keyEnd4 != 0 && n >= 4 {
+		t.visit(r, valueKey(id, keyEnd4, load32(p, n-4)))
+	}
+	if kinds&keyEnd2 != 0 && n >= 2 {
+		t.visit(r, valueKey(id, keyEnd2, load16(p, n-2)))
+	}
+}
+
+// followTexts looks at every place of the value for a text that some expression needs.
+func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
+	n, p, w := len(value), unsafe.StringData(value), &t.index.wide[l.wide]
+	if l.kinds&keyText8 != 0 {
+		for i := 0; i+8 <= n; i++ {
+			if word := load64(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText8, word))
+			}
+		}
+	}
+	if l.kinds&keyText4 != 0 {
+		for i := 0; i+4 <= n; i++ {
+			if word := load32(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText4, word))
+			}
+		}
+	}
+	if l.kinds&keyText2 != 0 {
+		for i := 0; i+2 <= n; i++ {
+			if word := load16(p, i); w.mayHave(word) {
+				t.visit(r, valueKey(id, keyText2, word))
+			}
+		}
+	}
+}
+
+func (w *wideLookup) mayHave(word uint64) bool {
+	bit := word * multiplier >> (w.shift & 63)
+	return w.filter[bit>>6]>>(bit&63)&1 != 0
+}
+
+// matches checks a rule in full, but for the conditions that were proved.
+func (u *rule) matches(t *Table, r *Request, proved uint32) bool {
+	if proved&1 == 0 && !u.path.matches(t, r.path, &r.machine) {
+		return false
+	}
+	for i := u.from; i < u.to; i++ {
+		if proved>>(i-u.from+1)&1 == 0 && !t.conditions.at(i).matches(t, r) {
+			return false
+		}
+	}
+	return true
+}
