@@ -16,7 +16,7 @@ type Report struct {
 	// Other problems belong to no such resource: files that cannot be read, broken objects of Kubernetes, notices.
 	Other Problems
 
-	lines map[string][]string // of each file
+	lines map[string][]string // of each file; those of Secrets are left out
 }
 
 // Checked is one resource and what is wrong with it.
@@ -60,6 +60,9 @@ func Check(paths []string, stdin io.Reader) *Report {
 	for file, text := range r.files {
 		report.lines[file] = strings.Split(text, "\n")
 	}
+	for _, s := range r.secrets {
+		report.hide(s)
+	}
 	index := make(map[*yaml.Node]int, len(r.read))
 	for i, o := range r.read {
 		index[o.doc.root] = i
@@ -84,10 +87,32 @@ func (r *Report) Findings() Problems {
 	return Merge(all...)
 }
 
-// Line is the line of a file that a source points at, without its end.
-func (r *Report) Line(s plan.Source) (string, bool) {
+// hide takes out the lines of a Secret. Nothing that is found points at one; but in a file of JSON, the line of another
+// object may be the Secret's, too.
+func (r *Report) hide(d document) {
+	lines := r.lines[d.file]
+	last := d.root.Line
+	eachNode(d.root, func(n *yaml.Node) { last = max(last, n.Line+strings.Count(n.Value, "\n")) })
+	for i := d.root.Line; i <= min(last, len(lines)); i++ {
+		lines[i-1] = unshown
+	}
+}
+
+// unshown stands for a line that is not shown.
+const unshown = "\x00"
+
+func eachNode(n *yaml.Node, visit func(*yaml.Node)) {
+	visit(n)
+	for _, c := range n.Content {
+		eachNode(c, visit)
+	}
+}
+
+// Line is the line of a file that a source points at, without its end. ok is false where there is no such line, or it must
+// not be shown.
+func (r *Report) Line(s plan.Source) (line string, ok bool) {
 	lines := r.lines[s.File]
-	if s.Line < 1 || s.Line > len(lines) {
+	if s.Line < 1 || s.Line > len(lines) || lines[s.Line-1] == unshown {
 		return "", false
 	}
 	return strings.TrimSuffix(lines[s.Line-1], "\r"), true

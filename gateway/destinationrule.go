@@ -224,6 +224,28 @@ func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBala
 	)
 }
 
+// warnIdleRules warns of DestinationRules whose host is that of no service: they hold for nothing.
+func (t *translator) warnIdleRules(r *Resources) {
+	known := slices.Collect(maps.Keys(t.options.Endpoints))
+	for _, s := range r.Services {
+		known = append(known, kubernetesService(s, t.options.ClusterDomain).host)
+	}
+	for _, e := range r.ServiceEntries {
+		known = append(known, e.Spec.Hosts...)
+	}
+	for ref := range t.clusters {
+		if _, ok := t.override(ref); ok {
+			known = append(known, ref.host)
+		}
+	}
+	for _, d := range r.DestinationRules {
+		host := fullName(d.Spec.Host, d.Namespace, t.options.ClusterDomain)
+		if !slices.ContainsFunc(known, func(k string) bool { return isSubset(k, host) }) {
+			t.problems.add(Warning, &d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+		}
+	}
+}
+
 func portPolicy(t *istio.TrafficPolicy, port uint32) *istio.TrafficPolicy_PortTrafficPolicy {
 	if port == 0 {
 		return nil

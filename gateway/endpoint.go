@@ -47,7 +47,7 @@ func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
 // Without any of both, the cluster name of the Service is resolved by DNS, as a proxy outside of Istio would.
 func (t *translator) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
 	if s.alias != "" {
-		return []workload{{Endpoint: plan.Endpoint{Address: s.alias, Port: port.number}}}, plan.StrictDNS, ""
+		return nil, 0, "its external name leads back to itself"
 	}
 	var all []workload
 	found := false

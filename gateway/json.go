@@ -68,8 +68,8 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 		return append(b, "null"...), nil
 	case "!!bool":
 		var v bool
-		if err := n.Decode(&v); err != nil {
-			return nil, err
+		if n.Decode(&v) != nil {
+			return nil, wrongTag(n)
 		}
 		return strconv.AppendBool(b, v), nil
 	case "!!int":
@@ -80,8 +80,8 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 		return strconv.AppendInt(b, v, 10), nil
 	case "!!float":
 		var v float64
-		if err := n.Decode(&v); err != nil {
-			return nil, err
+		if n.Decode(&v) != nil {
+			return nil, wrongTag(n)
 		}
 		if math.IsInf(v, 0) || math.IsNaN(v) {
 			return appendText(b, n.Value), nil
@@ -90,6 +90,11 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 	default:
 		return appendText(b, n.Value), nil
 	}
+}
+
+// wrongTag does not say what the value is: it may be a key.
+func wrongTag(n *yaml.Node) error {
+	return errors.New("line " + itoa(n.Line) + ": the value is no " + n.ShortTag())
 }
 
 func appendText(b []byte, s string) []byte {

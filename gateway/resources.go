@@ -41,6 +41,8 @@ type Resources struct {
 	read []*Object
 	// files are the texts that were read, by name.
 	files map[string]string
+	// secrets are the documents that may hold keys, whether or not they can be read.
+	secrets []document
 	// incomplete says that a destination was refused, so that what refers to it is not to be blamed.
 	incomplete bool
 }
@@ -167,6 +169,9 @@ func (r *Resources) add(doc document, problems *Problems) {
 		if namespace := child(n, "namespace"); namespace != nil {
 			o.Namespace = namespace.Value
 		}
+	}
+	if o.Kind == "Secret" {
+		r.secrets = append(r.secrets, doc)
 	}
 	apiVersion := text("apiVersion")
 	kind, known := kinds[groupOf(apiVersion)+"/"+o.Kind]

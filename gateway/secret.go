@@ -36,9 +36,24 @@ type wanted struct {
 	field  string
 }
 
+// isContent says, and reports, that one of the texts that should be names or paths is a certificate or a key itself: it
+// must not be printed as a name.
+func (s *secretStore) isContent(w wanted, texts ...string) bool {
+	for _, text := range texts {
+		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
+			s.problems.add(Error, w.object, w.field, "a name or the path of a file is wanted here, and this is the content of one")
+			return true
+		}
+	}
+	return false
+}
+
 // pair finds the certificate and key of a credentialName: files that the user named, else a Secret in the proxy's
 // namespace (GW-TLS-03). nil means that the problem was reported.
 func (s *secretStore) pair(name string, w wanted) *plan.Credential {
+	if s.isContent(w, name) {
+		return nil
+	}
 	return s.once("kubernetes://"+name, func(c *plan.Credential) bool {
 		if files, ok := s.options.Secrets[name]; ok {
 			c.CertFile, c.KeyFile = files.Cert, files.Key
@@ -61,6 +76,9 @@ func (s *secretStore) pair(name string, w wanted) *plan.Credential {
 // authority finds the certificates that a credentialName's clients or servers are verified with: the Secret NAME-cacert,
 // else what NAME itself holds.
 func (s *secretStore) authority(name string, w wanted) *plan.Credential {
+	if s.isContent(w, name) {
+		return nil
+	}
 	return s.once("kubernetes://"+name+"-cacert", func(c *plan.Credential) bool {
 		if files, ok := s.options.Secrets[name]; ok && files.CA != "" {
 			c.CAFile = files.CA
@@ -87,6 +105,9 @@ func (s *secretStore) missing(name string, w wanted) {
 
 // pairFiles is a certificate in files.
 func (s *secretStore) pairFiles(cert, key string, w wanted) *plan.Credential {
+	if s.isContent(w, cert, key) {
+		return nil
+	}
 	return s.once("file-cert:"+cert+"~"+key, func(c *plan.Credential) bool {
 		c.CertFile, c.KeyFile = cert, key
 		return s.checkPair(c, w)
@@ -95,6 +116,9 @@ func (s *secretStore) pairFiles(cert, key string, w wanted) *plan.Credential {
 
 // authorityFile is an authority in a file; "system" is what Envoy's system trusts (DR-TLS-01).
 func (s *secretStore) authorityFile(ca, crl string, w wanted) *plan.Credential {
+	if s.isContent(w, ca, crl) {
+		return nil
+	}
 	return s.once("file-root:"+ca+"~"+crl, func(c *plan.Credential) bool {
 		c.CAFile, c.CRLFile = ca, crl
 		if ca == "system" {

@@ -251,7 +251,11 @@ func (c clusterRef) name() string {
 
 func (x *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
 	c := clusterRef{d.GetHost(), d.GetSubset(), x.portOf(d, declared)}
-	if s := x.find(d.GetHost()); s != nil && s.alias != "" {
+	for range x.services { // no chain of aliases is longer, unless it is a circle
+		s := x.find(c.host)
+		if s == nil || s.alias == "" {
+			break
+		}
 		c.host = s.alias
 	}
 	return c

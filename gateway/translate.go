@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
@@ -129,6 +130,7 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 	p.Clusters = append(p.Clusters, clusters...)
 	if !r.incomplete {
 		problems = append(problems, missing...)
+		t.warnIdleRules(r)
 	}
 	problems.sort()
 	return p, problems
@@ -199,6 +201,14 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 	p := &plan.Plan{}
 	opaque := &opaqueChains{map[uint32]map[string]*server{}, t}
 	byAddress := map[string]*plan.Listener{}
+	owners := map[*plan.FilterChain]*server{}
+	add := func(l *plan.Listener, s *server, chains ...*plan.FilterChain) {
+		for _, c := range chains {
+			t.refuseTwins(l, c, s, owners)
+			owners[c] = s
+			l.Chains = append(l.Chains, c)
+		}
+	}
 	for _, socket := range m.sockets {
 		bind := socket.bind
 		if bind == "" {
@@ -216,19 +226,38 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 			p.Listeners = append(p.Listeners, l)
 		}
 		if first := socket.servers[0]; parseProtocol(first.Port.Protocol) == protocolHTTP {
-			l.Chains = append(l.Chains, &plan.FilterChain{Routes: t.routeConfig(m.routes[first.routes], services)})
+			add(l, first, &plan.FilterChain{Routes: t.routeConfig(m.routes[first.routes], services)})
 			continue
 		}
 		for _, s := range socket.servers {
 			if s.routes == "" {
-				l.Chains = append(l.Chains, opaque.chains(s, services)...)
+				add(l, s, opaque.chains(s, services)...)
 			} else {
-				l.Chains = append(l.Chains, t.tlsChain(s, m, services))
+				add(l, s, t.tlsChain(s, m, services))
 			}
 		}
 	}
 	p.Listeners = slices.DeleteFunc(p.Listeners, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
 	return p
+}
+
+// refuseTwins reports a chain whose connections an earlier one of the listener takes, too: Envoy refuses such a listener as
+// a whole. The test for hosts that two servers share does not see those that differ in their namespace or in case, those of
+// a server that terminates TLS and of a rule that forwards it, and plain HTTP beside a server for * (GW-MERGE-03,
+// GW-MERGE-05).
+func (t *translator) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[*plan.FilterChain]*server) {
+	for _, other := range l.Chains {
+		name := "every server name"
+		if i := slices.IndexFunc(c.ServerNames, func(n string) bool { return slices.Contains(other.ServerNames, n) }); i >= 0 {
+			name = "the server name " + strconv.Quote(c.ServerNames[i])
+		} else if len(c.ServerNames) > 0 || len(other.ServerNames) > 0 {
+			continue
+		}
+		first := owners[other]
+		t.problems.add(Error, &s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
+			name, l.Port, first.gateway, first.field(""))
+		return
+	}
 }
 
 // tlsChain is the chain of one server that terminates TLS and speaks HTTP.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -19,23 +19,6 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// findEnvoy looks for Envoy: the flag, ENVOY_BIN, the path.
-func findEnvoy(flag string) (string, error) {
-	for _, name := range []string{flag, os.Getenv("ENVOY_BIN")} {
-		if name != "" {
-			if _, err := os.Stat(name); err != nil {
-				return "", &exitError{exitBadInput, fmt.Errorf("envoy: %w", err)}
-			}
-			return name, nil
-		}
-	}
-	name, err := exec.LookPath("envoy")
-	if err != nil {
-		return "", &exitError{exitBadInput, errors.New("no envoy is on the path; name one with --envoy or ENVOY_BIN, or run 'make envoy' and take what it prints")}
-	}
-	return name, nil
-}
-
 // envoyEngine is an Envoy of this machine, which watches files that the engine replaces.
 type envoyEngine struct {
 	options   envoy.Options
@@ -45,6 +28,7 @@ type envoyEngine struct {
 
 	mu      sync.Mutex // held while files change, and while Envoy starts
 	process *process.Process
+	bound   map[string]bool // addresses of the listeners in force
 	closed  bool
 	gone    chan struct{} // closed when Envoy has ended and cannot be started again
 }
@@ -78,18 +62,29 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	dir := &rollout.Dir{Path: e.options.Dir}
-	if e.process != nil {
-		dir.Watcher = &rollout.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
-		return dir.Apply(ctx, files)
-	}
+	bound := map[string]bool{}
 	for _, l := range p.Listeners {
+		bound[e.address(l)] = true
+		if e.bound[e.address(l)] {
+			continue
+		}
 		if err := free(l); err != nil {
 			return err
 		}
 	}
+	dir := &rollout.Dir{Path: e.options.Dir}
+	if e.process != nil {
+		dir.Watcher = &rollout.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
+	}
+	before := e.bound
+	e.bound = maps.Clone(bound)
+	maps.Copy(e.bound, before) // what is taken in part may have bound some
 	if err := dir.Apply(ctx, files); err != nil {
 		return err
+	}
+	e.bound = bound
+	if e.process != nil {
+		return nil
 	}
 	return e.start(ctx)
 }

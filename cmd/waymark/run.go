@@ -77,6 +77,9 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {
+			err = fitEnvoy(ctx, binary, &o, f.givenVersion())
+		}
+		if err == nil {
 			o.Dir = f.dir
 			r.engine, err = newEnvoyEngine(binary, o, envoyOutput)
 		}

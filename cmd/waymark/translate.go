@@ -27,9 +27,19 @@ type envoyFlags struct {
 	adminPort, trustedHops                   uint32
 	maxConnections                           uint64
 	routeStats                               bool
+	command                                  *cobra.Command
+}
+
+// givenVersion is --envoy-version, or "" where it is the default.
+func (f *envoyFlags) givenVersion() string {
+	if !f.command.Flags().Changed("envoy-version") {
+		return ""
+	}
+	return f.version
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
+	f.command = c
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)

@@ -10,9 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,7 +131,7 @@ func Ask(ctx context.Context, admin, path string) (string, error) {
 
 // Stat is the value of one counter or gauge.
 func (p *Process) Stat(ctx context.Context, name string) (int64, error) {
-	text, err := p.Admin(ctx, "/stats?filter=^"+strings.ReplaceAll(name, ".", "%5C.")+"$")
+	text, err := p.Admin(ctx, "/stats?filter="+url.QueryEscape("^"+regexp.QuoteMeta(name)+"$"))
 	if err != nil {
 		return 0, err
 	}

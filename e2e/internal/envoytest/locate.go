@@ -3,13 +3,13 @@
 package envoytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
+
+	"waymark.dev/waymark/envoy/process"
 )
 
 // Binary is an Envoy that is installed here.
@@ -76,20 +76,9 @@ func installed(version string) (Binary, error) {
 	return ask(bin)
 }
 
-// inVersion is the place of the version in "envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL".
-var inVersion = regexp.MustCompile(`version: [0-9a-f]+/(\d+\.(\d+)\.[^/]+)/`)
-
 func ask(bin string) (Binary, error) {
-	text, err := exec.Command(bin, "--version").Output()
-	if err != nil {
-		return Binary{}, fmt.Errorf("%s --version: %w", bin, err)
-	}
-	m := inVersion.FindSubmatch(text)
-	if m == nil {
-		return Binary{}, fmt.Errorf("%s is no Envoy: it does not say a version of it", bin)
-	}
-	minor, err := strconv.Atoi(string(m[2]))
-	return Binary{bin, string(m[1]), minor}, err
+	version, minor, err := process.Version(context.Background(), bin)
+	return Binary{bin, version, minor}, err
 }
 
 // repository is the folder of go.mod, at or above the one we are in.

@@ -1,0 +1,54 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// inVersion is the place of the version in "envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL".
+var inVersion = regexp.MustCompile(`version: [0-9a-f]+/(\d+\.(\d+)\.[^/]+)/`)
+
+// Version asks a program which Envoy it is: its version, such as 1.39.3, and the 39 in it.
+func Version(ctx context.Context, binary string) (version string, minor int, err error) {
+	text, err := exec.CommandContext(ctx, binary, "--version").Output()
+	if err != nil {
+		return "", 0, fmt.Errorf("%s --version: %w", binary, err)
+	}
+	m := inVersion.FindSubmatch(text)
+	if m == nil {
+		return "", 0, fmt.Errorf("%s is no Envoy: it does not say a version of it", binary)
+	}
+	minor, err = strconv.Atoi(string(m[2]))
+	return string(m[1]), minor, err
+}
+
+// wasmProbe has a filter whose module is empty: an Envoy with Wasm says so, one without says that it has none.
+const wasmProbe = `{"static_resources": {"listeners": [{"name": "probe", "address": {"pipe": {"path": "@probe"}}, "filter_chains": [{"filters": [{
+  "name": "http", "typed_config": {
+    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    "stat_prefix": "probe", "route_config": {},
+    "http_filters": [
+      {"name": "wasm", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {"vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"inline_bytes": "AGFzbQEAAAA="}}}}}},
+      {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}]}}`
+
+// HasWasm says whether an Envoy was built with Wasm: not all are, not even all releases of one build.
+func HasWasm(ctx context.Context, binary string) (bool, error) {
+	dir, err := os.MkdirTemp("", "waymark-probe-")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary folder
+	file := filepath.Join(dir, "probe.json")
+	if err := os.WriteFile(file, []byte(wasmProbe), 0o600); err != nil {
+		return false, err
+	}
+	text, _ := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "warning", "-c", file).CombinedOutput() // it always refuses
+	return !strings.Contains(string(text), "compiled without support") && !strings.Contains(string(text), "envoy.extensions.filters.http.wasm.v3.Wasm"), nil
+}
