@@ -57,7 +57,7 @@ test: build envoy ## pass every test, on real Envoys and in containers too
 	@tags=none; ! build/docker.sh able || tags=docker; \
 	if command -v prometheus >/dev/null; then tags=$$tags,prometheus; \
 	else echo "The test of the dashboard is left out: prometheus is missing (.ci/run installs it)." >&2; fi; set -x; \
-	go test -count=1 -timeout 20m -tags $$tags $(TESTFLAGS) ./...
+	go test -count=1 -timeout 35m -tags $$tags $(TESTFLAGS) ./...
 
 # What is compiled to Wasm, as it is compiled there. File by file, since the tests beside it are the host's.
 .PHONY: vet-module
