@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,15 +34,18 @@ type generation struct {
 }
 
 // yaml writes a generation: /rule answers with its number by a direct response, /split goes to one of two destinations
-// that change, /stable always goes to the same, /endpoint to an endpoint that changes.
-func (g generation) yaml() string {
-	return fmt.Sprintf(`apiVersion: networking.istio.io/v1
+// that change, /stable always goes to the same, /endpoint to an endpoint that changes. The same is served with TLS, with a
+// certificate that stands in a Secret.
+func (g generation) yaml(certificate issued) string {
+	return secret("cert", certificate, "") + fmt.Sprintf(`---
+apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: gw}
 spec:
   selector: {istio: ingressgateway}
   servers:
   - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
+  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.test], tls: {mode: SIMPLE, credentialName: cert}}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -69,6 +74,9 @@ type rolling struct {
 	envoy   *process.Process
 	admin   uint32
 	port    uint32
+	tls     uint32
+	issuer  *issuer
+	issued  map[int]issued // certificates by generation
 	binary  envoytest.Binary
 	module  string
 	changed []string // files of the last change
@@ -79,19 +87,32 @@ func startRolling(t *testing.T, b envoytest.Binary) *rolling {
 	server, err := echo.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	ports, err := process.FreePorts(2)
+	ports, err := process.FreePorts(3)
 	require.NoError(t, err)
-	return &rolling{dir: t.TempDir(), echo: server, port: ports[0], admin: ports[1], binary: b, module: module}
+	return &rolling{
+		dir: t.TempDir(), echo: server, port: ports[0], admin: ports[1], tls: ports[2], binary: b, module: module,
+		issuer: newIssuer(t, "authority"), issued: map[int]issued{},
+	}
 }
 
 // files are those of a generation.
 func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(g.yaml()), 0o600))
+	if _, ok := r.issued[g.certificate]; !ok {
+		r.issued[g.certificate] = r.issuer.issue(t, fmt.Sprintf("generation-%d", g.certificate), "a.test")
+	}
+	require.NoError(t, os.WriteFile(file, []byte(g.yaml(r.issued[g.certificate])), 0o600))
 	resources, problems := gateway.Read([]string{file}, nil)
 	require.False(t, problems.HasErrors(), "%v", problems)
 	p, _ := gateway.Translate(resources, gateway.Options{})
-	p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", r.port
+	for _, l := range p.Listeners {
+		l.Bind = "127.0.0.1"
+		if l.Port == 443 {
+			l.Port = r.tls
+		} else {
+			l.Port = r.port
+		}
+	}
 	p.Clusters = nil
 	for _, host := range []string{"stable", "moving", fmt.Sprintf("d%d", g.destination), fmt.Sprintf("d%d", g.destination+1)} {
 		name := "outbound|80||" + host + ".test"
@@ -134,10 +155,12 @@ func (r *rolling) client() *client { return &client{address: fmt.Sprintf("127.0.
 // changes is how many changes go under load.
 const changes = 200
 
-// TestChangesUnderLoad makes 200 changes of rules, endpoints and destinations under a constant load: no request fails, and
+// TestChangesUnderLoad makes 200 changes of rules, endpoints, destinations and certificates under a constant load: no request fails, and
 // none is answered by what was over before it was sent, or by what was never rolled out.
-func TestChangesUnderLoad(t *testing.T) {
-	r := startRolling(t, defaultEnvoy(t))
+func TestChangesUnderLoad(t *testing.T) { onModernEnvoys(t, changesUnderLoad) }
+
+func changesUnderLoad(t *testing.T, b envoytest.Binary) {
+	r := startRolling(t, b)
 	r.apply(t, generation{})
 	var done, begun atomic.Pointer[generation] // rolled out, and being rolled out
 	done.Store(&generation{})
@@ -170,6 +193,24 @@ func TestChangesUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	load.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			from := *done.Load()
+			name, err := r.handshake()
+			to := *begun.Load()
+			if problem := judgeCertificate(name, err, from, to); problem != "" {
+				select {
+				case problems <- problem:
+				default:
+				}
+			}
+		}
+	})
 	var g generation
 	var early int64
 	reloads := func() int64 {
@@ -179,7 +220,7 @@ func TestChangesUnderLoad(t *testing.T) {
 	}
 	for i := range changes {
 		before := reloads()
-		what := i % 3
+		what := i % 4
 		switch what {
 		case 0:
 			g.rule++
@@ -187,6 +228,8 @@ func TestChangesUnderLoad(t *testing.T) {
 			g.endpoint++
 		case 2:
 			g.destination++
+		case 3:
+			g.certificate++
 		}
 		next := g
 		begun.Store(&next)
@@ -198,6 +241,10 @@ func TestChangesUnderLoad(t *testing.T) {
 			}
 			assert.Len(t, r.changed, 1)
 			assert.Equal(t, before, reloads(), "a change of endpoints does not touch the filter")
+		}
+		if what == 3 {
+			assert.Len(t, r.changed, 1)
+			assert.True(t, strings.HasPrefix(r.changed[0], "secrets/"), "a change of a certificate touches %s", r.changed[0])
 		}
 		if i == 40 {
 			var err error
@@ -216,6 +263,30 @@ func TestChangesUnderLoad(t *testing.T) {
 	t.Logf("%d requests during %d changes; memory %d MiB after 40 changes, %d MiB after all", sent.Load(), changes, early>>20, late>>20)
 	assert.Greater(t, sent.Load(), int64(1000))
 	assert.Less(t, float64(late), 1.15*float64(early), "memory is flat")
+}
+
+// handshake shakes hands with the TLS listener and returns the name in the certificate that it shows.
+func (r *rolling) handshake() (string, error) {
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", fmt.Sprintf("127.0.0.1:%d", r.tls),
+		&tls.Config{ServerName: "a.test", RootCAs: r.issuer.pool()})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }() // the certificate was seen
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName, nil
+}
+
+// judgeCertificate allows the certificate before, too: Envoy takes a file of certificates when it comes to it, and nobody
+// waits for that.
+func judgeCertificate(name string, err error, from, to generation) string {
+	if err != nil {
+		return "handshake: " + err.Error()
+	}
+	var n int
+	if _, err := fmt.Sscanf(name, "generation-%d", &n); err != nil || n < from.certificate-1 || n > to.certificate {
+		return fmt.Sprintf("the certificate is %s, between %+v and %+v", name, from, to)
+	}
+	return ""
 }
 
 // judge says what is wrong with an answer to a request that was sent when from was rolled out, and answered when to had
@@ -267,7 +338,7 @@ func TestKilledWhileItChanges(t *testing.T) {
 	r.apply(t, g)
 	dice := rand.New(rand.NewPCG(1, 2))
 	for range 4 {
-		next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, 0}
+		next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, g.certificate + 1}
 		ctx, cancel := context.WithCancel(context.Background())
 		killed := make(chan struct{})
 		after := time.Duration(dice.IntN(600)) * time.Millisecond

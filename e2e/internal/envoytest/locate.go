@@ -24,7 +24,7 @@ type Binary struct {
 const defaultVersion = "1.39.3"
 
 // pinned are the versions that every vector runs on.
-var pinned = []string{"1.36.4", "1.38.2", defaultVersion, "1.40.0"}
+var pinned = []string{"1.36.4", "1.37.0", "1.38.2", defaultVersion, "1.40.0"}
 
 // All are the Envoys that every vector runs on: the one that ENVOY_BIN names, alone, or else the pinned ones, which
 // 'make envoy' installs. One that is missing is an error: README promises all of them.
