@@ -116,6 +116,9 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 			if !ok {
 				return usageError("-o %q is not bootstrap, plan or plugin-config", form)
 			}
+			if dir != "" && c.Flags().Changed("output") {
+				return usageError("-o prints, and --dynamic writes files; give one of them")
+			}
 			p, err := in.translate(true)
 			if err != nil {
 				return err
@@ -125,9 +128,6 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 			working.at("writing Envoy's configuration")
 			if dir == "" {
 				return write(c.OutOrStdout(), p, o)
-			}
-			if c.Flags().Changed("output") {
-				return usageError("-o prints, and --dynamic writes files; give one of them")
 			}
 			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause)
 		},
