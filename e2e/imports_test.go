@@ -48,6 +48,7 @@ var reaches = map[string]reach{
 	"proxy":              {append([]string{"hostcalls", "proxy/vm"}, model...), wazero},
 	"proxy/vm":           {[]string{"hostcalls"}, wazero},
 	"proxy/standin":      {model, gjson},
+	"internal/ask":       {append([]string{"envoy", "verdict"}, model...), envoyAPI},
 }
 
 // allows says whether a package may be depended on. Packages of the standard library have no dot in their first element.

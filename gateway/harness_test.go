@@ -1,16 +1,15 @@
 package gateway_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/tidwall/gjson"
 
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
@@ -19,9 +18,7 @@ import (
 type fact struct {
 	sentence  string // with the numbers of the rules that it shows
 	resources string // besides those of the table
-	// asked are requests, each with what its verdict must hold: "METHOD HOST/PATH [name=value]... => [path=text]...".
-	// A path is one of gjson's, and "-" says that nothing is there. @port:N, @tls and @sni:NAME belong to the connection,
-	// %20 in a value is a space. Without METHOD, it is GET.
+	// asked are requests, each with what its verdict must hold, in lines of package ask.
 	asked []string
 }
 
@@ -33,21 +30,12 @@ func check(t *testing.T, resources string, facts []fact) {
 			p, _ := translate(t, resources+f.resources, gateway.Options{})
 			judge, err := verdict.New(p, verdict.Options{})
 			require.NoError(t, err)
-			for _, line := range f.asked {
-				ask, want, found := strings.Cut(line, "=>")
-				require.True(t, found, line)
-				text, err := json.Marshal(judge.Decide(request(ask)))
+			for _, asked := range f.asked {
+				line, err := ask.Parse(asked)
 				require.NoError(t, err)
-				for _, w := range strings.Fields(want) {
-					path, value, _ := strings.Cut(w, "=")
-					got := gjson.GetBytes(text, path)
-					value = strings.ReplaceAll(value, "%20", " ")
-					if value == "-" {
-						assert.False(t, got.Exists(), "%s: %s is %s", line, path, got.Raw)
-					} else {
-						assert.Equal(t, value, got.String(), "%s: %s of %s", line, path, text)
-					}
-				}
+				problems, err := line.Problems(judge.Decide(line.Request))
+				require.NoError(t, err)
+				assert.Empty(t, problems)
 			}
 		})
 	}
@@ -61,32 +49,6 @@ func translate(t *testing.T, resources string, o gateway.Options) (*plan.Plan, g
 		require.NotEqual(t, gateway.Error, p.Severity, p.String())
 	}
 	return gateway.Translate(r, o)
-}
-
-func request(text string) verdict.Request {
-	r := verdict.Request{Name: text, GatewayPort: 80, Method: "GET"}
-	headers := map[string][]string{}
-	for i, word := range strings.Fields(text) {
-		name, value, isHeader := strings.Cut(word, "=")
-		switch {
-		case word == "@tls":
-			r.TLS = true
-		case strings.HasPrefix(word, "@sni:"):
-			r.SNI, r.TLS = strings.TrimPrefix(word, "@sni:"), true
-		case strings.HasPrefix(word, "@port:"):
-			_, _ = fmt.Sscan(strings.TrimPrefix(word, "@port:"), &r.GatewayPort)
-		case strings.Contains(word, "/") && r.Path == "":
-			r.Authority, r.Path, _ = strings.Cut(word, "/")
-			r.Path = "/" + r.Path
-		case i == 0:
-			r.Method = word
-		case isHeader:
-			headers[name] = append(headers[name], strings.ReplaceAll(value, "%20", " "))
-		}
-	}
-	text2, _ := json.Marshal(map[string]any{"headers": headers})
-	_ = json.Unmarshal(text2, &r)
-	return r
 }
 
 // object is a document: its name is [namespace/]name[@creation], its spec is YAML.
