@@ -16,5 +16,5 @@
 // never give b: that is what the same two rules do in Istio, in that order (VS-ORD-02), and a virtual host whose rules
 // all fail does not fall through to a wildcard one (VS-GW-06).
 //
-// Rule numbers such as VS-MATCH-16 are those of docs/istio-semantics.md.
+// Rule numbers such as VS-MATCH-16 are those of docs/rules.md.
 package routing
