@@ -12,28 +12,42 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRulesAreDocumented wants a line in docs/rules.md for every number that is cited anywhere.
+// TestRulesAreDocumented wants a line in docs/rules.md for every number that is cited anywhere, and a section in
+// docs/findings.md for every one of validation (VAL-…); nothing has two of them.
 func TestRulesAreDocumented(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs", "rules.md"))
-	require.NoError(t, err)
-	documented := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^- \*\*([A-Z0-9-]+)\*\* \S`).FindAllStringSubmatch(string(text), -1) {
-		assert.False(t, documented[m[1]], "%s has two lines", m[1])
-		documented[m[1]] = true
-	}
-	c := exec.Command("git", "ls-files", "*.go", "*.md", "Makefile", ".ci/run")
+	rules := numbersIn(t, "docs/rules.md", regexp.MustCompile(`(?m)^- \*\*([A-Z0-9-]+)\*\* \S`))
+	findings := numbersIn(t, "docs/findings.md", regexp.MustCompile(`(?m)^### (VAL-[A-Z]+-\d\d)$`))
+	c := exec.Command("git", "ls-files", "*.go", "*.md", "Makefile", ".ci")
 	c.Dir = root
 	out, err := c.Output()
 	require.NoError(t, err)
-	number := regexp.MustCompile(`\b((VS|GW|DR)-[A-Z0-9]+|SE|TLS|TCP)-\d\d\b`)
-	cited := 0
+	number := regexp.MustCompile(`\b(VAL-[A-Z]+|(VS|GW|DR)-[A-Z0-9]+|SE|TLS|TCP)-\d\d\b`)
+	citedRules, citedFindings := 0, 0
 	for _, file := range strings.Fields(string(out)) {
 		source, err := os.ReadFile(filepath.Join(root, file))
 		require.NoError(t, err)
 		for _, n := range number.FindAllString(string(source), -1) {
-			cited++
-			assert.True(t, documented[n], "%s cites %s, which docs/rules.md does not have", file, n)
+			if strings.HasPrefix(n, "VAL-") {
+				citedFindings++
+				assert.True(t, findings[n], "%s cites %s, which docs/findings.md does not have", file, n)
+			} else {
+				citedRules++
+				assert.True(t, rules[n], "%s cites %s, which docs/rules.md does not have", file, n)
+			}
 		}
 	}
-	assert.Greater(t, cited, 500)
+	assert.Greater(t, citedRules, 500)
+	assert.Greater(t, citedFindings, 100)
+}
+
+// numbersIn gives the numbers that a document explains, each of them once.
+func numbersIn(t *testing.T, document string, line *regexp.Regexp) map[string]bool {
+	text, err := os.ReadFile(filepath.Join(root, document))
+	require.NoError(t, err)
+	numbers := map[string]bool{}
+	for _, m := range line.FindAllStringSubmatch(string(text), -1) {
+		assert.False(t, numbers[m[1]], "%s explains %s twice", document, m[1])
+		numbers[m[1]] = true
+	}
+	return numbers
 }
