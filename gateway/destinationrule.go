@@ -13,29 +13,43 @@ import (
 
 // rules of destinations, found as Istio finds them (DR-SEL-01 to DR-SEL-05).
 type destinationRules struct {
-	domain    string
 	namespace string // of the proxy
-	root      string // the root namespace
 	labels    map[string]string
-	// byNamespace holds the rules of each namespace, in the order in which they are merged.
-	byNamespace map[string][]*DestinationRule
+	// byNamespace holds the rules of each namespace.
+	byNamespace map[string]*hostRules
+}
+
+// hostRules are the rules of one namespace by their hosts, in full. There may be as many as there are destinations, and
+// each destination asks.
+type hostRules struct {
+	byHost    map[string][]*DestinationRule // in the order in which they are merged
+	wildcards []string                      // hosts of byHost, the most specific first
 }
 
 // rootNamespace is where rules for everybody stand.
 const rootNamespace = "istio-system"
 
 func newDestinationRules(r *Resources, o *Options) *destinationRules {
-	x := &destinationRules{domain: o.ClusterDomain, namespace: o.Namespace, root: rootNamespace, labels: o.Labels, byNamespace: map[string][]*DestinationRule{}}
+	x := &destinationRules{namespace: o.Namespace, labels: o.Labels, byNamespace: map[string]*hostRules{}}
 	for _, d := range r.DestinationRules {
-		x.byNamespace[d.Namespace] = append(x.byNamespace[d.Namespace], d)
+		in := x.byNamespace[d.Namespace]
+		if in == nil {
+			in = &hostRules{byHost: map[string][]*DestinationRule{}}
+			x.byNamespace[d.Namespace] = in
+		}
+		host := fullName(d.Spec.Host, d.Namespace, o.ClusterDomain)
+		if in.byHost[host] == nil && isWildcard(host) {
+			in.wildcards = append(in.wildcards, host)
+		}
+		in.byHost[host] = append(in.byHost[host], d)
 	}
-	for _, list := range x.byNamespace {
-		slices.SortStableFunc(list, func(a, b *DestinationRule) int {
-			if c := compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil); c != 0 {
-				return c // those with a selector first (DR-SEL-04)
-			}
-			return byAge(&a.Object, &b.Object)
-		})
+	for _, in := range x.byNamespace {
+		slices.SortFunc(in.wildcards, moreSpecific)
+		for _, list := range in.byHost {
+			slices.SortStableFunc(list, func(a, b *DestinationRule) int { // those with a selector first (DR-SEL-04)
+				return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(&a.Object, &b.Object))
+			})
+		}
 	}
 	return x
 }
@@ -61,7 +75,7 @@ type destinationPolicy struct {
 // only for rules that are private to it, so that those meant for everybody do not hide the service's own.
 func (x *destinationRules) find(host string, s *service) *destinationPolicy {
 	mine := isLocal
-	if x.namespace == x.root {
+	if x.namespace == rootNamespace {
 		mine = isPrivate
 	}
 	found := x.in(x.namespace, host, mine)
@@ -69,7 +83,7 @@ func (x *destinationRules) find(host string, s *service) *destinationPolicy {
 		found = x.exported(s.namespace, host)
 	}
 	if len(found) == 0 {
-		found = x.exported(x.root, host)
+		found = x.exported(rootNamespace, host)
 	}
 	return x.choose(found)
 }
@@ -106,18 +120,25 @@ func (x *destinationRules) exported(namespace, host string) []*destinationPolicy
 
 // in looks in one namespace: the exact host, else the longest wildcard that takes it. Rules with other exports or other
 // selectors are kept apart.
-func (x *destinationRules) in(namespace, host string, counts func(*DestinationRule) bool) []*destinationPolicy {
-	best := ""
-	for _, d := range x.byNamespace[namespace] {
-		h := fullName(d.Spec.Host, namespace, x.domain)
-		if counts(d) && isSubset(host, h) && (best == "" || moreSpecific(h, best) < 0) {
-			best = h
+func (x *destinationRules) in(namespace, host string, counts func(*DestinationRule) bool) (found []*destinationPolicy) {
+	in := x.byNamespace[namespace]
+	if in == nil {
+		return nil
+	}
+	take := func(ruled string) {
+		for _, d := range in.byHost[ruled] {
+			if counts(d) {
+				found = consolidate(found, d)
+			}
 		}
 	}
-	var found []*destinationPolicy
-	for _, d := range x.byNamespace[namespace] {
-		if best != "" && counts(d) && fullName(d.Spec.Host, namespace, x.domain) == best {
-			found = consolidate(found, d)
+	take(host)
+	for _, w := range in.wildcards {
+		if len(found) > 0 {
+			break
+		}
+		if isSubset(host, w) {
+			take(w)
 		}
 	}
 	return found
@@ -226,21 +247,34 @@ func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBala
 
 // warnIdleRules warns of DestinationRules whose host is that of no service: they hold for nothing.
 func (t *translator) warnIdleRules(r *Resources) {
-	known := slices.Collect(maps.Keys(t.options.Endpoints))
+	known := map[string]bool{}
+	for host := range t.options.Endpoints {
+		known[host] = true
+	}
 	for _, s := range r.Services {
-		known = append(known, kubernetesService(s, t.options.ClusterDomain).host)
+		known[kubernetesHost(s, t.options.ClusterDomain)] = true
 	}
 	for _, e := range r.ServiceEntries {
-		known = append(known, e.Spec.Hosts...)
+		for _, host := range e.Spec.Hosts {
+			known[host] = true
+		}
 	}
 	for ref := range t.clusters {
 		if _, ok := t.override(ref); ok {
-			known = append(known, ref.host)
+			known[ref.host] = true
 		}
+	}
+	takes := func(wildcard string) bool {
+		for k := range known {
+			if isSubset(k, wildcard) {
+				return true
+			}
+		}
+		return false
 	}
 	for _, d := range r.DestinationRules {
 		host := fullName(d.Spec.Host, d.Namespace, t.options.ClusterDomain)
-		if !slices.ContainsFunc(known, func(k string) bool { return isSubset(k, host) }) {
+		if !known[host] && !(isWildcard(host) && takes(host)) {
 			t.problems.add(Warning, &d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
 		}
 	}
@@ -264,11 +298,7 @@ func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy
 	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpHeaderName:
 		return &plan.HashPolicy{Header: key.HttpHeaderName}
 	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpCookie:
-		c := &plan.HashCookie{Name: key.HttpCookie.GetName(), Path: key.HttpCookie.GetPath()}
-		if ttl := key.HttpCookie.GetTtl(); ttl != nil {
-			d := ttl.AsDuration()
-			c.TTL = &d
-		}
+		c := &plan.HashCookie{Name: key.HttpCookie.GetName(), Path: key.HttpCookie.GetPath(), TTL: optionalDuration(key.HttpCookie.GetTtl())}
 		for _, a := range key.HttpCookie.GetAttributes() {
 			c.Attributes = append(c.Attributes, plan.HashCookieAttribute{Name: a.GetName(), Value: a.GetValue()})
 		}

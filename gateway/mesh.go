@@ -139,7 +139,7 @@ func (m *mesh) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 			add(g, host, []string{bracketed(host)}, nil)
 		}
 		for _, s := range g.services {
-			domains, expanded := serviceDomains(s, m.registry.aliasesOf(s.host), m.options.Namespace, m.options.ClusterDomain)
+			domains, expanded := serviceDomains(s, m.registry.aliases[s.host], m.options.Namespace, m.options.ClusterDomain)
 			add(g, s.host, domains, expanded)
 		}
 	}

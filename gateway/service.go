@@ -33,6 +33,8 @@ type servicePort struct {
 // registry finds services by host.
 type registry struct {
 	services map[string]*service
+	// aliases are the hosts of the external-name Services that stand for a host in the end.
+	aliases map[string][]string
 	// owned are the services by host and namespace; they are asked first where namespace says in which one.
 	owned     map[ownedHost]*service
 	namespace string
@@ -43,7 +45,7 @@ type ownedHost struct{ host, namespace string }
 // newRegistry collects the services that a namespace may use. A Kubernetes Service wins over a ServiceEntry of the same
 // host; among ServiceEntries those that are exported to the namespace alone come first, then the oldest does (SE-08).
 func newRegistry(r *Resources, namespace, domain string) *registry {
-	x := &registry{services: map[string]*service{}, owned: map[ownedHost]*service{}}
+	x := &registry{services: map[string]*service{}, aliases: map[string][]string{}, owned: map[ownedHost]*service{}}
 	for _, s := range r.Services {
 		if visibilityTo(namespace, s.Namespace, exportAnnotation(s)) != hidden {
 			x.add(kubernetesService(s, domain))
@@ -52,6 +54,14 @@ func newRegistry(r *Resources, namespace, domain string) *registry {
 	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
 		for _, host := range e.Spec.Hosts {
 			x.add(entryService(e, host))
+		}
+	}
+	for _, s := range x.all() {
+		if s.alias == "" {
+			continue
+		}
+		if end := x.find(x.follow(s.host)); end != nil && end.alias == "" {
+			x.aliases[end.host] = append(x.aliases[end.host], s.host)
 		}
 	}
 	return x
@@ -106,8 +116,12 @@ func (x *registry) from(namespace string) *registry {
 	return &registry{services: x.services, owned: x.owned, namespace: namespace}
 }
 
+func kubernetesHost(s *Service, domain string) string {
+	return s.Name + "." + s.Namespace + ".svc." + domain
+}
+
 func kubernetesService(s *Service, domain string) *service {
-	out := &service{host: s.Name + "." + s.Namespace + ".svc." + domain, namespace: s.Namespace, kubernetes: s}
+	out := &service{host: kubernetesHost(s, domain), namespace: s.Namespace, kubernetes: s}
 	for i, p := range s.Spec.Ports {
 		sp := servicePort{name: p.Name, number: uint32(p.Port), target: uint32(p.TargetPort.IntValue()), protocol: kubernetesProtocol(p), index: i}
 		if p.TargetPort.StrVal != "" {
@@ -165,27 +179,16 @@ func (x *registry) on(port uint32) *registry {
 	return view
 }
 
-// aliasesOf are the hosts of the external-name Services that stand for a host in the end. One that stands for another
-// has none itself.
-func (x *registry) aliasesOf(host string) []string {
-	if s := x.find(host); s == nil || s.alias != "" {
-		return nil
-	}
-	var out []string
-	for _, s := range x.all() {
-		end := s
-		for range x.services { // no chain is longer, unless it is a circle
-			if end == nil || end.alias == "" {
-				break
-			}
-			if end.alias == host {
-				out = append(out, s.host)
-				break
-			}
-			end = x.find(end.alias)
+// follow is the host at the end of a chain of external-name Services; of a circle it is one in it, which has an alias.
+func (x *registry) follow(host string) string {
+	for range x.services { // no chain is longer, unless it is a circle
+		s := x.find(host)
+		if s == nil || s.alias == "" {
+			break
 		}
+		host = s.alias
 	}
-	return out
+	return host
 }
 
 // port finds a port by its number. A UDP port is never a destination.
@@ -250,15 +253,7 @@ func (c clusterRef) name() string {
 }
 
 func (x *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
-	c := clusterRef{d.GetHost(), d.GetSubset(), x.portOf(d, declared)}
-	for range x.services { // no chain of aliases is longer, unless it is a circle
-		s := x.find(c.host)
-		if s == nil || s.alias == "" {
-			break
-		}
-		c.host = s.alias
-	}
-	return c
+	return clusterRef{x.follow(d.GetHost()), d.GetSubset(), x.portOf(d, declared)}
 }
 
 // sendsToOriginal says that a sidecar does not choose an endpoint of the service, but lets a connection go where its

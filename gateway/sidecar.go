@@ -122,9 +122,10 @@ func (t *translator) defaultRule(s *service, p servicePort) *plan.Rule {
 
 // unheard warns of hosts that are no service: they are served on port 80, and nothing listens there (VS-MESH-03).
 func (m *mesh) unheard() {
+	services := m.registry.all()
 	for _, vs := range m.virtualServices {
 		for i, h := range vs.Spec.Hosts {
-			if !slices.ContainsFunc(m.registry.all(), func(s *service) bool { return hostsMatch(strings.ToLower(s.host), strings.ToLower(h)) }) {
+			if !slices.ContainsFunc(services, func(s *service) bool { return hostsMatch(strings.ToLower(s.host), strings.ToLower(h)) }) {
 				m.problems.add(Warning, &vs.Object, "spec.hosts["+itoa(i)+"]",
 					"%q is no service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)", h)
 			}

@@ -17,45 +17,39 @@ import (
 //	prefix: /      then   prefix: /a, headers: ...   not found: the headers must be the same
 //	prefix: / for one gateway, prefix: /a for another  found, and untrue: gateways are not looked at
 func (v *validator) reach(s *istio.VirtualService) {
-	var prefixes []*prefixMatch
-	http := make([]ruleMatches, len(s.Http))
-	for i, r := range s.Http {
-		for _, m := range r.Match {
-			http[i] = append(http[i], matchKey(m))
+	earlier := map[string][]*prefixMatch{} // by prefix
+	v.repeated("spec.http", matchKeys(s.Http, matchKey), func(rule, match int) {
+		later := newPrefixMatch(s.Http[rule].Match[match])
+		if later == nil {
+			return
 		}
-	}
-	v.repeated("spec.http", http, func(rule, match int) {
-		if p := newPrefixMatch(s.Http[rule].Match[match]); p != nil {
-			p.rule, p.match = rule, match
-			prefixes = append(prefixes, p)
-		}
-	})
-	for i, earlier := range prefixes {
-		for _, later := range prefixes[i+1:] {
-			if earlier.prefix != later.prefix && earlier.covers(later) {
-				v.warn("VAL-W-05", matchField("spec.http", later.rule, later.match), "prefix %q is not reached: %s has %q, which covers it",
-					later.prefix, matchField("http", earlier.rule, earlier.match), earlier.prefix)
+		later.rule, later.match = rule, match
+		for n := 1; n < len(later.prefix); n++ { // only shorter ones can cover it
+			for _, p := range earlier[later.prefix[:n]] {
+				if p.covers(later) {
+					v.warn("VAL-W-05", matchField("spec.http", rule, match), "prefix %q is not reached: %s has %q, which covers it",
+						later.prefix, matchField("http", p.rule, p.match), p.prefix)
+				}
 			}
 		}
-	}
-	tls := make([]ruleMatches, len(s.Tls))
-	for i, r := range s.Tls {
-		for _, m := range r.Match {
-			tls[i] = append(tls[i], asJSON(m))
-		}
-	}
-	v.repeated("spec.tls", tls, nil)
-	tcp := make([]ruleMatches, len(s.Tcp))
-	for i, r := range s.Tcp {
-		for _, m := range r.Match {
-			tcp[i] = append(tcp[i], asJSON(m))
-		}
-	}
-	v.repeated("spec.tcp", tcp, nil)
+		earlier[later.prefix] = append(earlier[later.prefix], later)
+	})
+	v.repeated("spec.tls", matchKeys(s.Tls, asJSON[*istio.TLSMatchAttributes]), nil)
+	v.repeated("spec.tcp", matchKeys(s.Tcp, asJSON[*istio.L4MatchAttributes]), nil)
 }
 
 // ruleMatches is what the analysis sees of a rule: a text per match, equal where the matches are.
 type ruleMatches []string
+
+func matchKeys[R interface{ GetMatch() []M }, M any](rules []R, key func(M) string) []ruleMatches {
+	out := make([]ruleMatches, len(rules))
+	for i, r := range rules {
+		for _, m := range r.GetMatch() {
+			out[i] = append(out[i], key(m))
+		}
+	}
+	return out
+}
 
 func matchField(list string, rule, match int) string {
 	return list + "[" + itoa(rule) + "].match[" + itoa(match) + "]"
@@ -111,7 +105,7 @@ func matchKey(m *istio.HTTPMatchRequest) string {
 }
 
 // asJSON is the text by which Istio compares matches; where there is none, the error takes its place.
-func asJSON(m proto.Message) string {
+func asJSON[M proto.Message](m M) string {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return err.Error()
