@@ -125,11 +125,9 @@ func assertModuleAgrees(t *testing.T, module *vm.VM, p *plan.Plan, q verdict.Req
 }
 
 func routeConfig(p *plan.Plan, name string) *plan.RouteConfig {
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes != nil && c.Routes.Name == name {
-				return c.Routes
-			}
+	for rc := range p.RouteConfigs() {
+		if rc.Name == name {
+			return rc
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ var measured = Costs{Path: 1, Separated: 1.1, Regex: 7, Header: 1.3, Query: 2, T
 
 // choose takes the cheapest way for a virtual host. A list is read to its half on the average: requests hit its rules all
 // over.
-func choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
+func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
 	if o.Matching != MatchingAuto {
 		c.Way, c.Why = WayFilter, "--matching filter"
@@ -60,14 +60,16 @@ func choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 		costs = o.Costs
 	}
 	c.Cost = map[Way]float64{WayList: costs.list(h)}
-	if claims := claimed(h); claims == nil {
+	claims := claimed(h)
+	if claims == nil {
 		c.Cost[WayFilter] = costs.Filter
-		if hasFault(rc) {
+		if w.faults {
 			c.Cost[WayFilter] += costs.Faults
 		}
 	}
-	_, whyNot := pathTree(h)
+	tree, whyNot := pathTree(h)
 	if whyNot == "" {
+		w.trees[h] = tree
 		c.Cost[WayTree] = costs.Tree
 	}
 	c.Way = WayList
@@ -81,8 +83,8 @@ func choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 		c.Why = "all rules ask for a path alone, and a longer path always comes first: the longest one that fits is the first that matches"
 	case c.Way == WayList && whyNot == "":
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
-	case c.Way == WayList && claimed(h) != nil:
-		c.Why = claimed(h).Ref() + " asks for claims of a JWT, which the filter does not know"
+	case c.Way == WayList && claims != nil:
+		c.Why = claims.Ref() + " asks for claims of a JWT, which the filter does not know"
 	case c.Way == WayList:
 		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
 	default:
@@ -144,34 +146,43 @@ func (c *Costs) path(m *plan.Match) float64 {
 // Choices are the ways of all virtual hosts of a plan, in order.
 func Choices(p *plan.Plan, o Options) []Choice {
 	var out []Choice
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
-			}
-			for _, h := range c.Routes.VirtualHosts {
-				out = append(out, choose(c.Routes, h, &o))
-			}
-		}
+	for rc := range p.RouteConfigs() {
+		out = append(out, chooseWays(rc, &o).choices...)
 	}
 	return out
 }
 
-// ways are the choices for the virtual hosts of one route configuration.
+// ways are the choices for the virtual hosts of one route configuration, and what was learnt on the way to them.
 type ways struct {
-	of map[*plan.VirtualHost]Way
-	// filter says that there is something for the filter to decide.
-	filter bool
+	choices []Choice
+	of      map[*plan.VirtualHost]Way
+	trees   map[*plan.VirtualHost]*paths // of those that can be one
+	// filter says that there is something for the filter to decide, faults and cors that some rule has any.
+	filter, faults, cors bool
 }
 
 func chooseWays(rc *plan.RouteConfig, o *Options) *ways {
-	w := &ways{map[*plan.VirtualHost]Way{}, o.Matching == MatchingFilter}
+	w := &ways{
+		of: map[*plan.VirtualHost]Way{}, trees: map[*plan.VirtualHost]*paths{}, filter: o.Matching == MatchingFilter,
+		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
+		cors:   anyRule(rc, func(r *plan.Rule) bool { return r.CORS != nil }),
+	}
 	for _, h := range rc.VirtualHosts {
-		way := choose(rc, h, o).Way
-		w.of[h] = way
-		w.filter = w.filter || way == WayFilter
+		c := w.choose(rc, h, o)
+		w.choices = append(w.choices, c)
+		w.of[h] = c.Way
+		w.filter = w.filter || c.Way == WayFilter
 	}
 	return w
+}
+
+// allWays are those of all route configurations of a plan.
+func allWays(p *plan.Plan, o *Options) map[*plan.RouteConfig]*ways {
+	all := map[*plan.RouteConfig]*ways{}
+	for rc := range p.RouteConfigs() {
+		all[rc] = chooseWays(rc, o)
+	}
+	return all
 }
 
 // pluginConfig holds the virtual hosts that the filter decides for.

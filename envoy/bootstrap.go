@@ -66,19 +66,14 @@ func (o *Options) Era() plan.Era {
 
 // Bootstrap is a complete configuration that a stock Envoy starts with.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
-	if err := p.CheckIDs(); err != nil {
-		return nil, err
-	}
-	if err := supported(p, &o); err != nil {
-		return nil, err
-	}
-	b, err := node(&o)
+	b, err := begin(p, &o)
 	if err != nil {
 		return nil, err
 	}
 	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{}
+	all := allWays(p, &o)
 	for _, l := range p.Listeners {
-		listener, err := listener(l, &o)
+		listener, err := listener(l, all, &o)
 		if err != nil {
 			return nil, err
 		}
@@ -93,8 +88,15 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 	return b, nil
 }
 
-// node is the part of a bootstrap that is the same for all plans: who the proxy is, how it is asked, and what protects it.
-func node(o *Options) (*bootstrapv3.Bootstrap, error) {
+// begin makes sure that an Envoy can execute a plan, and makes the part of a bootstrap that is the same for all: who the
+// proxy is, how it is asked, and what protects it.
+func begin(p *plan.Plan, o *Options) (*bootstrapv3.Bootstrap, error) {
+	if err := p.CheckIDs(); err != nil {
+		return nil, err
+	}
+	if err := supported(p, o); err != nil {
+		return nil, err
+	}
 	labels := map[string]any{}
 	for k, v := range o.Labels {
 		labels[k] = v

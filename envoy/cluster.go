@@ -115,15 +115,13 @@ func outlierDetection(o *plan.OutlierDetection) *clusterv3.OutlierDetection {
 	if o == nil {
 		return nil
 	}
-	out := &clusterv3.OutlierDetection{EnforcingSuccessRate: wrapperspb.UInt32(0)}
+	out := &clusterv3.OutlierDetection{
+		EnforcingSuccessRate: wrapperspb.UInt32(0),
+		Interval:             optionalDuration(o.Interval),
+		BaseEjectionTime:     optionalDuration(o.BaseEjectionTime),
+	}
 	out.Consecutive_5Xx, out.EnforcingConsecutive_5Xx = consecutive(o.Consecutive5xx)
 	out.ConsecutiveGatewayFailure, out.EnforcingConsecutiveGatewayFailure = consecutive(o.ConsecutiveGateway)
-	if o.Interval != nil {
-		out.Interval = durationpb.New(*o.Interval)
-	}
-	if o.BaseEjectionTime != nil {
-		out.BaseEjectionTime = durationpb.New(*o.BaseEjectionTime)
-	}
 	if o.MaxEjectionPercent > 0 {
 		out.MaxEjectionPercent = wrapperspb.UInt32(o.MaxEjectionPercent)
 	}
@@ -189,12 +187,9 @@ func httpOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
 			ProtocolConfig: &upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: h2},
 		}}
 	}
-	common := &corev3.HttpProtocolOptions{}
-	if d := c.Pool.IdleTimeout; d != nil {
-		common.IdleTimeout = durationpb.New(*d)
-	}
-	if d := c.Pool.MaxConnectionDuration; d != nil {
-		common.MaxConnectionDuration = durationpb.New(*d)
+	common := &corev3.HttpProtocolOptions{
+		IdleTimeout:           optionalDuration(c.Pool.IdleTimeout),
+		MaxConnectionDuration: optionalDuration(c.Pool.MaxConnectionDuration),
 	}
 	if n := c.Pool.MaxRequestsPerConnection; n > 0 {
 		common.MaxRequestsPerConnection = wrapperspb.UInt32(n)
@@ -211,18 +206,20 @@ func httpOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
 // proxyProtocol begins connections with the client's address.
 func proxyProtocol(version int, inner *corev3.TransportSocket) *corev3.TransportSocket {
 	if inner == nil {
-		inner = &corev3.TransportSocket{
-			Name:       "envoy.transport_sockets.raw_buffer",
-			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&rawbufferv3.RawBuffer{})},
-		}
+		inner = transportSocket("envoy.transport_sockets.raw_buffer", &rawbufferv3.RawBuffer{})
 	}
-	return &corev3.TransportSocket{
-		Name: "envoy.transport_sockets.upstream_proxy_protocol",
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(&proxyprotocolv3.ProxyProtocolUpstreamTransport{
-			Config:          &corev3.ProxyProtocolConfig{Version: corev3.ProxyProtocolConfig_Version(version - 1)},
-			TransportSocket: inner,
-		})},
+	return transportSocket("envoy.transport_sockets.upstream_proxy_protocol", &proxyprotocolv3.ProxyProtocolUpstreamTransport{
+		Config:          &corev3.ProxyProtocolConfig{Version: corev3.ProxyProtocolConfig_Version(version - 1)},
+		TransportSocket: inner,
+	})
+}
+
+// optionalDuration is nil for nil.
+func optionalDuration(d *time.Duration) *durationpb.Duration {
+	if d == nil {
+		return nil
 	}
+	return durationpb.New(*d)
 }
 
 func loadAssignment(c *plan.Cluster) *endpointv3.ClusterLoadAssignment {

@@ -47,13 +47,7 @@ type Files struct {
 
 // WatchedFiles builds the files of a plan. Options.Dir must say where Envoy sees them.
 func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
-	if err := p.CheckIDs(); err != nil {
-		return nil, err
-	}
-	if err := supported(p, &o); err != nil {
-		return nil, err
-	}
-	b, err := node(&o)
+	b, err := begin(p, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,28 +60,26 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 		Endpoints: map[string]*endpointv3.ClusterLoadAssignment{},
 		Plugins:   map[string]*corev3.TypedExtensionConfig{},
 	}
+	all := allWays(p, &o)
 	for _, l := range p.Listeners {
-		out, err := listener(l, &o)
+		out, err := listener(l, all, &o)
 		if err != nil {
 			return nil, err
 		}
 		f.Listeners = append(f.Listeners, out)
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
-			}
-			w := chooseWays(c.Routes, &o)
-			f.Routes[routesPath(c.Routes.Name)] = routeConfiguration(c.Routes, w, &o)
-			if !w.filter {
-				continue
-			}
-			config, err := w.pluginConfig(c.Routes, &o)
-			if err != nil {
-				return nil, err
-			}
-			name := pluginName(c.Routes)
-			f.Plugins[pluginPath(name)] = &corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(wasmFilter(config, &o))}
+	}
+	for rc := range p.RouteConfigs() {
+		w := all[rc]
+		f.Routes[routesPath(rc.Name)] = routeConfiguration(rc, w, &o)
+		if !w.filter {
+			continue
 		}
+		config, err := w.pluginConfig(rc, &o)
+		if err != nil {
+			return nil, err
+		}
+		name := pluginName(rc)
+		f.Plugins[pluginPath(name)] = &corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(wasmFilter(config, &o))}
 	}
 	for _, c := range p.Clusters {
 		out := cluster(c, &o)

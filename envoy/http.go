@@ -13,9 +13,7 @@ import (
 )
 
 // connectionManager speaks HTTP with clients.
-func connectionManager(c *plan.FilterChain, o *Options) (*hcmv3.HttpConnectionManager, error) {
-	rc := c.Routes
-	w := chooseWays(rc, o)
+func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpConnectionManager, error) {
 	filters, err := httpFilters(rc, w, o)
 	if err != nil {
 		return nil, err
@@ -61,26 +59,18 @@ func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter
 		}
 		add(pluginName(rc), wasmFilter(config, o))
 	}
-	if hasFault(rc) {
+	if w.faults {
 		config := &faultv3.HTTPFault{}
 		if w.filter {
 			config = headerFault()
 		}
 		add(faultFilter, config)
 	}
-	if hasCORS(rc) {
+	if w.cors {
 		add(corsFilter, &corsv3.Cors{})
 	}
 	add(routerFilter, &routerv3.Router{})
 	return out, nil
-}
-
-func hasFault(rc *plan.RouteConfig) bool {
-	return anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil })
-}
-
-func hasCORS(rc *plan.RouteConfig) bool {
-	return anyRule(rc, func(r *plan.Rule) bool { return r.CORS != nil })
 }
 
 func anyRule(rc *plan.RouteConfig, fits func(*plan.Rule) bool) bool {

@@ -8,20 +8,19 @@ import (
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
 )
 
 // listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
-func listener(l *plan.Listener, o *Options) (*listenerv3.Listener, error) {
+func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*listenerv3.Listener, error) {
 	out := &listenerv3.Listener{Name: l.Name, Address: address(l.Bind, l.Port)}
 	if o.edge() {
 		out.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBuffer)
 	}
 	for i, c := range l.Chains {
-		chain, err := filterChain(c, o)
+		chain, err := filterChain(c, all[c.Routes], o)
 		if err != nil {
 			return nil, err
 		}
@@ -43,11 +42,11 @@ func listener(l *plan.Listener, o *Options) (*listenerv3.Listener, error) {
 	return out, nil
 }
 
-func filterChain(c *plan.FilterChain, o *Options) (*listenerv3.FilterChain, error) {
+func filterChain(c *plan.FilterChain, w *ways, o *Options) (*listenerv3.FilterChain, error) {
 	if c.TCP != nil {
 		return &listenerv3.FilterChain{Filters: []*listenerv3.Filter{networkFilter("envoy.filters.network.tcp_proxy", tcpProxy(c.TCP, o))}}, nil
 	}
-	m, err := connectionManager(c, o)
+	m, err := connectionManager(c.Routes, w, o)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +59,7 @@ func networkFilter(name string, config proto.Message) *listenerv3.Filter {
 
 // tcpProxy forwards connections to one of its destinations.
 func tcpProxy(t *plan.TCPProxy, o *Options) *tcpproxyv3.TcpProxy {
-	out := &tcpproxyv3.TcpProxy{StatPrefix: StatName(t.Rule), AccessLog: tcpAccessLog(t, o)}
-	if t.IdleTimeout != nil {
-		out.IdleTimeout = durationpb.New(*t.IdleTimeout)
-	}
+	out := &tcpproxyv3.TcpProxy{StatPrefix: StatName(t.Rule), AccessLog: tcpAccessLog(t, o), IdleTimeout: optionalDuration(t.IdleTimeout)}
 	if len(t.Destinations) == 1 {
 		out.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: t.Destinations[0].Cluster}
 		return out

@@ -141,10 +141,7 @@ func HashPolicies(policies []plan.HashPolicy) []*routev3.RouteAction_HashPolicy 
 		case p.Header != "":
 			h.PolicySpecifier = &routev3.RouteAction_HashPolicy_Header_{Header: &routev3.RouteAction_HashPolicy_Header{HeaderName: p.Header}}
 		case p.Cookie != nil:
-			c := &routev3.RouteAction_HashPolicy_Cookie{Name: p.Cookie.Name, Path: p.Cookie.Path}
-			if p.Cookie.TTL != nil {
-				c.Ttl = durationpb.New(*p.Cookie.TTL)
-			}
+			c := &routev3.RouteAction_HashPolicy_Cookie{Name: p.Cookie.Name, Path: p.Cookie.Path, Ttl: optionalDuration(p.Cookie.TTL)}
 			for _, a := range p.Cookie.Attributes {
 				c.Attributes = append(c.Attributes, &routev3.RouteAction_HashPolicy_CookieAttribute{Name: a.Name, Value: a.Value})
 			}

@@ -12,7 +12,7 @@ import (
 // itself would refuse the whole configuration for some of it, and pass over the rest in silence.
 func supported(p *plan.Plan, o *Options) error {
 	var found plan.UnsupportedError
-	p.EachRule(func(r *plan.Rule) {
+	for r := range p.Rules() {
 		if o.Matching == MatchingFilter {
 			for _, c := range r.Match.Claims {
 				found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; "+
@@ -29,7 +29,7 @@ func supported(p *plan.Plan, o *Options) error {
 				found.AddRule(r, "%"+operator+"% in a header operation", "Envoy has no command operator of that name, and would refuse the whole configuration")
 			}
 		}
-	})
+	}
 	for _, c := range p.Clusters {
 		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
 			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "retryBudget.budgetInterval of " + strings.Join(c.Rules, ", "),

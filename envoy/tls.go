@@ -16,8 +16,8 @@ import (
 
 const tlsSocket = "envoy.transport_sockets.tls"
 
-func transportSocket(m proto.Message) *corev3.TransportSocket {
-	return &corev3.TransportSocket{Name: tlsSocket, ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(m)}}
+func transportSocket(name string, m proto.Message) *corev3.TransportSocket {
+	return &corev3.TransportSocket{Name: name, ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: typed(m)}}
 }
 
 // downstreamTLS terminates a server's TLS (GW-TLS-02).
@@ -42,7 +42,7 @@ func downstreamTLS(t *plan.ServerTLS, o *Options) *corev3.TransportSocket {
 			VerifyCertificateHash:     t.Hashes,
 		}, o)
 	}
-	return transportSocket(out)
+	return transportSocket(tlsSocket, out)
 }
 
 var tlsVersions = map[string]tlsv3.TlsParameters_TlsProtocol{
@@ -76,7 +76,7 @@ func upstreamTLS(c *plan.Cluster, options *upstreamv3.HttpProtocolOptions, o *Op
 	if t.Authority != nil {
 		authority(common, t.Authority, &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: subjectAltNames(t.SubjectAltNames)}, o)
 	}
-	return transportSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: t.SNI})
+	return transportSocket(tlsSocket, &tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: t.SNI})
 }
 
 // certificate adds a certificate: asked for by name where secrets are in files that Envoy watches, else by its paths.

@@ -141,7 +141,7 @@ func TestTheCheapestWayIsTaken(t *testing.T) {
 		"a thousand of headers": {many(2000, "/p%d+"), WayFilter, "costs more than asking the filter"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			choice := choose(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{c.host}}, c.host, &Options{Matching: MatchingAuto})
+			choice := chooseWays(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{c.host}}, &Options{Matching: MatchingAuto}).choices[0]
 			assert.Equal(t, c.way, choice.Way, "%v", choice.Cost)
 			assert.Contains(t, choice.Why, c.why)
 		})

@@ -36,8 +36,7 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options)
 		out.Matcher = outcomeMap(h, o)
 		return out
 	case WayTree:
-		t, _ := pathTree(h) // it can be: the choice says so
-		out.Matcher = t.matcher(o)
+		out.Matcher = w.trees[h].matcher(o)
 	default:
 		for _, r := range h.Rules {
 			out.Routes = append(out.Routes, nativeRoute(r, o))
@@ -46,7 +45,7 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options)
 	if o.Matching == MatchingAuto && w.filter {
 		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
 		out.TypedPerFilterConfig = map[string]*anypb.Any{pluginName(rc): typed(&routev3.FilterConfig{Disabled: true})}
-		if hasFault(rc) {
+		if w.faults {
 			out.TypedPerFilterConfig[faultFilter] = typed(&faultv3.HTTPFault{})
 		}
 	}

@@ -61,11 +61,9 @@ func TestIstioGatewayHTTPRouteConfig(t *testing.T) {
 }
 
 func routeConfig(p *plan.Plan, name string) *plan.RouteConfig {
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes != nil && c.Routes.Name == name {
-				return c.Routes
-			}
+	for rc := range p.RouteConfigs() {
+		if rc.Name == name {
+			return rc
 		}
 	}
 	return nil

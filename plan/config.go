@@ -24,45 +24,7 @@ const (
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
 // reads. It fails for a regular expression that Envoys of the era refuse.
 func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
-	w, err := rc.write(era)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(&w.config); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(b.Bytes()), nil
-}
-
-// SlowRegex is a regular expression of a rule that has no automaton of bearable size. It is run in another way, in which
-// each byte of a value costs time in proportion to the length of the pattern.
-type SlowRegex struct {
-	Rule    *Rule
-	Pattern string
-}
-
-// SlowRegexes are those of a set of virtual hosts, each pattern with the first rule that has it, in the order of rules.
-func (rc *RouteConfig) SlowRegexes(era Era) ([]SlowRegex, error) {
-	w, err := rc.write(era)
-	if err != nil {
-		return nil, err
-	}
-	var all []SlowRegex
-	for _, pattern := range w.regexes.Fallbacks() {
-		all = append(all, SlowRegex{w.firstRule[pattern], pattern})
-	}
-	return all, nil
-}
-
-// write makes the configuration and keeps what was learnt on the way.
-func (rc *RouteConfig) write(era Era) (*configWriter, error) {
-	w := &configWriter{
-		config:    routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}},
-		firstRule: map[string]*Rule{},
-	}
+	w := &configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}}
 	encoding := regex.Latin1
 	if era == Before139 {
 		encoding = regex.UTF8
@@ -81,16 +43,21 @@ func (rc *RouteConfig) write(era Era) (*configWriter, error) {
 		return nil, w.err
 	}
 	w.regexes.Write(&w.config)
-	return w, nil
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(&w.config); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
 }
 
 // configWriter collects the regular expressions, each once, while it writes rules.
 type configWriter struct {
-	config    routing.Config
-	regexes   *regex.Collection
-	firstRule map[string]*Rule // by pattern
-	host      string           // the virtual host at hand
-	err       error
+	config  routing.Config
+	regexes *regex.Collection
+	host    string // the virtual host at hand
+	err     error
 }
 
 func (w *configWriter) rule(r *Rule) routing.Rule {
@@ -143,9 +110,6 @@ func (w *configWriter) regex(r *Rule, subject, pattern string) int {
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)
 	}
-	if w.firstRule[pattern] == nil {
-		w.firstRule[pattern] = r
-	}
 	return i
 }
 
@@ -175,21 +139,12 @@ func (p *Plan) CheckIDs() error {
 		sum  [32]byte
 	}
 	seen := map[string]owner{}
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
+	for r := range p.Rules() {
+		for _, o := range r.Outcomes {
+			if other, ok := seen[o.ID]; ok && other.sum != o.sum {
+				return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.Ref(), r.Ref(), o.ID)
 			}
-			for _, h := range c.Routes.VirtualHosts {
-				for _, r := range h.Rules {
-					for _, o := range r.Outcomes {
-						if other, ok := seen[o.ID]; ok && other.sum != o.sum {
-							return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.Ref(), r.Ref(), o.ID)
-						}
-						seen[o.ID] = owner{r, o.sum}
-					}
-				}
-			}
+			seen[o.ID] = owner{r, o.sum}
 		}
 	}
 	return nil

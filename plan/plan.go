@@ -13,6 +13,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -21,6 +22,39 @@ type Plan struct {
 	Listeners []*Listener
 	// Clusters are all destinations that a rule names and that exist, sorted by name.
 	Clusters []*Cluster
+}
+
+// RouteConfigs are those of all chains that speak HTTP, in order.
+func (p *Plan) RouteConfigs() iter.Seq[*RouteConfig] {
+	return func(yield func(*RouteConfig) bool) {
+		for _, l := range p.Listeners {
+			for _, c := range l.Chains {
+				if c.Routes != nil && !yield(c.Routes) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Rules are those of all virtual hosts, in order, each once: several servers may share one.
+func (p *Plan) Rules() iter.Seq[*Rule] {
+	return func(yield func(*Rule) bool) {
+		seen := map[*Rule]bool{}
+		for rc := range p.RouteConfigs() {
+			for _, h := range rc.VirtualHosts {
+				for _, r := range h.Rules {
+					if seen[r] {
+						continue
+					}
+					seen[r] = true
+					if !yield(r) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // Listener is one address that Envoy binds.

@@ -48,26 +48,6 @@ func (e *UnsupportedError) AddRule(r *Rule, feature, reason string, args ...any)
 	*e = append(*e, Unsupported{Source: r.Source, Object: r.Ref(), Feature: feature, Reason: fmt.Sprintf(reason, args...)})
 }
 
-// EachRule calls f for every rule, once for rules that several servers share.
-func (p *Plan) EachRule(f func(*Rule)) {
-	seen := map[*Rule]bool{}
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
-			}
-			for _, h := range c.Routes.VirtualHosts {
-				for _, r := range h.Rules {
-					if !seen[r] {
-						seen[r] = true
-						f(r)
-					}
-				}
-			}
-		}
-	}
-}
-
 // Operators are the command operators in a rule's header operations, those of its destinations included, in order and
 // each once: NAME or NAME(argument).
 func (r *Rule) Operators() []string {

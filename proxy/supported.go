@@ -16,7 +16,7 @@ func supported(p *plan.Plan) error {
 			found = append(found, plan.Unsupported{Object: "listener " + l.Name, Feature: "TLS or TCP", Reason: instead})
 		}
 	}
-	p.EachRule(func(r *plan.Rule) {
+	for r := range p.Rules() {
 		for _, c := range r.Match.Claims {
 			found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
 		}
@@ -26,7 +26,7 @@ func supported(p *plan.Plan) error {
 				found.AddRule(r, "%"+operator+"% in a header operation", instead)
 			}
 		}
-	})
+	}
 	for _, c := range p.Clusters {
 		if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
 			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "sending to a connection's original destination",

@@ -150,18 +150,13 @@ func New(p *plan.Plan, options Options) (*Judge, error) {
 		options.Normalization = plan.NormalizeBase
 	}
 	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
-			}
-			config, err := c.Routes.PluginConfig(options.Era)
-			if err != nil {
-				return nil, err
-			}
-			if j.tables[c.Routes], err = routing.Compile(config); err != nil {
-				return nil, err
-			}
+	for rc := range p.RouteConfigs() {
+		config, err := rc.PluginConfig(options.Era)
+		if err != nil {
+			return nil, err
+		}
+		if j.tables[rc], err = routing.Compile(config); err != nil {
+			return nil, err
 		}
 	}
 	return j, nil

@@ -168,17 +168,12 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 // writePluginConfig prints an object with the document of each route configuration under its name.
 func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	configs := map[string]json.RawMessage{}
-	for _, l := range p.Listeners {
-		for _, c := range l.Chains {
-			if c.Routes == nil {
-				continue
-			}
-			config, err := c.Routes.PluginConfig(o.Era())
-			if err != nil {
-				return err
-			}
-			configs[c.Routes.Name] = config
+	for rc := range p.RouteConfigs() {
+		config, err := rc.PluginConfig(o.Era())
+		if err != nil {
+			return err
 		}
+		configs[rc.Name] = config
 	}
 	text, err := json.Marshal(configs)
 	if err != nil {
