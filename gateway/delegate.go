@@ -22,6 +22,8 @@ type httpRule struct {
 	index  int             // in the origin's http[]
 }
 
+func (h httpRule) field(rest string) string { return "spec.http[" + itoa(h.index) + "]" + rest }
+
 // mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and drops the delegates
 // themselves: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is missing
 // or not exported to it is dropped with a warning (VS-DEL-03).

@@ -103,7 +103,7 @@ func fullName(name, namespace, domain string) string {
 
 // gatewayKey expands the name of a Gateway to namespace/name; "mesh" stays (VS-SEL-02).
 func gatewayKey(name, namespace string) string {
-	if name == "mesh" {
+	if name == meshGateway {
 		return name
 	}
 	if ns, base, ok := strings.Cut(name, "/"); ok {

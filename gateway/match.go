@@ -92,18 +92,24 @@ func headerMatch(name string, m *istio.StringMatch) plan.HeaderMatch {
 // claimsPrefix begins the names of headers that stand for claims of a JWT.
 const claimsPrefix = "@request.auth.claims"
 
+// claim is what follows the prefix of a header name that stands for a claim: .group.id or [group][id], in good form or not.
+func claim(name string) (rest string, ok bool) {
+	if len(name) < len(claimsPrefix) || !strings.EqualFold(name[:len(claimsPrefix)], claimsPrefix) {
+		return "", false
+	}
+	rest = name[len(claimsPrefix):]
+	return rest, strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]")
+}
+
 // routingClaim is the path of the claim that a header name stands for (VS-MATCH-22):
 //
 //	@request.auth.claims.group.id        group, id
 //	@request.auth.claims[group][a.b]     group, a.b
 func routingClaim(name string) (path []string, ok bool) {
-	if len(name) < len(claimsPrefix) || !strings.EqualFold(name[:len(claimsPrefix)], claimsPrefix) {
-		return nil, false
-	}
-	switch rest := name[len(claimsPrefix):]; {
-	case len(rest) > 1 && rest[0] == '.':
+	switch rest, ok := claim(name); {
+	case ok && len(rest) > 1 && rest[0] == '.':
 		return strings.Split(rest[1:], "."), true
-	case len(rest) > 2 && rest[0] == '[' && rest[len(rest)-1] == ']':
+	case ok && len(rest) > 2 && rest[0] == '[':
 		return strings.Split(rest[1:len(rest)-1], "]["), true
 	default:
 		return nil, false

@@ -54,9 +54,7 @@ func kubernetesProtocol(p core.ServicePort) string {
 }
 
 // speaksHTTP says that a port declares HTTP or one of its kin.
-func (p servicePort) speaksHTTP() bool {
-	return parseProtocol(p.protocol) == protocolHTTP || strings.EqualFold(p.protocol, "HTTP_PROXY")
-}
+func (p servicePort) speaksHTTP() bool { return speaksHTTP(p.protocol) }
 
 // isUndeclared says that a port declares no protocol.
 func (p servicePort) isUndeclared() bool {

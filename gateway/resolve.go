@@ -68,7 +68,7 @@ func destinations(rule *istio.HTTPRoute) []*istio.Destination {
 // gatewaysOf are the Gateways that a VirtualService is bound to: none means the mesh alone (VS-SEL-01).
 func gatewaysOf(vs *VirtualService) []string {
 	if len(vs.Spec.Gateways) == 0 {
-		return []string{"mesh"}
+		return []string{meshGateway}
 	}
 	return vs.Spec.Gateways
 }

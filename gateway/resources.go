@@ -234,36 +234,35 @@ var kinds = map[string]kind{
 	"networking.istio.io/WorkloadEntry": istioKind(func(r *Resources, o Object, s *istio.WorkloadEntry) {
 		r.WorkloadEntries = append(r.WorkloadEntries, &WorkloadEntry{o, s})
 	}),
-	"/Secret": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
-		var s core.Secret
-		if strict(o, text, &s, problems) && !broken {
-			for key, value := range s.StringData {
-				if s.Data == nil {
-					s.Data = map[string][]byte{}
-				}
-				s.Data[key] = []byte(value)
+	"/Secret": kubernetesKind("v1", false, func(r *Resources, o Object, s *core.Secret) {
+		for key, value := range s.StringData {
+			if s.Data == nil {
+				s.Data = map[string][]byte{}
 			}
-			r.Secrets = append(r.Secrets, &Secret{*o, s.Data})
+			s.Data[key] = []byte(value)
 		}
-	}},
-	"/Service": {versions: map[string]bool{"v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
-		var s core.Service
-		if strict(o, text, &s, problems) && !broken {
-			r.Services = append(r.Services, &Service{*o, s.Spec})
-		}
-	}},
-	"/Namespace": {versions: map[string]bool{"v1": true}, clusterScoped: true, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
-		var n core.Namespace
-		if strict(o, text, &n, problems) && !broken {
-			r.Namespaces = append(r.Namespaces, o)
-		}
-	}},
-	"discovery.k8s.io/EndpointSlice": {versions: map[string]bool{"discovery.k8s.io/v1": true}, add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
-		var s discovery.EndpointSlice
-		if strict(o, text, &s, problems) && !broken {
-			r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{*o, s.Ports, s.Endpoints})
-		}
-	}},
+		r.Secrets = append(r.Secrets, &Secret{o, s.Data})
+	}),
+	"/Service": kubernetesKind("v1", false, func(r *Resources, o Object, s *core.Service) {
+		r.Services = append(r.Services, &Service{o, s.Spec})
+	}),
+	"/Namespace": kubernetesKind("v1", true, func(r *Resources, o Object, _ *core.Namespace) {
+		r.Namespaces = append(r.Namespaces, &o)
+	}),
+	"discovery.k8s.io/EndpointSlice": kubernetesKind("discovery.k8s.io/v1", false, func(r *Resources, o Object, s *discovery.EndpointSlice) {
+		r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{o, s.Ports, s.Endpoints})
+	}),
+}
+
+// kubernetesKind reads a kind of Kubernetes' own: one version, and nothing of an object in which anything is wrong.
+func kubernetesKind[T any](version string, clusterScoped bool, add func(*Resources, Object, *T)) kind {
+	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
+		add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+			var object T
+			if strict(o, text, &object, problems) && !broken {
+				add(r, *o, &object)
+			}
+		}}
 }
 
 // istioKind reads a kind whose spec is a protobuf message.

@@ -65,13 +65,12 @@ func (vs *VirtualService) isRoute() bool   { return vs.Annotations[routeSemantic
 
 // translateRule makes one rule of a http[] entry and one of its matches; -1 is no match.
 func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
-	field := "spec.http[" + itoa(h.index) + "]"
 	r := &plan.Rule{
 		VirtualService: vs.Key(),
 		HTTP:           h.index,
 		MatchIndex:     match,
 		Name:           h.Name,
-		Source:         h.origin.source(field),
+		Source:         h.origin.source(h.field("")),
 	}
 	if h.origin != vs.VirtualService {
 		r.Delegate = h.origin.Key()
@@ -134,7 +133,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 	hashed := false
 	for i, route := range h.Route {
 		d := route.GetDestination()
-		ref := t.destination(h, "spec.http["+itoa(h.index)+"].route["+itoa(i)+"].destination", d, c)
+		ref := t.destination(h, h.field(".route["+itoa(i)+"].destination"), d, c)
 		out := plan.Destination{Cluster: ref.name(), Weight: uint32(max(route.GetWeight(), 0))}
 		own := translateHeaders(route.GetHeaders())
 		if a.Weighted {
@@ -163,7 +162,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		sum += uint64(d.Weight)
 	}
 	if sum > math.MaxUint32 {
-		t.problems.add(Error, &h.origin.Object, "spec.http["+itoa(h.index)+"].route", "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
+		t.problems.add(Error, &h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
 	}
 	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
 	t.mirrors(a, h, c)
@@ -176,7 +175,7 @@ func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext)
 		if d == nil || p.Numerator == 0 {
 			return
 		}
-		ref := t.destination(h, "spec.http["+itoa(h.index)+"]."+field, d, c)
+		ref := t.destination(h, h.field(field), d, c)
 		a.Mirrors = append(a.Mirrors, plan.Mirror{Cluster: ref.name(), Numerator: p.Numerator, Denominator: p.Denominator})
 	}
 	if h.Mirror != nil {
@@ -186,14 +185,14 @@ func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext)
 		} else if old := h.MirrorPercent; old != nil { //nolint:staticcheck // deprecated, and still in force
 			p.Numerator = old.GetValue()
 		}
-		add("mirror", h.Mirror, p)
+		add(".mirror", h.Mirror, p)
 	}
 	for i, m := range h.Mirrors {
 		p := plan.Percentage{Numerator: 100, Denominator: 100}
 		if m.GetPercentage() != nil {
 			p = percentage(m.GetPercentage())
 		}
-		add("mirrors["+itoa(i)+"].destination", m.GetDestination(), p)
+		add(".mirrors["+itoa(i)+"].destination", m.GetDestination(), p)
 	}
 }
 
@@ -257,7 +256,7 @@ func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redi
 	}
 	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
 		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
-		t.problems.add(Error, &h.origin.Object, "spec.http["+itoa(h.index)+"].redirect.redirectCode",
+		t.problems.add(Error, &h.origin.Object, h.field(".redirect.redirectCode"),
 			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
 	}
 	switch port := in.RedirectPort.(type) {

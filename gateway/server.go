@@ -48,12 +48,14 @@ func parseProtocol(name string) protocol {
 
 // isPassthrough says whether the server forwards TLS as it is. PASSTHROUGH is what a tls block without mode means
 // (GW-PROTO-04).
-func (s *server) isPassthrough() bool {
-	return s.Tls != nil && (s.Tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || s.Tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH)
+func (s *server) isPassthrough() bool { return s.Tls != nil && isPassthrough(s.Tls) }
+
+func isPassthrough(tls *istio.ServerTLSSettings) bool {
+	return tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH
 }
 
 // isTLS says whether the connection is TLS. The tls block of a plain HTTP server only holds httpsRedirect.
-func (s *server) isTLS() bool { return s.Tls != nil && parseProtocol(s.Port.Protocol) != protocolHTTP }
+func (s *server) isTLS() bool { return s.Tls != nil && !speaksHTTP(s.Port.Protocol) }
 
 // routesName is Istio's name of the server's route configuration (GW-RDS-01).
 func (s *server) routesName() string {
@@ -158,7 +160,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 					join(first, s)
 				}
 			default:
-				if isHTTPServer(s) && len(m.routes[s.routes]) > 0 {
+				if s.routes != "" && len(m.routes[s.routes]) > 0 {
 					skip(Warning, ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
 					continue
 				}
@@ -176,8 +178,4 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 		}
 	}
 	return m
-}
-
-func isHTTPServer(s *server) bool {
-	return s.routes != ""
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -225,7 +226,7 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 			byAddress[name] = l
 			p.Listeners = append(p.Listeners, l)
 		}
-		if first := socket.servers[0]; parseProtocol(first.Port.Protocol) == protocolHTTP {
+		if first := socket.servers[0]; speaksHTTP(first.Port.Protocol) {
 			add(l, first, &plan.FilterChain{Routes: t.routeConfig(m.routes[first.routes], services)})
 			continue
 		}
@@ -331,11 +332,7 @@ func virtualHostName(host string, port uint32) string {
 // collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
 // the end of each (VS-GW-03, VS-ORD-02).
 func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
-	names := make([]string, 0, len(hosts))
-	for name := range hosts {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, moreSpecific)
+	names := slices.SortedFunc(maps.Keys(hosts), moreSpecific)
 	var out []*plan.VirtualHost
 	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
 	for _, name := range names {

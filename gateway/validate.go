@@ -219,11 +219,12 @@ var portProtocols = []string{"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", 
 
 func isProtocol(name string, of ...string) bool { return slices.Contains(of, strings.ToUpper(name)) }
 
-func speaksHTTP(protocol string) bool {
-	return isProtocol(protocol, "HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB")
-}
+func speaksHTTP(protocol string) bool { return parseProtocol(protocol) == protocolHTTP }
 
-func speaksTLS(protocol string) bool { return isProtocol(protocol, "HTTPS", "TLS") }
+func speaksTLS(protocol string) bool {
+	p := parseProtocol(protocol)
+	return p == protocolHTTPS || p == protocolTLS
+}
 
 // isSocket is a Unix domain socket: an absolute path, or an abstract name.
 func isSocket(path string) bool {

@@ -117,10 +117,6 @@ func (v *validator) serverSecurity(field string, s *istio.Server) {
 	}
 }
 
-func isPassthrough(tls *istio.ServerTLSSettings) bool {
-	return tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH
-}
-
 // serverTLS checks a tls block, whatever the protocol is. The order is Istio's: a mode that settles the matter ends it.
 func (v *validator) serverTLS(field string, tls *istio.ServerTLSSettings) {
 	v.ciphers(field, tls)

@@ -94,8 +94,9 @@ func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 
 // matchName is the name of a header, one of the pseudo headers, or a claim of a JWT.
 func (v *validator) matchName(at, name string, mesh bool) {
+	_, isClaim := claim(name)
 	switch {
-	case isClaim(name):
+	case isClaim:
 		if mesh {
 			v.refuse("VAL-VS-05", at, "claims can be matched at Gateways alone")
 		}
@@ -106,16 +107,6 @@ func (v *validator) matchName(at, name string, mesh bool) {
 	case !isToken(name):
 		v.refuse("VAL-H-08", at, "%q is no name of a header", name)
 	}
-}
-
-// isClaim says whether a key stands for a claim: @request.auth.claims.NAME or @request.auth.claims[NAME].
-func isClaim(key string) bool {
-	const claims = "@request.auth.claims"
-	if len(key) < len(claims) || !strings.EqualFold(key[:len(claims)], claims) {
-		return false
-	}
-	rest := key[len(claims):]
-	return strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]")
 }
 
 func (v *validator) stringMatch(code, field string, s *istio.StringMatch) {

@@ -99,40 +99,27 @@ func (v *validator) entryPorts(s *istio.ServiceEntry) map[string]bool {
 // staticEndpoint covers VAL-S-08.
 func (v *validator) staticEndpoint(field string, e *istio.WorkloadEntry, ports map[string]bool) {
 	const code = "VAL-S-08"
-	switch path, isUnix := strings.CutPrefix(e.Address, unixPrefix); {
-	case e.Address == "" && e.Network == "":
-		v.refuse(code, field, "an address is needed")
+	isOther, ok := v.endpointAddress(code, field, e)
+	if !ok {
 		return
-	case e.Address == "":
-		v.warn(code, field, "has no address, only the network %q", e.Network)
-	case isUnix:
-		if !isSocket(path) {
-			v.refuse(code, field+".address", "%q is not the absolute path of a socket", path)
-		}
-		if len(e.Ports) > 0 {
-			v.refuse(code, field+".ports", "a socket has no ports")
-		}
-		if len(ports) != 1 {
-			v.refuse(code, field+".address", "a socket serves exactly one port of the ServiceEntry, which has %d", len(ports))
-		}
-	case !isAddress(e.Address):
+	}
+	if isOther && !isAddress(e.Address) {
 		v.refuse(code, field+".address", "%q is no IP address; resolution STATIC needs one", e.Address)
 	}
-	v.endpointPorts(code, field, e, ports)
+	if strings.HasPrefix(e.Address, unixPrefix) && len(ports) != 1 {
+		v.refuse(code, field+".address", "a socket serves exactly one port of the ServiceEntry, which has %d", len(ports))
+	}
+	v.endpointPorts(code, field, e)
+	v.entryHasPorts(code, field, e, ports)
 }
 
-func (v *validator) endpointPorts(code, field string, e *istio.WorkloadEntry, ports map[string]bool) {
-	for name, number := range e.Ports {
-		at := keyField(field+".ports", name)
+// entryHasPorts holds the ports of an endpoint against those of its ServiceEntry.
+func (v *validator) entryHasPorts(code, field string, e *istio.WorkloadEntry, ports map[string]bool) {
+	for name := range e.Ports {
 		if !ports[name] {
-			v.refuse(code, at, "the ServiceEntry has no port %q", name)
+			v.refuse(code, keyField(field+".ports", name), "the ServiceEntry has no port %q", name)
 		}
-		if !isLabel(name) {
-			v.refuse(code, at, "%q is no name of a port", name)
-		}
-		v.port(code, at, number)
 	}
-	v.labels(code, field+".labels", e.Labels)
 }
 
 // byName covers VAL-S-09 to VAL-S-12: resolution DNS and DNS_ROUND_ROBIN.
@@ -152,7 +139,8 @@ func (v *validator) byName(s *istio.ServiceEntry, ports map[string]bool) {
 		if !isAddress(e.Address) && !isFQDN(e.Address) {
 			v.refuse("VAL-S-11", field+".address", "%q is neither a host name nor an IP address", e.Address)
 		}
-		v.endpointPorts("VAL-S-11", field, e, ports)
+		v.endpointPorts("VAL-S-11", field, e)
+		v.entryHasPorts("VAL-S-11", field, e, ports)
 	}
 	if len(s.Addresses) == 0 || len(s.Hosts) < 2 {
 		return

@@ -32,7 +32,7 @@ func (v *validator) tlsRules(s *istio.VirtualService) {
 
 // sniHost is a name that the VirtualService stands for, too.
 func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
-	if !isVirtualHost(host, !slices.Contains(s.Gateways, "mesh")) {
+	if !isVirtualHost(host, !slices.Contains(s.Gateways, meshGateway)) {
 		if isAddress(host) {
 			v.warn("VAL-L-03", field, "%q is an IP address, which clients do not send as SNI", host)
 		} else {

@@ -19,7 +19,7 @@ func (v *validator) virtualService(vs *VirtualService) {
 		}
 	}
 	v.gatewayNames("VAL-VS-02", "VAL-VS-03", "spec.gateways", s.Gateways)
-	mesh := slices.Contains(gatewaysOf(vs), "mesh")
+	mesh := slices.Contains(gatewaysOf(vs), meshGateway)
 	v.hosts(s, mesh)
 	if len(s.Http)+len(s.Tls)+len(s.Tcp) == 0 {
 		v.refuse("VAL-VS-09", "spec", "one of http, tls and tcp is needed")
