@@ -31,15 +31,24 @@ func resolveNames(all []*VirtualService, domain string) []*VirtualService {
 				d.Host = full(d.Host)
 			}
 		}
+		forwarded := func(routes []*istio.RouteDestination) {
+			for _, r := range routes {
+				if d := r.GetDestination(); d != nil {
+					d.Host = full(d.Host)
+				}
+			}
+		}
 		for _, rule := range spec.Tcp {
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
+			forwarded(rule.GetRoute())
 		}
 		for _, rule := range spec.Tls {
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
+			forwarded(rule.GetRoute())
 		}
 		out[i] = &VirtualService{vs.Object, spec}
 	}

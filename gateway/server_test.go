@@ -114,3 +114,18 @@ func TestServersLeftOut(t *testing.T) {
 	}
 	assert.Subset(t, all, []string{"warning Gateway default/b spec.servers[0].hosts", "error Gateway default/c spec.servers[0].tls.mode"})
 }
+
+// The destinations of connections have short names, too.
+func TestShortNamesOfConnections(t *testing.T) {
+	p, _ := translate(t, server("gw", "9000/TCP", "'*'", "")+server("sni", "9443/TLS", "'*'", "mode: PASSTHROUGH")+
+		object("VirtualService", "shop/a", "gateways: [default/gw, default/sni]\nhosts: ['*.com']\n"+
+			"tcp: [{match: [{port: 9000}], route: [{destination: {host: db}}]}]\n"+
+			"tls: [{match: [{sniHosts: [a.com]}], route: [{destination: {host: web}, weight: 1}, {destination: {host: web.svc}, weight: 1}]}]"), gateway.Options{})
+	var clusters []string
+	for _, l := range p.Listeners {
+		for _, d := range l.Chains[0].TCP.Destinations {
+			clusters = append(clusters, d.Cluster)
+		}
+	}
+	assert.Equal(t, []string{"outbound|9000||db.shop.svc.cluster.local", "outbound|9443||web.shop.svc.cluster.local", "outbound|9443||web.svc"}, clusters, "VS-NAME-01")
+}
