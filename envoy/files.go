@@ -215,23 +215,19 @@ var kindsOfDirs = map[string]ResourceKind{
 	routesDir: RouteResources, endpointsDir: EndpointResources, pluginsDir: PluginResources, secretsDir: SecretResources,
 }
 
-// WatchedResource says what a file below [Options.Dir] holds, and of routes and plugin configurations the name.
-func WatchedResource(path string) (kind ResourceKind, name string) {
+// WatchedResource says what a file below [Options.Dir] holds.
+func WatchedResource(path string) ResourceKind {
 	switch path {
 	case ListenersFile:
-		return ListenerResources, ""
+		return ListenerResources
 	case ClustersFile:
-		return ClusterResources, ""
+		return ClusterResources
 	default:
-		dir, base := filepath.Split(path)
-		kind = kindsOfDirs[strings.TrimSuffix(dir, string(filepath.Separator))]
-		name = base[:max(0, len(base)-len(".00000000.json"))]
-		return kind, name
+		return kindsOfDirs[filepath.Dir(path)]
 	}
 }
 
 // IsWatchedFile says whether a file was written by [WatchedFiles], not by somebody else into the same folder.
 func IsWatchedFile(path string) bool {
-	kind, _ := WatchedResource(path)
-	return kind != NoResources && strings.HasSuffix(path, ".json")
+	return WatchedResource(path) != NoResources && strings.HasSuffix(path, ".json")
 }

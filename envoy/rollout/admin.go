@@ -36,16 +36,16 @@ const settled = 250 * time.Millisecond
 type counts struct{ taken, refused int64 }
 
 // subscription is the prefix of a file's statistics, and what counts as taken and as refused.
-func subscription(path string) (prefix, taken string, refused []string) {
-	switch kind, name := envoy.WatchedResource(path); kind {
+func subscription(f File) (prefix, taken string, refused []string) {
+	switch envoy.WatchedResource(f.Path) {
 	case envoy.ClusterResources:
 		return "cluster_manager.cds.", "update_success", []string{"update_rejected", "update_failure"}
 	case envoy.ListenerResources:
 		return "listener_manager.lds.", "update_success", []string{"update_rejected", "update_failure"}
 	case envoy.RouteResources:
-		return "http." + envoy.StatName(name) + ".rds." + name + ".", "update_success", []string{"update_rejected", "update_failure"}
+		return "http." + envoy.StatName(f.Name) + ".rds." + f.Name + ".", "update_success", []string{"update_rejected", "update_failure"}
 	case envoy.PluginResources:
-		return "extension_config_discovery.http_filter." + name + ".", "config_reload", []string{"config_fail", "update_rejected", "update_failure"}
+		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected", "update_failure"}
 	default: // endpoints and certificates: what needs them waits for them
 		return "", "", nil
 	}
@@ -68,8 +68,8 @@ func (a *Admin) statistics(ctx context.Context) (map[string]int64, error) {
 	return out, nil
 }
 
-func countsOf(stats map[string]int64, path string) (c counts, subscribed bool) {
-	prefix, taken, refused := subscription(path)
+func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
+	prefix, taken, refused := subscription(f)
 	if prefix == "" {
 		return c, false
 	}
@@ -84,15 +84,15 @@ func countsOf(stats map[string]int64, path string) (c counts, subscribed bool) {
 }
 
 // Before remembers the counters.
-func (a *Admin) Before(ctx context.Context, _ Step, files []string) error {
+func (a *Admin) Before(ctx context.Context, _ Step, files []File) error {
 	stats, err := a.statistics(ctx)
 	if err != nil {
 		return err
 	}
 	a.before = map[string]counts{}
-	for _, path := range files {
-		if c, ok := countsOf(stats, path); ok {
-			a.before[path] = c
+	for _, f := range files {
+		if c, ok := countsOf(stats, f); ok {
+			a.before[f.Path] = c
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func (a *Admin) Before(ctx context.Context, _ Step, files []string) error {
 
 // Taken waits until the counters have moved, and nothing is warming any more. Files that nobody has subscribed to, such
 // as those of a listener that is still to come, are not waited for.
-func (a *Admin) Taken(ctx context.Context, step Step, files []string) error {
+func (a *Admin) Taken(ctx context.Context, step Step, files []File) error {
 	limit := a.Limit
 	if limit == 0 {
 		limit = DefaultLimit
@@ -133,7 +133,7 @@ func (a *Admin) Taken(ctx context.Context, step Step, files []string) error {
 }
 
 // waiting names what Envoy has not taken yet, or "".
-func (a *Admin) waiting(ctx context.Context, files []string) (string, error) {
+func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 	stats, err := a.statistics(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -141,17 +141,17 @@ func (a *Admin) waiting(ctx context.Context, files []string) (string, error) {
 		}
 		return "", err
 	}
-	for _, path := range files {
-		before, known := a.before[path]
+	for _, f := range files {
+		before, known := a.before[f.Path]
 		if !known {
 			continue
 		}
-		now, _ := countsOf(stats, path)
+		now, _ := countsOf(stats, f)
 		if now.refused > before.refused {
-			return "", fmt.Errorf("envoy refuses %s, and what it had goes on being served:\n%s", path, a.log())
+			return "", fmt.Errorf("envoy refuses %s, and what it had goes on being served:\n%s", f.Path, a.log())
 		}
 		if now.taken <= before.taken {
-			return path, nil
+			return f.Path, nil
 		}
 	}
 	for _, gauge := range []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"} {
@@ -182,9 +182,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 type Pause time.Duration
 
 // Before does nothing.
-func (Pause) Before(context.Context, Step, []string) error { return nil }
+func (Pause) Before(context.Context, Step, []File) error { return nil }
 
 // Taken waits.
-func (p Pause) Taken(ctx context.Context, _ Step, _ []string) error {
+func (p Pause) Taken(ctx context.Context, _ Step, _ []File) error {
 	return sleep(ctx, time.Duration(p))
 }

@@ -44,10 +44,18 @@ const (
 
 // Watcher knows an Envoy that reads the files.
 type Watcher interface {
-	// Before is called before the files of a step are replaced; files are their paths below the folder.
-	Before(ctx context.Context, step Step, files []string) error
+	// Before is called before the files of a step are replaced.
+	Before(ctx context.Context, step Step, files []File) error
 	// Taken returns when Envoy has taken the step's files, or with an error when it has refused one.
-	Taken(ctx context.Context, step Step, files []string) error
+	Taken(ctx context.Context, step Step, files []File) error
+}
+
+// File is one file of a step.
+type File struct {
+	// Path below the folder.
+	Path string
+	// Name of the routes or the filter that it is for, by which Envoy's statistics know it; "" for files of other kinds.
+	Name string
 }
 
 // Dir is a folder of files that Envoy watches.
@@ -74,11 +82,11 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 		return err
 	}
 	for _, b := range batches {
-		if err := d.write(ctx, b); err != nil {
+		if err := d.write(ctx, b, next); err != nil {
 			return fmt.Errorf("%s: %w", b.step, err)
 		}
 	}
-	return d.removeOthers(next)
+	return d.removeOthers(batches)
 }
 
 // batches are the files of all steps, in order.
@@ -152,15 +160,19 @@ func contents[M any](in map[string]M, write func(...M) ([]byte, error)) (map[str
 }
 
 // write replaces the files of a batch that differ, and waits until Envoy has them.
-func (d *Dir) write(ctx context.Context, b batch) error {
-	var changed []string
+func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
+	var changed []File
 	for _, path := range slices.Sorted(maps.Keys(b.files)) {
 		old, err := os.ReadFile(filepath.Join(d.Path, path))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err != nil || !bytes.Equal(old, b.files[path]) {
-			changed = append(changed, path)
+			name := next.Routes[path].GetName()
+			if name == "" {
+				name = next.Plugins[path].GetName()
+			}
+			changed = append(changed, File{path, name})
 		}
 	}
 	if len(changed) == 0 {
@@ -171,8 +183,8 @@ func (d *Dir) write(ctx context.Context, b batch) error {
 			return err
 		}
 	}
-	for _, path := range changed {
-		if err := d.replace(path, b.files[path]); err != nil {
+	for _, f := range changed {
+		if err := d.replace(f.Path, b.files[f.Path]); err != nil {
 			return err
 		}
 	}
@@ -202,17 +214,17 @@ func (d *Dir) replace(path string, text []byte) error {
 }
 
 // removeOthers removes the files that nothing names any more.
-func (d *Dir) removeOthers(next *envoy.Files) error {
-	known := map[string]bool{envoy.BootstrapFile: true, envoy.ListenersFile: true, envoy.ClustersFile: true}
-	for _, paths := range []map[string]bool{keys(next.Routes), keys(next.Endpoints), keys(next.Plugins), keys(next.Secrets)} {
-		maps.Copy(known, paths)
+func (d *Dir) removeOthers(batches []batch) error {
+	known := map[string][]byte{}
+	for _, b := range batches {
+		maps.Copy(known, b.files)
 	}
 	return filepath.WalkDir(d.Path, func(full string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		path, err := filepath.Rel(d.Path, full)
-		if err != nil || known[path] || !envoy.IsWatchedFile(path) {
+		if _, ok := known[path]; err != nil || ok || !envoy.IsWatchedFile(path) {
 			return err
 		}
 		if d.Changed != nil {
@@ -220,14 +232,6 @@ func (d *Dir) removeOthers(next *envoy.Files) error {
 		}
 		return os.Remove(full)
 	})
-}
-
-func keys[V any](m map[string]V) map[string]bool {
-	out := map[string]bool{}
-	for k := range m {
-		out[k] = true
-	}
-	return out
 }
 
 // read reads the resources of a file; one that is not there has none.
