@@ -16,7 +16,6 @@ type balancer struct {
 	endpoints []string // one that has weight n stands here n times
 	random    bool
 	hashes    bool
-	seed      maphash.Seed
 	next      atomic.Uint32
 }
 
@@ -27,7 +26,6 @@ func newBalancer(c *plan.Cluster) *balancer {
 	b := &balancer{
 		random: c.LoadBalancing == plan.Random,
 		hashes: c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
-		seed:   hashSeed,
 	}
 	for _, e := range c.AllEndpoints() {
 		for range min(max(e.Weight, 1), maxWeight) {
@@ -59,7 +57,7 @@ func (b *balancer) highest(key string) string {
 	var best string
 	var top uint64
 	for _, e := range b.endpoints {
-		if h := maphash.String(b.seed, e+"\x00"+key); best == "" || h > top {
+		if h := maphash.String(hashSeed, e+"\x00"+key); best == "" || h > top {
 			best, top = e, h
 		}
 	}

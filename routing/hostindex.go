@@ -1,6 +1,10 @@
 package routing
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // maxDomain bounds a domain, in bytes: a DNS name has at most 255.
 const maxDomain = 255
@@ -75,7 +79,9 @@ func (x *hostIndex) add(text string, suffix bool, host int32) bool {
 	x.domains.add(domain{text, suffix, host})
 	x.enter(x.domains.count - 1)
 	if suffix {
-		x.lengths = insertDescending(x.lengths, int32(len(text)))
+		if i, known := slices.BinarySearchFunc(x.lengths, int32(len(text)), func(a, b int32) int { return cmp.Compare(b, a) }); !known {
+			x.lengths = slices.Insert(x.lengths, i, int32(len(text)))
+		}
 	}
 	return true
 }
@@ -95,21 +101,6 @@ func hashDomain(text string, suffix bool) uint64 {
 		h = ^h
 	}
 	return h * multiplier >> 32
-}
-
-// insertDescending adds n where it is not there yet.
-func insertDescending(list []int32, n int32) []int32 {
-	i := len(list)
-	for i > 0 && list[i-1] < n {
-		i--
-	}
-	if i > 0 && list[i-1] == n {
-		return list
-	}
-	list = append(list, 0)
-	copy(list[i+1:], list[i:])
-	list[i] = n
-	return list
 }
 
 // Host is the authority without its port, as it is compared with domains but for the case. A colon inside the brackets

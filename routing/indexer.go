@@ -1,6 +1,9 @@
 package routing
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 const (
 	// fewRules is how many rules a bucket may have without being divided, and how many may share a key that is as good
@@ -295,7 +298,9 @@ func (x *indexer) enter(from int32, k *key, to int32, texts int) {
 		wide.foldPrefixes = insertLength(wide.foldPrefixes, k)
 	case keySet:
 		e := x.t.expressions.at(k.argument)
-		wide.sets = insertAscending(wide.sets, e.set)
+		if i, known := slices.BinarySearch(wide.sets, e.set); !known {
+			wide.sets = slices.Insert(wide.sets, i, e.set)
+		}
 		index.table.add(expressionKey(id, k.argument), to)
 		return
 	case keyText8, keyText4, keyText2:
@@ -358,20 +363,5 @@ func insertLength(list []prefixLength, k *key) []prefixLength {
 	if k.kind == keyFoldPrefix && ('a' <= k.last|0x20 && k.last|0x20 <= 'z') {
 		l.last |= 1 << ((k.last ^ 0x20) & 63)
 	}
-	return list
-}
-
-// insertAscending adds n where it is not there yet.
-func insertAscending(list []int32, n int32) []int32 {
-	i := len(list)
-	for i > 0 && list[i-1] > n {
-		i--
-	}
-	if i > 0 && list[i-1] == n {
-		return list
-	}
-	list = append(list, 0)
-	copy(list[i+1:], list[i:])
-	list[i] = n
 	return list
 }

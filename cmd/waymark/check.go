@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -31,11 +30,11 @@ would refuse (error) or warn of (warning), with the place in the file. docs/find
 Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if output != "json" && output != "text" {
-				return usageError("-o %q is neither json nor text", output)
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			if len(files) == 0 {
-				return usageError("give the resources with -f FILE or -f FOLDER")
+				return errNoFiles
 			}
 			r := gateway.Check(files, os.Stdin)
 			report(r.Other)
@@ -49,8 +48,8 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			return checkStatus(r)
 		},
 	}
-	c.Flags().StringSliceVarP(&files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	addFileFlag(c, &files)
+	addOutputFlag(c, &output)
 	return c
 }
 
@@ -132,8 +131,5 @@ func writeChecked(w io.Writer, r *gateway.Report) error {
 			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Source.File, f.Source.Line, f.Source.Column}
 		}
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	return e.Encode(map[string]any{"resources": out})
+	return writeJSON(w, map[string]any{"resources": out})
 }

@@ -29,8 +29,8 @@ func newDecide() *cobra.Command {
 With --proxy sidecar, a request's gatewayPort is the port of the service that it is sent to.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if output != "json" && output != "text" {
-				return usageError("-o %q is neither json nor text", output)
+			if err := checkOutput(output); err != nil {
+				return err
 			}
 			minor, err := minorVersion(version)
 			if err != nil {
@@ -64,10 +64,29 @@ With --proxy sidecar, a request's gatewayPort is the port of the service that it
 	}
 	in.addFlags(c)
 	c.Flags().StringVar(&requests, "requests", "", "JSON file with a list of requests, or - for standard input")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	addOutputFlag(c, &output)
 	addVersionFlag(c, &version)
-	c.Flags().StringVar(&normalization, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
+	addNormalizationFlag(c, &normalization)
 	return c
+}
+
+func addOutputFlag(c *cobra.Command, form *string) {
+	c.Flags().StringVarP(form, "output", "o", "text", "text or json")
+}
+
+func checkOutput(form string) error {
+	if form != "json" && form != "text" {
+		return usageError("-o %q is neither json nor text", form)
+	}
+	return nil
+}
+
+// writeJSON writes for eyes and for programs.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	return e.Encode(v)
 }
 
 func noArgs(c *cobra.Command, args []string) error {
@@ -75,6 +94,10 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usageError("%q is not understood; see 'waymark %s --help'", args[0], c.Name())
 	}
 	return nil
+}
+
+func addNormalizationFlag(c *cobra.Command, name *string) {
+	c.Flags().StringVar(name, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
 }
 
 func normalizationLevel(name string) (plan.PathNormalization, error) {
@@ -106,10 +129,7 @@ func readRequests(file string) ([]verdict.Request, error) {
 
 func printVerdicts(w io.Writer, output string, requests []verdict.Request, verdicts []*verdict.Verdict) error {
 	if output == "json" {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", " ")
-		return e.Encode(map[string]any{"verdicts": verdicts})
+		return writeJSON(w, map[string]any{"verdicts": verdicts})
 	}
 	for i, v := range verdicts {
 		if _, err := fmt.Fprintln(w, v.Text(requests[i])); err != nil {

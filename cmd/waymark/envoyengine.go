@@ -68,7 +68,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		if e.bound[e.address(l)] {
 			continue
 		}
-		if err := free(l); err != nil {
+		if err := free(l, e.address(l)); err != nil {
 			return err
 		}
 	}
@@ -91,8 +91,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 
 // free says whether a listener's address can be bound, in one sentence: of an Envoy that cannot bind one, only its log
 // would say why.
-func free(l *plan.Listener) error {
-	address := net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port)))
+func free(l *plan.Listener, address string) error {
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
 		var e *net.OpError

@@ -27,9 +27,15 @@ type input struct {
 	systemCA      string
 }
 
+var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
+
+func addFileFlag(c *cobra.Command, files *[]string) {
+	c.Flags().StringSliceVarP(files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+}
+
 func (in *input) addFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVarP(&in.files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+	addFileFlag(c, &in.files)
 	f.StringVar(&in.proxy, "proxy", string(gateway.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")
@@ -97,7 +103,7 @@ func (in *input) translate(strict bool) (*plan.Plan, error) {
 		return nil, err
 	}
 	if len(in.files) == 0 {
-		return nil, usageError("give the resources with -f FILE or -f FOLDER")
+		return nil, errNoFiles
 	}
 	working := newProgress()
 	working.at("reading")

@@ -43,7 +43,7 @@ func (f *envoyFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)
-	c.Flags().StringVar(&f.normalization, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
+	addNormalizationFlag(c, &f.normalization)
 	c.Flags().StringVar(&f.profile, "profile", "", "edge: limits and checks for a proxy that strangers reach; plain: Envoy's own (default edge; plain of a sidecar)")
 	c.Flags().Uint64Var(&f.maxConnections, "max-connections", envoy.DefaultMaxConnections, "connections of clients in all, with --profile edge")
 	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for is believed")
@@ -156,10 +156,7 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 
 // writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.
 func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	return e.Encode(struct {
+	return writeJSON(w, struct {
 		*plan.Plan
 		Matching []envoy.Choice
 	}{p, envoy.Choices(p, o)})
