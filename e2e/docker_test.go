@@ -15,8 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,24 +108,7 @@ func TestDockerImages(t *testing.T) {
 	c := bringUp(t, "examples/docker-compose/docker-compose.yaml", "WAYMARK_RULES="+dir)
 	t.Run("waymark", func(t *testing.T) {
 		c.walk(t)
-		stop, failures := make(chan struct{}), make(chan string, 1000)
-		var load sync.WaitGroup
-		var sent atomic.Int64
-		for range 4 {
-			load.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if status, err := c.get("bookinfo.example.com", "/productpage"); err != nil || status != http.StatusOK {
-						failures <- fmt.Sprint(status, err)
-					}
-					sent.Add(1)
-				}
-			})
-		}
+		stop := underLoad(t, c.get)
 		file := filepath.Join(dir, "virtualservices.yaml")
 		rules, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -138,13 +119,7 @@ func TestDockerImages(t *testing.T) {
 			health, _ := c.get("bookinfo.example.com", "/healthz")
 			return alive == http.StatusOK && health == http.StatusNotFound
 		}, 30*time.Second, 50*time.Millisecond)
-		close(stop)
-		load.Wait()
-		close(failures)
-		for f := range failures {
-			t.Errorf("a request failed: %s", f)
-		}
-		assert.Greater(t, sent.Load(), int64(100))
+		assert.Greater(t, stop(), int64(100))
 		user, err := command("docker", "image", "inspect", "--format", "{{.Config.User}}", "waymark")
 		require.NoError(t, err, user)
 		assert.Equal(t, "101:101", strings.TrimSpace(user), "it does not run as root")

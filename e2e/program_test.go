@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -194,27 +195,44 @@ func (r *running) get(host, path string) (int, error) {
 	return response.StatusCode, err
 }
 
+// underLoad lets four clients ask for the bookinfo page until stop is called, which reports every answer but 200 and returns
+// how many requests there were.
+func underLoad(t *testing.T, get func(host, path string) (int, error)) (stop func() int64) {
+	end, failures := make(chan struct{}), make(chan string, 1000)
+	var load sync.WaitGroup
+	var sent atomic.Int64
+	for range 4 {
+		load.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				if status, err := get("bookinfo.example.com", "/productpage"); err != nil || status != http.StatusOK {
+					failures <- fmt.Sprint(status, err)
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	return func() int64 {
+		close(end)
+		load.Wait()
+		close(failures)
+		for f := range failures {
+			t.Errorf("a request failed: %s", f)
+		}
+		return sent.Load()
+	}
+}
+
 // TestRunReadsChangedFiles changes rules under load, well and badly, and loses no request.
 func TestRunReadsChangedFiles(t *testing.T) {
 	for _, engine := range []string{"wasm", "envoy"} {
 		t.Run(engine, func(t *testing.T) {
 			r, dir := startRun(t, engine)
-			stop, failures := make(chan struct{}), make(chan string, 1000)
-			var load sync.WaitGroup
-			for range 4 {
-				load.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						if status, err := r.get("bookinfo.example.com", "/productpage"); err != nil || status != http.StatusOK {
-							failures <- fmt.Sprint(status, err)
-						}
-					}
-				})
-			}
+			stop := underLoad(t, r.get)
 			file := filepath.Join(dir, "virtualservices.yaml")
 			rules, err := os.ReadFile(file)
 			require.NoError(t, err)
@@ -241,12 +259,7 @@ func TestRunReadsChangedFiles(t *testing.T) {
 			replace("exact: /healthz", "exact: /well")
 			assert.Eventually(t, status("/well"), 10*time.Second, 50*time.Millisecond, r.output())
 			assert.Eventually(t, func() bool { return !status("/alive")() }, 10*time.Second, 50*time.Millisecond)
-			close(stop)
-			load.Wait()
-			close(failures)
-			for f := range failures {
-				t.Errorf("a request failed: %s", f)
-			}
+			assert.Positive(t, stop())
 			assert.Eventually(t, func() bool { // the access log names rule and destination
 				return strings.Contains(r.output(), "default/bookinfo.http[3].match[0]:page") &&
 					strings.Contains(r.output(), "outbound|9080||productpage.default.svc.cluster.local")

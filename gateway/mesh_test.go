@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
@@ -25,11 +24,6 @@ func service(key, address string, ports ...string) string {
 	return b.String()
 }
 
-// entry is the YAML of a ServiceEntry in default.
-func serviceEntry(name, spec string) string {
-	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: %s, namespace: default}\nspec: %s\n", name, spec)
-}
-
 // external is the YAML of a Service in default that stands for another.
 func external(name, other string) string {
 	return fmt.Sprintf("---\n{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: default}, spec: {type: ExternalName, externalName: %s.default.svc.cluster.local, ports: [{name: http, port: 9080}]}}\n", name, other)
@@ -44,9 +38,7 @@ func rules(key string, age int, spec string) string {
 
 func translateSidecar(t *testing.T, yaml string, o gateway.Options) (*plan.Plan, gateway.Problems) {
 	o.Proxy = gateway.SidecarProxy
-	r, problems := gateway.Read([]string{"-"}, strings.NewReader(yaml))
-	require.False(t, problems.HasErrors(), "%v", problems)
-	return gateway.Translate(r, o)
+	return translate(t, yaml, o)
 }
 
 // hostsText is each virtual host of a port with its domains, and below it its rules: name, path, where to.
@@ -216,7 +208,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 				"  default / -> outbound|9080||db.default.svc.cluster.local\n" + anyOther,
 		},
 		"VS-MESH-04: a ServiceEntry has its hosts and addresses": {
-			yaml: serviceEntry("ext", "{hosts: [api.example.com], addresses: [240.0.0.7, '2001:db8::7'], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			yaml: object("ServiceEntry", "ext", "{hosts: [api.example.com], addresses: [240.0.0.7, '2001:db8::7'], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "api.example.com:9080 = api.example.com api.example.com. 240.0.0.7 [2001:db8::7]\n  default / -> outbound|9080||api.example.com\n" + anyOther,
 		},
 		"VS-SPLIT-04: an external name is a domain of the service that it stands for": {
@@ -250,7 +242,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 		},
 		"hosts of VirtualServices compare without regard to case": {
 			yaml: pair + rules("default/x", 0, "{hosts: [Reviews.Default.svc.cluster.local, '*.Example.com'], http: [{"+to("a")+"}]}") +
-				serviceEntry("ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+				object("ServiceEntry", "ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "*.example.com:9080 = *.example.com *.example.com.\n  default/x.http[0] / -> outbound|9080||" + a + "\n" + ruled("default/x", a),
 		},
 		"a Service that is not exported is unknown": {
@@ -264,7 +256,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
 		"VS-MESH-04: 0.0.0.0 is no address": {
-			yaml: serviceEntry("ext", "{hosts: [api.example.com], addresses: [0.0.0.0], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
+			yaml: object("ServiceEntry", "ext", "{hosts: [api.example.com], addresses: [0.0.0.0], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
 			want: "api.example.com:9080 = api.example.com api.example.com.\n  default / -> outbound|9080||api.example.com\n" + anyOther,
 		},
 		"a UDP port of the same number is another port": {
@@ -283,7 +275,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 			yaml: reviews + service("default/db", "10.0.0.8", "tcp-db 9080"), want: reviewsDefault + anyOther,
 		},
 		"a whole host is never another's short name": {
-			yaml: reviews + serviceEntry("ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}") +
+			yaml: reviews + object("ServiceEntry", "ext", "{hosts: [reviews.default], resolution: DNS, ports: [{number: 9080, name: x, protocol: HTTP}]}") +
 				rules("default/x", 0, "{hosts: [reviews], http: [{"+to("reviews")+"}]}"),
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews reviews.default.svc 10.0.0.1\n" +
 				"  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" +

@@ -135,7 +135,7 @@ func TestSidecarProblems(t *testing.T) {
 // SE-02, VS-MESH-05: what is sent where its client wanted to has no endpoints.
 func TestSidecarOriginalDestination(t *testing.T) {
 	p, problems := translateSidecar(t, service("default/db", "None", "http 9080")+
-		serviceEntry("ext", "{hosts: ['*.example.com'], ports: [{number: 9080, name: http, protocol: HTTP}]}"), gateway.Options{})
+		object("ServiceEntry", "ext", "{hosts: ['*.example.com'], ports: [{number: 9080, name: http, protocol: HTTP}]}"), gateway.Options{})
 	assert.False(t, problems.HasErrors(), "%v", problems)
 	assert.Equal(t, []*plan.Cluster{
 		{Name: "PassthroughCluster", Discovery: plan.OriginalDestination, ClientProtocol: true},
@@ -147,7 +147,7 @@ func TestSidecarOriginalDestination(t *testing.T) {
 func TestSidecarVerdicts(t *testing.T) {
 	yaml := reviews + service("other/ratings", "10.0.0.2", "http 9080") + service("default/web", "10.0.0.9", "http 80") +
 		service("default/db", "None", "http 9080") +
-		serviceEntry("ext", "{hosts: ['*.example.com'], ports: [{number: 80, name: http, protocol: HTTP}]}") +
+		object("ServiceEntry", "ext", "{hosts: ['*.example.com'], ports: [{number: 80, name: http, protocol: HTTP}]}") +
 		rules("default/x", 0, `{hosts: [reviews], http: [
     {match: [{uri: {prefix: /v2}}], fault: {abort: {httpStatus: 418, percentage: {value: 100}}}, route: [{destination: {host: ratings.other.svc.cluster.local}}]},
     {match: [{headers: {end-user: {exact: jason}}}], route: [{destination: {host: reviews}}]}]}`) +
