@@ -274,9 +274,10 @@ func (t *translator) warnIdleRules(r *Resources) {
 	}
 	for _, d := range r.DestinationRules {
 		host := fullName(d.Spec.Host, d.Namespace, t.options.ClusterDomain)
-		if !known[host] && !(isWildcard(host) && takes(host)) {
-			t.problems.add(Warning, &d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+		if known[host] || isWildcard(host) && takes(host) {
+			continue
 		}
+		t.problems.add(Warning, &d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
 	}
 }
 
