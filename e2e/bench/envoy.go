@@ -2,13 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
@@ -29,35 +32,25 @@ type subject struct {
 	name    string
 	process *process.Process
 	address string
-	micros  []float64 // of each round
+	micros  []float64 // of processor time for a request, in each round
 }
 
 // inEnvoy measures the four ways for each number of rules.
-func inEnvoy(o *options, b envoytest.Binary) (err error) {
-	service, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "hello") // Envoy may be gone
-	})}
-	go func() { _ = server.Serve(service) }() // ends when closed
-	defer func() { err = errors.Join(err, server.Close()) }()
-
+func inEnvoy(o *options, b envoytest.Binary) error {
 	for _, shape := range o.shapes {
-		if e := shapeInEnvoy(o, b, shape, service.Addr().String()); e != nil {
-			return fmt.Errorf("%s: %w", shape.name, e)
+		if err := shapeInEnvoy(o, b, shape); err != nil {
+			return fmt.Errorf("%s: %w", shape.name, err)
 		}
 	}
 	return nil
 }
 
 // shapeInEnvoy prints a table for one shape: a line for each number of rules, a column for each way.
-func shapeInEnvoy(o *options, b envoytest.Binary, s *shape, upstream string) error {
+func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tnative list\tauto\tLua\tWaymark/least, added\tnative/Waymark, added\tauto/best\tauto is\t\n", s.name)
+	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tWaymark/least\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
 	for _, n := range o.sizes {
-		subjects, way, err := start(o, b, s, n, upstream)
+		subjects, auto, err := start(o, b, s, n)
 		if err == nil {
 			err = measure(o, subjects, s.requests(n))
 		}
@@ -67,21 +60,23 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape, upstream string) err
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(w, "%d\t", n)
-		medians := map[string]float64{}
-		for _, name := range ways {
-			i := slices.IndexFunc(subjects, func(s *subject) bool { return s.name == name })
-			if i < 0 {
+		_, _ = fmt.Fprintf(w, "%d\t%.1f\t", n, median(subjects["none"].micros))
+		for _, name := range ways[1:] {
+			if subjects[name] == nil {
 				_, _ = fmt.Fprint(w, "-\t")
 				continue
 			}
-			low, mid, high := quartiles(subjects[i].micros)
-			medians[name] = mid
+			low, mid, high := added(subjects, name)
 			_, _ = fmt.Fprintf(w, "%.1f (%.1f–%.1f)\t", mid, low, high)
 		}
-		bare := medians["none"]
-		best := min(medians["waymark"], medians["native"])
-		_, _ = fmt.Fprintf(w, "%.2f\t%.2f\t%.3f\t%s\t\n", (medians["waymark"]-bare)/(medians["floor"]-bare), (medians["native"]-bare)/(medians["waymark"]-bare), medians["auto"]/best, way)
+		_, waymark, _ := added(subjects, "waymark")
+		_, least, _ := added(subjects, "floor")
+		_, list, _ := added(subjects, "native")
+		best := "waymark"
+		if list < waymark {
+			best = "native"
+		}
+		_, _ = fmt.Fprintf(w, "%.2f\t%.2f\t%.3f\t%s\t\n", waymark/least, list/waymark, ratio(subjects, "auto", best), auto)
 	}
 	return w.Flush()
 }
@@ -90,7 +85,7 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape, upstream string) err
 var ways = []string{"none", "floor", "waymark", "native", "auto", "lua"}
 
 // start runs one Envoy for each way. Without a filter and with the least one there is a single rule, which takes all.
-func start(o *options, b envoytest.Binary, s *shape, n int, upstream string) (subjects []*subject, auto envoy.Way, err error) {
+func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
 	const one = benchGateway + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: bench}
@@ -98,9 +93,9 @@ spec:
   hosts: [` + host + `]
   gateways: [gw]
   http:
-  - route: [{destination: {host: upstream.test}}]
-`
+  - ` + answer + "\n"
 	all := s.rules(n)
+	subjects = map[string]*subject{}
 	for _, way := range ways {
 		yaml, options := all, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}
 		switch way {
@@ -117,7 +112,7 @@ spec:
 				continue
 			}
 		}
-		p, err := translate(yaml, upstream)
+		p, err := translate(yaml)
 		if err != nil {
 			return subjects, auto, err
 		}
@@ -136,27 +131,54 @@ spec:
 		if err != nil {
 			return subjects, auto, err
 		}
-		text, err := envoy.JSON(bootstrap)
+		text, err := edited(bootstrap, p, s, way)
 		if err != nil {
 			return subjects, auto, err
-		}
-		if way == "lua" {
-			if text, err = withLua(text, p, s); err != nil {
-				return subjects, auto, err
-			}
 		}
 		e, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: text, AdminPort: ports[1], Concurrency: 1})
 		if err != nil {
 			return subjects, auto, err
 		}
-		subjects = append(subjects, &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0])})
+		subjects[way] = &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
 	}
 	return subjects, auto, nil
 }
 
+// edited is the bootstrap as JSON, without access log, and for Lua with its filter in the place of ours.
+func edited(bootstrap proto.Message, p *plan.Plan, s *shape, way string) ([]byte, error) {
+	text, err := envoy.JSON(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	var doc any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	eachObject(doc, func(v map[string]any) { delete(v, "access_log") })
+	if way == "lua" && !withLua(doc, p, s) {
+		return nil, errors.New("the bootstrap has no filter to replace")
+	}
+	return json.Marshal(doc)
+}
+
+// eachObject calls each for every object of a document, the outer ones first.
+func eachObject(v any, each func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		each(v)
+		for _, inner := range v {
+			eachObject(inner, each)
+		}
+	case []any:
+		for _, inner := range v {
+			eachObject(inner, each)
+		}
+	}
+}
+
 // withLua puts Envoy's Lua filter in the place of ours: it looks the outcome up in a table, which is all that a script can
 // do fast.
-func withLua(bootstrap []byte, p *plan.Plan, s *shape) ([]byte, error) {
+func withLua(doc any, p *plan.Plan, s *shape) (replaced bool) {
 	var script strings.Builder
 	script.WriteString("local ids = {\n")
 	for i, r := range p.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules {
@@ -170,44 +192,29 @@ function envoy_on_request(handle)
   if id then headers:replace("x-waymark-route", id) end
 end
 `, s.lua)
-	var doc any
-	if err := json.Unmarshal(bootstrap, &doc); err != nil {
-		return nil, err
-	}
-	replaced := false
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			config, _ := v["typed_config"].(map[string]any)
-			if kind, _ := config["@type"].(string); strings.HasSuffix(kind, ".wasm.v3.Wasm") {
-				v["typed_config"] = map[string]any{
-					"@type":               "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-					"default_source_code": map[string]any{"inline_string": script.String()},
-				}
-				replaced = true
-				return
+	eachObject(doc, func(v map[string]any) {
+		config, _ := v["typed_config"].(map[string]any)
+		if kind, _ := config["@type"].(string); strings.HasSuffix(kind, ".wasm.v3.Wasm") {
+			v["typed_config"] = map[string]any{
+				"@type":               "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+				"default_source_code": map[string]any{"inline_string": script.String()},
 			}
-			for _, inner := range v {
-				walk(inner)
-			}
-		case []any:
-			for _, inner := range v {
-				walk(inner)
-			}
+			replaced = true
 		}
-	}
-	walk(doc)
-	if !replaced {
-		return nil, errors.New("the bootstrap has no filter to replace")
-	}
-	return json.Marshal(doc)
+	})
+	return replaced
 }
 
-// measure runs the rounds, each way once in every round, after one that does not count.
-func measure(o *options, subjects []*subject, asked []vm.Headers) error {
+// measure runs the rounds, each way once in every round and every other round backwards, after one that does not count.
+func measure(o *options, subjects map[string]*subject, asked []vm.Headers) error {
+	var order []*subject
+	for _, name := range ways {
+		if s := subjects[name]; s != nil {
+			order = append(order, s)
+		}
+	}
 	for round := range o.rounds + 1 {
-		for _, s := range subjects {
+		for _, s := range order {
 			before, err := s.process.CPUTime()
 			if err != nil {
 				return err
@@ -221,65 +228,148 @@ func measure(o *options, subjects []*subject, asked []vm.Headers) error {
 				return err
 			}
 			if round > 0 {
-				s.micros = append(s.micros, float64((after-before).Microseconds())/float64(count))
+				s.micros = append(s.micros, float64((after-before).Nanoseconds())/1e3/float64(count))
 			}
 		}
+		slices.Reverse(order)
 	}
 	return nil
 }
 
-// load sends requests over one connection, one after the other, for a time, and counts them. Each must get a 200.
+// together is how many requests are sent at once, as streams of one HTTP/2 connection. Envoy decides them one after the
+// other, but wakes up, reads and writes once for all: what is the same for every way is less, and the difference between
+// them is seen better.
+const together = 32
+
+// load sends requests over one connection for a time, and counts them. Each must get a 200.
 func load(address string, asked []vm.Headers, d time.Duration) (count int, err error) {
-	var texts []string
-	for _, h := range asked {
-		var b strings.Builder
-		path, _ := h.Get(":path")
-		authority, _ := h.Get(":authority")
-		fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, authority)
-		for _, line := range h {
-			if line[0][0] != ':' {
-				fmt.Fprintf(&b, "%s: %s\r\n", line[0], line[1])
-			}
-		}
-		texts = append(texts, b.String()+"\r\n")
-	}
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	connection, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	r := bufio.NewReader(c)
-	for end := time.Now().Add(d); time.Now().Before(end); count++ {
-		text := texts[count%len(texts)]
-		if _, err := io.WriteString(c, text); err != nil {
-			return count, err
+	defer func() { err = errors.Join(err, connection.Close()) }()
+	c := newClient(connection)
+	if err := c.start(); err != nil {
+		return 0, err
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); count += together {
+		for i := range together {
+			if err := c.ask(asked[(count+i)%len(asked)]); err != nil {
+				return count, err
+			}
 		}
-		response, err := http.ReadResponse(r, nil)
-		if err != nil {
+		if err := c.answers(together); err != nil {
 			return count, err
-		}
-		_, err = io.Copy(io.Discard, response.Body)
-		if err := errors.Join(err, response.Body.Close()); err != nil {
-			return count, err
-		}
-		if response.StatusCode != http.StatusOK {
-			first, _, _ := strings.Cut(text, "\r\n")
-			return count, fmt.Errorf("%s: status %d", first, response.StatusCode)
 		}
 	}
 	return count, nil
 }
 
-// quartiles are the values below which a quarter, a half and three quarters of the values lie.
-func quartiles(values []float64) (low, mid, high float64) {
-	v := slices.Sorted(slices.Values(values))
-	at := func(q float64) float64 {
-		x := q * float64(len(v)-1)
-		i := int(x)
-		if i+1 == len(v) {
-			return v[i]
-		}
-		return v[i] + (x-float64(i))*(v[i+1]-v[i])
+// client is one HTTP/2 connection without encryption.
+type client struct {
+	out     *bufio.Writer
+	framer  *http2.Framer
+	block   bytes.Buffer
+	encoder *hpack.Encoder
+	stream  uint32 // the next one's number, less one
+	credit  uint32 // bytes of bodies that were read and not given back to the connection's window
+}
+
+func newClient(c net.Conn) *client {
+	k := &client{out: bufio.NewWriterSize(c, 64<<10)}
+	k.framer = http2.NewFramer(k.out, bufio.NewReaderSize(c, 64<<10))
+	k.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	k.encoder = hpack.NewEncoder(&k.block)
+	return k
+}
+
+func (c *client) start() error {
+	if _, err := c.out.WriteString(http2.ClientPreface); err != nil {
+		return err
 	}
-	return at(0.25), at(0.5), at(0.75)
+	return errors.Join(c.framer.WriteSettings(), c.out.Flush())
+}
+
+func (c *client) ask(headers vm.Headers) error {
+	c.block.Reset()
+	for _, h := range headers {
+		if err := c.encoder.WriteField(hpack.HeaderField{Name: h[0], Value: h[1]}); err != nil {
+			return err
+		}
+	}
+	c.stream += 2
+	return c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: c.stream - 1, BlockFragment: c.block.Bytes(), EndStream: true, EndHeaders: true})
+}
+
+// answers reads so many responses to their end.
+func (c *client) answers(n int) error {
+	if c.credit > 0 {
+		if err := c.framer.WriteWindowUpdate(0, c.credit); err != nil {
+			return err
+		}
+		c.credit = 0
+	}
+	if err := c.out.Flush(); err != nil {
+		return err
+	}
+	for n > 0 {
+		frame, err := c.framer.ReadFrame()
+		if err != nil {
+			return err
+		}
+		switch f := frame.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				if err := c.framer.WriteSettingsAck(); err != nil {
+					return err
+				}
+			}
+		case *http2.MetaHeadersFrame:
+			if status := f.PseudoValue("status"); status != "200" {
+				return fmt.Errorf("stream %d: status %s", f.StreamID, status)
+			}
+		case *http2.DataFrame:
+			c.credit += f.Length
+		case *http2.RSTStreamFrame:
+			return fmt.Errorf("stream %d: reset, %s", f.StreamID, f.ErrCode)
+		case *http2.GoAwayFrame:
+			return fmt.Errorf("the connection ends: %s", f.ErrCode)
+		}
+		if h := frame.Header(); h.Flags.Has(http2.FlagDataEndStream) && (h.Type == http2.FrameData || h.Type == http2.FrameHeaders) {
+			n--
+		}
+	}
+	return nil
+}
+
+// added are the quartiles of what a way costs above no filter, taken in each round on its own: what slows the machine down
+// for a while slows both.
+func added(subjects map[string]*subject, name string) (low, mid, high float64) {
+	all := slices.Clone(subjects[name].micros)
+	for i, bare := range subjects["none"].micros {
+		all[i] -= bare
+	}
+	return quantile(all, 0.25), median(all), quantile(all, 0.75)
+}
+
+// ratio is the median of what one way costs in proportion to another.
+func ratio(subjects map[string]*subject, name, other string) float64 {
+	all := slices.Clone(subjects[name].micros)
+	for i, x := range subjects[other].micros {
+		all[i] /= x
+	}
+	return median(all)
+}
+
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+// quantile is the value below which a share q of the values lie.
+func quantile(values []float64, q float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	x := q * float64(len(v)-1)
+	i := int(x)
+	if i+1 == len(v) {
+		return v[i]
+	}
+	return v[i] + (x-float64(i))*(v[i+1]-v[i])
 }

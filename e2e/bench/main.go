@@ -120,7 +120,7 @@ func library(o *options) error {
 }
 
 func libraryRow(o *options, w io.Writer, s *shape, n int) error {
-	p, err := translate(s.rules(n), "127.0.0.1:1")
+	p, err := translate(s.rules(n))
 	if err != nil {
 		return err
 	}

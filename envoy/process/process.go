@@ -3,7 +3,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -151,23 +150,26 @@ func (p *Process) Log() string { return p.tail.String() }
 // PID is its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// CPUTime is the processor time it has used, in user and system mode, on all its threads.
-func (p *Process) CPUTime() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
-		return 0, err
+// CPUTime is the processor time that its threads have used, in user and system mode, to the nanosecond. Threads that have
+// ended do not count; Envoy's live as long as it does.
+func (p *Process) CPUTime() (total time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID()))
+	if err != nil || len(threads) == 0 {
+		return 0, errors.Join(err, fmt.Errorf("process %d has no threads", p.PID()))
 	}
-	// After the name in brackets, which may hold spaces: fields 14 and 15 of proc(5), in ticks of 10 ms.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
 		if err != nil {
 			return 0, err
 		}
-		ticks += n
+		ns, _, _ := strings.Cut(string(text), " ") // the rest is time spent waiting, and how often
+		n, err := strconv.ParseInt(ns, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		total += time.Duration(n)
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return total, nil
 }
 
 // Stop ends Envoy, and waits until it has ended.
