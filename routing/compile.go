@@ -48,6 +48,7 @@ type compiler struct {
 	table   *Table
 	version string                 // another than ours
 	classes map[string]*[256]uint8 // of automata, each once
+	isState []bool                 // scratch of compact.valid
 }
 
 func (c *compiler) config() {

@@ -1,5 +1,7 @@
 package routing
 
+import "unsafe"
+
 // expression is the compiled form of [Regex].
 type expression struct {
 	prefix span
@@ -14,15 +16,20 @@ func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	if len(s) < n || s[:n] != t.texts.of(e.prefix) {
 		return false
 	}
-	p := &t.programs[e.program]
-	if p.automaton != nil {
+	p := t.programs.at(e.program)
+	switch {
+	case p.compact != "":
+		return p.compact.match(s[n:])
+	case p.automaton != nil:
 		return p.automaton.Match(s[n:])
+	default:
+		return p.program.Match(m, s[n:])
 	}
-	return p.program.Match(m, s[n:])
 }
 
-// program is one entry of Config.Programs: one of the two is set.
+// program is one entry of Config.Programs: one of the three is set.
 type program struct {
+	compact   compact
 	automaton *Automaton
 	program   *Program
 }
@@ -48,6 +55,9 @@ func (c *compiler) program() {
 				c.classes = map[string]*[256]uint8{}
 			}
 			p.automaton, ok = unmarshalAutomaton(text[1:], c.classes)
+		case kindCompact:
+			p.compact = compact(unsafe.String(unsafe.SliceData(text[1:]), len(text)-1)) // nobody else has it
+			c.isState, ok = p.compact.valid(c.isState)
 		default:
 			ok = false
 		}
@@ -56,7 +66,7 @@ func (c *compiler) program() {
 		c.problem("is not a compiled regular expression")
 		p = program{}
 	}
-	c.table.programs = append(c.table.programs, p)
+	c.table.programs.add(p)
 }
 
 func (c *compiler) regex() {
@@ -75,7 +85,7 @@ func (c *compiler) regex() {
 			endsWith = c.pieces()
 		case "program":
 			hasProgram = true
-			e.program = int32(max(0, c.below(len(c.table.programs), "programs")))
+			e.program = int32(max(0, c.below(int(c.table.programs.count), "programs")))
 		default:
 			return false
 		}
@@ -128,8 +138,8 @@ func (c *compiler) set() {
 			})
 		case "program":
 			hasProgram = true
-			if i := c.below(len(c.table.programs), "programs"); i >= 0 {
-				s.automaton = c.table.programs[i].automaton
+			if i := c.below(int(c.table.programs.count), "programs"); i >= 0 {
+				s.automaton = c.table.programs.at(int32(i)).automaton
 			}
 			if s.automaton == nil {
 				c.problem("is not an automaton")

@@ -46,10 +46,11 @@ const (
 // three of Out.
 const instructionSize = 7
 
-// The first byte of a marshalled Program or Automaton says which it is.
+// The first byte of what was marshalled says what it is.
 const (
 	kindProgram   = 'N'
 	kindAutomaton = 'D'
+	kindCompact   = 'C'
 )
 
 // Marshal writes the program for the configuration.

@@ -11,7 +11,7 @@ type Table struct {
 	rules        rows[rule]      // of all virtual hosts, one after the other
 	conditions   rows[condition] // of all rules
 	extras       []extra
-	programs     []program
+	programs     rows[program]
 	expressions  rows[expression]
 	sets         []expressionSet
 	names        names

@@ -87,7 +87,7 @@ func (c *Collection) Write(config *routing.Config) {
 		if !ok {
 			b = text
 			if a := determinize([]*routing.Program{p.rest}, single); a != nil {
-				b = a.Marshal()
+				b = marshal(a)
 			}
 			automata[string(text)] = b
 		}
@@ -97,6 +97,15 @@ func (c *Collection) Write(config *routing.Config) {
 	for _, set := range c.sets() {
 		config.Sets = append(config.Sets, routing.RegexSet{Regexes: set.members, Program: add(set.automaton.Marshal())})
 	}
+}
+
+// marshal writes the automaton of one pattern in the form that is smaller.
+func marshal(a *routing.Automaton) []byte {
+	b := a.Marshal()
+	if c, ok := a.MarshalCompact(); ok && len(c) < len(b) {
+		return c
+	}
+	return b
 }
 
 // Fallbacks are the patterns that have no automaton of bearable size, after Write: each byte of a value costs time in

@@ -2,6 +2,7 @@ package regex_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
@@ -98,6 +99,10 @@ func TestAMatchAllocatesNothing(t *testing.T) {
 // matchInTable asks a Table whose rules are a pattern and some others, which makes the pattern one of many: taken apart,
 // made into an automaton, alone and with others, and led to by what it needs.
 func matchInTable(t testing.TB, pattern, value string, encoding regex.Encoding) bool {
+	return inTable(t, pattern, encoding)(value)
+}
+
+func inTable(t testing.TB, pattern string, encoding regex.Encoding) func(value string) bool {
 	c := regex.NewCollection(encoding)
 	config := routing.Config{Version: routing.Version, VirtualHosts: []routing.VirtualHost{{Name: "h", Domains: []string{"*"}}}}
 	for _, source := range []string{pattern, "z+1", "z+2", "z+[34]", "z+[45]", "/z-1.*", "/z-2.*"} {
@@ -111,10 +116,13 @@ func matchInTable(t testing.TB, pattern, value string, encoding regex.Encoding) 
 	table, err := routing.Compile(text)
 	require.NoError(t, err, "%s", text)
 	var r routing.Request
-	r.Set(":authority", "a")
-	r.Set(":path", "/")
-	r.Set("x", value)
-	return table.Decide(&r, routing.Dice{}).Rule == 0
+	return func(value string) bool {
+		r.Reset()
+		r.Set(":authority", "a")
+		r.Set(":path", "/")
+		r.Set("x", value)
+		return table.Decide(&r, routing.Dice{}).Rule == 0
+	}
 }
 
 // TestTakingAPatternApartChangesNothing asks a table what TestTheWholeValueMustMatch asks a program, and more.
@@ -179,4 +187,53 @@ func FuzzMatch(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAnAutomatonTakesWhatItsProgramTakes walks through programs for values that they take, changes some of them in a
+// byte, and asks the automaton that was made of the program.
+func TestAnAutomatonTakesWhatItsProgramTakes(t *testing.T) {
+	dice := rand.New(rand.NewPCG(5, 6))
+	for _, pattern := range []string{"/[a-z]+/item-7(/.*)?", "^(.*?;)?(user=jason)(;.*)?$", "(.*,)?gzip(,.*)?", "[^/]+", "(?i)hello|world", "(ab|ac)*d?",
+		"a{3,9}b", `\d{4}-\d{2}-\d{2}`, ".*abcabcabd.*", "/v[12]/(users|orders|items)/[0-9a-f]{8}", "", "a", "aaaa", "(aaaa|aaab)*", ".*a.{3}",
+		strings.Repeat("long", 100) + "[0-9]*", "[abc]*b[abc]c", "(|x)yz"} {
+		for _, encoding := range []regex.Encoding{regex.Latin1, regex.UTF8} {
+			p, err := regex.Compile(pattern, encoding)
+			require.NoError(t, err)
+			table := inTable(t, pattern, encoding)
+			var m routing.Machine
+			taken := 0
+			const values = 1000
+			for i := range values {
+				value := walk(p, dice)
+				if i%2 == 1 && len(value) > 0 {
+					at := dice.IntN(len(value))
+					value[at] = "abc;/\n0\xff"[dice.IntN(8)]
+				}
+				want := p.Match(&m, string(value))
+				require.Equal(t, want, table(string(value)), "%q on %q, encoding %d", pattern, value, encoding)
+				if want {
+					taken++
+				}
+			}
+			assert.GreaterOrEqual(t, taken, values/2, pattern)
+		}
+	}
+}
+
+// walk is a value that a program without assertions takes.
+func walk(p *routing.Program, dice *rand.Rand) (value []byte) {
+	for at := p.Start; ; {
+		in := p.Code[at]
+		at = in.Out
+		switch in.Op {
+		case routing.OpMatch:
+			return value
+		case routing.OpRange:
+			value = append(value, in.Lo+byte(dice.IntN(int(in.Hi-in.Lo)+1)))
+		case routing.OpSplit:
+			if dice.IntN(2) == 0 {
+				at = in.Arg
+			}
+		}
+	}
 }

@@ -1,0 +1,245 @@
+package routing
+
+// compactWriter writes an automaton as [compact].
+type compactWriter struct {
+	a *Automaton
+	// runs are the pieces that the classes cut the bytes into.
+	runs  []compactRun
+	other int // the state that others fall back to, or -1
+	// Of each state: its edges, whether it falls back, and how many edges lead to it.
+	edges [][]compactEdge
+	falls []bool
+	refs  []int
+}
+
+type compactRun struct {
+	lo, hi byte
+	class  int
+}
+
+type compactEdge struct {
+	lo, hi byte
+	to     int
+}
+
+// newCompactWriter chooses the edges that every state needs, with the fallback that saves the most; nil where some state
+// has too many edges, or nothing is ever taken.
+func newCompactWriter(a *Automaton) *compactWriter {
+	if a.Start == 0 {
+		return nil
+	}
+	w := &compactWriter{a: a}
+	for b := range 256 {
+		class := int(a.Classes[b])
+		if n := len(w.runs); n > 0 && w.runs[n-1].class == class {
+			w.runs[n-1].hi = byte(b)
+		} else {
+			w.runs = append(w.runs, compactRun{byte(b), byte(b), class})
+		}
+	}
+	least := -1
+	for _, other := range w.fallbacks() {
+		edges, falls, cost := w.choose(other)
+		if edges != nil && (least < 0 || cost < least) {
+			w.other, w.edges, w.falls, least = other, edges, falls, cost
+		}
+	}
+	if least < 0 {
+		return nil
+	}
+	w.refs = make([]int, len(a.Accept))
+	w.refs[a.Start]++
+	for _, edges := range w.edges {
+		for _, e := range edges {
+			w.refs[e.to]++
+		}
+	}
+	if w.other >= 0 {
+		w.refs[w.other]++
+	}
+	return w
+}
+
+// fallbacks are the states worth a try: none, the start, and the one that most edges lead to.
+func (w *compactWriter) fallbacks() []int {
+	counts := make([]int, len(w.a.Accept))
+	most := int(w.a.Start)
+	for _, to := range w.a.Next {
+		if counts[to]++; to != 0 && counts[to] > counts[most] {
+			most = int(to)
+		}
+	}
+	all := []int{-1, int(w.a.Start)}
+	if most != int(w.a.Start) {
+		all = append(all, most)
+	}
+	return all
+}
+
+// choose returns the edges of all states with a fallback, and what they take in bytes; nil where a state has too many.
+func (w *compactWriter) choose(other int) (edges [][]compactEdge, falls []bool, cost int) {
+	n := len(w.a.Accept)
+	edges, falls = make([][]compactEdge, n), make([]bool, n)
+	for s := 1; s < n; s++ {
+		best := -1
+		try := func(all []compactEdge, falling bool) {
+			c, ok := edgesCost(all)
+			if falling {
+				c++
+			}
+			if ok && (best < 0 || c < best) {
+				best, edges[s], falls[s] = c, all, falling
+			}
+		}
+		try(w.listed(s, -1), false)
+		try(w.exceptions(s), false)
+		if other >= 0 && s != other {
+			try(w.listed(s, other), true)
+		}
+		if best < 0 {
+			return nil, nil, 0
+		}
+		cost += 1 + best
+	}
+	return edges, falls, cost
+}
+
+// edgesCost is what edges take in bytes, with places of one.
+func edgesCost(edges []compactEdge) (cost int, ok bool) {
+	singles, ranges := 0, 0
+	for _, e := range edges {
+		if e.lo == e.hi {
+			singles++
+		} else {
+			ranges++
+		}
+	}
+	return 2*singles + 3*ranges, singles <= mostEach && ranges <= mostEach && singles+ranges < 2*mostEach
+}
+
+func (w *compactWriter) next(state, class int) int { return int(w.a.Next[state*w.a.Width+class]) }
+
+// listed are the edges that lead elsewhere than those of other, or than nowhere.
+func (w *compactWriter) listed(state, other int) (edges []compactEdge) {
+	for _, r := range w.runs {
+		to, instead := w.next(state, r.class), 0
+		if other >= 0 {
+			instead = w.next(other, r.class)
+		}
+		if n := len(edges); n > 0 && edges[n-1].to == to && to != instead && int(edges[n-1].hi)+1 == int(r.lo) {
+			edges[n-1].hi = r.hi
+		} else if to != instead {
+			edges = append(edges, compactEdge{r.lo, r.hi, to})
+		}
+	}
+	return edges
+}
+
+// exceptions are the edges that lead elsewhere than most do, and one for those.
+func (w *compactWriter) exceptions(state int) (edges []compactEdge) {
+	counts := map[int]int{}
+	most := 0
+	for _, r := range w.runs {
+		to := w.next(state, r.class)
+		if counts[to]++; counts[to] > counts[most] || counts[to] == counts[most] && to < most {
+			most = to
+		}
+	}
+	for _, r := range w.runs {
+		to := w.next(state, r.class)
+		if n := len(edges); n > 0 && edges[n-1].to == to && int(edges[n-1].hi)+1 == int(r.lo) {
+			edges[n-1].hi = r.hi
+		} else if to != most {
+			edges = append(edges, compactEdge{r.lo, r.hi, to})
+		}
+	}
+	return append(edges, compactEdge{0, 255, most})
+}
+
+// write writes the states that can be reached, with places of size bytes; false where they do not suffice.
+func (w *compactWriter) write(size int) ([]byte, bool) {
+	code := []byte{byte(size)}
+	places := make([]int, len(w.a.Accept))
+	type patch struct{ at, to int }
+	var patches []patch
+	place := func(to int) {
+		patches = append(patches, patch{len(code), to})
+		code = append(code, make([]byte, size)...)
+	}
+	for todo := []int{int(w.a.Start)}; len(todo) > 0; {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if s == 0 || places[s] > 0 {
+			continue
+		}
+		places[s] = len(code)
+		flags := byte(0)
+		if w.a.Accept[s] > 0 {
+			flags = accepts
+		}
+		if w.falls[s] {
+			flags |= hasElse
+			todo = append(todo, w.other)
+		}
+		text, behind := w.chain(s, places)
+		if len(text) > 1 {
+			code = append(code, flags|chain)
+			if w.falls[s] {
+				place(w.other)
+			}
+			code = append(append(code, byte(len(text))), text...)
+			todo = append(todo, behind) // so that it comes next
+			continue
+		}
+		var singles, ranges []compactEdge
+		for _, e := range w.edges[s] {
+			if e.lo == e.hi {
+				singles = append(singles, e)
+			} else {
+				ranges = append(ranges, e)
+			}
+		}
+		code = append(code, flags|byte(len(singles))<<3|byte(len(ranges)))
+		if w.falls[s] {
+			place(w.other)
+		}
+		for _, e := range append(singles, ranges...) {
+			code = append(code, e.lo)
+			if e.lo != e.hi {
+				code = append(code, e.hi)
+			}
+			place(e.to)
+			todo = append(todo, e.to)
+		}
+	}
+	if len(code) >= 1<<(8*size) {
+		return nil, false
+	}
+	for _, p := range patches {
+		for i := range size {
+			code[p.at+i] = byte(places[p.to] >> (8 * i))
+		}
+	}
+	return code, true
+}
+
+// chain is the longest text that leads from a state through others that nothing else leads to, and the state behind it,
+// which must not have a place yet.
+func (w *compactWriter) chain(s int, places []int) (text []byte, behind int) {
+	first := s
+	if s == w.other {
+		return nil, 0
+	}
+	for len(text) < 255 {
+		if len(w.edges[s]) != 1 || w.edges[s][0].lo != w.edges[s][0].hi || w.falls[s] != w.falls[first] || s == w.other ||
+			s != first && (w.refs[s] > 1 || w.a.Accept[s] > 0) {
+			break
+		}
+		e := w.edges[s][0]
+		if e.to == 0 || e.to == first || places[e.to] > 0 {
+			break
+		}
+		text, s = append(text, e.lo), e.to
+	}
+	return text, s
+}
