@@ -5,7 +5,10 @@ type compactWriter struct {
 	a *Automaton
 	// runs are the pieces that the classes cut the bytes into.
 	runs  []compactRun
-	other int // the state that others fall back to, or -1
+	other int             // the state that others fall back to, or -1
+	alone [][]compactEdge // the edges of each state without a fallback
+	// counts is scratch: how often each state occurs.
+	counts []int
 	// Of each state: its edges, whether it falls back, and how many edges lead to it.
 	edges [][]compactEdge
 	falls []bool
@@ -28,7 +31,7 @@ func newCompactWriter(a *Automaton) *compactWriter {
 	if a.Start == 0 {
 		return nil
 	}
-	w := &compactWriter{a: a}
+	w := &compactWriter{a: a, counts: make([]int, len(a.Accept))}
 	for b := range 256 {
 		class := int(a.Classes[b])
 		if n := len(w.runs); n > 0 && w.runs[n-1].class == class {
@@ -62,10 +65,9 @@ func newCompactWriter(a *Automaton) *compactWriter {
 
 // fallbacks are the states worth a try: none, the start, and the one that most edges lead to.
 func (w *compactWriter) fallbacks() []int {
-	counts := make([]int, len(w.a.Accept))
 	most := int(w.a.Start)
 	for _, to := range w.a.Next {
-		if counts[to]++; to != 0 && counts[to] > counts[most] {
+		if w.counts[to]++; to != 0 && w.counts[to] > w.counts[most] {
 			most = int(to)
 		}
 	}
@@ -81,31 +83,38 @@ func (w *compactWriter) choose(other int) (edges [][]compactEdge, falls []bool, 
 	n := len(w.a.Accept)
 	edges, falls = make([][]compactEdge, n), make([]bool, n)
 	for s := 1; s < n; s++ {
-		best := -1
-		try := func(all []compactEdge, falling bool) {
-			c, ok := edgesCost(all)
-			if falling {
-				c++
-			}
-			if ok && (best < 0 || c < best) {
-				best, edges[s], falls[s] = c, all, falling
-			}
-		}
-		try(w.listed(s, -1), false)
-		try(w.exceptions(s), false)
+		all, least, ok := w.own(s)
 		if other >= 0 && s != other {
-			try(w.listed(s, other), true)
+			if with, c, good := costed(w.listed(s, other)); good && (!ok || c+1 < least) {
+				all, least, ok, falls[s] = with, c+1, true, true
+			}
 		}
-		if best < 0 {
+		if !ok {
 			return nil, nil, 0
 		}
-		cost += 1 + best
+		edges[s], cost = all, cost+1+least
 	}
 	return edges, falls, cost
 }
 
-// edgesCost is what edges take in bytes, with places of one.
-func edgesCost(edges []compactEdge) (cost int, ok bool) {
+// own are the edges of a state without a fallback, the shorter of two ways to write them.
+func (w *compactWriter) own(s int) (edges []compactEdge, cost int, ok bool) {
+	if w.alone == nil {
+		w.alone = make([][]compactEdge, len(w.a.Accept))
+	}
+	if w.alone[s] == nil {
+		w.alone[s] = w.listed(s, -1)
+		if with, c, good := costed(w.exceptions(s)); good {
+			if _, least, ok := costed(w.alone[s]); !ok || c < least {
+				w.alone[s] = with
+			}
+		}
+	}
+	return costed(w.alone[s])
+}
+
+// costed says what edges take in bytes, with places of one, and whether they are not too many.
+func costed(edges []compactEdge) (_ []compactEdge, cost int, ok bool) {
 	singles, ranges := 0, 0
 	for _, e := range edges {
 		if e.lo == e.hi {
@@ -114,7 +123,7 @@ func edgesCost(edges []compactEdge) (cost int, ok bool) {
 			ranges++
 		}
 	}
-	return 2*singles + 3*ranges, singles <= mostEach && ranges <= mostEach && singles+ranges < 2*mostEach
+	return edges, 2*singles + 3*ranges, singles <= mostEach && ranges <= mostEach && singles+ranges < 2*mostEach
 }
 
 func (w *compactWriter) next(state, class int) int { return int(w.a.Next[state*w.a.Width+class]) }
@@ -137,11 +146,11 @@ func (w *compactWriter) listed(state, other int) (edges []compactEdge) {
 
 // exceptions are the edges that lead elsewhere than most do, and one for those.
 func (w *compactWriter) exceptions(state int) (edges []compactEdge) {
-	counts := map[int]int{}
+	clear(w.counts)
 	most := 0
 	for _, r := range w.runs {
 		to := w.next(state, r.class)
-		if counts[to]++; counts[to] > counts[most] || counts[to] == counts[most] && to < most {
+		if w.counts[to]++; w.counts[to] > w.counts[most] || w.counts[to] == w.counts[most] && to < most {
 			most = to
 		}
 	}

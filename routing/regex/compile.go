@@ -64,7 +64,22 @@ func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
 		}
 		return nil, err
 	}
-	return re, nil
+	return withoutAnchors(re), nil
+}
+
+// withoutAnchors leaves out the ^ and $ around a pattern: the match is of the whole value anyway.
+func withoutAnchors(re *syntax.Regexp) *syntax.Regexp {
+	if re.Op != syntax.OpConcat {
+		return re
+	}
+	all := re.Sub
+	for len(all) > 0 && all[0].Op == syntax.OpBeginText {
+		all = all[1:]
+	}
+	for len(all) > 0 && all[len(all)-1].Op == syntax.OpEndText {
+		all = all[:len(all)-1]
+	}
+	return &syntax.Regexp{Op: syntax.OpConcat, Sub: all}
 }
 
 func compile(re *syntax.Regexp, encoding Encoding) (*routing.Program, error) {

@@ -2,6 +2,7 @@ package regex
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"waymark.dev/waymark/routing"
@@ -35,6 +36,9 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	begin := d.state(d.start, atBegin)
 	var next []uint16
 	for i := 0; i < len(d.sets); i++ {
+		if d.reached = d.reached[:0]; !d.asserts {
+			d.close(i, afterOther, false, func(k int) { d.reached = append(d.reached, k) })
+		}
 		for class := range d.width {
 			to := d.step(i, class)
 			if d.exceeded() {
@@ -78,6 +82,7 @@ type determinizer struct {
 	lists    [][]uint16
 	listOf   map[string]uint16
 
+	reached    []int // the instructions that the state at hand waits for a byte at, where no assertion asks for that byte
 	out, stack []int // scratch
 	key        []byte
 	seen       []int // by instruction: the closure it was in
@@ -169,11 +174,19 @@ func (d *determinizer) step(state, class int) uint16 {
 	b := d.sample[class]
 	after := contextOf(b)
 	out := d.out[:0]
-	d.close(state, after, false, func(i int) {
+	take := func(i int) {
 		if in := &d.code[i]; in.Op == routing.OpRange && in.Lo <= b && b <= in.Hi {
 			out = append(out, d.base[d.owner[i]]+int(in.Out))
 		}
-	})
+	}
+	if d.asserts {
+		d.close(state, after, false, take)
+	} else {
+		d.work += len(d.reached)
+		for _, i := range d.reached {
+			take(i)
+		}
+	}
 	slices.Sort(out)
 	d.out = out
 	return d.state(slices.Compact(out), after)
@@ -244,34 +257,40 @@ func holds(a routing.Assertion, before, after context, atEnd bool) bool {
 	return isBoundary == (a == routing.AssertWordBoundary)
 }
 
-// minimize merges states that no value tells apart: states are parted by what they take, then by where they lead, until
-// no part changes. State 0 stays the one that leads nowhere.
+// minimize merges states that no value tells apart: states are parted by what they take and by how far it is to a state
+// that takes something, then by where they lead, until no part changes. State 0 stays the one that leads nowhere.
 func minimize(a *routing.Automaton) *routing.Automaton {
 	n := len(a.Accept)
-	part := append([]uint16(nil), a.Accept...)
-	count := len(a.Lists)
-	for {
-		ids := map[string]uint16{}
-		next := make([]uint16, n)
-		row := make([]byte, 0, 2*(a.Width+1))
+	distance := distances(a)
+	part, next := make([]uint16, n), make([]uint16, n)
+	ids := make(map[string]uint16, n)
+	row := make([]byte, 0, 2*(a.Width+1))
+	number := func(s int) {
+		id, ok := ids[string(row)]
+		if !ok {
+			id = uint16(len(ids))
+			ids[string(row)] = id
+		}
+		next[s] = id
+	}
+	for s := range n {
+		row = binary.LittleEndian.AppendUint16(row[:0], a.Accept[s])
+		row = binary.LittleEndian.AppendUint16(row, distance[s])
+		number(s)
+	}
+	for count := 0; len(ids) != count; {
+		part, next = next, part
+		count = len(ids)
+		clear(ids)
 		for s := range n {
 			row = binary.LittleEndian.AppendUint16(row[:0], part[s])
 			for _, to := range a.Next[s*a.Width:][:a.Width] {
 				row = binary.LittleEndian.AppendUint16(row, part[to])
 			}
-			id, ok := ids[string(row)]
-			if !ok {
-				id = uint16(len(ids))
-				ids[string(row)] = id
-			}
-			next[s] = id
+			number(s)
 		}
-		part = next
-		if len(ids) == count {
-			break
-		}
-		count = len(ids)
 	}
+	count := len(ids)
 	out := &routing.Automaton{Classes: a.Classes, Width: a.Width, Start: part[a.Start], Lists: a.Lists,
 		Next: make([]uint16, count*a.Width), Accept: make([]uint16, count)}
 	for s := range n {
@@ -282,4 +301,35 @@ func minimize(a *routing.Automaton) *routing.Automaton {
 		}
 	}
 	return out
+}
+
+// distances are how many bytes it takes at least, from each state, to one that takes a value; all ones for never.
+func distances(a *routing.Automaton) []uint16 {
+	n := len(a.Accept)
+	// Who leads to a state, as chains: a state is left once for each byte class.
+	first, link := make([]int32, n), make([]int32, len(a.Next))
+	for i := range first {
+		first[i] = -1
+	}
+	for edge, to := range a.Next {
+		link[edge], first[to] = first[to], int32(edge)
+	}
+	distance := make([]uint16, n)
+	var todo []int
+	for s, list := range a.Accept {
+		distance[s] = math.MaxUint16
+		if list > 0 {
+			distance[s] = 0
+			todo = append(todo, s)
+		}
+	}
+	for i := 0; i < len(todo); i++ {
+		for edge := first[todo[i]]; edge >= 0; edge = link[edge] {
+			if s := int(edge) / a.Width; distance[s] == math.MaxUint16 {
+				distance[s] = distance[todo[i]] + 1
+				todo = append(todo, s)
+			}
+		}
+	}
+	return distance
 }

@@ -62,9 +62,6 @@ func parts(re *syntax.Regexp) []*syntax.Regexp {
 // the rest looks back at it.
 func cut(re *syntax.Regexp, encoding Encoding) (prefix string, rest *syntax.Regexp) {
 	all := parts(re)
-	for len(all) > 0 && all[0].Op == syntax.OpBeginText {
-		all = all[1:]
-	}
 	i := 0
 	for ; i < len(all); i++ {
 		s, ok := text(all[i], encoding)
