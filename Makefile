@@ -92,7 +92,7 @@ soak: build envoy ## send a million requests through 10,000 rules that change ev
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
+	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
 		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x || exit 1; done
 
 .PHONY: lint

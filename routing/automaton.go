@@ -1,7 +1,5 @@
 package routing
 
-import "unsafe"
-
 // Automaton is one or more regular expressions as a deterministic automaton over bytes, made by package regex: one look
 // at a table for each byte of a value says which of them take the whole of it. State 0 leads nowhere and takes nothing.
 type Automaton struct {
@@ -170,12 +168,12 @@ func unmarshalClasses(v *varints, width int, shared map[string]*[256]uint8) *[25
 		}
 		i += n
 	}
-	key := unsafe.String(unsafe.SliceData(before), len(before)-len(v.data)) // of a text that stays as it is
-	classes := shared[key]
+	key := before[:len(before)-len(v.data)]
+	classes := shared[string(key)]
 	if classes == nil {
 		classes = new([256]uint8)
 		*classes = of
-		shared[key] = classes
+		shared[string(key)] = classes
 	}
 	return classes
 }

@@ -1,5 +1,7 @@
 package routing
 
+import "slices"
+
 // digits64 are the values of the digits of base64, by their byte; noDigit64 is no digit.
 var digits64 = func() (values [256]uint8) {
 	for i := range values {
@@ -13,16 +15,18 @@ var digits64 = func() (values [256]uint8) {
 
 const noDigit64 = 0x80
 
-// decodeBase64 reads the standard encoding, padded. encoding/base64 would do the same, and link reflect into the module.
-func decodeBase64(s string) ([]byte, bool) {
+// appendBase64 reads the standard encoding, padded. encoding/base64 would do the same, and link reflect into the module.
+func appendBase64(b []byte, s string) ([]byte, bool) {
 	if len(s)%4 != 0 {
-		return nil, false
+		return b, false
 	}
 	padding := 0
 	for padding < 2 && padding < len(s) && s[len(s)-1-padding] == '=' {
 		padding++
 	}
-	out := make([]byte, len(s)/4*3)
+	before := len(b)
+	b = slices.Grow(b, len(s)/4*3)[:before+len(s)/4*3]
+	out := b[before:]
 	var wrong uint8
 	for i, n := 0, 0; i+4 <= len(s); i, n = i+4, n+3 {
 		c, d := digits64[s[i+2]], digits64[s[i+3]]
@@ -36,5 +40,5 @@ func decodeBase64(s string) ([]byte, bool) {
 		wrong |= a | b | c | d
 		out[n], out[n+1], out[n+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 	}
-	return out[:len(out)-padding], wrong&noDigit64 == 0
+	return b[:len(b)-padding], wrong&noDigit64 == 0
 }

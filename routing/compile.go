@@ -24,7 +24,7 @@ func Compile(config []byte) (*Table, error) {
 	}}
 	c.table.texts.config = text
 	c.config()
-	c.table.texts.changed = string(c.changed)
+	c.table.texts.changed = unsafe.String(unsafe.SliceData(c.changed), len(c.changed)) // nobody else has it
 	switch c.end(); {
 	case c.broken != "":
 		return nil, refused(c.broken)
@@ -48,7 +48,9 @@ type compiler struct {
 	table   *Table
 	version string                 // another than ours
 	classes map[string]*[256]uint8 // of automata, each once
-	isState []bool                 // scratch of compact.valid
+	// Scratch of programs and expressions.
+	isState            []bool
+	contains, endsWith []span
 }
 
 func (c *compiler) config() {

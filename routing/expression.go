@@ -17,21 +17,29 @@ func (e *expression) matches(t *Table, s string, m *Machine) bool {
 		return false
 	}
 	p := t.programs.at(e.program)
-	switch {
-	case p.compact != "":
-		return p.compact.match(s[n:])
-	case p.automaton != nil:
-		return p.automaton.Match(s[n:])
-	default:
-		return p.program.Match(m, s[n:])
+	if p.code.size > 0 {
+		return compact(t.texts.of(p.code)).match(s[n:])
 	}
+	return t.large[p.large].match(s[n:], m)
 }
 
-// program is one entry of Config.Programs: one of the three is set.
+// program is one entry of Config.Programs: a [compact] or, where the code is empty, one of Table.large.
 type program struct {
-	compact   compact
+	code  span
+	large int32
+}
+
+// largeProgram is a program that is not run as it is written: one of the two is set.
+type largeProgram struct {
 	automaton *Automaton
 	program   *Program
+}
+
+func (p *largeProgram) match(s string, m *Machine) bool {
+	if p.automaton != nil {
+		return p.automaton.Match(s)
+	}
+	return p.program.Match(m, s)
 }
 
 // maxTexts bounds the keys of one expression.
@@ -44,27 +52,35 @@ type expressionSet struct {
 }
 
 func (c *compiler) program() {
-	text, ok := decodeBase64(c.readText())
 	var p program
-	if ok = ok && len(text) > 0; ok {
+	start := len(c.changed)
+	code, ok := appendBase64(c.changed, c.readText())
+	if text := code[start:]; ok && len(text) > 0 {
+		var large largeProgram
 		switch text[0] {
 		case kindProgram:
-			p.program, ok = unmarshalProgram(text[1:])
+			large.program, ok = unmarshalProgram(text[1:])
 		case kindAutomaton:
 			if c.classes == nil {
 				c.classes = map[string]*[256]uint8{}
 			}
-			p.automaton, ok = unmarshalAutomaton(text[1:], c.classes)
+			large.automaton, ok = unmarshalAutomaton(text[1:], c.classes)
 		case kindCompact:
-			p.compact = compact(unsafe.String(unsafe.SliceData(text[1:]), len(text)-1)) // nobody else has it
-			c.isState, ok = p.compact.valid(c.isState)
+			c.changed = code // where it stays
+			p.code = span{uint32(len(c.text) + start + 1), uint32(len(text) - 1)}
+			c.isState, ok = compact(unsafe.String(unsafe.SliceData(text[1:]), len(text)-1)).valid(c.isState)
 		default:
 			ok = false
 		}
+		if p.code.size == 0 {
+			p.large = int32(len(c.table.large))
+			c.table.large = append(c.table.large, large)
+		}
+	} else {
+		ok = false
 	}
 	if !ok {
 		c.problem("is not a compiled regular expression")
-		p = program{}
 	}
 	c.table.programs.add(p)
 }
@@ -72,7 +88,7 @@ func (c *compiler) program() {
 func (c *compiler) regex() {
 	e := expression{set: -1}
 	hasProgram := false
-	var contains, endsWith []span
+	contains, endsWith := c.contains[:0], c.endsWith[:0]
 	c.object(func(key string) bool {
 		switch key {
 		case "pattern":
@@ -80,9 +96,9 @@ func (c *compiler) regex() {
 		case "prefix":
 			e.prefix = c.readSpan()
 		case "contains":
-			contains = c.pieces()
+			contains = c.pieces(contains)
 		case "endsWith":
-			endsWith = c.pieces()
+			endsWith = c.pieces(endsWith)
 		case "program":
 			hasProgram = true
 			e.program = int32(max(0, c.below(int(c.table.programs.count), "programs")))
@@ -101,9 +117,11 @@ func (c *compiler) regex() {
 	*all = append(*all, endsWith...)
 	e.to = int32(len(*all))
 	c.table.expressions.add(e)
+	c.contains, c.endsWith = contains, endsWith
 }
 
-func (c *compiler) pieces() (all []span) {
+// pieces reads texts behind those that are there.
+func (c *compiler) pieces(all []span) []span {
 	c.array(func() {
 		s := c.readSpan()
 		if n := s.size; n != 2 && n != 4 && n != 8 {
@@ -139,7 +157,9 @@ func (c *compiler) set() {
 		case "program":
 			hasProgram = true
 			if i := c.below(int(c.table.programs.count), "programs"); i >= 0 {
-				s.automaton = c.table.programs.at(int32(i)).automaton
+				if p := c.table.programs.at(int32(i)); p.code.size == 0 {
+					s.automaton = c.table.large[p.large].automaton
+				}
 			}
 			if s.automaton == nil {
 				c.problem("is not an automaton")

@@ -12,6 +12,7 @@ type Table struct {
 	conditions   rows[condition] // of all rules
 	extras       []extra
 	programs     rows[program]
+	large        []largeProgram
 	expressions  rows[expression]
 	sets         []expressionSet
 	names        names
