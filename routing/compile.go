@@ -401,12 +401,17 @@ func (c *compiler) abort(f *fault) {
 
 // fileRules builds the index of every virtual host.
 func (c *compiler) fileRules() {
-	// Most rules get a bucket and an entry of their own.
-	n, hosts := int(c.table.rules.count), int(c.table.virtualHosts.count)
-	c.table.index.buckets = make([]bucket, 0, n+2*hosts)
-	c.table.index.entries = make([]entry, 0, n)
+	// Most rules get a bucket and an entry of their own, but for those that a path leads to.
+	n, own := int(c.table.rules.count), int(c.table.virtualHosts.count)
+	for i := range c.table.rules.count {
+		if k := c.table.rules.at(i).path.kind; k == matchAny || k == matchRegex {
+			own++
+		}
+	}
+	c.table.index.buckets = make([]bucket, 0, own)
+	c.table.index.entries = make([]entry, 0, own)
 	bits := uint8(6)
-	for 1<<bits < 2*n {
+	for 2<<bits < 3*n {
 		bits++
 	}
 	c.table.index.table = newSlots(bits)

@@ -37,7 +37,7 @@ func (t *Table) decide(r *Request, dice Dice, d *Decision) {
 	if !r.HasAuthority {
 		return
 	}
-	d.VirtualHost = int(t.hosts.find(r.Authority))
+	d.VirtualHost = int(r.host(t))
 	if d.VirtualHost < 0 || !r.HasPath {
 		return
 	}

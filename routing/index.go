@@ -12,6 +12,8 @@ package routing
 //	path regex /[a-z]+/item-7(/.*)?                8 bytes anywhere in the path = /item-7/, or the last 4 = em-7
 //	path prefix / with an inverted header          nothing: it is tried always
 //
+// A key of the path that no other rule has leads to the rule itself, without a bucket between.
+//
 // A key is a hash of what is compared, how, and where; so a look-up in one table answers "which bucket has the path", once
 // for the whole value, once for each length that a prefix of some rule has, once for each place of a text within. All
 // buckets that a request leads to are visited, the best rule so far is kept, and what cannot be better is left out. A rule
@@ -110,23 +112,28 @@ func valueKey(lookup int32, kind keyKind, hash uint64) uint64 {
 
 // slots is a hash table with open addressing. A key of 0 is no key.
 type slots struct {
-	keys   []uint64
-	values []int32
+	slots  []slot
 	shift  uint8
 	filled int
 }
 
+// slot has key and value side by side: most look-ups of a decision find neither in the processor's cache.
+type slot struct {
+	key   uint64
+	value int32
+}
+
 func newSlots(bits uint8) slots {
-	return slots{keys: make([]uint64, 1<<bits), values: make([]int32, 1<<bits), shift: 64 - bits}
+	return slots{slots: make([]slot, 1<<bits), shift: 64 - bits}
 }
 
 // find returns the value of a key, or -1.
 func (s *slots) find(key uint64) int32 {
-	mask := uint64(len(s.keys) - 1)
+	mask := uint64(len(s.slots) - 1)
 	for i := key * multiplier >> (s.shift & 63); ; i++ {
-		switch s.keys[i&mask] {
+		switch x := &s.slots[i&mask]; x.key {
 		case key:
-			return s.values[i&mask]
+			return x.value
 		case 0:
 			return -1
 		}
@@ -135,9 +142,9 @@ func (s *slots) find(key uint64) int32 {
 
 // place is where a key is, or where it belongs.
 func (s *slots) place(key uint64) uint64 {
-	mask := uint64(len(s.keys) - 1)
+	mask := uint64(len(s.slots) - 1)
 	i := key * multiplier >> (s.shift & 63)
-	for s.keys[i&mask] != key && s.keys[i&mask] != 0 {
+	for s.slots[i&mask].key != key && s.slots[i&mask].key != 0 {
 		i++
 	}
 	return i & mask
@@ -145,16 +152,15 @@ func (s *slots) place(key uint64) uint64 {
 
 // add enters a key that is not there.
 func (s *slots) add(key uint64, value int32) {
-	if 2*s.filled >= len(s.keys) {
+	if 3*s.filled >= 2*len(s.slots) {
 		old := *s
 		*s = newSlots(64 - s.shift + 1)
-		for i, k := range old.keys {
-			if k != 0 {
-				s.add(k, old.values[i])
+		for _, x := range old.slots {
+			if x.key != 0 {
+				s.add(x.key, x.value)
 			}
 		}
 	}
-	i := s.place(key)
-	s.keys[i], s.values[i] = key, value
+	s.slots[s.place(key)] = slot{key, value}
 	s.filled++
 }

@@ -107,6 +107,10 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 	var scratch []pending
 	for i := range groups.count {
 		g := groups.at(i)
+		if u := &rules[members[g.from].rule]; g.size == 1 && g.leadsToRule() {
+			x.enter(id, &g.key, directly(u.rule), u.rule, texts)
+			continue
+		}
 		scratch = scratch[:0]
 		if g.size > fewRules { // the scratch is not free before the bucket below is filled
 			scratch = make([]pending, 0, g.size)
@@ -119,10 +123,22 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 			}
 			scratch = append(scratch, u)
 		}
-		x.enter(id, &g.key, x.bucket(scratch, divisions+1), texts)
+		to := x.bucket(scratch, divisions+1)
+		x.enter(id, &g.key, to, x.t.index.buckets[to].least, texts)
 	}
 	return rest
 }
+
+// leadsToRule says that a rule needs no bucket behind the key. A path has the key once at most, so the rule is checked
+// once; what can be met again, like a text within or a repeated header, needs the bucket to know that it was there.
+func (k *key) leadsToRule() bool {
+	return k.subject < 0 && k.kind&(keyExact|keyFold|keyPrefix|keyFoldPrefix) != 0
+}
+
+// directly is the value of a key that leads to a rule itself, and ruleOf is that rule.
+func directly(rule int32) int32 { return ^rule }
+
+func ruleOf(value int32) int32 { return ^value }
 
 // count counts for every key how many of the rules have it.
 func (x *indexer) count(rules []pending) {
@@ -273,10 +289,11 @@ func (x *indexer) keysOfExpression(index int32, k key) {
 	}
 }
 
-// enter makes a key lead from one bucket to another. texts is how many keys of texts the one has.
-func (x *indexer) enter(from int32, k *key, to int32, texts int) {
+// enter makes a key lead from one bucket to another, or to a rule; least is the first rule there. texts is how many keys
+// of texts the one has.
+func (x *indexer) enter(from int32, k *key, to, least int32, texts int) {
 	index := &x.t.index
-	id := x.lookup(from, k.subject, index.buckets[to].least)
+	id := x.lookup(from, k.subject, least)
 	l := &index.lookups[id]
 	l.kinds |= k.kind
 	var wide *wideLookup

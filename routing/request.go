@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Request is what [Table.Decide] looks at. One Request may be used again and again, with any Table; Decide keeps no
-// reference to it.
+// Request is what [Table.Decide] looks at. One Request may be used again and again, with any Table: Decide keeps no
+// reference to it, but the Request keeps one to the Table that it was used with last.
 //
 // It is the request as Envoy hands it to a filter: path normalised, names in lower case, one entry per header line,
 // Host in Authority.
@@ -32,8 +32,37 @@ type scratch struct {
 	visited  []uint32 // by bucket: the decision that was there
 	joined   []byte   // values joined by commas
 	machine  Machine
+	recentOf *Table
+	recent   [recentHosts]recentHost
 	path     string // without query
 	best     int32  // the first rule that is known to match
+}
+
+// recentHost is an authority that was asked for and its virtual host: most requests come with one of few.
+type recentHost struct {
+	text [48]byte
+	size int32 // and 1; 0 is none
+	host int32
+}
+
+const recentHosts = 8
+
+// host is the virtual host of the request's authority, or -1.
+func (r *Request) host(t *Table) int32 {
+	if r.recentOf != t {
+		clear(r.recent[:])
+		r.recentOf = t
+	}
+	n := len(r.Authority)
+	x := &r.recent[n%recentHosts]
+	if n > len(x.text) {
+		return t.hosts.find(r.Authority)
+	}
+	if int(x.size) != n+1 || string(x.text[:n]) != r.Authority {
+		x.host = t.hosts.find(r.Authority)
+		x.size = int32(copy(x.text[:], r.Authority)) + 1
+	}
+	return x.host
 }
 
 // field is one value that some rule of the Table compares: of a header, a pseudo-header or a query parameter.

@@ -59,14 +59,18 @@ func (t *Table) follow(r *Request, id int32, value string) {
 	}
 }
 
-// visit searches the bucket that a key leads to. Most keys lead nowhere.
+// visit searches the bucket that a key leads to, or checks the rule. Most keys lead nowhere.
 func (t *Table) visit(r *Request, key uint64) {
 	s := &t.index.table
-	mask := uint64(len(s.keys) - 1)
+	mask := uint64(len(s.slots) - 1)
 	for i := key * multiplier >> (s.shift & 63); ; i++ {
-		switch s.keys[i&mask] {
+		switch x := &s.slots[i&mask]; x.key {
 		case key:
-			t.search(r, s.values[i&mask])
+			if x.value >= 0 {
+				t.search(r, x.value)
+			} else if u := ruleOf(x.value); u < r.best && t.rules.at(u).matches(t, r, 0) {
+				r.best = u
+			}
 			return
 		case 0:
 			return
