@@ -20,10 +20,12 @@ type Plugin struct {
 	stream, root uint32
 	waiting      map[uint32]uint32
 
-	dice    *rand.PCG
-	level   hostcalls.Level
-	request routing.Request
-	digits  [10]byte
+	dice  *rand.PCG
+	level hostcalls.Level
+	// Of the request at hand.
+	request  routing.Request
+	decision routing.Decision
+	digits   [10]byte
 }
 
 // root is a root context. There is one, and two while a change is rolled out: no map is needed.
@@ -90,6 +92,7 @@ func (p *Plugin) DeleteContext(id uint32) {
 		if p.roots[i].id == id {
 			p.dropped = true
 			p.roots = slices.Delete(p.roots, i, i+1)
+			p.request = routing.Request{} // which may keep the Table
 			return
 		}
 	}
@@ -136,13 +139,15 @@ const (
 func (p *Plugin) RequestHeaders(stream uint32) {
 	hostcalls.Reset()
 	table := p.tableOf(stream)
-	sent := p.read()
-	d := routing.Decision{VirtualHost: -1, Rule: -1}
+	sent := p.read(table)
+	d := &p.decision
+	*d = routing.Decision{VirtualHost: -1, Rule: -1}
 	if table != nil {
-		d = table.Decide(&p.request, p.throw())
+		table.DecideInto(d, &p.request, p.throw())
 	}
-	written := p.write(d)
-	p.remove(sent &^ written)
+	if remove := sent &^ p.write(d); remove != 0 {
+		p.remove(remove)
+	}
 	if p.level <= hostcalls.Debug {
 		p.logDecision(table, d)
 	}
@@ -161,9 +166,13 @@ func (p *Plugin) tableOf(stream uint32) *routing.Table {
 	return p.table(root)
 }
 
-// read fills the request with the headers and returns which of our own headers a client sent. A header map that cannot
-// be read is an empty one: it has no authority, so no rule takes it.
-func (p *Plugin) read() (sent uint32) {
+// read fills the request with the headers that the table asks for and returns which of our own headers a client sent. A
+// header map that cannot be read is an empty one: it has no authority, so no rule takes it.
+func (p *Plugin) read(table *routing.Table) (sent uint32) {
+	var lengths uint64
+	if table != nil {
+		lengths = table.HeaderLengths()
+	}
 	p.request.Reset()
 	data, _ := hostcalls.ReadHeaders(hostcalls.RequestHeaders)
 	pairs, ok := hostcalls.ParsePairs(data)
@@ -185,7 +194,9 @@ func (p *Plugin) read() (sent uint32) {
 				continue
 			}
 		}
-		p.request.Add(name, value)
+		if lengths>>(len(name)&63)&1 != 0 {
+			p.request.Add(name, value)
+		}
 	}
 }
 
@@ -204,7 +215,7 @@ func (p *Plugin) throw() routing.Dice {
 }
 
 // write sets the headers of a decision and returns which.
-func (p *Plugin) write(d routing.Decision) (written uint32) {
+func (p *Plugin) write(d *routing.Decision) (written uint32) {
 	if d.Outcome == "" {
 		return 0
 	}
@@ -245,7 +256,7 @@ func (p *Plugin) decimal(n uint32) string {
 	}
 }
 
-func (p *Plugin) logDecision(table *routing.Table, d routing.Decision) {
+func (p *Plugin) logDecision(table *routing.Table, d *routing.Decision) {
 	text := "waymark: no route"
 	switch {
 	case table == nil:
@@ -253,7 +264,7 @@ func (p *Plugin) logDecision(table *routing.Table, d routing.Decision) {
 	case d.VirtualHost < 0:
 		text = "waymark: no virtual host has this host"
 	case d.Rule >= 0:
-		text = "waymark: " + table.RuleName(d) + " -> " + d.Outcome
+		text = "waymark: " + table.RuleName(*d) + " -> " + d.Outcome
 	}
 	hostcalls.Log(hostcalls.Debug, text)
 }

@@ -25,15 +25,15 @@ type Decision struct {
 // Decide finds the first rule that matches, throws the dice and returns what was decided. It allocates nothing.
 //
 // It fails closed: a request without authority, or whose host or path no rule takes, has no outcome.
-//
-// It is small enough to be inlined: compiled to Wasm, handing a struct of this size over costs as much as finding the rule.
 func (t *Table) Decide(r *Request, dice Dice) (d Decision) {
-	t.decide(r, dice, &d)
+	d.VirtualHost, d.Rule = -1, -1
+	t.DecideInto(&d, r, dice)
 	return d
 }
 
-func (t *Table) decide(r *Request, dice Dice, d *Decision) {
-	d.VirtualHost, d.Rule = -1, -1
+// DecideInto is [Table.Decide] into a decision for no virtual host and no rule, which is what it stays when there is none:
+// compiled to Wasm, handing a struct of this size over costs as much as finding the rule.
+func (t *Table) DecideInto(d *Decision, r *Request, dice Dice) {
 	if !r.HasAuthority {
 		return
 	}

@@ -88,19 +88,24 @@ func (r *Request) Reset() {
 // Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is another
 // word for :authority, as in Envoy's header map.
 func (r *Request) Set(name, value string) {
-	if len(name) > 0 && name[0] == ':' || len(name) == 4 && name == "host" {
-		switch name {
-		case ":method":
+	switch len(name) {
+	case len(":path"):
+		if name == ":path" {
+			r.Path, r.HasPath = value, true
+			return
+		}
+	case len(":method"):
+		if name == ":method" {
 			r.Method, r.HasMethod = value, true
 			return
-		case ":scheme":
+		}
+		if name == ":scheme" {
 			r.Scheme, r.HasScheme = value, true
 			return
-		case ":authority", "host":
+		}
+	case len(":authority"), len("host"):
+		if name == ":authority" || name == "host" {
 			r.Authority, r.HasAuthority = value, true
-			return
-		case ":path":
-			r.Path, r.HasPath = value, true
 			return
 		}
 	}

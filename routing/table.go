@@ -74,6 +74,10 @@ func (t *Table) Name() string { return t.name }
 // Rules counts the rules of all virtual hosts.
 func (t *Table) Rules() int { return int(t.rules.count) }
 
+// HeaderLengths has bit n set if some rule asks for a header with a name of n bytes, n modulo 64. Pseudo-headers apart, a
+// header with a name of another length need not be added to a [Request].
+func (t *Table) HeaderLengths() uint64 { return t.names.lengths }
+
 // RuleName says where the decision's rule comes from, or "" when no rule matched.
 func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {
