@@ -97,11 +97,11 @@ func (v *varints) next(limit int) int {
 	return 0
 }
 
-// What an automaton may have at most. Tables of this size are 2 MB; package regex stays far below.
-const (
-	maxStates = 1 << 16
-	maxTable  = 1 << 20
-)
+// maxStates is how many states an automaton may have at most.
+const maxStates = 1 << 16
+
+// MaxTable is how large an automaton's table may be at most; such a one is 2 MB.
+const MaxTable = 1 << 20
 
 // unmarshalAutomaton reads what Marshal wrote after the first byte, and checks that no state leads out of the table and
 // no list names an expression that is not below members.
@@ -116,7 +116,7 @@ func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bo
 	}
 	states := v.next(maxStates + 1)
 	a.Start = uint16(v.next(states))
-	if !v.ok || states*a.Width > maxTable || states > len(v.data) {
+	if !v.ok || states*a.Width > MaxTable || states > len(v.data) {
 		return nil, false
 	}
 	a.Next, a.Accept = make([]uint16, states*a.Width), make([]uint16, states)

@@ -15,10 +15,14 @@ import (
 // in turns: the ratio counts, and the median of many rounds. The bound leaves room for a busy machine; docs/performance.md
 // says what is measured on a quiet one.
 func TestACostDoesNotGrowWithTheRules(t *testing.T) {
-	const few, many, bound, tries = 10, 10_000, 1.6, 3
+	const few, many, tries = 10, 10_000, 4
 	for i := range shapes {
 		s := &shapes[i]
 		t.Run(s.name, func(t *testing.T) {
+			bound := 1.5
+			if s.name == "two-headers" {
+				bound = 2 // of ten rules, one header tells all apart
+			}
 			small, large := compile(t, s.config(t, few)), compile(t, s.config(t, many))
 			for _, hit := range hits {
 				a, b := s.request(hit.of(few)), s.request(hit.of(many))

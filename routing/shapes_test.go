@@ -84,6 +84,9 @@ var shapes = []shape{
 	{"regex-alone", func(b *rulebook, i int) routing.Rule {
 		return path(routing.StringMatch{Regex: b.regex("/[a-z]+/item-%d(/.*)?", i)})
 	}, func(i int) *routing.Request { return ask(fmt.Sprintf("/shared/item-%d/list", i)) }, false},
+	{"regex-of-classes", func(b *rulebook, i int) routing.Rule {
+		return path(routing.StringMatch{Regex: b.regex("/[a-z]+/%s/.*", digits(i, "[%c-%c]"))})
+	}, func(i int) *routing.Request { return ask("/shared/" + digits(i, "%[2]c") + "/list") }, false},
 	{"header", func(_ *rulebook, i int) routing.Rule {
 		return routing.Rule{Headers: []routing.HeaderMatch{header("x-tenant", routing.StringMatch{Exact: text("tenant-%d", i)})}}
 	}, func(i int) *routing.Request { return ask("/", "x-tenant", fmt.Sprintf("tenant-%d", i)) }, false},
@@ -139,6 +142,15 @@ var shapes = []shape{
 		r.Authority = fmt.Sprintf("shop-%d.example.com:8080", i)
 		return r
 	}, true},
+}
+
+// digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
+func digits(i int, format string) (s string) {
+	for range 5 {
+		s += fmt.Sprintf(format, 'a'+2*(i%10), 'b'+2*(i%10))
+		i /= 10
+	}
+	return s
 }
 
 // mixedRule is a quarter each: an exact path, a path prefix, a path and a header, an expression.

@@ -2,19 +2,17 @@ package regex
 
 import "waymark.dev/waymark/routing"
 
-// single bounds the automaton of one pattern, together that of several. Beyond, a pattern is run as the program that it
-// was compiled to: slower, and linear in the value all the same.
-var (
-	single   = limits{states: 1000, work: 200_000}
-	together = limits{states: 2000, work: 400_000}
-)
+// single bounds the automaton of one pattern. Beyond, a pattern is run as the program that it was compiled to: slower, and
+// linear in the value all the same.
+var single = limits{states: 1000, work: 200_000}
 
-const (
-	// fewPatterns may share a prefix or a text without being asked together.
-	fewPatterns = 4
-	// mostTogether bounds how many patterns are tried in one set.
-	mostTogether = 128
-)
+// together bounds the automaton of several: patterns that are alike need a few states each, those that are not multiply.
+func together(patterns int) limits {
+	return limits{states: min(1<<16-1, 2000+6*patterns), work: 400_000 + 1000*patterns}
+}
+
+// fewPatterns may share a prefix or a text without being asked together.
+const fewPatterns = 4
 
 // Collection is the regular expressions of one plugin configuration, each once.
 type Collection struct {
@@ -197,25 +195,27 @@ func (c *Collection) sets() []set {
 	}
 	var all []set
 	for _, place := range places {
+		most := len(open[place])
 		for rest := open[place]; len(rest) > 1; {
-			members, automaton := c.merge(rest)
+			members, automaton := c.merge(rest, most)
 			if len(members) > 1 {
 				all = append(all, set{members, automaton})
 			}
-			rest = rest[max(1, len(members)):]
+			rest = rest[len(members):]
+			most = 2 * len(members) // patterns are much like those before
 		}
 	}
 	return all
 }
 
-// merge finds how many of the patterns, from the first on, go together: all of them, else half as many, and so on.
-func (c *Collection) merge(patterns []int) (members []int, automaton *routing.Automaton) {
-	for n := min(len(patterns), mostTogether); n > 1; n = (n + 1) / 2 {
+// merge finds how many of the patterns, from the first on, go together: as many as may at most, else half, and so on.
+func (c *Collection) merge(patterns []int, most int) (members []int, automaton *routing.Automaton) {
+	for n := min(len(patterns), most); n > 1; n = (n + 1) / 2 {
 		var programs []*routing.Program
 		for _, i := range patterns[:n] {
 			programs = append(programs, c.patterns[i].whole)
 		}
-		if a := determinize(programs, together); a != nil {
+		if a := determinize(programs, together(n)); a != nil {
 			return patterns[:n], a
 		}
 		if n == 2 {

@@ -89,7 +89,9 @@ type determinizer struct {
 	mark       int
 }
 
-func (d *determinizer) exceeded() bool { return len(d.sets) > d.most.states || d.work > d.most.work }
+func (d *determinizer) exceeded() bool {
+	return len(d.sets) > d.most.states || d.work > d.most.work || len(d.sets)*d.width > routing.MaxTable
+}
 
 // classify parts the bytes into classes that no instruction tells apart.
 func (d *determinizer) classify() {
