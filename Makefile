@@ -64,7 +64,7 @@ test: build envoy ## pass every test, on real Envoys and in containers too
 vet-module: export GOOS = wasip1
 vet-module: export GOARCH = wasm
 vet-module: needs-go
-	@for p in routing hostcalls filter filter/wasm e2e/bench/floor; do \
+	@for p in routing hostcalls filter filter/wasm e2e/bench/floor e2e/bench/naive; do \
 		echo "GOOS=wasip1 GOARCH=wasm go vet $$p"; \
 		files=$$(go list -f "{{range .GoFiles}}$$p/{{.}} {{end}}" ./$$p) && go vet $$files || exit 1; done
 
@@ -79,7 +79,7 @@ conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those
 .PHONY: bench
 bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side (BENCHFLAGS)
 	@mkdir -p .cache/bench
-	go run ./build/module -package ./e2e/bench/floor -o .cache/bench/floor.wasm
+	@for m in floor naive; do go run ./build/module -package ./e2e/bench/$$m -o .cache/bench/$$m.wasm || exit 1; done
 	go run ./e2e/bench $(BENCHFLAGS)
 
 .PHONY: bench-envoy

@@ -48,7 +48,7 @@ func inEnvoy(o *options, b envoytest.Binary) error {
 // shapeInEnvoy prints a table for one shape: a line for each number of rules, a column for each way.
 func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tWaymark/least\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
+	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tnaive\tWaymark/least\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
 	for _, n := range o.sizes {
 		subjects, auto, err := start(o, b, s, n)
 		if err == nil {
@@ -82,27 +82,27 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 }
 
 // ways are the columns.
-var ways = []string{"none", "floor", "waymark", "native", "auto", "lua"}
+var ways = []string{"none", "floor", "waymark", "native", "auto", "lua", "naive"}
+
+// mostNaive is the number of rules beyond which the naive filter takes too long for a round.
+const mostNaive = 1000
 
 // start runs one Envoy for each way. Without a filter and with the least one there is a single rule, which takes all.
 func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
-	const one = benchGateway + `apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: bench}
-spec:
-  hosts: [` + host + `]
-  gateways: [gw]
-  http:
-  - ` + answer + "\n"
 	all := s.rules(n)
 	subjects = map[string]*subject{}
 	for _, way := range ways {
 		yaml, options := all, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}
 		switch way {
 		case "none":
-			yaml, options.Matching = one, envoy.MatchingNative
+			yaml, options.Matching = one(), envoy.MatchingNative
 		case "floor":
-			yaml, options.Module = one, o.floor
+			yaml, options.Module = one(), filepath.Join(o.modules, "floor.wasm")
+		case "naive":
+			options.Module = filepath.Join(o.modules, "naive.wasm")
+			if n > mostNaive {
+				continue
+			}
 		case "native":
 			options.Matching = envoy.MatchingNative
 		case "auto":

@@ -23,11 +23,14 @@ type shape struct {
 	name string
 	// match is the match of rule i, as YAML.
 	match func(i int) string
-	// path and headers are of a request that rule i takes.
+	// path and headers are of a request that rule i takes; of as many rules, none takes that of rule n.
 	path    func(i int) string
 	headers func(i int) [][2]string
 	// lua finds the number of a rule from path and tenant, for shapes that one table holds; "" for all others.
 	lua string
+	// segments says that a prefix ends at a segment, hosts that each rule is the only one of its host, and methods that every
+	// other one asks for another method.
+	segments, hosts, methods bool
 }
 
 func noHeaders(int) [][2]string { return nil }
@@ -43,36 +46,52 @@ func format(text string) func(int) string {
 
 func tenant(i int) [][2]string { return [][2]string{{"x-tenant", fmt.Sprintf("tenant-%d", i)}} }
 
+// digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
+func digits(i int, format string) (s string) {
+	for range 5 {
+		s += fmt.Sprintf(format, 'a'+2*(i%10), 'b'+2*(i%10))
+		i /= 10
+	}
+	return s
+}
+
 // shapes are those of docs/performance.md.
 var shapes = []shape{
-	{"exact", format("uri: {exact: /team-%d/orders}"), format("/team-%d/orders"), noHeaders, `path:match("^/team%-(%d+)/orders$")`},
-	{"prefix", format("uri: {prefix: /team-%d/}"), format("/team-%d/items/17"), noHeaders, `path:match("^/team%-(%d+)/")`},
-	{"long prefix", format("uri: {prefix: /a/rather/long/beginning/that/all/rules/share/team-%d/}"), format("/a/rather/long/beginning/that/all/rules/share/team-%d/17"), noHeaders, ""},
-	{"regex", format(`uri: {regex: "/team-%d/v[0-9]+/.*"}`), format("/team-%d/v2/list"), noHeaders, ""},
-	{"regex inside", format(`uri: {regex: "/[a-z]+/[0-9]+/team-%d/.*"}`), format("/eu/17/team-%d/list"), noHeaders, ""},
-	{"header", format("uri: {prefix: /shared/}, headers: {x-tenant: {exact: tenant-%d}}"), format("/shared/orders"), tenant, `tenant:match("^tenant%-(%d+)$")`},
-	{"header prefix", format("uri: {prefix: /shared/}, headers: {x-tenant: {prefix: tenant-%d-}}"), format("/shared/orders"),
-		func(i int) [][2]string { return [][2]string{{"x-tenant", fmt.Sprintf("tenant-%d-eu", i)}} }, ""},
-	{"query", format("uri: {prefix: /shared/}, queryParams: {team: {exact: t%d}}"), format("/shared/orders?x=1&team=t%d"), noHeaders, ""},
-	{"method", func(i int) string {
+	{name: "exact", match: format("uri: {exact: /team-%d/orders}"), path: format("/team-%d/orders"), headers: noHeaders, lua: `path:match("^/team%-(%d+)/orders$")`},
+	{name: "prefix", match: format("uri: {prefix: /team-%d/}"), path: format("/team-%d/items/17"), headers: noHeaders, lua: `path:match("^/team%-(%d+)/")`},
+	{name: "separated", match: format("uri: {prefix: /team-%d}"), path: format("/team-%d/items/17"), headers: noHeaders, segments: true},
+	{name: "long prefix", match: format("uri: {prefix: /a/rather/long/beginning/that/all/rules/share/team-%d/}"), path: format("/a/rather/long/beginning/that/all/rules/share/team-%d/17"), headers: noHeaders},
+	{name: "regex", match: format(`uri: {regex: "/team-%d/v[0-9]+/.*"}`), path: format("/team-%d/v2/list"), headers: noHeaders},
+	{name: "regex inside", match: format(`uri: {regex: "/[a-z]+/[0-9]+/team-%d/.*"}`), path: format("/eu/17/team-%d/list"), headers: noHeaders},
+	{name: "regex of classes", match: func(i int) string { return fmt.Sprintf(`uri: {regex: "/[a-z]+/%s/.*"}`, digits(i, "[%c-%c]")) },
+		path: func(i int) string { return "/eu/" + digits(i, "%[2]c") + "/list" }, headers: noHeaders},
+	{name: "header", match: format("uri: {prefix: /shared/}, headers: {x-tenant: {exact: tenant-%d}}"), path: format("/shared/orders"), headers: tenant, lua: `tenant:match("^tenant%-(%d+)$")`},
+	{name: "header prefix", match: format("uri: {prefix: /shared/}, headers: {x-tenant: {prefix: tenant-%d-}}"), path: format("/shared/orders"),
+		headers: func(i int) [][2]string { return [][2]string{{"x-tenant", fmt.Sprintf("tenant-%d-eu", i)}} }},
+	{name: "header name", match: format("uri: {prefix: /shared/}, headers: {x-tenant-%d: {}}"), path: format("/shared/orders"),
+		headers: func(i int) [][2]string { return [][2]string{{fmt.Sprintf("x-tenant-%d", i), "1"}} }},
+	{name: "cookie", match: format(`uri: {prefix: /shared/}, headers: {x-session: {regex: "^(.*?;)?(user=u%d)(;.*)?$"}}`), path: format("/shared/orders"),
+		headers: func(i int) [][2]string { return [][2]string{{"x-session", fmt.Sprintf("id=17;user=u%d;x=1", i)}} }},
+	{name: "query", match: format("uri: {prefix: /shared/}, queryParams: {team: {exact: t%d}}"), path: format("/shared/orders?x=1&team=t%d"), headers: noHeaders},
+	{name: "method", match: func(i int) string {
 		return fmt.Sprintf("uri: {exact: /team-%d}, method: {exact: %s}", i/2, [...]string{"POST", "GET"}[i%2])
-	},
-		func(i int) string { return fmt.Sprintf("/team-%d", i/2) }, noHeaders, ""},
-	{"mixed", func(i int) string {
+	}, path: func(i int) string { return fmt.Sprintf("/team-%d", i/2) }, headers: noHeaders, methods: true},
+	{name: "mixed", match: func(i int) string {
 		return fmt.Sprintf([...]string{
 			"uri: {exact: /team-%[1]d/orders}",
 			"uri: {prefix: /team-%[1]d/items/}",
 			"uri: {prefix: /shared/}, headers: {x-tenant: {exact: tenant-%[1]d}}",
 			`uri: {regex: "/team-%[1]d/v[0-9]+/.*"}`,
 		}[i%4], i)
-	}, func(i int) string {
+	}, path: func(i int) string {
 		return [...]string{fmt.Sprintf("/team-%d/orders", i), fmt.Sprintf("/team-%d/items/17", i), "/shared/orders/17?q=1", fmt.Sprintf("/team-%d/v2/list", i)}[i%4]
-	}, func(i int) [][2]string {
+	}, headers: func(i int) [][2]string {
 		if i%4 == 2 {
 			return tenant(i)
 		}
 		return [][2]string{{"x-tenant", "nobody"}}
-	}, ""},
+	}},
+	{name: "hosts", match: format("uri: {prefix: /}"), path: format("/orders/17"), headers: noHeaders, hosts: true},
 }
 
 func shapeNamed(name string) (*shape, error) {
@@ -94,21 +113,58 @@ spec:
 ---
 `
 
-// rules are n rules of a shape on one host.
+// rules are n rules of a shape, on one host or on one each.
 func (s *shape) rules(n int) string {
 	var b strings.Builder
-	b.WriteString(benchGateway + `apiVersion: networking.istio.io/v1
+	b.WriteString(benchGateway)
+	annotations := ""
+	if s.segments {
+		annotations = ", annotations: {internal.istio.io/route-semantics: gateway}"
+	}
+	for i := range n {
+		if i == 0 || s.hosts {
+			fmt.Fprintf(&b, `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: bench-%d%s}
+spec:
+  hosts: [%s]
+  gateways: [gw]
+  http:
+`, i, annotations, s.host(i))
+		}
+		fmt.Fprintf(&b, "  - match: [{%s}]\n    %s\n", s.match(i), answer)
+		if s.hosts {
+			b.WriteString("---\n")
+		}
+	}
+	return b.String()
+}
+
+// one is a single rule that takes every request.
+func one() string {
+	return benchGateway + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: bench}
 spec:
-  hosts: [` + host + `]
+  hosts: ["*"]
   gateways: [gw]
   http:
-`)
-	for i := range n {
-		fmt.Fprintf(&b, "  - match: [{%s}]\n    "+answer+"\n", s.match(i))
+  - ` + answer + "\n"
+}
+
+func (s *shape) host(i int) string {
+	if s.hosts {
+		return fmt.Sprintf("shop-%d.test", i)
 	}
-	return b.String()
+	return host
+}
+
+// first is the first rule that takes a request.
+func (s *shape) first() int {
+	if s.methods {
+		return 1
+	}
+	return 0
 }
 
 // requests are some that rules take, from all over the list, the last rule among them.
@@ -117,20 +173,21 @@ func (s *shape) requests(n int) []vm.Headers {
 	var all []vm.Headers
 	for k := range count {
 		i := n - 1 - k*n/count
-		if s.name == "method" {
+		if s.methods {
 			i |= 1 // the requests are GET
 		}
-		if i >= n {
-			i = n - 1
-		}
-		h := vm.Headers{
-			{":authority", host}, {":path", s.path(i)}, {":method", "GET"}, {":scheme", "http"},
-			{"user-agent", "bench/1.0"}, {"accept", "application/json"}, {"accept-encoding", "gzip"}, {"accept-language", "en"},
-			{"x-request-id", "6f1ed002-ab5c-4bd9-9a6c-1f0e5a0f7c3e"}, {"cookie", "session=0123456789abcdef"},
-		}
-		all = append(all, append(h, s.headers(i)...))
+		all = append(all, s.request(min(i, n-1)))
 	}
 	return all
+}
+
+// request is one that rule i takes.
+func (s *shape) request(i int) vm.Headers {
+	return append(vm.Headers{
+		{":authority", s.host(i)}, {":path", s.path(i)}, {":method", "GET"}, {":scheme", "http"},
+		{"user-agent", "bench/1.0"}, {"accept", "application/json"}, {"accept-encoding", "gzip"}, {"accept-language", "en"},
+		{"x-request-id", "6f1ed002-ab5c-4bd9-9a6c-1f0e5a0f7c3e"}, {"cookie", "session=0123456789abcdef"},
+	}, s.headers(i)...)
 }
 
 // translate makes a plan of rules.

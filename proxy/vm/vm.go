@@ -189,7 +189,7 @@ func function(name string, params int, f func(ctx context.Context, v *VM, s []ui
 	}}
 }
 
-// hostFunctions are what the module may import: all of them are in Envoy 1.36.
+// hostFunctions are what a module may import, those of our own and what others commonly ask for: all are in Envoy 1.36.
 var hostFunctions = map[string]hostFunction{
 	"proxy_get_header_map_pairs": function("proxy_get_header_map_pairs", 3, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
@@ -197,6 +197,16 @@ var hostFunctions = map[string]hostFunction{
 		}
 		v.encoded = hostcalls.AppendPairs(v.encoded[:0], *v.request)
 		return v.give(ctx, v.encoded, s[1], s[2])
+	}),
+	"proxy_get_header_map_value": function("proxy_get_header_map_value", 5, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
+		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
+			return hostcalls.BadArgument
+		}
+		value, ok := v.request.Get(strings.ToLower(v.text(s[1], s[2])))
+		if !ok {
+			return hostcalls.NotFound
+		}
+		return v.give(ctx, []byte(value), s[3], s[4])
 	}),
 	"proxy_replace_header_map_value": function("proxy_replace_header_map_value", 5, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
