@@ -61,12 +61,12 @@ type VM struct {
 	level    hostcalls.Level
 	log      func(level hostcalls.Level, message string)
 	errors   []string // lines at error level during a configure
-	calls    map[string]int
+	calls    [maxHostFunctions]int // by the place of a name in hostFunctionNames
 }
 
 // New makes a VM. log gets the module's lines at level and above.
 func (m *Module) New(ctx context.Context, level hostcalls.Level, log func(level hostcalls.Level, message string)) (*VM, error) {
-	v := &VM{level: level, log: log, calls: map[string]int{}}
+	v := &VM{level: level, log: log}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithStderr(v).WithStdout(v)
 	var err error
@@ -107,8 +107,13 @@ func (v *VM) MemorySize() uint32 { return v.module.Memory().Size() }
 
 // Calls counts the host functions that were called, by name, since the last call of Calls.
 func (v *VM) Calls() map[string]int {
-	c := v.calls
-	v.calls = map[string]int{}
+	c := map[string]int{}
+	for i, n := range v.calls {
+		if n > 0 {
+			c[hostFunctionNames[i]] = n
+		}
+	}
+	v.calls = [maxHostFunctions]int{}
 	return c
 }
 
@@ -151,6 +156,7 @@ func (v *VM) Delete(ctx context.Context, id uint32) error {
 
 // RequestHeaders makes a stream of a root context, shows it the headers, which it may change, and ends it.
 func (v *VM) RequestHeaders(ctx context.Context, root uint32, h *Headers) error {
+	ctx = withVM(ctx, v)
 	v.contexts++
 	stream := v.contexts
 	if _, err := v.call(ctx, v.create, uint64(stream), uint64(root)); err != nil {
@@ -177,14 +183,21 @@ type hostFunction struct {
 	call   api.GoModuleFunc
 }
 
+// hostFunctionNames are the names of the functions in hostFunctions.
+var hostFunctionNames []string
+
+const maxHostFunctions = 16
+
 func function(name string, params int, f func(ctx context.Context, v *VM, s []uint64) hostcalls.Status) hostFunction {
 	types := make([]api.ValueType, params)
 	for i := range types {
 		types[i] = api.ValueTypeI32
 	}
+	place := len(hostFunctionNames)
+	hostFunctionNames = append(hostFunctionNames, name)
 	return hostFunction{types, func(ctx context.Context, _ api.Module, stack []uint64) {
 		v := ctx.Value(contextKey{}).(*VM)
-		v.calls[name]++
+		v.calls[place]++
 		stack[0] = uint64(f(ctx, v, stack))
 	}}
 }
