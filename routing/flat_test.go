@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/routing"
 )
 
@@ -16,12 +17,12 @@ import (
 // says what is measured on a quiet one.
 func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 	const few, many, bound, tries = 10, 10_000, 1.6, 3
-	for i := range shapes {
-		s := &shapes[i]
-		t.Run(s.name, func(t *testing.T) {
-			small, large := compile(t, s.config(t, few)), compile(t, s.config(t, many))
+	for i := range routingtest.Shapes {
+		s := &routingtest.Shapes[i]
+		t.Run(s.Name, func(t *testing.T) {
+			small, large := compile(t, s.Config(few)), compile(t, s.Config(many))
 			for _, hit := range hits {
-				a, b := s.request(hit.of(few)), s.request(hit.of(many))
+				a, b := s.Request(hit.of(few)), s.Request(hit.of(many))
 				for n, c := range map[int]struct {
 					table *routing.Table
 					r     *routing.Request
@@ -31,7 +32,7 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 						want = -1
 					}
 					d := c.table.Decide(c.r, routing.Dice{})
-					if s.hosts && want >= 0 {
+					if s.Hosts && want >= 0 {
 						require.Equal(t, want, d.VirtualHost)
 					} else {
 						require.Equal(t, want, d.Rule, "%d rules, %s", n, hit.name)
