@@ -28,14 +28,6 @@ type worker struct {
 	lines  []string // at error level: a panic is one
 }
 
-func newWorker(t testing.TB) *worker {
-	_, wasm := readModule(t)
-	m, err := vm.Compile(context.Background(), wasm)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Close(context.Background())) })
-	return &worker{module: m}
-}
-
 // maxWorker is the memory at which a worker gets a new VM. None of these configurations needs a tenth of it: it keeps
 // hours of fuzzing from filling the machine, whatever they find.
 const maxWorker = 128 << 20
@@ -123,12 +115,12 @@ func FuzzDecide(f *testing.F) {
 	seeds, err := os.ReadDir(filepath.Join("testdata", "fuzz", "FuzzDecide"))
 	require.NoError(f, err)
 	require.NotEmpty(f, seeds)
-	w := newWorker(f)
+	w := &worker{module: compiled(f)}
 	f.Fuzz(func(t *testing.T, data []byte) { w.compare(t, data, 8) })
 }
 
 func TestTheModuleDecidesAsAPlainList(t *testing.T) {
-	w := newWorker(t)
+	w := &worker{module: compiled(t)}
 	dice := rand.New(rand.NewPCG(5, 6))
 	const tables, requests = 300, 40
 	hits := 0

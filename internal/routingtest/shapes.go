@@ -182,10 +182,13 @@ func mixedRequest(i int) *routing.Request {
 }
 
 // Config makes n rules of a shape.
-func (s *Shape) Config(n int) *routing.Config {
+func (s *Shape) Config(n int) *routing.Config { return s.From(0, n) }
+
+// From makes n rules of a shape, beginning with rule first.
+func (s *Shape) From(first, n int) *routing.Config {
 	b := &Rulebook{regex.NewCollection(regex.Latin1)}
 	c := &routing.Config{Version: routing.Version, Name: "http.80"}
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		u := s.Rule(b, i)
 		u.Name = fmt.Sprintf("default/bench.http[%d].match[0]", i)
 		if u.Split == nil {
@@ -195,7 +198,7 @@ func (s *Shape) Config(n int) *routing.Config {
 			c.VirtualHosts = append(c.VirtualHosts, routing.VirtualHost{Name: fmt.Sprintf("h-%d", i), Domains: []string{fmt.Sprintf("shop-%d.example.com", i)}, Rules: []routing.Rule{u}})
 			continue
 		}
-		if i == 0 {
+		if i == first {
 			c.VirtualHosts = []routing.VirtualHost{{Name: "h", Domains: []string{"bench.test"}}}
 		}
 		c.VirtualHosts[0].Rules = append(c.VirtualHosts[0].Rules, u)
