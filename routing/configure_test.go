@@ -30,7 +30,7 @@ func TestConfiguringCostsLittleMoreThanReading(t *testing.T) {
 	assert.LessOrEqual(t, len(text), 200*10_000, "bytes of configuration, for 10,000 rules")
 	var read, compiled time.Duration
 	for range 3 {
-		read, compiled = inTurnsOf(9, 1, func() {
+		read, compiled = routingtest.InTurns(9, 1, func() {
 			if !gjson.ValidBytes(text) || walk(gjson.ParseBytes(text)) < 10_000 {
 				t.Error("the baseline reads nothing")
 			}

@@ -1,7 +1,6 @@
 package routing_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 				}
 				var x, y time.Duration
 				for try := range tries {
-					x, y = inTurns(func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
+					x, y = routingtest.InTurns(41, 500, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
 					if float64(y) < bound*float64(x) || try == tries-1 {
 						break
 					}
@@ -50,23 +49,4 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 			}
 		})
 	}
-}
-
-// inTurns measures two functions, in turns, and returns the median of each.
-func inTurns(f, g func()) (x, y time.Duration) { return inTurnsOf(41, 500, f, g) }
-
-func inTurnsOf(rounds, calls int, f, g func()) (x, y time.Duration) {
-	var all [2][]time.Duration
-	for range rounds {
-		for i, h := range []func(){f, g} {
-			start := time.Now()
-			for range calls {
-				h()
-			}
-			all[i] = append(all[i], time.Since(start)/time.Duration(calls))
-		}
-	}
-	slices.Sort(all[0])
-	slices.Sort(all[1])
-	return all[0][rounds/2], all[1][rounds/2]
 }

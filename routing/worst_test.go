@@ -31,7 +31,7 @@ func TestTheWorstRequests(t *testing.T) {
 			calls := int(min(500, 1+2*time.Millisecond/(1+time.Since(begun))))
 			var x, y time.Duration
 			for range tries {
-				x, y = inTurnsOf(11, calls, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
+				x, y = routingtest.InTurns(11, calls, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
 				if y < bound*x {
 					break
 				}
@@ -45,7 +45,7 @@ func TestTheWorstRequests(t *testing.T) {
 			plain := routingtest.NewPlain(config, regex.Latin1)
 			var inTurn time.Duration
 			for range tries {
-				if y, inTurn = inTurnsOf(3, 1, func() { large.Decide(b, routing.Dice{}) }, func() { plain.Decide(b) }); y < inTurn {
+				if y, inTurn = routingtest.InTurns(3, 1, func() { large.Decide(b, routing.Dice{}) }, func() { plain.Decide(b) }); y < inTurn {
 					break
 				}
 			}
@@ -67,21 +67,11 @@ func TestADecisionOfAnyShapeAllocatesNothing(t *testing.T) {
 	}
 }
 
-// wordy are patterns that no literal tells apart.
-func wordy(n int) func(b *routingtest.Rulebook) []routing.Rule {
-	return func(b *routingtest.Rulebook) (rules []routing.Rule) {
-		for i := range n {
-			rules = append(rules, routingtest.Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/[%c-%c]{%d}[0-9]+", 'a'+i%13, 'm'+i%13, 1+i/13)}))
-		}
-		return rules
-	}
-}
-
 // TestAHundredExpressionsCostLittleMoreThanOne holds the automata of many expressions against asking in turn, which is
 // what a hundred virtual hosts of one rule each, one after the other, would be.
 func TestAHundredExpressionsCostLittleMoreThanOne(t *testing.T) {
 	for name, rules := range map[string]func(n int) func(b *routingtest.Rulebook) []routing.Rule{
-		"that only an automaton tells apart": wordy,
+		"that only an automaton tells apart": routingtest.Wordy,
 		"that a text tells apart": func(n int) func(b *routingtest.Rulebook) []routing.Rule {
 			return func(b *routingtest.Rulebook) (rules []routing.Rule) {
 				for i := range n {
@@ -116,8 +106,8 @@ func TestAHundredExpressionsCostLittleMoreThanOne(t *testing.T) {
 			const tries = 3
 			var x, y, inTurn time.Duration
 			for range tries {
-				x, y = inTurns(func() { one.Decide(a, routing.Dice{}) }, func() { hundred.Decide(b, routing.Dice{}) })
-				_, inTurn = inTurnsOf(9, 20, func() {}, func() { plain.Decide(b) })
+				x, y = routingtest.InTurns(41, 500, func() { one.Decide(a, routing.Dice{}) }, func() { hundred.Decide(b, routing.Dice{}) })
+				_, inTurn = routingtest.InTurns(9, 20, func() {}, func() { plain.Decide(b) })
 				if y <= 2*x && inTurn >= 20*y {
 					break
 				}

@@ -133,6 +133,16 @@ func valueAndPattern(n int) *routing.Config {
 	})
 }
 
+// Wordy are n patterns that no text tells apart.
+func Wordy(n int) func(b *Rulebook) []routing.Rule {
+	return func(b *Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			rules = append(rules, Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/[%c-%c]{%d}[0-9]+", 'a'+i%13, 'm'+i%13, 1+i/13)}))
+		}
+		return rules
+	}
+}
+
 func everyValue(name string) func(i int) (string, string) {
 	return func(i int) (string, string) { return name, fmt.Sprintf("v%d", i) }
 }
@@ -157,5 +167,6 @@ var Worsts = []Worst{
 	{"prefixes of one path", 10_000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that holds is compared to its end, so it is the square of the path that bounds the cost"},
 	{"rules that differ in what must not be there", 10_000, negative, always(Ask("/x", "x-b", "1")), none, "what must not be there leads to no rule, so all are tried"},
 	{"rules for pairs of values, and every value", 10_000, pairs, always(with(with(Ask("/"), 100, everyValue("x-a")), 100, everyValue("x-b"))), none, "each pair of values leads to a rule, so it is the square of the number of headers that bounds the cost"},
+	{"patterns that no text tells apart, on a path of 60 KB", 300, func(n int) *routing.Config { return List(Wordy(n)) }, always(Ask("/" + strings.Repeat("a", 60_000))), none, "some hundred such patterns are asked all at once, group after group, so it is the number of groups that grows"},
 	{"values that each lead to a pattern for a long path", 200, valueAndPattern, always(with(Ask("/"+strings.Repeat("ab", 5000)), 200, everyValue("x-a"))), none, "each value leads to a rule that reads the path, so it is their number times the length of the path that bounds the cost"},
 }
