@@ -57,7 +57,7 @@ func TestTheWorstRequestsToTheModule(t *testing.T) {
 				}
 			}
 			t.Logf("%d rules %v  %d rules %v  ratio %.2f  %s", few, x, w.Most, y, float64(y)/float64(x), w.Grows)
-			assert.Less(t, y, time.Second, "a bound for a busy machine")
+			assert.Less(t, y, 2*time.Second, "a bound for a busy machine")
 			if w.Grows == "" {
 				assert.Less(t, y, bound*x)
 			}
