@@ -92,8 +92,11 @@ soak: build envoy ## send a million requests through 10,000 rules that change ev
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@for f in ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch; do \
-		go test $${f%%:*} -run '^$$' -fuzz $${f##*:} -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x || exit 1; done
+	@build/fuzz.sh $${FUZZTIME:-30s} ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./e2e:FuzzDecide
+
+.PHONY: fuzz-long
+fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
+	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e:FuzzDecide
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting

@@ -34,21 +34,22 @@ var (
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
 var reaches = map[string]reach{
-	"routing":            {nil, nil},
-	"routing/regex":      {[]string{"routing"}, nil},
-	"hostcalls":          {nil, nil},
-	"hostcalls/hosttest": {[]string{"hostcalls"}, nil},
-	"filter":             {[]string{"hostcalls", "routing"}, nil},
-	"plan":               {[]string{"routing", "routing/regex"}, nil},
-	"gateway":            {model, istioAPI},
-	"envoy":              {model, envoyAPI},
-	"envoy/process":      {nil, nil},
-	"envoy/rollout":      {append([]string{"envoy"}, model...), envoyAPI},
-	"verdict":            {append([]string{"envoy"}, model...), envoyAPI},
-	"proxy":              {append([]string{"hostcalls", "proxy/vm"}, model...), wazero},
-	"proxy/vm":           {[]string{"hostcalls"}, wazero},
-	"proxy/standin":      {model, gjson},
-	"internal/ask":       {append([]string{"envoy", "verdict"}, model...), envoyAPI},
+	"routing":              {nil, nil},
+	"routing/regex":        {[]string{"routing"}, nil},
+	"hostcalls":            {nil, nil},
+	"hostcalls/hosttest":   {[]string{"hostcalls"}, nil},
+	"filter":               {[]string{"hostcalls", "routing"}, nil},
+	"plan":                 {[]string{"routing", "routing/regex"}, nil},
+	"gateway":              {model, istioAPI},
+	"envoy":                {model, envoyAPI},
+	"envoy/process":        {nil, nil},
+	"envoy/rollout":        {append([]string{"envoy"}, model...), envoyAPI},
+	"verdict":              {append([]string{"envoy"}, model...), envoyAPI},
+	"proxy":                {append([]string{"hostcalls", "proxy/vm"}, model...), wazero},
+	"proxy/vm":             {[]string{"hostcalls"}, wazero},
+	"proxy/standin":        {model, gjson},
+	"internal/ask":         {append([]string{"envoy", "verdict"}, model...), envoyAPI},
+	"internal/routingtest": {[]string{"routing", "routing/regex"}, nil},
 }
 
 // allows says whether a package may be depended on. Packages of the standard library have no dot in their first element.

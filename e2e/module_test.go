@@ -100,14 +100,21 @@ func TestModuleIsTheSameEverywhere(t *testing.T) {
 	assert.NotContains(t, string(wasm), dir)
 }
 
-// newVM is the module under wazero.
-func newVM(t testing.TB) *vm.VM {
+// compiled is the module, from which VMs under wazero are made.
+func compiled(t testing.TB) *vm.Module {
 	_, wasm := readModule(t)
 	ctx := context.Background()
 	m, err := vm.Compile(ctx, wasm)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close(ctx)) })
-	v, err := m.New(ctx, hostcalls.Error, nil)
+	return m
+}
+
+// newVM is the module under wazero.
+func newVM(t testing.TB) *vm.VM { return newVMOf(t, compiled(t)) }
+
+func newVMOf(t testing.TB, m *vm.Module) *vm.VM {
+	v, err := m.New(context.Background(), hostcalls.Error, nil)
 	require.NoError(t, err)
 	return v
 }
@@ -174,46 +181,6 @@ func TestStrangeRequestsNeverTrap(t *testing.T) {
 	}
 }
 
-// TestMemoryStaysFlat configures one VM 500 times, a listener of a thousand rules.
-func TestMemoryStaysFlat(t *testing.T) {
-	v := newVM(t)
-	ctx := context.Background()
-	var rules []string
-	for i := range 1000 {
-		rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d]","path":{"prefix":"/team-%d/service"},"outcome":"k%012d"}`, i, i, i))
-	}
-	config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
-	var old, after10 uint32
-	for i := range 500 {
-		next, err := v.Configure(ctx, config)
-		require.NoError(t, err)
-		if old != 0 {
-			require.NoError(t, v.Delete(ctx, old))
-		}
-		old = next
-		if i == 10 {
-			after10 = v.MemorySize()
-		}
-	}
-	t.Logf("%d bytes of configuration: %d bytes of memory after 10 changes, %d after 500", len(config), after10, v.MemorySize())
-	assert.Equal(t, after10, v.MemorySize())
-}
-
-// TestMemoryOfTenThousandRules: linear memory never shrinks, so the peak is what a listener costs.
-func TestMemoryOfTenThousandRules(t *testing.T) {
-	v := newVM(t)
-	var rules []string
-	for i := range 10_000 {
-		rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d].match[0]","path":{"prefix":"/team-%d/service/"},"headers":[{"name":"x-version","exact":"v%d"}],"outcome":"k%012d"}`, i, i, i%7, i))
-	}
-	config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
-	before := v.MemorySize()
-	_, err := v.Configure(context.Background(), config)
-	require.NoError(t, err)
-	t.Logf("%d bytes of configuration: memory grows from %d to %d bytes", len(config), before, v.MemorySize())
-	assert.LessOrEqual(t, int(v.MemorySize()-before), 4*len(config))
-}
-
 // TestHostCalls counts what a request costs: one read and one write.
 func TestHostCalls(t *testing.T) {
 	v := newVM(t)
@@ -227,11 +194,7 @@ func TestHostCalls(t *testing.T) {
 // TestSharesUnderWazero: over 100,000 requests each share is within the binomial 99.99 % interval, for weights that add up
 // to 100 and for others, and two workers throw other dice (VS-SPLIT-06, VS-FAULT-02).
 func TestSharesUnderWazero(t *testing.T) {
-	_, wasm := readModule(t)
-	ctx := context.Background()
-	m, err := vm.Compile(ctx, wasm)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Close(ctx)) })
+	m, ctx := compiled(t), context.Background()
 	for what, c := range map[string]struct {
 		rule   string
 		shares map[string]float64
@@ -257,8 +220,7 @@ func TestSharesUnderWazero(t *testing.T) {
 			config := []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[{"rule":"r",` + c.rule + `}]}]}`)
 			var sequences []string
 			for range 2 {
-				v, err := m.New(ctx, hostcalls.Error, nil)
-				require.NoError(t, err)
+				v := newVMOf(t, m)
 				root, err := v.Configure(ctx, config)
 				require.NoError(t, err)
 				const n = 100_000

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
 )
 
 // hit is the rule that a request meets, of n.
@@ -17,14 +19,14 @@ var hits = []struct {
 //
 //	go test ./routing -run '^$' -bench 'BenchmarkDecide/shape=prefix/'
 func BenchmarkDecide(b *testing.B) {
-	for i := range shapes {
-		s := &shapes[i]
+	for i := range routingtest.Shapes {
+		s := &routingtest.Shapes[i]
 		for _, n := range []int{10, 1000, 10_000} {
-			c := s.config(b, n)
-			table, plain := compile(b, c), newOracle(c)
+			c := s.Config(n)
+			table, plain := compile(b, c), routingtest.NewPlain(c, regex.Latin1)
 			for _, hit := range hits {
-				r := s.request(hit.of(n))
-				name := fmt.Sprintf("shape=%s/rules=%d/hit=%s", s.name, n, hit.name)
+				r := s.Request(hit.of(n))
+				name := fmt.Sprintf("shape=%s/rules=%d/hit=%s", s.Name, n, hit.name)
 				b.Run(name+"/engine=index", func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
@@ -33,7 +35,7 @@ func BenchmarkDecide(b *testing.B) {
 				})
 				b.Run(name+"/engine=list", func(b *testing.B) {
 					for b.Loop() {
-						plain.decide(r)
+						plain.Decide(r)
 					}
 				})
 			}

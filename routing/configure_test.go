@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/routing"
 )
 
@@ -25,11 +26,11 @@ func walk(v gjson.Result) (values int) {
 
 // TestConfiguringCostsLittleMoreThanReading: a worker stands still meanwhile.
 func TestConfiguringCostsLittleMoreThanReading(t *testing.T) {
-	text := marshal(t, shaped("mixed").config(t, 10_000))
+	text := marshal(t, routingtest.Shaped("mixed").Config(10_000))
 	assert.LessOrEqual(t, len(text), 200*10_000, "bytes of configuration, for 10,000 rules")
 	var read, compiled time.Duration
 	for range 3 {
-		read, compiled = inTurnsOf(9, 1, func() {
+		read, compiled = routingtest.InTurns(9, 1, func() {
 			if !gjson.ValidBytes(text) || walk(gjson.ParseBytes(text)) < 10_000 {
 				t.Error("the baseline reads nothing")
 			}
@@ -48,7 +49,7 @@ func TestConfiguringCostsLittleMoreThanReading(t *testing.T) {
 
 func TestTheSameRulesGiveTheSameBytes(t *testing.T) {
 	for _, name := range []string{"mixed", "regex-alone", "header-regex"} {
-		s := shaped(name)
-		require.Equal(t, marshal(t, s.config(t, 300)), marshal(t, s.config(t, 300)), name)
+		s := routingtest.Shaped(name)
+		require.Equal(t, marshal(t, s.Config(300)), marshal(t, s.Config(300)), name)
 	}
 }

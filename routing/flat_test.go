@@ -1,13 +1,13 @@
 package routing_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/routing"
 )
 
@@ -16,16 +16,16 @@ import (
 // says what is measured on a quiet one.
 func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 	const few, many, tries = 10, 10_000, 4
-	for i := range shapes {
-		s := &shapes[i]
-		t.Run(s.name, func(t *testing.T) {
+	for i := range routingtest.Shapes {
+		s := &routingtest.Shapes[i]
+		t.Run(s.Name, func(t *testing.T) {
 			bound := 1.5
-			if s.name == "two-headers" {
+			if s.Name == "two-headers" {
 				bound = 2 // of ten rules, one header tells all apart
 			}
-			small, large := compile(t, s.config(t, few)), compile(t, s.config(t, many))
+			small, large := compile(t, s.Config(few)), compile(t, s.Config(many))
 			for _, hit := range hits {
-				a, b := s.request(hit.of(few)), s.request(hit.of(many))
+				a, b := s.Request(hit.of(few)), s.Request(hit.of(many))
 				for n, c := range map[int]struct {
 					table *routing.Table
 					r     *routing.Request
@@ -35,7 +35,7 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 						want = -1
 					}
 					d := c.table.Decide(c.r, routing.Dice{})
-					if s.hosts && want >= 0 {
+					if s.Hosts && want >= 0 {
 						require.Equal(t, want, d.VirtualHost)
 					} else {
 						require.Equal(t, want, d.Rule, "%d rules, %s", n, hit.name)
@@ -43,7 +43,7 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 				}
 				var x, y time.Duration
 				for try := range tries {
-					x, y = inTurns(func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
+					x, y = routingtest.InTurns(41, 500, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
 					if float64(y) < bound*float64(x) || try == tries-1 {
 						break
 					}
@@ -53,23 +53,4 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 			}
 		})
 	}
-}
-
-// inTurns measures two functions, in turns, and returns the median of each.
-func inTurns(f, g func()) (x, y time.Duration) { return inTurnsOf(41, 500, f, g) }
-
-func inTurnsOf(rounds, calls int, f, g func()) (x, y time.Duration) {
-	var all [2][]time.Duration
-	for range rounds {
-		for i, h := range []func(){f, g} {
-			start := time.Now()
-			for range calls {
-				h()
-			}
-			all[i] = append(all[i], time.Since(start)/time.Duration(calls))
-		}
-	}
-	slices.Sort(all[0])
-	slices.Sort(all[1])
-	return all[0][rounds/2], all[1][rounds/2]
 }

@@ -1,197 +1,113 @@
 package routing_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
 
-// shaped returns a shape by its name.
-func shaped(name string) *shape {
-	for i := range shapes {
-		if shapes[i].name == name {
-			return &shapes[i]
-		}
-	}
-	panic("no shape " + name)
-}
-
-// list makes rules of one virtual host, "*".
-func list(t testing.TB, rules func(b *rulebook) []routing.Rule) *routing.Config {
-	b := &rulebook{t, regex.NewCollection(regex.Latin1)}
-	c := &routing.Config{Version: routing.Version, VirtualHosts: []routing.VirtualHost{{Name: "h", Domains: []string{"*"}, Rules: rules(b)}}}
-	for i := range c.VirtualHosts[0].Rules {
-		c.VirtualHosts[0].Rules[i].Outcome = fmt.Sprintf("k%d", i)
-	}
-	b.regexes.Write(c)
-	return c
-}
-
-// times returns the median of a few runs.
-func times(f func()) time.Duration {
-	x, _ := inTurnsOf(5, 1, f, func() {})
-	return x
-}
-
-// TestTheWorstRequests asks what nobody should: what it costs stays in proportion to the bytes of the request.
+// TestTheWorstRequests asks what nobody should. What that costs stays in proportion to the bytes of the request: it is the
+// same with a hundred rules and with a hundred times as many. Where it is not, it is less than asking them in turn.
 func TestTheWorstRequests(t *testing.T) {
-	mixed := shaped("mixed").config(t, 10_000)
-	mixed.VirtualHosts[0].Domains = append(mixed.VirtualHosts[0].Domains, "*.dots", "*")
-	onePrefix := list(t, func(*rulebook) (rules []routing.Rule) {
-		for i := range 10_000 {
-			u := path(routing.StringMatch{Prefix: text("/")})
-			u.Headers = []routing.HeaderMatch{{Name: "x-a", StringMatch: routing.StringMatch{Exact: text("v%d", i)}, Invert: true, MissingAsEmpty: true}, header("x-b", routing.StringMatch{Exact: text("v%d", i)})}
-			rules = append(rules, u)
-		}
-		return rules
-	})
-	nested := list(t, func(*rulebook) (rules []routing.Rule) {
-		for i := range 10_000 {
-			u := path(routing.StringMatch{Prefix: text("/%s", strings.Repeat("a", 10_000-i))})
-			u.Headers = []routing.HeaderMatch{header("x-never", routing.StringMatch{})}
-			rules = append(rules, u)
-		}
-		return rules
-	})
-	explosive := list(t, func(b *rulebook) (rules []routing.Rule) {
-		for i := range 200 {
-			rules = append(rules, path(routing.StringMatch{Regex: b.regex(".*a.{%d}.*b%d", 10+i%20, i)}))
-		}
-		for _, p := range []string{`(a+)+b`, `(a|a)*b`, `(a*)*b`, `.*.*.*.*b`, `(.?){500}b`, `(a|b)*a(a|b){20}c`} {
-			rules = append(rules, path(routing.StringMatch{Regex: b.regex("%s", p)}))
-		}
-		return rules
-	})
-	sameText := list(t, func(b *rulebook) (rules []routing.Rule) {
-		for i := range 100 {
-			rules = append(rules, path(routing.StringMatch{Regex: b.regex("/[a-z/]*/item-%d/[0-9]", i)}))
-		}
-		return rules
-	})
-	manyHeaders := ask("/nothing")
-	for i := range 1000 {
-		manyHeaders.Set(fmt.Sprintf("x-%d", i), "v")
-	}
-	oneHeader, oneParameter := ask("/shared/x"), ask("/shared/x?"+strings.Repeat("q=1&", 100)+"tenant=tenant-7")
-	for i := range 1000 {
-		oneHeader.Set("x-tenant", fmt.Sprintf("no-%d", i))
-	}
-	dots := ask("/")
-	dots.Authority = strings.Repeat(".", 60_000)
-	bothHeaders := ask("/x", "x-b", "v9999")
-	for what, c := range map[string]struct {
-		config *routing.Config
-		r      *routing.Request
-		want   int
-	}{
-		"a path of 60 KB":                      {mixed, ask("/team-1/items/" + strings.Repeat("/x", 30<<10)), 1},
-		"a path of 60 KB that nothing takes":   {mixed, ask("/" + strings.Repeat("/x", 30<<10)), -1},
-		"1,000 headers":                        {mixed, manyHeaders, -1},
-		"1,000 headers of one name":            {mixed, oneHeader, -1},
-		"100 query parameters of one name":     {shaped("query").config(t, 10_000), oneParameter, 7},
-		"a host of dots":                       {mixed, dots, -1},
-		"10,000 rules with one prefix":         {onePrefix, bothHeaders, 9999},
-		"10,000 prefixes of one path":          {nested, ask("/" + strings.Repeat("a", 60_000)), -1},
-		"patterns made to explode":             {explosive, ask(strings.Repeat("a", 2000)), -1},
-		"a text that many patterns look for":   {sameText, ask(strings.Repeat("/item-7", 8000)), -1},
-		"a path of no bytes":                   {mixed, ask(""), -1},
-		"10,000 names, a header for each 10th": {shaped("same-path-header-name").config(t, 10_000), manyTenants(), 0},
-	} {
-		t.Run(what, func(t *testing.T) {
-			table := compile(t, c.config)
-			require.Equal(t, c.want, table.Decide(c.r, routing.Dice{}).Rule)
-			spent := times(func() { table.Decide(c.r, routing.Dice{}) })
-			t.Logf("%v", spent)
-			assert.Less(t, spent, 100*time.Millisecond, "a bound for a busy machine, a hundredth of what an unbounded cost would take")
-			assert.Zero(t, testing.AllocsPerRun(10, func() { table.Decide(c.r, routing.Dice{}) }))
+	const few, bound, tries = 100, 3, 3
+	for i := range routingtest.Worsts {
+		w := &routingtest.Worsts[i]
+		t.Run(w.Name, func(t *testing.T) {
+			config := w.Rules(w.Most)
+			small, large := compile(t, w.Rules(few)), compile(t, config)
+			a, b := w.Request(few), w.Request(w.Most)
+			require.Equal(t, w.Rule(few), small.Decide(a, routing.Dice{}).Rule)
+			require.Equal(t, w.Rule(w.Most), large.Decide(b, routing.Dice{}).Rule)
+			assert.Zero(t, testing.AllocsPerRun(10, func() { large.Decide(b, routing.Dice{}) }))
+
+			begun := time.Now()
+			large.Decide(b, routing.Dice{})
+			calls := int(min(500, 1+2*time.Millisecond/(1+time.Since(begun))))
+			var x, y time.Duration
+			for range tries {
+				x, y = routingtest.InTurns(11, calls, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
+				if y < bound*x {
+					break
+				}
+			}
+			t.Logf("%d rules %v  %d rules %v  ratio %.2f", few, x, w.Most, y, float64(y)/float64(x))
+			assert.Less(t, y, 100*time.Millisecond, "a bound for a busy machine, a hundredth of what an unbounded cost would take")
+			if w.Grows == "" {
+				assert.Less(t, y, bound*x)
+				return
+			}
+			plain := routingtest.NewPlain(config, regex.Latin1)
+			var inTurn time.Duration
+			for range tries {
+				if y, inTurn = routingtest.InTurns(3, 1, func() { large.Decide(b, routing.Dice{}) }, func() { plain.Decide(b) }); y < inTurn {
+					break
+				}
+			}
+			t.Logf("%s; in turn by the plain list: %v", w.Grows, inTurn)
+			assert.Less(t, y, inTurn)
 		})
 	}
 }
 
-func manyTenants() *routing.Request {
-	r := ask("/api")
-	for i := range 1000 {
-		r.Set(fmt.Sprintf("x-tenant-%d", 10*i), "1")
-	}
-	return r
-}
-
 func TestADecisionOfAnyShapeAllocatesNothing(t *testing.T) {
-	for i := range shapes {
-		s := &shapes[i]
-		table := compile(t, s.config(t, 1000))
+	for i := range routingtest.Shapes {
+		s := &routingtest.Shapes[i]
+		table := compile(t, s.Config(1000))
 		for _, hit := range hits {
-			r := s.request(hit.of(1000))
+			r := s.Request(hit.of(1000))
 			table.Decide(r, routing.Dice{}) // grows the scratch once
-			assert.Zero(t, testing.AllocsPerRun(100, func() { table.Decide(r, routing.Dice{}) }), "%s, %s", s.name, hit.name)
+			assert.Zero(t, testing.AllocsPerRun(100, func() { table.Decide(r, routing.Dice{}) }), "%s, %s", s.Name, hit.name)
 		}
-	}
-}
-
-// wordy are patterns that no literal tells apart.
-func wordy(n int) func(b *rulebook) []routing.Rule {
-	return func(b *rulebook) (rules []routing.Rule) {
-		for i := range n {
-			rules = append(rules, path(routing.StringMatch{Regex: b.regex("/[a-z]+/[%c-%c]{%d}[0-9]+", 'a'+i%13, 'm'+i%13, 1+i/13)}))
-		}
-		return rules
 	}
 }
 
 // TestAHundredExpressionsCostLittleMoreThanOne holds the automata of many expressions against asking in turn, which is
 // what a hundred virtual hosts of one rule each, one after the other, would be.
 func TestAHundredExpressionsCostLittleMoreThanOne(t *testing.T) {
-	for name, rules := range map[string]func(n int) func(b *rulebook) []routing.Rule{
-		"that only an automaton tells apart": wordy,
-		"that a text tells apart": func(n int) func(b *rulebook) []routing.Rule {
-			return func(b *rulebook) (rules []routing.Rule) {
+	for name, rules := range map[string]func(n int) func(b *routingtest.Rulebook) []routing.Rule{
+		"that only an automaton tells apart": routingtest.Wordy,
+		"that a text tells apart": func(n int) func(b *routingtest.Rulebook) []routing.Rule {
+			return func(b *routingtest.Rulebook) (rules []routing.Rule) {
 				for i := range n {
-					rules = append(rules, path(routing.StringMatch{Regex: b.regex("/[a-z]+/item-%d(/[a-z0-9]+)*", i)}))
+					rules = append(rules, routingtest.Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/item-%d(/[a-z0-9]+)*", i)}))
 				}
 				return rules
 			}
 		},
-		"that a prefix tells apart": func(n int) func(b *rulebook) []routing.Rule {
-			return func(b *rulebook) (rules []routing.Rule) {
+		"that a prefix tells apart": func(n int) func(b *routingtest.Rulebook) []routing.Rule {
+			return func(b *routingtest.Rulebook) (rules []routing.Rule) {
 				for i := range n {
-					rules = append(rules, path(routing.StringMatch{Regex: b.regex("/items-%d/[a-z0-9]+/[0-9]+", i)}))
+					rules = append(rules, routingtest.Path(routing.StringMatch{Regex: b.Regex("/items-%d/[a-z0-9]+/[0-9]+", i)}))
 				}
 				return rules
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			one, hundred := compile(t, list(t, rules(1))), compile(t, list(t, rules(100)))
-			plain := newOracle(list(t, rules(100)))
+			one, hundred := compile(t, routingtest.List(rules(1))), compile(t, routingtest.List(rules(100)))
+			plain := routingtest.NewPlain(routingtest.List(rules(100)), regex.Latin1)
 			var a, b *routing.Request
 			switch name {
 			case "that only an automaton tells apart":
-				a, b = ask("/services/abcdefghij0123456789"), ask("/services/zzzzzzzz0123456789")
+				a, b = routingtest.Ask("/services/abcdefghij0123456789"), routingtest.Ask("/services/zzzzzzzz0123456789")
 			case "that a text tells apart":
-				a, b = ask("/services/item-0/abcdefgh/01234567"), ask("/services/item-99/abcdefgh/01234567")
+				a, b = routingtest.Ask("/services/item-0/abcdefgh/01234567"), routingtest.Ask("/services/item-99/abcdefgh/01234567")
 			default:
-				a, b = ask("/items-0/abcdefghijkl/0123456789"), ask("/items-99/abcdefghijkl/0123456789")
+				a, b = routingtest.Ask("/items-0/abcdefghijkl/0123456789"), routingtest.Ask("/items-99/abcdefghijkl/0123456789")
 			}
-			want := -1
-			for i := range plain.config.VirtualHosts[0].Rules {
-				if plain.matches(&plain.config.VirtualHosts[0].Rules[i], b) {
-					want = i
-					break
-				}
-			}
+			_, want := plain.Decide(b)
 			require.Equal(t, want, hundred.Decide(b, routing.Dice{}).Rule)
 			const tries = 3
 			var x, y, inTurn time.Duration
 			for range tries {
-				x, y = inTurns(func() { one.Decide(a, routing.Dice{}) }, func() { hundred.Decide(b, routing.Dice{}) })
-				_, inTurn = inTurnsOf(9, 20, func() {}, func() { plain.decide(b) })
+				x, y = routingtest.InTurns(41, 500, func() { one.Decide(a, routing.Dice{}) }, func() { hundred.Decide(b, routing.Dice{}) })
+				_, inTurn = routingtest.InTurns(9, 20, func() {}, func() { plain.Decide(b) })
 				if y <= 2*x && inTurn >= 20*y {
 					break
 				}

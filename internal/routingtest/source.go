@@ -1,21 +1,31 @@
-package routing_test
+package routingtest
 
 import (
-	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"sync"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
 
-// source makes choices out of bytes, so that the fuzzer chooses rules and requests; with no bytes left it takes the
-// first of everything.
-type source struct{ data []byte }
+// Source makes choices out of bytes, so that a fuzzer chooses rules and requests; with no bytes left it takes the first
+// of everything.
+type Source struct{ data []byte }
 
-func (s *source) below(n int) int {
+// NewSource makes one that reads data and does not change it.
+func NewSource(data []byte) *Source { return &Source{data} }
+
+// Noise is n bytes for a Source, the same for the same dice.
+func Noise(dice *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(dice.Uint32())
+	}
+	return b
+}
+
+func (s *Source) below(n int) int {
 	if len(s.data) == 0 {
 		return 0
 	}
@@ -24,17 +34,17 @@ func (s *source) below(n int) int {
 	return c % n
 }
 
-func (s *source) of(texts ...string) string { return texts[s.below(len(texts))] }
+func (s *Source) of(texts ...string) string { return texts[s.below(len(texts))] }
 
-func (s *source) oneIn(n int) bool { return s.below(n) == n-1 }
+func (s *Source) oneIn(n int) bool { return s.below(n) == n-1 }
 
 // Words are few and alike, so that rules and requests meet, share prefixes and miss by one byte or by case. Some are
 // longer than the eight bytes that the engine looks at at once.
-func (s *source) word() string {
+func (s *Source) word() string {
 	return s.of("a", "b", "A", "ab", "", "abc", "team-1", "team-12", "TEAM-1", "a-long-common-beginning", "a-long-common-beginning-1", "a-Long-common-beginning-1", "\u00e9", "x1y", "items")
 }
 
-func (s *source) path() string {
+func (s *Source) path() string {
 	p := ""
 	for range 1 + s.below(4) {
 		p += "/" + s.word()
@@ -42,48 +52,59 @@ func (s *source) path() string {
 	return p
 }
 
-func (s *source) name() string { return s.of("x-a", "x-b", "x-c", "x-a-long-name") }
+func (s *Source) name() string { return s.of("x-a", "x-b", "x-c", "x-a-long-name") }
 
 var patterns = []string{`/team-1/.*`, `/team-12/[a-z]+`, `/[a-z]+/items`, `.*`, `(?i)/team-1.*`, `/a(b|c)*`, `.*team-1.*`, `^(.*?;)?(user=a)(;.*)?$`,
 	`[ab]+`, `a*`, `/(a|ab)(c|bc)?`, `\d+`, `team-\d`, `/team-1/a$`, `.*\bitems\b.*`, `(?s).*x1y`, `[^/]+`, `(/[a-z0-9-]+){2}`, `/a/.{0,3}`, `a-long-common-beginning-\d?`,
 	`(a|b)*a(a|b){20}`, `.*-common-.*`, `/[a-z-]+1/.*`}
 
-// books are parts of configurations with expressions: all patterns, and ever fewer, so that one pattern is led to by its
-// prefix, by a text or by a set. Automata take long to make, so they are made once.
-var books = sync.OnceValue(func() (all []*routing.Config) {
-	for step := 1; step <= 7; step += 2 {
-		c := &routing.Config{}
-		regexes := regex.NewCollection(regex.UTF8)
-		for i := 0; i < len(patterns); i += step {
-			if _, err := regexes.Add(patterns[i], "place"); err != nil {
-				panic(err)
+// book is a part of a configuration, with expressions in one encoding.
+type book struct {
+	config   *routing.Config
+	encoding regex.Encoding
+}
+
+// books have all patterns, and ever fewer, so that one pattern is led to by its prefix, by a text or by a set. Automata
+// take long to make, so they are made once.
+var books = sync.OnceValue(func() (all []book) {
+	for _, encoding := range []regex.Encoding{regex.UTF8, regex.Latin1} {
+		for step := 1; step <= 7; step += 2 {
+			c := &routing.Config{}
+			regexes := regex.NewCollection(encoding)
+			for i := 0; i < len(patterns); i += step {
+				if _, err := regexes.Add(patterns[i], "place"); err != nil {
+					panic(err)
+				}
 			}
+			regexes.Write(c)
+			all = append(all, book{c, encoding})
 		}
-		regexes.Write(c)
-		all = append(all, c)
 	}
 	return all
 })
 
-// config makes the rules of a listener. One word is 0 or more bytes; several hosts, many shapes.
-func (s *source) config() *routing.Config {
-	book := books()[s.below(4)]
-	c := &routing.Config{Version: routing.Version, Programs: book.Programs, Regexes: book.Regexes, Sets: book.Sets}
+// Rules makes the configuration of a listener, and the plain list of it. Several hosts, many shapes; each rule has an
+// outcome of its own.
+func (s *Source) Rules() (*routing.Config, *Plain) {
+	book := books()[s.below(8)]
+	c := &routing.Config{Version: routing.Version, Programs: book.config.Programs, Regexes: book.config.Regexes, Sets: book.config.Sets}
 	if s.oneIn(4) {
 		c.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
 	domains := []string{"a.test", "*.test", "*.b.test", "*", "*-c.test", "a.b.test"}
 	for i := range 1 + s.below(3) {
 		h := routing.VirtualHost{Name: "h", Domains: domains[2*i : 2*i+2], Rules: []routing.Rule{}}
-		for range s.below(40) {
-			h.Rules = append(h.Rules, s.rule(len(c.Regexes)))
+		for n := range s.below(40) {
+			u := s.rule(len(c.Regexes))
+			u.Outcome = fmt.Sprintf("k%d-%d", i, n)
+			h.Rules = append(h.Rules, u)
 		}
 		c.VirtualHosts = append(c.VirtualHosts, h)
 	}
-	return c
+	return c, NewPlain(c, book.encoding)
 }
 
-func (s *source) comparison(regexes int) routing.StringMatch {
+func (s *Source) comparison(regexes int) routing.StringMatch {
 	text := s.word()
 	switch s.below(4) {
 	case 0:
@@ -98,8 +119,8 @@ func (s *source) comparison(regexes int) routing.StringMatch {
 	}
 }
 
-func (s *source) rule(regexes int) routing.Rule {
-	u := routing.Rule{Outcome: "k", Never: s.oneIn(16)}
+func (s *Source) rule(regexes int) routing.Rule {
+	u := routing.Rule{Never: s.oneIn(16)}
 	text := s.path()
 	switch s.below(6) {
 	case 0:
@@ -128,8 +149,8 @@ func (s *source) rule(regexes int) routing.Rule {
 	return u
 }
 
-// request makes one for the rules of config, most of whose values are of the same words.
-func (s *source) request() *routing.Request {
+// Request makes one for such rules, most of whose values are of the same words.
+func (s *Source) Request() *routing.Request {
 	r := &routing.Request{}
 	if !s.oneIn(30) {
 		r.Set(":authority", s.of("a.test", "x.test", "A.b.TEST:80", "b.test", "y-c.test", "other", "[::1]:80", "..", ""))
@@ -152,16 +173,4 @@ func (s *source) request() *routing.Request {
 		r.Set(s.name(), s.of(s.word(), s.path(), "id=1;user=a;x", "", "ab"))
 	}
 	return r
-}
-
-func marshal(t testing.TB, c *routing.Config) []byte {
-	text, err := json.Marshal(c)
-	require.NoError(t, err)
-	return text
-}
-
-func compile(t testing.TB, c *routing.Config) *routing.Table {
-	table, err := routing.Compile(marshal(t, c))
-	require.NoError(t, err)
-	return table
 }

@@ -1,29 +1,48 @@
-package routing_test
+// Package routingtest makes rules and requests for tests of the rule engine, natively and compiled to Wasm, and decides
+// them in the plainest way. A [Source] makes both of bytes, so that a fuzzer chooses; [Shapes] are what decisions are
+// measured with; [Worsts] are what nobody should send. The hard case is that rules and requests must meet: both are made
+// of the same few words, or nearly every request would meet no rule and nothing would be compared.
+//
+// Only tests use it.
+package routingtest
 
 import (
 	"regexp"
 	"strings"
 
 	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
 )
 
-// oracle decides as the fields of routing.Config say, in the plainest way: one rule after the other, each condition on
+// Plain decides as the fields of routing.Config say, in the plainest way: one rule after the other, each condition on
 // its own, expressions by Go's regexp. It shares no code with the engine.
-type oracle struct {
-	config  *routing.Config
-	regexes []*regexp.Regexp
+type Plain struct {
+	config   *routing.Config
+	encoding regex.Encoding
+	regexes  []*regexp.Regexp
 }
 
-func newOracle(c *routing.Config) *oracle {
-	o := &oracle{config: c}
+// NewPlain reads a configuration whose patterns are of ASCII. Their encoding is not in it, and says what of a value is a
+// character.
+func NewPlain(c *routing.Config, encoding regex.Encoding) *Plain {
+	o := &Plain{config: c, encoding: encoding}
 	for _, r := range c.Regexes {
 		o.regexes = append(o.regexes, regexp.MustCompile(`\A(?:`+r.Pattern+`)\z`))
 	}
 	return o
 }
 
-// decide returns the indexes of the virtual host and of the rule, or -1.
-func (o *oracle) decide(r *routing.Request) (host, rule int) {
+// Outcome is the id of the rule that a request meets, or "".
+func (o *Plain) Outcome(r *routing.Request) string {
+	host, rule := o.Decide(r)
+	if rule < 0 {
+		return ""
+	}
+	return o.config.VirtualHosts[host].Rules[rule].Outcome
+}
+
+// Decide returns the indexes of the virtual host and of the rule, or -1.
+func (o *Plain) Decide(r *routing.Request) (host, rule int) {
 	if !r.HasAuthority {
 		return -1, -1
 	}
@@ -39,7 +58,7 @@ func (o *oracle) decide(r *routing.Request) (host, rule int) {
 	return host, -1
 }
 
-func (o *oracle) host(authority string) int {
+func (o *Plain) host(authority string) int {
 	name := strings.ToLower(authority)
 	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "]") {
 		name = name[:i]
@@ -58,7 +77,7 @@ func (o *oracle) host(authority string) int {
 	return best
 }
 
-func (o *oracle) matches(u *routing.Rule, r *routing.Request) bool {
+func (o *Plain) matches(u *routing.Rule, r *routing.Request) bool {
 	if u.Never || u.Path != nil && !o.path(u.Path, r.Path) {
 		return false
 	}
@@ -75,7 +94,7 @@ func (o *oracle) matches(u *routing.Rule, r *routing.Request) bool {
 	return true
 }
 
-func (o *oracle) path(p *routing.PathMatch, path string) bool {
+func (o *Plain) path(p *routing.PathMatch, path string) bool {
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
@@ -99,25 +118,36 @@ func (o *oracle) path(p *routing.PathMatch, path string) bool {
 		rest, ok := strings.CutPrefix(fold(path), fold(*p.Separated))
 		return ok && (rest == "" || rest[0] == '/')
 	default:
-		return o.regexes[*p.Regex].MatchString(path)
+		return o.regex(*p.Regex, path)
 	}
 }
 
+func (o *Plain) regex(i int, value string) bool {
+	if o.encoding == regex.Latin1 {
+		characters := make([]rune, 0, len(value))
+		for i := range len(value) {
+			characters = append(characters, rune(value[i]))
+		}
+		value = string(characters)
+	}
+	return o.regexes[i].MatchString(value)
+}
+
 // compare is true for a condition on presence.
-func (o *oracle) compare(c routing.StringMatch, value string) bool {
+func (o *Plain) compare(c routing.StringMatch, value string) bool {
 	switch {
 	case c.Exact != nil:
 		return value == *c.Exact
 	case c.Prefix != nil:
 		return strings.HasPrefix(value, *c.Prefix)
 	case c.Regex != nil:
-		return o.regexes[*c.Regex].MatchString(value)
+		return o.regex(*c.Regex, value)
 	default:
 		return true
 	}
 }
 
-func (o *oracle) header(h *routing.HeaderMatch, r *routing.Request) bool {
+func (o *Plain) header(h *routing.HeaderMatch, r *routing.Request) bool {
 	var values []string
 	add := func(has bool, v string) {
 		if has {
@@ -156,7 +186,7 @@ func (o *oracle) header(h *routing.HeaderMatch, r *routing.Request) bool {
 	return h.Invert
 }
 
-func (o *oracle) query(q routing.QueryMatch, path string) bool {
+func (o *Plain) query(q routing.QueryMatch, path string) bool {
 	_, text, _ := strings.Cut(path, "?")
 	for _, param := range strings.Split(text, "&") {
 		name, value, _ := strings.Cut(param, "=")

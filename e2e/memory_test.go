@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/internal/routingtest"
+)
+
+// heapStep is by how much the Go runtime in the module has linear memory grow at least, once it is in use.
+const heapStep = 768 << 10
+
+// TestMemoryStaysFlat configures one VM 500 times, each time with other rules. The listener before goes when the next one
+// stands, so there are two for a moment. As long as there are as many rules, memory stays as it is to the byte. Where their
+// number goes up and down, holes that the next ones do not fit into may cost one step more.
+func TestMemoryStaysFlat(t *testing.T) {
+	for what, c := range map[string]struct {
+		rules func(change int) int
+		more  uint32 // bytes, after 500 changes against after ten
+	}{
+		"as many rules each time": {func(int) int { return 2000 }, 0},
+		"more rules, and fewer":   {func(change int) int { return 1000 - 70*(change%10) }, heapStep},
+	} {
+		t.Run(what, func(t *testing.T) {
+			v := newVM(t)
+			ctx := context.Background()
+			var old, afterTen uint32
+			for change := range 501 {
+				first, n := 10_000+170*change, c.rules(change)
+				config, err := json.Marshal(routingtest.Shaped("mixed").From(first, n))
+				require.NoError(t, err)
+				next, err := v.Configure(ctx, config)
+				require.NoError(t, err)
+				if old != 0 {
+					require.NoError(t, v.Delete(ctx, old))
+				}
+				old = next
+				switch change {
+				case 10:
+					afterTen = v.MemorySize()
+				case 500:
+					last := first + n - 1
+					sent := linesOf(routingtest.Shaped("mixed").Request(last))
+					assert.Equal(t, fmt.Sprintf("k%012d", last), decide(t, v, old, sent), "the rules in force are the last ones")
+				}
+			}
+			t.Logf("%d bytes of memory after 10 changes, %d after 500", afterTen, v.MemorySize())
+			assert.LessOrEqual(t, v.MemorySize(), afterTen+c.more)
+		})
+	}
+}
+
+// TestMemoryOfTenThousandRules bounds what a listener costs at its peak, while it is read: linear memory never shrinks. The
+// aim is four times the configuration.
+func TestMemoryOfTenThousandRules(t *testing.T) {
+	const n = 10_000
+	m := compiled(t)
+	of := func(shape string) func() []byte {
+		return func() []byte {
+			config, err := json.Marshal(routingtest.Shaped(shape).Config(n))
+			require.NoError(t, err)
+			return config
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		config func() []byte
+		times  float64
+	}{
+		{"mixed", of("mixed"), 8},
+		{"exact", of("exact"), 8},
+		{"header", of("header"), 8},
+		{"regex", of("regex"), 8},
+		{"two headers", of("two-headers"), 8},
+		{"names of headers", of("same-path-header-name"), 8},
+		{"prefix and header", func() []byte {
+			var rules []string
+			for i := range n {
+				rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d].match[0]","path":{"prefix":"/team-%d/service/"},"headers":[{"name":"x-version","exact":"v%d"}],"outcome":"k%012d"}`, i, i, i%7, i))
+			}
+			return []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
+		}, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := newVMOf(t, m)
+			config, before := c.config(), v.MemorySize()
+			_, err := v.Configure(context.Background(), config)
+			require.NoError(t, err)
+			times := float64(v.MemorySize()-before) / float64(len(config))
+			t.Logf("%d bytes of configuration: memory grows from %d to %d bytes, by %.2f times the configuration; all of it is %.2f times", len(config), before, v.MemorySize(), times, float64(v.MemorySize())/float64(len(config)))
+			assert.LessOrEqual(t, times, c.times)
+		})
+	}
+}

@@ -1,0 +1,172 @@
+package routingtest
+
+import (
+	"fmt"
+	"strings"
+
+	"waymark.dev/waymark/routing"
+)
+
+// Worst is a request that nobody should send, and the rules that it is worst for.
+type Worst struct {
+	Name string
+	// Most is how many rules it is tried with.
+	Most int
+	// Rules makes n of them.
+	Rules func(n int) *routing.Config
+	// Request is the worst for n rules, and Rule the one that it meets, or -1.
+	Request func(n int) *routing.Request
+	Rule    func(n int) int
+	// Grows is why the request costs more where there are more rules; then it must not cost more than asking them in
+	// turn. "": it does not.
+	Grows string
+}
+
+func always(r *routing.Request) func(int) *routing.Request {
+	return func(int) *routing.Request { return r }
+}
+
+func none(int) int { return -1 }
+
+// mixed are rules on hosts that the worst requests can have.
+func mixed(n int) *routing.Config {
+	c := Shaped("mixed").Config(n)
+	c.VirtualHosts[0].Domains = append(c.VirtualHosts[0].Domains, "*.dots", "*")
+	return c
+}
+
+func onePrefix(n int) *routing.Config {
+	return List(func(*Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			u := Path(routing.StringMatch{Prefix: Text("/")})
+			u.Headers = []routing.HeaderMatch{{Name: "x-a", StringMatch: routing.StringMatch{Exact: Text("v%d", i)}, Invert: true, MissingAsEmpty: true}, Header("x-b", routing.StringMatch{Exact: Text("v%d", i)})}
+			rules = append(rules, u)
+		}
+		return rules
+	})
+}
+
+// nested are prefixes of one path, the longest first, which all hold and whose rules do not.
+func nested(n int) *routing.Config {
+	return List(func(*Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			u := Path(routing.StringMatch{Prefix: Text("/%s", strings.Repeat("a", n-i))})
+			u.Headers = []routing.HeaderMatch{Header("x-never", routing.StringMatch{})}
+			rules = append(rules, u)
+		}
+		return rules
+	})
+}
+
+// explosive are patterns that make a matcher that backtracks try everything, or an automaton grow without bound.
+func explosive(n int) *routing.Config {
+	famous := []string{`(a+)+b`, `(a|a)*b`, `(a*)*b`, `.*.*.*.*b`, `(.?){500}b`, `(a|b)*a(a|b){20}c`}
+	return List(func(b *Rulebook) (rules []routing.Rule) {
+		for i := range n - len(famous) {
+			rules = append(rules, Path(routing.StringMatch{Regex: b.Regex(".*a.{%d}.*b%d", 10+i%20, i)}))
+		}
+		for _, p := range famous {
+			rules = append(rules, Path(routing.StringMatch{Regex: b.Regex("%s", p)}))
+		}
+		return rules
+	})
+}
+
+func sameText(n int) *routing.Config {
+	return List(func(b *Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			rules = append(rules, Path(routing.StringMatch{Regex: b.Regex("/[a-z/]*/item-%d/[0-9]", i)}))
+		}
+		return rules
+	})
+}
+
+// with adds a number of headers to a request; name and value are made for each.
+func with(r *routing.Request, headers int, line func(i int) (name, value string)) *routing.Request {
+	for i := range headers {
+		r.Set(line(i))
+	}
+	return r
+}
+
+func toHost(host string, r *routing.Request) *routing.Request {
+	r.Authority = host
+	return r
+}
+
+// negative are rules that differ in what a request must not have, which leads to none of them.
+func negative(n int) *routing.Config {
+	return List(func(*Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			u := Path(routing.StringMatch{Prefix: Text("/")})
+			u.Headers = []routing.HeaderMatch{
+				{Name: "x-a", StringMatch: routing.StringMatch{Exact: Text("v%d", i)}, Invert: true, MissingAsEmpty: true},
+				{Name: "x-b", Invert: true},
+			}
+			rules = append(rules, u)
+		}
+		return rules
+	})
+}
+
+// pairs are rules that ask for two headers, each with one of a hundred values, and for one that is never there.
+func pairs(n int) *routing.Config {
+	return List(func(*Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			rules = append(rules, routing.Rule{Headers: []routing.HeaderMatch{
+				Header("x-a", routing.StringMatch{Exact: Text("v%d", i%100)}), Header("x-b", routing.StringMatch{Exact: Text("v%d", i/100)}), Header("x-never", routing.StringMatch{}),
+			}})
+		}
+		return rules
+	})
+}
+
+// valueAndPattern are rules that a header leads to, each with an expression for the path.
+func valueAndPattern(n int) *routing.Config {
+	return List(func(b *Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			u := Path(routing.StringMatch{Regex: b.Regex("/(a|b)*c{%d}", 1+i%50)})
+			u.Headers = []routing.HeaderMatch{Header("x-a", routing.StringMatch{Exact: Text("v%d", i)})}
+			rules = append(rules, u)
+		}
+		return rules
+	})
+}
+
+// Wordy are n patterns that no text tells apart.
+func Wordy(n int) func(b *Rulebook) []routing.Rule {
+	return func(b *Rulebook) (rules []routing.Rule) {
+		for i := range n {
+			rules = append(rules, Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/[%c-%c]{%d}[0-9]+", 'a'+i%13, 'm'+i%13, 1+i/13)}))
+		}
+		return rules
+	}
+}
+
+func everyValue(name string) func(i int) (string, string) {
+	return func(i int) (string, string) { return name, fmt.Sprintf("v%d", i) }
+}
+
+// Worsts are all of them.
+var Worsts = []Worst{
+	{"a path of 60 KB", 10_000, mixed, always(Ask("/team-1/items/" + strings.Repeat("/x", 30<<10))), func(int) int { return 1 }, ""},
+	{"a path of 60 KB that nothing takes", 10_000, mixed, always(Ask("/" + strings.Repeat("/x", 30<<10))), none, ""},
+	{"a path of no bytes", 10_000, mixed, always(Ask("")), none, ""},
+	{"a host of dots", 10_000, mixed, always(toHost(strings.Repeat(".", 60_000), Ask("/"))), none, ""},
+	{"1,000 headers", 10_000, mixed, always(with(Ask("/nothing"), 1000, func(i int) (string, string) { return fmt.Sprintf("x-%d", i), "v" })), none, ""},
+	{"1,000 headers of one name", 10_000, mixed, always(with(Ask("/shared/x"), 1000, func(i int) (string, string) { return "x-tenant", fmt.Sprintf("no-%d", i) })), none, ""},
+	{"1,000 headers that rules ask for", 10_000, Shaped("same-path-header-name").Config, func(n int) *routing.Request {
+		return with(Ask("/api"), 1000, func(i int) (string, string) { return fmt.Sprintf("x-tenant-%d", 10*i%n), "1" })
+	}, func(int) int { return 0 }, ""},
+	{"100 query parameters of one name", 10_000, Shaped("query").Config, always(Ask("/shared/x?" + strings.Repeat("q=1&", 100) + "tenant=tenant-7")), func(int) int { return 7 }, ""},
+	{"rules with one prefix", 10_000, onePrefix, func(n int) *routing.Request { return Ask("/x", "x-b", fmt.Sprintf("v%d", n-1)) }, func(n int) int { return n - 1 }, ""},
+	{"prefixes of a path that is as long as the shortest hundred", 10_000, nested, always(Ask("/" + strings.Repeat("a", 100))), none, ""},
+	{"patterns made to explode", 1000, explosive, always(Ask(strings.Repeat("a", 2000))), none, ""},
+	{"a text that many patterns look for", 10_000, sameText, always(Ask(strings.Repeat("/item-7", 8000))), none, ""},
+
+	{"prefixes of one path", 10_000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that holds is compared to its end, so it is the square of the path that bounds the cost"},
+	{"rules that differ in what must not be there", 10_000, negative, always(Ask("/x", "x-b", "1")), none, "what must not be there leads to no rule, so all are tried"},
+	{"rules for pairs of values, and every value", 10_000, pairs, always(with(with(Ask("/"), 100, everyValue("x-a")), 100, everyValue("x-b"))), none, "each pair of values leads to a rule, so it is the square of the number of headers that bounds the cost"},
+	{"patterns that no text tells apart, on a path of 60 KB", 300, func(n int) *routing.Config { return List(Wordy(n)) }, always(Ask("/" + strings.Repeat("a", 60_000))), none, "some hundred such patterns are asked all at once, group after group, so it is the number of groups that grows"},
+	{"values that each lead to a pattern for a long path", 200, valueAndPattern, always(with(Ask("/"+strings.Repeat("ab", 5000)), 200, everyValue("x-a"))), none, "each value leads to a rule that reads the path, so it is their number times the length of the path that bounds the cost"},
+}
