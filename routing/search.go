@@ -171,15 +171,23 @@ func (w *wideLookup) mayHave(word uint64) bool {
 	return w.filter[bit>>6]>>(bit&63)&1 != 0
 }
 
+// longPath is from where on a path is compared last: thousands of prefixes of one long path would be as many long
+// comparisons, where one look at a header says no.
+const longPath = 64
+
 // matches checks a rule in full, but for the conditions that were proved.
 func (u *rule) matches(t *Table, r *Request, proved uint32) bool {
-	if proved&1 == 0 && !u.path.matches(t, r.path, &r.machine) {
-		return false
+	checkPath := proved&1 == 0
+	if checkPath && u.path.value.size < longPath {
+		if !u.path.matches(t, r.path, &r.machine) {
+			return false
+		}
+		checkPath = false
 	}
 	for i := u.from; i < u.to; i++ {
 		if proved>>(i-u.from+1)&1 == 0 && !t.conditions.at(i).matches(t, r) {
 			return false
 		}
 	}
-	return true
+	return !checkPath || u.path.matches(t, r.path, &r.machine)
 }

@@ -164,7 +164,7 @@ var Worsts = []Worst{
 	{"patterns made to explode", 1000, explosive, always(Ask(strings.Repeat("a", 2000))), none, ""},
 	{"a text that many patterns look for", 10_000, sameText, always(Ask(strings.Repeat("/item-7", 8000))), none, ""},
 
-	{"prefixes of one path", 10_000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that holds is compared to its end, so it is the square of the path that bounds the cost"},
+	{"prefixes of one path", 10_000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that holds leads to a rule, so it is the bytes of the path that bound how many are looked at"},
 	{"rules that differ in what must not be there", 10_000, negative, always(Ask("/x", "x-b", "1")), none, "what must not be there leads to no rule, so all are tried"},
 	{"rules for pairs of values, and every value", 10_000, pairs, always(with(with(Ask("/"), 100, everyValue("x-a")), 100, everyValue("x-b"))), none, "each pair of values leads to a rule, so it is the square of the number of headers that bounds the cost"},
 	{"patterns that no text tells apart, on a path of 60 KB", 300, func(n int) *routing.Config { return List(Wordy(n)) }, always(Ask("/" + strings.Repeat("a", 60_000))), none, "some hundred such patterns are asked all at once, group after group, so it is the number of groups that grows"},

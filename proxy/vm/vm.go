@@ -60,7 +60,7 @@ type VM struct {
 	stack    [3]uint64
 	level    hostcalls.Level
 	log      func(level hostcalls.Level, message string)
-	errors   []string // lines at error level during a configure
+	errors   []string              // lines at error level during a configure
 	calls    [maxHostFunctions]int // by the place of a name in hostFunctionNames
 }
 
