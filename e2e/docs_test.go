@@ -304,7 +304,7 @@ func TestBench(t *testing.T) {
 		require.NoError(t, err, "%s", text)
 		if slices.Contains(args, "./e2e/bench") {
 			assert.Regexp(t, `shape +rules +first +last +all +none +callback +least +Waymark +naive `, string(text))
-			assert.Regexp(t, `(?m)^ +mixed +10( +\d+){8} +\d+\.\d +\d+\.\d +\d+ +\d+ *$`, string(text))
+			assert.Regexp(t, `(?m)^ +mixed +10( +\d+){8} +\d+\.\d +\d+\.\d +\d+ +\d+ +\d+\.\d +\d+\.\d *$`, string(text))
 			assert.Regexp(t, `no filter +least filter +Waymark +list +auto +Lua +naive `, string(text))
 			assert.Regexp(t, `(?m)^ +50 +\d+\.\d +-?\d+\.\d \(`, string(text))
 		}

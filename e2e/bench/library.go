@@ -23,7 +23,8 @@ import (
 func library(o *options) error {
 	fmt.Println(`A decision, natively, in ns: requests that meet the first rule, the last one, rules all over the list, none; none of them
 allocates. Then a request, all over the list, in ns: the whole callback natively; on wazero through the least filter,
-Waymark and a naive filter; Waymark in proportion to native, and the naive filter to Waymark. Then bytes of configuration.`)
+Waymark and a naive filter; Waymark in proportion to native, and the naive filter to Waymark. Then the configuration: bytes, for each rule too, ms to
+read it on wazero, and the memory that it takes at its peak, in proportion to its bytes.`)
 	ctx := context.Background()
 	modules := map[string]*vm.Module{}
 	for name, path := range map[string]string{"waymark": o.module, "floor": filepath.Join(o.modules, "floor.wasm"), "naive": filepath.Join(o.modules, "naive.wasm")} {
@@ -39,7 +40,7 @@ Waymark and a naive filter; Waymark in proportion to native, and the naive filte
 		modules[name] = m
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "shape\trules\tfirst\tlast\tall\tnone\tcallback\tleast\tWaymark\tnaive\tWaymark/native\tnaive/Waymark\tbytes\tper rule\t") // a failure shows at Flush
+	_, _ = fmt.Fprintln(w, "shape\trules\tfirst\tlast\tall\tnone\tcallback\tleast\tWaymark\tnaive\tWaymark/native\tnaive/Waymark\tbytes\tper rule\tread ms\tmemory\t") // a failure shows at Flush
 	for _, s := range o.shapes {
 		for _, n := range o.sizes {
 			if err := libraryRow(ctx, w, modules, s, n); err != nil {
@@ -94,12 +95,38 @@ func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module,
 	if err != nil {
 		return err
 	}
+	read, memory, err := configuring(ctx, modules["waymark"], config)
+	if err != nil {
+		return err
+	}
 	_, _ = fmt.Fprintf(w, "%s\t%d\t", s.name, n)
 	for _, x := range ns {
 		_, _ = fmt.Fprintf(w, "%.0f\t", x)
 	}
-	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t\n", ns[6]/ns[4], ns[7]/ns[6], len(config), len(config)/n)
+	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n", ns[6]/ns[4], ns[7]/ns[6], len(config), len(config)/n, float64(read.Microseconds())/1e3, memory)
 	return err
+}
+
+// configuring is what it takes to read a configuration in a new VM: the median time, and how far linear memory grows in
+// proportion to the configuration.
+func configuring(ctx context.Context, m *vm.Module, config []byte) (read time.Duration, memory float64, err error) {
+	var times []float64
+	for range 3 {
+		v, err := m.New(ctx, hostcalls.Error, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		before, start := v.MemorySize(), time.Now()
+		if _, err := v.Configure(ctx, config); err != nil {
+			return 0, 0, err
+		}
+		times = append(times, float64(time.Since(start)))
+		memory = float64(v.MemorySize()-before) / float64(len(config))
+		if err := v.Close(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
+	return time.Duration(median(times)), memory, nil
 }
 
 // inTurns measures functions, in turns, and returns the median of each in ns. They are called as often as it takes to see
