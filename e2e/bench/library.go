@@ -7,12 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"testing"
 	"text/tabwriter"
 	"time"
 
-	"waymark.dev/waymark/filter"
 	"waymark.dev/waymark/hostcalls"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
@@ -21,10 +18,12 @@ import (
 
 // library measures decisions without a proxy: what package routing takes for one, and a request through modules on wazero.
 func library(o *options) error {
-	fmt.Println(`A decision, natively, in ns: requests that meet the first rule, the last one, rules all over the list, none; none of them
-allocates. Then a request, all over the list, in ns: the whole callback natively; on wazero through the least filter,
-Waymark and a naive filter; Waymark in proportion to native, and the naive filter to Waymark. Then the configuration: bytes, for each rule too, ms to
-read it on wazero, and the memory that it takes at its peak, in proportion to its bytes.`)
+	fmt.Printf(`A decision, natively, in ns: requests that meet the first rule, the last one, rules all over the list, none. Then a request,
+all over the list, in ns: the whole callback natively; on wazero through the least filter, Waymark and a naive filter;
+Waymark in proportion to native, and the naive filter to Waymark. Medians of %d rounds of %s, in turns.
+Then the configuration: bytes, for each rule too, ms to read it on wazero, and the memory that it takes at its peak, in
+proportion to its bytes.
+`, shortRounds, shortRound)
 	ctx := context.Background()
 	modules := map[string]*vm.Module{}
 	for name, path := range map[string]string{"waymark": o.module, "floor": filepath.Join(o.modules, "floor.wasm"), "naive": filepath.Join(o.modules, "naive.wasm")} {
@@ -48,15 +47,18 @@ read it on wazero, and the memory that it takes at its peak, in proportion to it
 			}
 		}
 	}
-	return w.Flush()
-}
-
-func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module, s *shape, n int) error {
-	p, err := translate(s.rules(n))
-	if err != nil {
+	if err := w.Flush(); err != nil {
 		return err
 	}
-	config, err := p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
+	fmt.Println(`Checked for every line: requests meet the rules that they are meant for, the naive filter decides the same, and natively
+nothing allocates.`)
+	return nil
+}
+
+// libraryRow measures one line, and fails where a request does not meet the rule that it is meant for, a filter decides
+// otherwise than the engine, or something allocates natively.
+func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module, s *shape, n int) (err error) {
+	config, err := pluginConfig(s, n)
 	if err != nil {
 		return err
 	}
@@ -64,34 +66,49 @@ func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module,
 	if err != nil {
 		return err
 	}
-	var all []func() error
-	for _, asked := range [][]vm.Headers{{s.request(s.first())}, {s.request(n - 1)}, s.requests(n), {s.request(n)}} {
-		f, err := decisions(table, asked)
+	var everything, all []question
+	var compared []func() error
+	for _, rules := range [][]int{{0}, {n - 1}, spread(n), {n}} {
+		asked, err := questions(table, s, n, rules)
 		if err != nil {
 			return err
 		}
-		all = append(all, f)
+		if len(rules) > 1 {
+			all = asked
+		}
+		everything = append(everything, asked...)
+		decide := decisions(table, asked)
+		if err := mustNotAllocate(decide, len(asked)); err != nil {
+			return fmt.Errorf("a decision: %w", err)
+		}
+		compared = append(compared, decide)
 	}
-	native, err := callback(config, s.requests(n))
+	native, err := callback(config)
 	if err != nil {
 		return err
 	}
-	all = append(all, native)
-	var ids []string
-	for _, name := range []string{"floor", "waymark", "naive"} {
-		f, decided, err := onWazero(ctx, modules[name], config, s.requests(n))
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if name != "floor" && ids != nil && !slices.Equal(ids, decided) {
-			return errors.New("the naive filter decides otherwise")
-		}
-		if name == "waymark" {
-			ids = decided
-		}
-		all = append(all, f)
+	if err := native.check(everything); err != nil {
+		return fmt.Errorf("natively: %w", err)
 	}
-	ns, err := inTurns(all)
+	callbacks := native.repeated(all)
+	if err := mustNotAllocate(callbacks, len(all)); err != nil {
+		return fmt.Errorf("the callback: %w", err)
+	}
+	compared = append(compared, callbacks)
+	for _, name := range []string{"floor", "waymark", "naive"} {
+		v, f, e := onWazero(ctx, modules[name], config)
+		if e != nil {
+			return fmt.Errorf("%s: %w", name, e)
+		}
+		defer func() { err = errors.Join(err, v.Close(ctx)) }()
+		if name != "floor" {
+			if err := f.check(everything); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		compared = append(compared, f.repeated(all))
+	}
+	t, err := inTurns(compared)
 	if err != nil {
 		return err
 	}
@@ -100,10 +117,11 @@ func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module,
 		return err
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%d\t", s.name, n)
-	for _, x := range ns {
-		_, _ = fmt.Fprintf(w, "%.0f\t", x)
+	for _, m := range t {
+		_, _ = fmt.Fprintf(w, "%.0f\t", m.median())
 	}
-	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n", ns[6]/ns[4], ns[7]/ns[6], len(config), len(config)/n, float64(read.Microseconds())/1e3, memory)
+	natively, waymark, naive := t[4], t[6], t[7]
+	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n", waymark.times(natively), naive.times(waymark), len(config), len(config)/n, float64(read.Microseconds())/1e3, memory)
 	return err
 }
 
@@ -129,135 +147,24 @@ func configuring(ctx context.Context, m *vm.Module, config []byte) (read time.Du
 	return time.Duration(median(times)), memory, nil
 }
 
-// inTurns measures functions, in turns, and returns the median of each in ns. They are called as often as it takes to see
-// them on a clock.
-func inTurns(all []func() error) (medians []float64, err error) {
-	const rounds, atLeast = 31, 100 * time.Microsecond
-	calls, times := make([]int, len(all)), make([][]float64, len(all))
-	for round := -1; round < rounds; round++ {
-		for i, f := range all {
-			start, n := time.Now(), 0
-			for n == 0 || n < calls[i] || round < 0 && time.Since(start) < atLeast {
-				if err := f(); err != nil {
-					return nil, err
-				}
-				n++
-			}
-			if round < 0 {
-				calls[i] = n
-				continue
-			}
-			times[i] = append(times[i], float64(time.Since(start).Nanoseconds())/float64(n))
-		}
-	}
-	for _, t := range times {
-		medians = append(medians, median(t))
-	}
-	return medians, nil
-}
-
-// decisions decides one request after the other. It fails if that allocates.
-func decisions(table *routing.Table, asked []vm.Headers) (func() error, error) {
-	requests := make([]routing.Request, len(asked))
-	for i, h := range asked {
-		for _, line := range h {
-			requests[i].Set(line[0], line[1])
-		}
-	}
-	var q routing.Request // one for all, as the filter has it
-	i := 0
-	f := func() {
-		of := &requests[i%len(requests)]
-		q.Method, q.Scheme, q.Authority, q.Path, q.Headers = of.Method, of.Scheme, of.Authority, of.Path, of.Headers
-		q.HasMethod, q.HasScheme, q.HasAuthority, q.HasPath = true, true, true, true
-		table.Decide(&q, routing.Dice{Split: uint32(i)})
-		i++
-	}
-	for range requests {
-		f() // grows the scratch
-	}
-	if n := testing.AllocsPerRun(len(requests), f); n > 0 {
-		return nil, fmt.Errorf("a decision allocates %v times", n)
-	}
-	return func() error {
-		f()
-		return nil
-	}, nil
-}
-
-// goHost is a host of Go for the plugin: it has its headers and configuration ready.
-type goHost struct {
-	pairs, config []byte
-	id            string
-}
-
-func (h *goHost) GetHeaderMapPairs(hostcalls.Map) ([]byte, hostcalls.Status) {
-	return h.pairs, hostcalls.OK
-}
-func (h *goHost) ReplaceHeaderMapValue(_ hostcalls.Map, _, value string) hostcalls.Status {
-	h.id = value
-	return hostcalls.OK
-}
-func (h *goHost) RemoveHeaderMapValue(hostcalls.Map, string) hostcalls.Status { return hostcalls.OK }
-func (h *goHost) GetBufferBytes(hostcalls.Buffer, uint32, uint32) ([]byte, hostcalls.Status) {
-	return h.config, hostcalls.OK
-}
-func (h *goHost) Log(hostcalls.Level, string) hostcalls.Status { return hostcalls.OK }
-func (h *goHost) GetLogLevel() (hostcalls.Level, hostcalls.Status) {
-	return hostcalls.Error, hostcalls.OK
-}
-
-// callback is what the module does for a request, natively: a stream is made, its headers are read, one is written.
-func callback(config []byte, asked []vm.Headers) (func() error, error) {
-	h := &goHost{config: config}
-	hostcalls.Use(h)
-	p := filter.New([2]uint64{1, 2})
-	const root = 1
-	p.CreateContext(root, 0)
-	if !p.Configure(root, uint32(len(config))) {
-		return nil, errors.New("the configuration is refused")
-	}
-	i, stream := 0, uint32(root)
-	headers := make(vm.Headers, 0, 32)
-	return func() error {
-		headers = append(headers[:0], asked[i%len(asked)]...)
-		h.pairs = hostcalls.AppendPairs(h.pairs[:0], headers)
-		i++
-		stream++
-		p.CreateContext(stream, root)
-		p.RequestHeaders(stream)
-		p.DeleteContext(stream)
-		headers.Set(routing.RouteHeader, h.id)
-		return nil
-	}, nil
-}
-
-// onWazero sends one request after the other through a module, and says which outcomes it decided for each.
-func onWazero(ctx context.Context, m *vm.Module, config []byte, asked []vm.Headers) (f func() error, decided []string, err error) {
-	v, err := m.New(ctx, hostcalls.Error, nil)
+// pluginConfig is the filter's configuration for n rules of a shape.
+func pluginConfig(s *shape, n int) ([]byte, error) {
+	p, err := translate(s.rules(n))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	root, err := v.Configure(ctx, config)
-	if err != nil {
-		return nil, nil, err
-	}
-	i := 0
-	headers := make(vm.Headers, 0, 32)
-	f = func() error {
-		headers = append(headers[:0], asked[i%len(asked)]...)
-		i++
-		return v.RequestHeaders(ctx, root, &headers)
-	}
-	for range asked {
-		if err := f(); err != nil {
-			return nil, nil, err
+	return p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
+}
+
+// questions are the requests for some of n rules, each with what its rule says. Rule n is none.
+func questions(table *routing.Table, s *shape, n int, rules []int) (all []question, err error) {
+	for _, i := range rules {
+		h := s.request(i)
+		d := table.Decide(nativeRequest(h), routing.Dice{})
+		if name := table.RuleName(d); name != s.ruleName(i, n) {
+			return nil, fmt.Errorf("%v: meets the rule %q, not %q", h, name, s.ruleName(i, n))
 		}
-		id, _ := headers.Get(routing.RouteHeader)
-		if id == "" {
-			return nil, nil, fmt.Errorf("%v: no rule takes it", headers)
-		}
-		decided = append(decided, id)
+		all = append(all, question{h, d.Outcome})
 	}
-	return f, decided, nil
+	return all, nil
 }

@@ -23,14 +23,13 @@ type shape struct {
 	name string
 	// match is the match of rule i, as YAML.
 	match func(i int) string
-	// path and headers are of a request that rule i takes; of as many rules, none takes that of rule n.
+	// path and headers are of a request that rule i takes and no other; of n rules, none takes that of rule n.
 	path    func(i int) string
 	headers func(i int) [][2]string
 	// lua finds the number of a rule from path and tenant, for shapes that one table holds; "" for all others.
 	lua string
-	// segments says that a prefix ends at a segment, hosts that each rule is the only one of its host, and methods that every
-	// other one asks for another method.
-	segments, hosts, methods bool
+	// segments says that a prefix ends at a segment, hosts that each rule is the only one of its host.
+	segments, hosts bool
 }
 
 func noHeaders(int) [][2]string { return nil }
@@ -55,6 +54,8 @@ func digits(i int, format string) (s string) {
 	return s
 }
 
+var methods = [...]string{"GET", "PUT", "POST", "PATCH", "DELETE"}
+
 // shapes are those of docs/performance.md.
 var shapes = []shape{
 	{name: "exact", match: format("uri: {exact: /team-%d/orders}"), path: format("/team-%d/orders"), headers: noHeaders, lua: `path:match("^/team%-(%d+)/orders$")`},
@@ -74,8 +75,9 @@ var shapes = []shape{
 		headers: func(i int) [][2]string { return [][2]string{{"x-session", fmt.Sprintf("id=17;user=u%d;x=1", i)}} }},
 	{name: "query", match: format("uri: {prefix: /shared/}, queryParams: {team: {exact: t%d}}"), path: format("/shared/orders?x=1&team=t%d"), headers: noHeaders},
 	{name: "method", match: func(i int) string {
-		return fmt.Sprintf("uri: {exact: /team-%d}, method: {exact: %s}", i/2, [...]string{"POST", "GET"}[i%2])
-	}, path: func(i int) string { return fmt.Sprintf("/team-%d", i/2) }, headers: noHeaders, methods: true},
+		return fmt.Sprintf("uri: {exact: /team-%d}, method: {exact: %s}", i/len(methods), methods[i%len(methods)])
+	}, path: func(i int) string { return fmt.Sprintf("/team-%d", i/len(methods)) },
+		headers: func(i int) [][2]string { return [][2]string{{":method", methods[i%len(methods)]}} }},
 	{name: "mixed", match: func(i int) string {
 		return fmt.Sprintf([...]string{
 			"uri: {exact: /team-%[1]d/orders}",
@@ -159,35 +161,47 @@ func (s *shape) host(i int) string {
 	return host
 }
 
-// first is the first rule that takes a request.
-func (s *shape) first() int {
-	if s.methods {
-		return 1
+// ruleName is what rule i of n is called; "" for rule n, which is none.
+func (s *shape) ruleName(i, n int) string {
+	switch {
+	case i == n:
+		return ""
+	case s.hosts:
+		return fmt.Sprintf("default/bench-%d.http[0].match[0]", i)
+	default:
+		return fmt.Sprintf("default/bench-0.http[%d].match[0]", i)
 	}
-	return 0
 }
 
-// requests are some that rules take, from all over the list, the last rule among them.
-func (s *shape) requests(n int) []vm.Headers {
-	const count = 64
-	var all []vm.Headers
-	for k := range count {
-		i := n - 1 - k*n/count
-		if s.methods {
-			i |= 1 // the requests are GET
-		}
-		all = append(all, s.request(min(i, n-1)))
+// spread are 64 rules from all over a list of n, the last one among them. Any eight in a row, from the first on, are from all
+// over it as well: a filter may be so slow that there is no time for more.
+func spread(n int) (rules []int) {
+	for k := range 64 {
+		place := k%8*8 + (k/8*5+4)%8
+		rules = append(rules, n-1-place*n/64)
+	}
+	return rules
+}
+
+// requests are some that rules take, from all over the list.
+func (s *shape) requests(n int) (all []vm.Headers) {
+	for _, i := range spread(n) {
+		all = append(all, s.request(i))
 	}
 	return all
 }
 
 // request is one that rule i takes.
 func (s *shape) request(i int) vm.Headers {
-	return append(vm.Headers{
+	h := vm.Headers{
 		{":authority", s.host(i)}, {":path", s.path(i)}, {":method", "GET"}, {":scheme", "http"},
 		{"user-agent", "bench/1.0"}, {"accept", "application/json"}, {"accept-encoding", "gzip"}, {"accept-language", "en"},
 		{"x-request-id", "6f1ed002-ab5c-4bd9-9a6c-1f0e5a0f7c3e"}, {"cookie", "session=0123456789abcdef"},
-	}, s.headers(i)...)
+	}
+	for _, line := range s.headers(i) {
+		h.Set(line[0], line[1])
+	}
+	return h
 }
 
 // translate makes a plan of rules.
