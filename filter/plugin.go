@@ -73,10 +73,36 @@ func (p *Plugin) CreateContext(id, parent uint32) {
 		p.setTable(id, nil)
 		return
 	}
-	if p.stream != 0 && len(p.waiting) < maxWaiting {
+	if p.StreamBegins(id, parent) {
+		return
+	}
+	if len(p.waiting) < maxWaiting {
 		p.waiting[p.stream] = p.root
 	}
 	p.stream, p.root = id, parent
+}
+
+// StreamBegins is [Plugin.CreateContext] for nearly every stream, in a few assignments, none of which can panic; false says
+// that it takes more.
+func (p *Plugin) StreamBegins(id, parent uint32) bool {
+	if parent == 0 || p.stream != 0 {
+		return false
+	}
+	p.stream, p.root = id, parent
+	return true
+}
+
+// StreamEnded says that there is nothing to forget of a context, which is so for nearly every stream; like StreamBegins.
+func (p *Plugin) StreamEnded(id uint32) bool {
+	if id == p.stream || len(p.waiting) > 0 {
+		return false
+	}
+	for i := range p.roots {
+		if p.roots[i].id == id {
+			return false
+		}
+	}
+	return true
 }
 
 // DeleteContext forgets a context, and with a root its Table.
@@ -143,7 +169,11 @@ func (p *Plugin) RequestHeaders(stream uint32) {
 	d := &p.decision
 	*d = routing.Decision{VirtualHost: -1, Rule: -1}
 	if table != nil {
-		table.DecideInto(d, &p.request, p.throw())
+		var dice routing.Dice
+		if table.UsesDice() {
+			dice = p.throw()
+		}
+		table.DecideInto(d, &p.request, dice)
 	}
 	if remove := sent &^ p.write(d); remove != 0 {
 		p.remove(remove)

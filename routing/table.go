@@ -78,6 +78,9 @@ func (t *Table) Rules() int { return int(t.rules.count) }
 // header with a name of another length need not be added to a [Request].
 func (t *Table) HeaderLengths() uint64 { return t.names.lengths }
 
+// UsesDice says that some rule has a split or a fault. Without, [Table.Decide] looks at no dice.
+func (t *Table) UsesDice() bool { return len(t.extras) > 0 }
+
 // RuleName says where the decision's rule comes from, or "" when no rule matched.
 func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {

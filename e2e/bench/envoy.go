@@ -32,6 +32,7 @@ type subject struct {
 	name    string
 	process *process.Process
 	address string
+	asked   []vm.Headers
 	micros  []float64 // of processor time for a request, in each round
 }
 
@@ -48,11 +49,11 @@ func inEnvoy(o *options, b envoytest.Binary) error {
 // shapeInEnvoy prints a table for one shape: a line for each number of rules, a column for each way.
 func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tnaive\tWaymark/least\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
+	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tnaive\tWaymark/least\tWaymark/fewest\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
 	for _, n := range o.sizes {
 		subjects, auto, err := start(o, b, s, n)
 		if err == nil {
-			err = measure(o, subjects, s.requests(n))
+			err = measure(o, subjects)
 		}
 		for _, s := range subjects {
 			err = errors.Join(err, s.process.Stop())
@@ -62,6 +63,9 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 		}
 		_, _ = fmt.Fprintf(w, "%d\t%.1f\t", n, median(subjects["none"].micros))
 		for _, name := range ways[1:] {
+			if name == "fewest" {
+				continue // it is in a quotient alone
+			}
 			if subjects[name] == nil {
 				_, _ = fmt.Fprint(w, "-\t")
 				continue
@@ -76,28 +80,30 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 		if list < waymark {
 			best = "native"
 		}
-		_, _ = fmt.Fprintf(w, "%.2f\t%.2f\t%.3f\t%s\t\n", waymark/least, list/waymark, ratio(subjects, "auto", best), auto)
+		_, _ = fmt.Fprintf(w, "%.2f\t%.3f\t%.2f\t%.3f\t%s\t\n", waymark/least, ratio(subjects, "waymark", "fewest"), list/waymark, ratio(subjects, "auto", best), auto)
 	}
 	return w.Flush()
 }
 
 // ways are the columns.
-var ways = []string{"none", "floor", "waymark", "native", "auto", "lua", "naive"}
+var ways = []string{"none", "floor", "waymark", "fewest", "native", "auto", "lua", "naive"}
 
 // mostNaive is the number of rules beyond which the naive filter takes too long for a round.
 const mostNaive = 1000
 
-// start runs one Envoy for each way. Without a filter and with the least one there is a single rule, which takes all.
+// start runs one Envoy for each way, and one more with the filter and the fewest rules. Without a filter and with the least one there is a single rule, which takes all.
 func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
 	all := s.rules(n)
 	subjects = map[string]*subject{}
 	for _, way := range ways {
-		yaml, options := all, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}
+		yaml, options, asked := all, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}, s.requests(n)
 		switch way {
 		case "none":
 			yaml, options.Matching = one(), envoy.MatchingNative
 		case "floor":
 			yaml, options.Module = one(), filepath.Join(o.modules, "floor.wasm")
+		case "fewest":
+			yaml, asked = s.rules(o.sizes[0]), s.requests(o.sizes[0])
 		case "naive":
 			options.Module = filepath.Join(o.modules, "naive.wasm")
 			if n > mostNaive {
@@ -139,7 +145,7 @@ func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string
 		if err != nil {
 			return subjects, auto, err
 		}
-		subjects[way] = &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+		subjects[way] = &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0]), asked: asked}
 	}
 	return subjects, auto, nil
 }
@@ -206,7 +212,7 @@ end
 }
 
 // measure runs the rounds, each way once in every round and every other round backwards, after one that does not count.
-func measure(o *options, subjects map[string]*subject, asked []vm.Headers) error {
+func measure(o *options, subjects map[string]*subject) error {
 	var order []*subject
 	for _, name := range ways {
 		if s := subjects[name]; s != nil {
@@ -219,7 +225,7 @@ func measure(o *options, subjects map[string]*subject, asked []vm.Headers) error
 			if err != nil {
 				return err
 			}
-			count, err := load(s.address, asked, o.round)
+			count, err := load(s.address, s.asked, o.round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -31,6 +31,12 @@ func proxyOnMemoryAllocate(size uint32) unsafe.Pointer { return hostcalls.Alloca
 
 //go:wasmexport proxy_on_context_create
 func proxyOnContextCreate(id, parent uint32) {
+	if !plugin.StreamBegins(id, parent) {
+		createContext(id, parent)
+	}
+}
+
+func createContext(id, parent uint32) {
 	defer survive()
 	plugin.CreateContext(id, parent)
 }
@@ -56,6 +62,12 @@ func proxyOnRequestHeaders(stream, _, _ uint32) uint32 {
 
 //go:wasmexport proxy_on_delete
 func proxyOnDelete(id uint32) {
+	if !plugin.StreamEnded(id) {
+		deleteContext(id)
+	}
+}
+
+func deleteContext(id uint32) {
 	defer survive()
 	plugin.DeleteContext(id)
 }
