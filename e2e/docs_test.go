@@ -307,7 +307,7 @@ func TestBench(t *testing.T) {
 			assert.Regexp(t, `(?m)^ +mixed +10( +\d+){8} +\d+\.\d +\d+\.\d +\d+ +\d+ +\d+\.\d +\d+\.\d *$`, string(text))
 			assert.Contains(t, string(text), "nothing allocates")
 			assert.Regexp(t, `(?m)^ +regex of classes +\d+ +\d+ +\d+\.\d\d +\d+ +\d+ *$`, string(text))
-			assert.Regexp(t, `no filter +least filter +Waymark +list +auto +Lua +naive `, string(text))
+			assert.Regexp(t, `no filter +least filter +without contexts +Waymark +list +auto +Lua +naive `, string(text))
 			assert.Regexp(t, `(?m)^ +50 +\d+\.\d +-?\d+\.\d \(`, string(text))
 		}
 	}

@@ -49,7 +49,7 @@ func inEnvoy(o *options, b envoytest.Binary) error {
 // shapeInEnvoy prints a table for one shape: a line for each number of rules, a column for each way.
 func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\tWaymark\tlist\tauto\tLua\tnaive\tWaymark/least\tWaymark/fewest\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
+	_, _ = fmt.Fprintf(w, "%s: rules\tno filter\tleast filter\twithout contexts\tWaymark\tlist\tauto\tLua\tnaive\tWaymark/least\tWaymark/fewest\tlist/Waymark\tauto/best\tauto is\t\n", s.name)
 	for _, n := range o.sizes {
 		subjects, auto, err := start(o, b, s, n)
 		if err == nil {
@@ -86,12 +86,29 @@ func shapeInEnvoy(o *options, b envoytest.Binary, s *shape) error {
 }
 
 // ways are the columns.
-var ways = []string{"none", "floor", "waymark", "fewest", "native", "auto", "lua", "naive"}
+var ways = []string{"none", "floor", "stateless", "waymark", "fewest", "native", "auto", "lua", "naive"}
 
 // mostNaive is the number of rules beyond which the naive filter takes too long for a round.
 const mostNaive = 1000
 
-// start runs one Envoy for each way, and one more with the filter and the fewest rules. Without a filter and with the least one there is a single rule, which takes all.
+// stateless is the least filter that does not hear of contexts: their callbacks go by names that Envoy does not know.
+func stateless(o *options) (path string, err error) {
+	wasm, err := os.ReadFile(filepath.Join(o.modules, "floor.wasm"))
+	if err != nil {
+		return "", err
+	}
+	for _, export := range []string{"proxy_on_context_create", "proxy_on_delete"} {
+		if bytes.Count(wasm, []byte(export)) != 1 {
+			return "", fmt.Errorf("floor.wasm does not export %s once", export)
+		}
+		wasm = bytes.Replace(wasm, []byte(export), []byte("never"+export[len("never"):]), 1)
+	}
+	path = filepath.Join(o.modules, "stateless.wasm")
+	return path, os.WriteFile(path, wasm, 0o600)
+}
+
+// start runs one Envoy for each way, and one more with the filter and the fewest rules. Without a filter and with the
+// least one there is a single rule, which takes all.
 func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
 	all := s.rules(n)
 	subjects = map[string]*subject{}
@@ -102,6 +119,11 @@ func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string
 			yaml, options.Matching = one(), envoy.MatchingNative
 		case "floor":
 			yaml, options.Module = one(), filepath.Join(o.modules, "floor.wasm")
+		case "stateless":
+			yaml = one()
+			if options.Module, err = stateless(o); err != nil {
+				return subjects, auto, err
+			}
 		case "fewest":
 			yaml, asked = s.rules(o.sizes[0]), s.requests(o.sizes[0])
 		case "naive":
