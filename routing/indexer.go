@@ -168,7 +168,7 @@ func (x *indexer) count(rules []pending) {
 
 // place is where a key is counted.
 func (x *indexer) place(k *key) int {
-	h := mix(mix(k.hash, uint64(k.kind)|uint64(k.subject)<<8), uint64(k.argument)) | 1
+	h := mix(mix(k.hash, uint64(k.kind)|uint64(k.subject)<<16), uint64(k.argument)) | 1
 	mask := uint64(len(x.keys) - 1)
 	i := h * multiplier >> 20 & mask
 	for x.keys[i] != h && x.keys[i] != 0 {
