@@ -168,7 +168,7 @@ func (c compact) end(at int) int {
 }
 
 // MarshalCompact writes the automaton of one expression for the configuration in the form of [compact]; false says that
-// some state has too many edges, or that it would not be smaller than what Marshal writes.
+// some state has too many edges, that there are too many states, or that no value is ever taken.
 func (a *Automaton) MarshalCompact() ([]byte, bool) {
 	w := newCompactWriter(a)
 	if w == nil {

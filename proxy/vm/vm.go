@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -32,8 +33,14 @@ func Compile(ctx context.Context, wasm []byte) (*Module, error) {
 		return nil, err
 	}
 	b := r.NewHostModuleBuilder("env")
-	for name, f := range hostFunctions {
-		b.NewFunctionBuilder().WithGoModuleFunction(f.call, f.params, []api.ValueType{api.ValueTypeI32}).Export(name)
+	for i, f := range hostFunctions {
+		call := api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
+			v := ctx.Value(contextKey{}).(*VM)
+			v.calls[i]++
+			stack[0] = uint64(f.call(ctx, v, stack))
+		})
+		params := slices.Repeat([]api.ValueType{api.ValueTypeI32}, f.params)
+		b.NewFunctionBuilder().WithGoModuleFunction(call, params, []api.ValueType{api.ValueTypeI32}).Export(f.name)
 	}
 	if _, err := b.Instantiate(ctx); err != nil {
 		return nil, err
@@ -60,13 +67,13 @@ type VM struct {
 	stack    [3]uint64
 	level    hostcalls.Level
 	log      func(level hostcalls.Level, message string)
-	errors   []string              // lines at error level during a configure
-	calls    [maxHostFunctions]int // by the place of a name in hostFunctionNames
+	errors   []string // lines at error level during a configure
+	calls    []int    // of each of hostFunctions
 }
 
 // New makes a VM. log gets the module's lines at level and above.
 func (m *Module) New(ctx context.Context, level hostcalls.Level, log func(level hostcalls.Level, message string)) (*VM, error) {
-	v := &VM{level: level, log: log}
+	v := &VM{level: level, log: log, calls: make([]int, len(hostFunctions))}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithStderr(v).WithStdout(v)
 	var err error
@@ -110,10 +117,10 @@ func (v *VM) Calls() map[string]int {
 	c := map[string]int{}
 	for i, n := range v.calls {
 		if n > 0 {
-			c[hostFunctionNames[i]] = n
+			c[hostFunctions[i].name] = n
 		}
 	}
-	v.calls = [maxHostFunctions]int{}
+	clear(v.calls)
 	return c
 }
 
@@ -177,41 +184,23 @@ func withVM(ctx context.Context, v *VM) context.Context {
 	return context.WithValue(ctx, contextKey{}, v)
 }
 
-// hostFunction is one function of the module "env".
+// hostFunction is one function of the module "env", with so many parameters of 32 bits.
 type hostFunction struct {
-	params []api.ValueType
-	call   api.GoModuleFunc
-}
-
-// hostFunctionNames are the names of the functions in hostFunctions.
-var hostFunctionNames []string
-
-const maxHostFunctions = 16
-
-func function(name string, params int, f func(ctx context.Context, v *VM, s []uint64) hostcalls.Status) hostFunction {
-	types := make([]api.ValueType, params)
-	for i := range types {
-		types[i] = api.ValueTypeI32
-	}
-	place := len(hostFunctionNames)
-	hostFunctionNames = append(hostFunctionNames, name)
-	return hostFunction{types, func(ctx context.Context, _ api.Module, stack []uint64) {
-		v := ctx.Value(contextKey{}).(*VM)
-		v.calls[place]++
-		stack[0] = uint64(f(ctx, v, stack))
-	}}
+	name   string
+	params int
+	call   func(ctx context.Context, v *VM, s []uint64) hostcalls.Status
 }
 
 // hostFunctions are what a module may import, those of our own and what others commonly ask for: all are in Envoy 1.36.
-var hostFunctions = map[string]hostFunction{
-	"proxy_get_header_map_pairs": function("proxy_get_header_map_pairs", 3, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
+var hostFunctions = []hostFunction{
+	{"proxy_get_header_map_pairs", 3, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
 			return v.give(ctx, nil, s[1], s[2])
 		}
 		v.encoded = hostcalls.AppendPairs(v.encoded[:0], *v.request)
 		return v.give(ctx, v.encoded, s[1], s[2])
-	}),
-	"proxy_get_header_map_value": function("proxy_get_header_map_value", 5, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_get_header_map_value", 5, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
 			return hostcalls.BadArgument
 		}
@@ -220,38 +209,38 @@ var hostFunctions = map[string]hostFunction{
 			return hostcalls.NotFound
 		}
 		return v.give(ctx, []byte(value), s[3], s[4])
-	}),
-	"proxy_replace_header_map_value": function("proxy_replace_header_map_value", 5, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_replace_header_map_value", 5, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
 			return hostcalls.BadArgument
 		}
 		v.request.Set(strings.ToLower(v.text(s[1], s[2])), v.text(s[3], s[4]))
 		return hostcalls.OK
-	}),
-	"proxy_remove_header_map_value": function("proxy_remove_header_map_value", 3, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_remove_header_map_value", 3, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
 			return hostcalls.BadArgument
 		}
 		v.request.Remove(strings.ToLower(v.text(s[1], s[2])))
 		return hostcalls.OK
-	}),
-	"proxy_get_buffer_bytes": function("proxy_get_buffer_bytes", 5, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_get_buffer_bytes", 5, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
 		if hostcalls.Buffer(s[0]) != hostcalls.PluginConfiguration || v.config == nil {
 			return hostcalls.NotFound
 		}
 		start, most := min(int(uint32(s[1])), len(v.config)), int(uint32(s[2]))
 		return v.give(ctx, v.config[start:min(len(v.config), start+most)], s[3], s[4])
-	}),
-	"proxy_log": function("proxy_log", 3, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_log", 3, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
 		v.emit(hostcalls.Level(s[0]), v.text(s[1], s[2]))
 		return hostcalls.OK
-	}),
-	"proxy_get_log_level": function("proxy_get_log_level", 1, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
+	}},
+	{"proxy_get_log_level", 1, func(_ context.Context, v *VM, s []uint64) hostcalls.Status {
 		if !v.module.Memory().WriteUint32Le(uint32(s[0]), uint32(v.level)) {
 			return hostcalls.InvalidMemoryAccess
 		}
 		return hostcalls.OK
-	}),
+	}},
 }
 
 // text copies a string out of the module's memory; an address outside of it is an empty one.
