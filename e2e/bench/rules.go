@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 )
@@ -45,15 +46,6 @@ func format(text string) func(int) string {
 
 func tenant(i int) [][2]string { return [][2]string{{"x-tenant", fmt.Sprintf("tenant-%d", i)}} }
 
-// digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
-func digits(i int, format string) (s string) {
-	for range 5 {
-		s += fmt.Sprintf(format, 'a'+2*(i%10), 'b'+2*(i%10))
-		i /= 10
-	}
-	return s
-}
-
 var methods = [...]string{"GET", "PUT", "POST", "PATCH", "DELETE"}
 
 // shapes are those of docs/performance.md.
@@ -64,8 +56,10 @@ var shapes = []shape{
 	{name: "long prefix", match: format("uri: {prefix: /a/rather/long/beginning/that/all/rules/share/team-%d/}"), path: format("/a/rather/long/beginning/that/all/rules/share/team-%d/17"), headers: noHeaders},
 	{name: "regex", match: format(`uri: {regex: "/team-%d/v[0-9]+/.*"}`), path: format("/team-%d/v2/list"), headers: noHeaders},
 	{name: "regex inside", match: format(`uri: {regex: "/[a-z]+/[0-9]+/team-%d/.*"}`), path: format("/eu/17/team-%d/list"), headers: noHeaders},
-	{name: "regex of classes", match: func(i int) string { return fmt.Sprintf(`uri: {regex: "/[a-z]+/%s/.*"}`, digits(i, "[%c-%c]")) },
-		path: func(i int) string { return "/eu/" + digits(i, "%[2]c") + "/list" }, headers: noHeaders},
+	{name: "regex of classes", match: func(i int) string {
+		return fmt.Sprintf(`uri: {regex: "/[a-z]+/%s/.*"}`, routingtest.Digits(i, "[%c-%c]"))
+	},
+		path: func(i int) string { return "/eu/" + routingtest.Digits(i, "%[2]c") + "/list" }, headers: noHeaders},
 	{name: "header", match: format("uri: {prefix: /shared/}, headers: {x-tenant: {exact: tenant-%d}}"), path: format("/shared/orders"), headers: tenant, lua: `tenant:match("^tenant%-(%d+)$")`},
 	{name: "header prefix", match: format("uri: {prefix: /shared/}, headers: {x-tenant: {prefix: tenant-%d-}}"), path: format("/shared/orders"),
 		headers: func(i int) [][2]string { return [][2]string{{"x-tenant", fmt.Sprintf("tenant-%d-eu", i)}} }},

@@ -3,7 +3,7 @@
 // measured with; [Worsts] are what nobody should send. The hard case is that rules and requests must meet: both are made
 // of the same few words, or nearly every request would meet no rule and nothing would be compared.
 //
-// Only tests use it.
+// Only tests use it, and the benchmark.
 package routingtest
 
 import (

@@ -96,8 +96,8 @@ var Shapes = []Shape{
 		return Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/item-%d(/.*)?", i)})
 	}, func(i int) *routing.Request { return Ask(fmt.Sprintf("/shared/item-%d/list", i)) }, false},
 	{"regex-of-classes", func(b *Rulebook, i int) routing.Rule {
-		return Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/%s/.*", digits(i, "[%c-%c]"))})
-	}, func(i int) *routing.Request { return Ask("/shared/" + digits(i, "%[2]c") + "/list") }, false},
+		return Path(routing.StringMatch{Regex: b.Regex("/[a-z]+/%s/.*", Digits(i, "[%c-%c]"))})
+	}, func(i int) *routing.Request { return Ask("/shared/" + Digits(i, "%[2]c") + "/list") }, false},
 	{"header", func(_ *Rulebook, i int) routing.Rule {
 		return routing.Rule{Headers: []routing.HeaderMatch{Header("x-tenant", routing.StringMatch{Exact: Text("tenant-%d", i)})}}
 	}, func(i int) *routing.Request { return Ask("/", "x-tenant", fmt.Sprintf("tenant-%d", i)) }, false},
@@ -155,8 +155,8 @@ var Shapes = []Shape{
 	}, true},
 }
 
-// digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
-func digits(i int, format string) (s string) {
+// Digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
+func Digits(i int, format string) (s string) {
 	for range 5 {
 		s += fmt.Sprintf(format, 'a'+2*(i%10), 'b'+2*(i%10))
 		i /= 10
