@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -57,44 +56,23 @@ func TestMemoryStaysFlat(t *testing.T) {
 }
 
 // TestMemoryOfTenThousandRules bounds what a listener costs at its peak, while it is read: linear memory never shrinks. The
-// aim is four times the configuration.
+// aim is four times the configuration; where each rule asks for a header that no other one asks for, it is missed.
 func TestMemoryOfTenThousandRules(t *testing.T) {
-	const n = 10_000
+	const n, aim = 10_000, 4
+	over := map[string]float64{"same-path-header-name": 4.5}
 	m := compiled(t)
-	of := func(shape string) func() []byte {
-		return func() []byte {
-			config, err := json.Marshal(routingtest.Shaped(shape).Config(n))
-			require.NoError(t, err)
-			return config
-		}
-	}
-	for _, c := range []struct {
-		name   string
-		config func() []byte
-		times  float64
-	}{
-		{"mixed", of("mixed"), 8},
-		{"exact", of("exact"), 8},
-		{"header", of("header"), 8},
-		{"regex", of("regex"), 8},
-		{"two headers", of("two-headers"), 8},
-		{"names of headers", of("same-path-header-name"), 8},
-		{"prefix and header", func() []byte {
-			var rules []string
-			for i := range n {
-				rules = append(rules, fmt.Sprintf(`{"rule":"default/a.http[%d].match[0]","path":{"prefix":"/team-%d/service/"},"headers":[{"name":"x-version","exact":"v%d"}],"outcome":"k%012d"}`, i, i, i%7, i))
-			}
-			return []byte(`{"version":1,"virtualHosts":[{"name":"a","domains":["*"],"rules":[` + strings.Join(rules, ",") + `]}]}`)
-		}, 4},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for i := range routingtest.Shapes {
+		s := &routingtest.Shapes[i]
+		t.Run(s.Name, func(t *testing.T) {
 			v := newVMOf(t, m)
-			config, before := c.config(), v.MemorySize()
-			_, err := v.Configure(context.Background(), config)
+			before := v.MemorySize()
+			config, err := json.Marshal(s.Config(n))
+			require.NoError(t, err)
+			_, err = v.Configure(context.Background(), config)
 			require.NoError(t, err)
 			times := float64(v.MemorySize()-before) / float64(len(config))
 			t.Logf("%d bytes of configuration: memory grows from %d to %d bytes, by %.2f times the configuration; all of it is %.2f times", len(config), before, v.MemorySize(), times, float64(v.MemorySize())/float64(len(config)))
-			assert.LessOrEqual(t, times, c.times)
+			assert.LessOrEqual(t, times, max(aim, over[s.Name]))
 		})
 	}
 }

@@ -197,8 +197,8 @@ func (c *compiler) rule(h *virtualHost) {
 	case hasOutcome && hasSplit:
 		c.problem("want either an outcome or a split, got both")
 	case hasSplit || x.fault != fault{}:
-		u.extra = int32(len(c.table.extras))
-		c.table.extras = append(c.table.extras, x)
+		u.extra = c.table.extras.count
+		c.table.extras.add(x)
 	}
 	c.table.rules.add(u)
 }
@@ -214,6 +214,7 @@ func (c *compiler) outcome() span {
 
 func (c *compiler) split(s *split) {
 	var sum uint64
+	s.from = c.table.shares.count
 	c.array(func() {
 		var id span
 		var weight uint32
@@ -233,10 +234,9 @@ func (c *compiler) split(s *split) {
 			return
 		}
 		sum += uint64(weight)
-		s.ids = append(s.ids, id)
-		s.ends = append(s.ends, uint32(min(sum, 1<<32-1)))
+		c.table.shares.add(share{id, uint32(min(sum, 1<<32-1))})
 	})
-	if len(s.ids) == 0 {
+	if s.to = c.table.shares.count; s.from == s.to {
 		c.problem("a split has shares")
 	} else if sum >= 1<<32 {
 		c.problem("the weights add up to " + strconv.FormatUint(sum, 10) + ", more than 4294967295")
@@ -401,15 +401,9 @@ func (c *compiler) abort(f *fault) {
 
 // fileRules builds the index of every virtual host.
 func (c *compiler) fileRules() {
-	// Most rules get a bucket and an entry of their own, but for those that a path leads to.
-	n, own := int(c.table.rules.count), int(c.table.virtualHosts.count)
-	for i := range c.table.rules.count {
-		if k := c.table.rules.at(i).path.kind; k == matchAny || k == matchRegex {
-			own++
-		}
-	}
-	c.table.index.buckets = make([]bucket, 0, own)
-	c.table.index.entries = make([]entry, 0, own)
+	n := int(c.table.rules.count)
+	c.table.index.buckets = make([]bucket, 0, c.table.virtualHosts.count) // one each at least
+	c.table.index.entries = make([]entry, 0, c.table.virtualHosts.count)
 	bits := uint8(6)
 	for 2<<bits < 3*n {
 		bits++
@@ -419,10 +413,7 @@ func (c *compiler) fileRules() {
 	var rules []pending
 	for i := range c.table.virtualHosts.count {
 		h := c.table.virtualHosts.at(i)
-		rules = rules[:0]
-		if int(h.count) > cap(rules) {
-			rules = make([]pending, 0, h.count)
-		}
+		rules = withRoom(rules, int(h.count))
 		for n := range h.count {
 			if !c.table.rules.at(h.first + n).never {
 				rules = append(rules, pending{entry: entry{rule: h.first + n}})

@@ -108,8 +108,10 @@ func TestEveryFieldIsRead(t *testing.T) {
 	assert.Equal(t, "/a", table.texts.of(u.path.value))
 	h := table.conditions.at(0)
 	assert.Equal(t, condition{comparison: comparison{kind: matchExact, value: h.value}, subject: table.names.find("x", false), invert: true, missingAsEmpty: true}, *h)
-	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, table.extras[u.extra].fault)
-	assert.Equal(t, []uint32{1, 3}, table.extras[table.rules.at(1).extra].split.ends)
+	assert.Equal(t, fault{delay: 1, delayPerMillion: 2, abortStatus: 503, abortPerMillion: 3}, table.extras.at(u.extra).fault)
+	shares := table.extras.at(table.rules.at(1).extra).split
+	assert.Equal(t, split{0, 2}, shares)
+	assert.Equal(t, []uint32{1, 3}, []uint32{table.shares.at(0).end, table.shares.at(1).end})
 	assert.True(t, table.rules.at(1).never)
 	e := table.expressions.at(0)
 	assert.Equal(t, expression{prefix: e.prefix, from: 0, ends: 1, to: 2, program: 0, set: 0}, *e)

@@ -58,10 +58,10 @@ func (t *Table) DecideInto(d *Decision, r *Request, dice Dice) {
 	u := t.rules.at(r.best)
 	d.Rule, d.Outcome = int(r.best-h.first), t.texts.of(u.outcome)
 	if u.extra >= 0 {
-		x := &t.extras[u.extra]
-		if len(x.split.ids) > 0 {
-			share, id := x.split.pick(dice.Split)
-			d.Share, d.Outcome = share, t.texts.of(id)
+		x := t.extras.at(u.extra)
+		if x.split.from < x.split.to {
+			number, id := x.split.pick(&t.shares, dice.Split)
+			d.Share, d.Outcome = number, t.texts.of(id)
 		}
 		x.fault.strike(d, dice)
 	}

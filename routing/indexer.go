@@ -16,11 +16,19 @@ const (
 // indexer builds the index of one virtual host after the other.
 type indexer struct {
 	t *Table
-	// How many of the entries at hand could be filed under a key, and where the ones that are stand in groups, plus 1.
+	// How many of the rules at hand could be filed under a key; once some are, ^i where group i is theirs.
 	keys   []uint64
 	counts []int32
-	filed  []int32
 	found  []key // scratch of keysOf
+	levels [maxDivisions]level
+}
+
+// level is the scratch of a division, as deep in others as its place says. It is used again by the next one that deep: what
+// thousands of small divisions left behind would be there for ever, since linear memory never shrinks.
+type level struct {
+	members     []member
+	groups      rows[group]
+	below, rest []pending
 }
 
 // key is one condition of a rule as a key.
@@ -48,6 +56,7 @@ type group struct {
 	key
 	from, to int32 // a chain of members
 	size     int32
+	most     int32 // how many rules could be
 }
 
 // member is one rule in a group.
@@ -76,11 +85,12 @@ func (x *indexer) bucket(rules []pending, divisions int) int32 {
 // divide files rules under their keys, and returns those that have none.
 func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
 	x.count(rules)
-	members := make([]member, 0, len(rules))
-	var groups rows[group]
+	level := &x.levels[divisions]
+	members, groups, rest := withRoom(level.members, len(rules)), &level.groups, level.rest[:0]
+	groups.reset()
 	texts := 0
 	for i := range rules {
-		keys := x.best(&rules[i])
+		keys := x.best(&rules[i], groups)
 		if len(keys) == 0 {
 			rest = append(rest, rules[i])
 			continue
@@ -89,50 +99,80 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 			at := x.place(&keys[j])
 			m := int32(len(members))
 			members = append(members, member{int32(i), -1})
-			if x.filed[at] == 0 {
+			if most := x.counts[at]; most >= 0 {
 				if keys[j].kind&keyText != 0 {
 					texts++
 				}
-				groups.add(group{keys[j], m, m, 0})
-				x.filed[at] = groups.count
+				x.counts[at] = ^groups.count
+				groups.add(group{keys[j], m, m, 0, most})
 			} else {
-				members[groups.at(x.filed[at]-1).to].next = m
+				members[groups.at(^most).to].next = m
 			}
-			g := groups.at(x.filed[at] - 1)
+			g := groups.at(^x.counts[at])
 			g.border = g.border && keys[j].border
 			g.to = m
 			g.size++
 		}
 	}
-	var scratch []pending
+	level.members, level.rest = members, rest
+	x.makeRoom(groups)
 	for i := range groups.count {
 		g := groups.at(i)
-		if u := &rules[members[g.from].rule]; g.size == 1 && g.leadsToRule() {
-			x.enter(id, &g.key, directly(u.rule), u.rule, texts)
+		if g.leadsToRule() {
+			rule := rules[members[g.from].rule].rule
+			x.enter(id, &g.key, directly(rule), rule, texts)
 			continue
 		}
-		scratch = scratch[:0]
-		if g.size > fewRules { // the scratch is not free before the bucket below is filled
-			scratch = make([]pending, 0, g.size)
-		}
+		below := withRoom(level.below, int(g.size))
 		for j := g.from; j >= 0; j = members[j].next {
 			u := rules[members[j].rule]
 			u.used |= 1 << g.condition
 			if g.kind == keySet {
 				u.proved |= 1 << g.condition
 			}
-			scratch = append(scratch, u)
+			below = append(below, u)
 		}
-		to := x.bucket(scratch, divisions+1)
+		level.below = below
+		to := x.bucket(below, divisions+1)
 		x.enter(id, &g.key, to, x.t.index.buckets[to].least, texts)
 	}
 	return rest
 }
 
-// leadsToRule says that a rule needs no bucket behind the key. A path has the key once at most, so the rule is checked
+// withRoom is an empty list with room for n: the one that is there, if it is large enough.
+func withRoom[T any](list []T, n int) []T {
+	if n > cap(list) {
+		return make([]T, 0, n)
+	}
+	return list[:0]
+}
+
+// leadsToRule says that one rule needs no bucket behind its key. A path has the key once at most, so the rule is checked
 // once; what can be met again, like a text within or a repeated header, needs the bucket to know that it was there.
-func (k *key) leadsToRule() bool {
-	return k.subject < 0 && k.kind&(keyExact|keyFold|keyPrefix|keyFoldPrefix) != 0
+func (g *group) leadsToRule() bool {
+	return g.size == 1 && g.subject < 0 && g.kind&(keyExact|keyFold|keyPrefix|keyFoldPrefix) != 0
+}
+
+// makeRoom makes room for the buckets of groups, for their entries, and for as many lookups as there can be.
+func (x *indexer) makeRoom(groups *rows[group]) {
+	buckets, entries := 0, 0
+	for i := range groups.count {
+		if g := groups.at(i); !g.leadsToRule() {
+			buckets++
+			entries += int(g.size)
+		}
+	}
+	x.t.index.buckets = withMore(x.t.index.buckets, buckets)
+	x.t.index.entries = withMore(x.t.index.entries, entries)
+	x.t.index.lookups = withMore(x.t.index.lookups, int(min(groups.count, x.t.names.names.count+1)))
+}
+
+// withMore is a list with room for n more: just for them where it was small, or twice as much as there was.
+func withMore[T any](list []T, n int) []T {
+	if len(list)+n <= cap(list) {
+		return list
+	}
+	return append(make([]T, 0, max(len(list)+n, 2*len(list))), list...)
 }
 
 // directly is the value of a key that leads to a rule itself, and ruleOf is that rule.
@@ -152,12 +192,11 @@ func (x *indexer) count(rules []pending) {
 		size *= 2
 	}
 	if size > cap(x.keys) {
-		x.keys, x.counts, x.filed = make([]uint64, size), make([]int32, size), make([]int32, size)
+		x.keys, x.counts = make([]uint64, size), make([]int32, size)
 	}
-	x.keys, x.counts, x.filed = x.keys[:size], x.counts[:size], x.filed[:size]
+	x.keys, x.counts = x.keys[:size], x.counts[:size]
 	clear(x.keys)
 	clear(x.counts)
-	clear(x.filed)
 	for i := range rules {
 		x.keysOf(&rules[i])
 		for j := range x.found {
@@ -180,7 +219,7 @@ func (x *indexer) place(k *key) int {
 
 // best chooses the key of a rule that the fewest share; among those that few share, the one that is cheapest to look up.
 // It returns the key with its alternatives, or nothing where the rule has no key.
-func (x *indexer) best(u *pending) (keys []key) {
+func (x *indexer) best(u *pending, groups *rows[group]) (keys []key) {
 	x.keysOf(u)
 	var least int32
 	for i := 0; i < len(x.found); {
@@ -188,7 +227,11 @@ func (x *indexer) best(u *pending) (keys []key) {
 		i += len(all)
 		count := int32(fewRules)
 		for j := range all {
-			count = max(count, x.counts[x.place(&all[j])])
+			n := x.counts[x.place(&all[j])]
+			if n < 0 {
+				n = groups.at(^n).most
+			}
+			count = max(count, n)
 		}
 		if count = count<<3 + cost(all[0].kind); keys == nil || count < least {
 			keys, least = all, count

@@ -1,19 +1,23 @@
 package routing
 
-// split chooses between the outcomes of a rule. ends are the running sums of the weights, strictly increasing: outcome
-// i is taken for a number in [ends[i-1], ends[i]).
-type split struct {
-	ids  []span
-	ends []uint32
+// split chooses between the outcomes of a rule: its shares are [from, to) of all. One without any chooses nothing.
+type split struct{ from, to int32 }
+
+// share is one outcome of a split. end is the sum of the weights up to its own: it is taken for a number below, and not
+// below the end before.
+type share struct {
+	id  span
+	end uint32
 }
 
 // pick maps the die onto the sum of the weights. Every weight gets its share to within 2^-32.
-func (s *split) pick(die uint32) (share int, id span) {
-	point := scale(die, s.ends[len(s.ends)-1])
-	for point >= s.ends[share] {
-		share++
+func (s split) pick(shares *rows[share], die uint32) (number int, id span) {
+	point := scale(die, shares.at(s.to-1).end)
+	i := s.from
+	for point >= shares.at(i).end {
+		i++
 	}
-	return share, s.ids[share]
+	return int(i - s.from), shares.at(i).id
 }
 
 // scale maps a die, uniform over 32 bits, onto [0, n).

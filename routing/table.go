@@ -10,7 +10,8 @@ type Table struct {
 	virtualHosts rows[virtualHost]
 	rules        rows[rule]      // of all virtual hosts, one after the other
 	conditions   rows[condition] // of all rules
-	extras       []extra
+	extras       rows[extra]
+	shares       rows[share] // of all splits
 	programs     rows[program]
 	large        []largeProgram
 	expressions  rows[expression]
@@ -55,18 +56,22 @@ const rowsPerChunk = 256
 func (r *rows[T]) at(i int32) *T { return &r.chunks[uint32(i)/rowsPerChunk][uint32(i)%rowsPerChunk] }
 
 func (r *rows[T]) add(row T) {
-	if r.count%rowsPerChunk == 0 {
+	chunk := int(r.count) / rowsPerChunk
+	if chunk == len(r.chunks) {
 		// The first chunk grows, since most tables are small.
-		if r.count > 0 {
+		if chunk > 0 {
 			r.chunks = append(r.chunks, make([]T, 0, rowsPerChunk))
 		} else {
 			r.chunks = append(r.chunks, nil)
 		}
 	}
-	last := &r.chunks[len(r.chunks)-1]
-	*last = append(*last, row)
+	last := &r.chunks[chunk]
+	*last = append((*last)[:r.count%rowsPerChunk], row)
 	r.count++
 }
+
+// reset empties the list and keeps its memory.
+func (r *rows[T]) reset() { r.count = 0 }
 
 // Name is the name of the route configuration, for logs.
 func (t *Table) Name() string { return t.name }
@@ -79,7 +84,7 @@ func (t *Table) Rules() int { return int(t.rules.count) }
 func (t *Table) HeaderLengths() uint64 { return t.names.lengths }
 
 // UsesDice says that some rule has a split or a fault. Without, [Table.Decide] looks at no dice.
-func (t *Table) UsesDice() bool { return len(t.extras) > 0 }
+func (t *Table) UsesDice() bool { return t.extras.count > 0 }
 
 // RuleName says where the decision's rule comes from, or "" when no rule matched.
 func (t *Table) RuleName(d Decision) string {
