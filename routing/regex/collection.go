@@ -231,6 +231,5 @@ func IsSlow(source string, encoding Encoding) bool {
 	if _, err := c.Add(source, ""); err != nil {
 		return false
 	}
-	c.Write(&routing.Config{})
-	return len(c.Fallbacks()) > 0
+	return explore([]*routing.Program{c.patterns[0].rest}, single) == nil
 }

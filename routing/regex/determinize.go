@@ -21,6 +21,18 @@ type limits struct {
 // alternatives are followed, since what an assertion sees depends on the byte to come; and what it sees of the byte
 // before. Only programs with assertions are asked for that: the others are in fewer states.
 func determinize(programs []*routing.Program, most limits) *routing.Automaton {
+	d := explore(programs, most)
+	if d == nil {
+		return nil
+	}
+	for i := range d.sets {
+		d.accept = append(d.accept, d.acceptedBy(i))
+	}
+	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: d.accept, Lists: d.lists})
+}
+
+// explore finds all states and where each leads; nil when a limit is reached.
+func explore(programs []*routing.Program, most limits) *determinizer {
 	d := &determinizer{most: most, known: map[string]uint16{}, listOf: map[string]uint16{"": 0}, lists: [][]uint16{{}}}
 	for _, p := range programs {
 		d.base = append(d.base, len(d.code))
@@ -33,8 +45,7 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	d.classify()
 	d.seen = make([]int, len(d.code))
 	d.state(nil, afterOther) // state 0 leads nowhere
-	begin := d.state(d.start, atBegin)
-	var next []uint16
+	d.begin = d.state(d.start, atBegin)
 	for i := 0; i < len(d.sets); i++ {
 		if d.reached = d.reached[:0]; !d.asserts {
 			d.close(i, afterOther, false, func(k int) { d.reached = append(d.reached, k) })
@@ -44,12 +55,10 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 			if d.exceeded() {
 				return nil
 			}
-			next = append(next, to)
+			d.next = append(d.next, to)
 		}
-		d.accept = append(d.accept, d.acceptedBy(i))
 	}
-	a := &routing.Automaton{Classes: &d.classes, Width: d.width, Start: begin, Next: next, Accept: d.accept, Lists: d.lists}
-	return minimize(a)
+	return d
 }
 
 // What an assertion sees before it.
@@ -75,7 +84,9 @@ type determinizer struct {
 	width   int
 	sample  []byte // a byte of each class
 
-	sets     [][]int // the instructions of each state, ascending
+	begin    uint16
+	next     []uint16 // where each state leads, by class
+	sets     [][]int  // the instructions of each state, ascending
 	contexts []context
 	known    map[string]uint16
 	accept   []uint16
