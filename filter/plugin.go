@@ -13,18 +13,18 @@ import (
 
 // Plugin is the filter in one VM, which has one thread. The zero value is not ready; see [New].
 type Plugin struct {
-	roots   []root
-	dropped bool // a Table since the last configuration
-
-	// The stream context made last and its root, and earlier ones that were not asked for since.
+	// The stream context made last and its root, and earlier ones that were not asked for since; nil before there are any.
 	stream, root uint32
 	waiting      map[uint32]uint32
 
-	dice  *rand.PCG
-	level hostcalls.Level
+	roots   []root
+	few     [2]root // where roots are, as long as there are so few
+	level   hostcalls.Level
+	dropped bool // a Table since the last configuration
+	dice    *rand.PCG
 	// Of the request at hand.
-	request  routing.Request
 	decision routing.Decision
+	request  routing.Request
 	digits   [10]byte
 }
 
@@ -57,11 +57,9 @@ func (p *Plugin) setTable(id uint32, table *routing.Table) {
 
 // New makes a plugin whose dice are seeded with seed. Two workers need two seeds, or they would throw the same numbers.
 func New(seed [2]uint64) *Plugin {
-	return &Plugin{
-		waiting: map[uint32]uint32{},
-		dice:    rand.NewPCG(seed[0], seed[1]),
-		level:   hostcalls.Info,
-	}
+	p := &Plugin{dice: rand.NewPCG(seed[0], seed[1]), level: hostcalls.Info}
+	p.roots = p.few[:0]
+	return p
 }
 
 // maxWaiting bounds the streams that are remembered. Beyond it a stream is forgotten, and gets no route.
@@ -75,6 +73,9 @@ func (p *Plugin) CreateContext(id, parent uint32) {
 	}
 	if p.StreamBegins(id, parent) {
 		return
+	}
+	if p.waiting == nil {
+		p.waiting = map[uint32]uint32{}
 	}
 	if len(p.waiting) < maxWaiting {
 		p.waiting[p.stream] = p.root

@@ -28,7 +28,8 @@ func copyIn(data []byte, status Status) ([]byte, Status) {
 	if status != OK || len(data) == 0 {
 		return nil, status
 	}
-	return Allocate(uint32(len(data)))[:copy(last, data)], OK
+	piece := Allocate(uint32(len(data)))
+	return piece[:copy(piece, data)], OK
 }
 
 func replaceHeaderMapValue(m Map, name, value string) Status {

@@ -49,9 +49,9 @@ func RemoveHeader(m Map, name string) Status { return removeHeaderMapValue(m, na
 
 // ReadBuffer returns up to size bytes from the start of a buffer. They are the caller's: nothing writes them again.
 func ReadBuffer(b Buffer, size uint32) ([]byte, Status) {
-	apart = true
+	shared.apart = true
 	data, status := getBufferBytes(b, 0, size)
-	apart = false
+	shared.apart = false
 	return data, status
 }
 

@@ -110,6 +110,6 @@ func TestAllocate(t *testing.T) {
 	copy(old, "still here")
 	Allocate(arenaLimit / 2) // grows the arena
 	assert.Equal(t, "still here", string(old[:10]), "what was handed out stays")
-	assert.LessOrEqual(t, len(arena), arenaLimit)
+	assert.LessOrEqual(t, len(shared.arena), arenaLimit)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { Reset(); Allocate(1000) }))
 }

@@ -161,12 +161,14 @@ func (c *compiler) domain(domain string, host int32) {
 
 func (c *compiler) rule(h *virtualHost) {
 	u := rule{from: c.table.conditions.count, extra: -1}
+	var name span
+	never := false
 	var x extra
 	hasOutcome, hasSplit := false, false
 	c.object(func(key string) bool {
 		switch key {
 		case "rule":
-			u.name = c.readSpan()
+			name = c.readSpan()
 		case "path":
 			c.path(&u.path)
 		case "headers":
@@ -184,13 +186,15 @@ func (c *compiler) rule(h *virtualHost) {
 		case "fault":
 			c.fault(&x.fault)
 		case "never":
-			u.never = c.readBool()
+			never = c.readBool()
 		default:
 			return false
 		}
 		return true
 	})
-	u.to = c.table.conditions.count
+	if u.to = c.table.conditions.count; never {
+		u.to = unmet
+	}
 	switch {
 	case !hasOutcome && !hasSplit:
 		c.problem("want an outcome or a split")
@@ -201,6 +205,7 @@ func (c *compiler) rule(h *virtualHost) {
 		c.table.extras.add(x)
 	}
 	c.table.rules.add(u)
+	c.table.ruleNames.add(name)
 }
 
 func (c *compiler) outcome() span {
@@ -319,7 +324,7 @@ func (c *compiler) comparison(s *comparison, key string) bool {
 	if s.kind != matchRegex {
 		s.value = c.readSpan()
 	} else if i := c.below(int(c.table.expressions.count), "regexes"); i >= 0 {
-		s.regex = int32(i)
+		s.value = span{uint32(i), 0}
 	}
 	return true
 }
@@ -415,7 +420,7 @@ func (c *compiler) fileRules() {
 		h := c.table.virtualHosts.at(i)
 		rules = withRoom(rules, int(h.count))
 		for n := range h.count {
-			if !c.table.rules.at(h.first + n).never {
+			if c.table.rules.at(h.first+n).to != unmet {
 				rules = append(rules, pending{entry: entry{rule: h.first + n}})
 			}
 		}

@@ -13,11 +13,13 @@ const (
 
 // comparison compares one value, byte by byte.
 type comparison struct {
-	value      span
-	regex      int32 // the expression
+	value      span // for matchRegex, the place is the expression's index
 	kind       matchKind
 	ignoreCase bool // of ASCII letters; for paths alone, and not with matchRegex
 }
+
+// expression is the index of the expression, for matchRegex.
+func (c *comparison) expression() int32 { return int32(c.value.at) }
 
 // A path is compared without its query:
 //
@@ -30,7 +32,7 @@ func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 	case matchAny:
 		return true
 	case matchRegex:
-		return t.expressions.at(c.regex).matches(t, s, m)
+		return t.expressions.at(c.expression()).matches(t, s, m)
 	}
 	n := int(c.value.size)
 	if len(s) < n || c.kind == matchExact && len(s) > n || c.kind == matchSeparated && len(s) > n && s[n] != '/' {

@@ -27,12 +27,12 @@ package routing
 // not used yet: x-a = a-17 leads to a bucket of 100 rules, which leads by x-b to one. The depth is bounded by the number
 // of conditions of a rule, and by maxDivisions.
 type index struct {
+	table   slots
 	buckets []bucket
-	entries []entry
 	lookups []lookup
 	wide    []wideLookup
+	entries []entry
 	texts   []span // of expressions, to search values for
-	table   slots
 }
 
 // bucket holds rules. entries[from:to] are tried always, in order; lookups lead to further buckets.

@@ -274,7 +274,10 @@ func (x *indexer) keysOf(u *pending) {
 
 func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 	k := key{condition: number, subject: subject}
-	value := x.t.texts.of(c.value)
+	value := ""
+	if c.kind != matchRegex {
+		value = x.t.texts.of(c.value)
+	}
 	switch c.kind {
 	case matchAny:
 		k.kind = keyPresent
@@ -290,7 +293,7 @@ func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 			k.kind, k.hash = keyFoldPrefix, hashFold(value)
 		}
 	case matchRegex:
-		x.keysOfExpression(c.regex, k)
+		x.keysOfExpression(c.expression(), k)
 		return
 	}
 	x.found = append(x.found, k)

@@ -3,10 +3,10 @@ package routing
 // names are the headers and query parameters that some rule compares. Each has a number, its subject: what no rule asks
 // for is dropped by its name, before anything is done with its value.
 type names struct {
-	names   rows[name]
-	slots   []int32 // numbers plus 1, by hash
-	lengths uint64  // bit n: there is a header with a name of n bytes, n modulo 64
+	lengths uint64 // bit n: there is a header with a name of n bytes, n modulo 64
 	pseudo  pseudoSubjects
+	slots   []int32 // numbers plus 1, by hash
+	names   rows[name]
 }
 
 type name struct {

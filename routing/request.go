@@ -27,15 +27,15 @@ type Header struct{ Name, Value string }
 // scratch is the memory of one decision. It grows to what a Table needs and is used again.
 type scratch struct {
 	decision uint32 // number of this decision; what bears another number is of an earlier one
+	best     int32  // the first rule that is known to match
+	path     string // without query
+	recentOf *Table
 	fields   []field
 	heads    []head   // by subject
 	visited  []uint32 // by bucket: the decision that was there
 	joined   []byte   // values joined by commas
-	machine  Machine
-	recentOf *Table
 	recent   [recentHosts]recentHost
-	path     string // without query
-	best     int32  // the first rule that is known to match
+	machine  Machine
 }
 
 // recentHost is an authority that was asked for and its virtual host: most requests come with one of few.
@@ -88,28 +88,33 @@ func (r *Request) Reset() {
 // Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is another
 // word for :authority, as in Envoy's header map.
 func (r *Request) Set(name, value string) {
-	switch len(name) {
-	case len(":path"):
-		if name == ":path" {
-			r.Path, r.HasPath = value, true
-			return
-		}
-	case len(":method"):
-		if name == ":method" {
-			r.Method, r.HasMethod = value, true
-			return
-		}
-		if name == ":scheme" {
-			r.Scheme, r.HasScheme = value, true
-			return
-		}
-	case len(":authority"), len("host"):
-		if name == ":authority" || name == "host" {
-			r.Authority, r.HasAuthority = value, true
-			return
-		}
+	var to *string
+	switch n := len(name); {
+	case n == len(":path") && short(name) == pathName:
+		to, r.HasPath = &r.Path, true
+	case n == len(":method") && short(name) == methodName:
+		to, r.HasMethod = &r.Method, true
+	case n == len(":scheme") && short(name) == schemeName:
+		to, r.HasScheme = &r.Scheme, true
+	case isAuthority(name), n == len("host") && short(name) == hostName:
+		to, r.HasAuthority = &r.Authority, true
+	default:
+		r.Add(name, value)
+		return
 	}
-	r.Add(name, value)
+	*to = value
+}
+
+// Names of pseudo-headers as words: compiled to Wasm, a comparison of texts is a call, and goes byte by byte.
+var (
+	pathName, methodName, schemeName, hostName = short(":path"), short(":method"), short(":scheme"), short("host")
+
+	authorityName = [2]uint64{load64(unsafe.StringData(":authority"), 0), load16(unsafe.StringData(":authority"), 8)}
+)
+
+func isAuthority(name string) bool {
+	p := unsafe.StringData(name)
+	return len(name) == len(":authority") && load64(p, 0) == authorityName[0] && load16(p, 8) == authorityName[1]
 }
 
 // Add adds a header line whose name is known to be neither a pseudo-header's nor "host".

@@ -46,7 +46,16 @@ func (t *Table) follow(r *Request, id int32, value string) {
 		t.visit(r, valueKey(id, keyFold, hashFold(value)))
 	}
 	if l.kinds&(keyPrefix|keyFoldPrefix|keySet) != 0 {
-		t.followWide(r, id, &t.index.wide[l.wide], value)
+		w := &t.index.wide[l.wide]
+		if l.kinds&keyPrefix != 0 {
+			t.followPrefixes(r, id, keyPrefix, w.prefixes, value)
+		}
+		if l.kinds&keyFoldPrefix != 0 {
+			t.followPrefixes(r, id, keyFoldPrefix, w.foldPrefixes, value)
+		}
+		if l.kinds&keySet != 0 {
+			t.followSets(r, id, w.sets, value)
+		}
 	}
 	if l.kinds&keyEnd != 0 {
 		t.followEnd(r, id, l.kinds, value)
@@ -78,10 +87,8 @@ func (t *Table) visit(r *Request, key uint64) {
 	}
 }
 
-func (t *Table) followWide(r *Request, id int32, w *wideLookup, value string) {
-	t.followPrefixes(r, id, keyPrefix, w.prefixes, value)
-	t.followPrefixes(r, id, keyFoldPrefix, w.foldPrefixes, value)
-	for _, s := range w.sets {
+func (t *Table) followSets(r *Request, id int32, sets []int32, value string) {
+	for _, s := range sets {
 		set := &t.sets[s]
 		for _, m := range set.automaton.run(value) {
 			t.visit(r, expressionKey(id, set.members[m]))

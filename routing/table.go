@@ -2,22 +2,23 @@ package routing
 
 // Table is a listener's compiled rules: immutable, safe for concurrent use, built once by [Compile].
 type Table struct {
-	name   string
-	joined bool // repeated headers are compared joined by commas
-
+	// What every decision asks for comes first, and so is side by side.
 	texts        texts
-	hosts        hostIndex
+	rules        rows[rule] // of all virtual hosts, one after the other
 	virtualHosts rows[virtualHost]
-	rules        rows[rule]      // of all virtual hosts, one after the other
-	conditions   rows[condition] // of all rules
-	extras       rows[extra]
-	shares       rows[share] // of all splits
-	programs     rows[program]
-	large        []largeProgram
-	expressions  rows[expression]
-	sets         []expressionSet
-	names        names
 	index        index
+	extras       rows[extra]
+	names        names
+	conditions   rows[condition] // of all rules
+	expressions  rows[expression]
+	programs     rows[program]
+	sets         []expressionSet
+	large        []largeProgram
+	shares       rows[share] // of all splits
+	hosts        hostIndex
+	ruleNames    rows[span]
+	name         string
+	joined       bool // repeated headers are compared joined by commas
 }
 
 type virtualHost struct {
@@ -29,14 +30,18 @@ type virtualHost struct {
 
 // rule is the compiled form of [Rule]. Like everything that there are thousands of, it holds no pointer: the garbage
 // collector, which runs while a worker stands still, has nothing to look at.
+//
+// It takes 32 bytes, which lie in one line of a processor's cache: of ten thousand rules, one that is met is never there
+// already.
 type rule struct {
-	name     span
-	outcome  span // empty for a split
 	path     comparison
-	from, to int32 // its conditions
+	outcome  span  // empty for a split
+	from, to int32 // its conditions, or unmet
 	extra    int32 // what few rules have, or -1
-	never    bool  // no request meets it
 }
+
+// unmet stands for the conditions of a rule that no request meets.
+const unmet = -1
 
 // extra is the split and the fault of a rule.
 type extra struct {
@@ -91,5 +96,5 @@ func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {
 		return ""
 	}
-	return t.texts.of(t.rules.at(t.virtualHosts.at(int32(d.VirtualHost)).first + int32(d.Rule)).name)
+	return t.texts.of(*t.ruleNames.at(t.virtualHosts.at(int32(d.VirtualHost)).first + int32(d.Rule)))
 }
