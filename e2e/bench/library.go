@@ -156,6 +156,9 @@ func pluginConfig(s *shape, n int) ([]byte, error) {
 	return p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
 }
 
+// told is the header by which a request names its outcome, for the least filter.
+const told = "x-told"
+
 // questions are the requests for some of n rules, each with what its rule says. Rule n is none.
 func questions(table *routing.Table, s *shape, n int, rules []int) (all []question, err error) {
 	for _, i := range rules {
@@ -164,6 +167,7 @@ func questions(table *routing.Table, s *shape, n int, rules []int) (all []questi
 		if name := table.RuleName(d); name != s.ruleName(i, n) {
 			return nil, fmt.Errorf("%v: meets the rule %q, not %q", h, name, s.ruleName(i, n))
 		}
+		h.Set(told, d.Outcome)
 		all = append(all, question{h, d.Outcome})
 	}
 	return all, nil

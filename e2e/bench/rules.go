@@ -10,6 +10,7 @@ import (
 	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
+	"waymark.dev/waymark/routing"
 )
 
 // host is the virtual host of all rules, and answer what each does: Envoy itself answers, so that nothing is measured but
@@ -178,11 +179,20 @@ func spread(n int) (rules []int) {
 }
 
 // requests are some that rules take, from all over the list.
-func (s *shape) requests(n int) (all []vm.Headers) {
-	for _, i := range spread(n) {
-		all = append(all, s.request(i))
+func (s *shape) requests(n int) (all []vm.Headers, err error) {
+	config, err := pluginConfig(s, n)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	table, err := routing.Compile(config)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := questions(table, s, n, spread(n))
+	for _, q := range asked {
+		all = append(all, q.headers)
+	}
+	return all, err
 }
 
 // request is one that rule i takes.

@@ -3,21 +3,17 @@
 //lint:file-ignore U1000 The functions are called by the host.
 
 // Command floor is the least that a filter with a decision does: it reads all headers in one call, looks at each, and
-// writes one header, the first outcome of its configuration. What Waymark costs beyond it is what the rules cost.
+// writes one header, the outcome that the request itself names. What Waymark costs beyond it is what the rules cost.
 package main
 
 import (
-	"bytes"
 	"unsafe"
 
 	"waymark.dev/waymark/hostcalls"
 )
 
-// outcome is what every request gets; seen keeps the walk over the headers from being left out by the compiler.
-var (
-	outcome string
-	seen    int
-)
+// told is the header that names the outcome.
+const told = "x-told"
 
 func main() {}
 
@@ -34,29 +30,22 @@ func proxyOnContextCreate(_, _ uint32) {}
 func proxyOnVMStart(_, _ uint32) uint32 { return 1 }
 
 //go:wasmexport proxy_on_configure
-func proxyOnConfigure(_, size uint32) uint32 {
-	hostcalls.Reset()
-	config, _ := hostcalls.ReadBuffer(hostcalls.PluginConfiguration, size)
-	_, rest, _ := bytes.Cut(config, []byte(`"outcome":"`))
-	id, _, ok := bytes.Cut(rest, []byte(`"`))
-	if !ok {
-		return 0
-	}
-	outcome = string(id)
-	return 1
-}
+func proxyOnConfigure(_, _ uint32) uint32 { return 1 }
 
 //go:wasmexport proxy_on_request_headers
 func proxyOnRequestHeaders(_, _, _ uint32) uint32 {
 	hostcalls.Reset()
 	data, _ := hostcalls.ReadHeaders(hostcalls.RequestHeaders)
 	pairs, _ := hostcalls.ParsePairs(data)
+	outcome := ""
 	for {
 		name, value, ok := pairs.Next()
 		if !ok {
 			break
 		}
-		seen += len(name) + len(value)
+		if name == told {
+			outcome = value
+		}
 	}
 	hostcalls.SetHeader(hostcalls.RequestHeaders, "x-waymark-route", outcome)
 	return 0
