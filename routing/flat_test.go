@@ -11,7 +11,7 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// TestACostDoesNotGrowWithTheRules compares, shape by shape, what a decision costs with ten rules and with ten thousand,
+// TestACostDoesNotGrowWithTheRules compares, shape by shape, what a decision costs with twenty rules and with ten thousand,
 // in turns: the ratio counts, and the median of many rounds. The bound leaves room for a busy machine; docs/performance.md
 // says what is measured on a quiet one.
 func TestACostDoesNotGrowWithTheRules(t *testing.T) {
@@ -21,7 +21,7 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			bound := 2.0
 			if s.Name == "two-headers" {
-				bound = 2.5 // of ten rules, one header tells all apart
+				bound = 2.5 // of twenty rules, one header tells all apart
 			}
 			small, large := compile(t, s.Config(few)), compile(t, s.Config(many))
 			for _, hit := range hits {
