@@ -11,17 +11,17 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// TestACostDoesNotGrowWithTheRules compares, shape by shape, what a decision costs with twenty rules and with ten thousand,
-// in turns: the ratio counts, and the median of many rounds. The bound leaves room for a busy machine; docs/performance.md
-// says what is measured on a quiet one.
+// TestACostDoesNotGrowWithTheRules compares, shape by shape, what a decision costs with twenty rules and with ten
+// thousand, in turns: the ratio counts, and the median of many rounds. A busy machine adds to it, now more, now less, so
+// one try below the bound will do, of those in a second; docs/performance.md says what is measured on a quiet one.
 func TestACostDoesNotGrowWithTheRules(t *testing.T) {
-	const few, many, tries = 20, 10_000, 4 // the last rules are of one kind, where kinds take turns
+	const few, many = 20, 10_000 // the last rules are of one kind, where kinds take turns
 	for i := range routingtest.Shapes {
 		s := &routingtest.Shapes[i]
 		t.Run(s.Name, func(t *testing.T) {
-			bound := 2.0
+			bound := 1.5
 			if s.Name == "two-headers" {
-				bound = 2.5 // of twenty rules, one header tells all apart
+				bound = 2 // of twenty rules, one header tells all apart
 			}
 			small, large := compile(t, s.Config(few)), compile(t, s.Config(many))
 			for _, hit := range hits {
@@ -42,9 +42,9 @@ func TestACostDoesNotGrowWithTheRules(t *testing.T) {
 					}
 				}
 				var x, y time.Duration
-				for try := range tries {
+				for begun := time.Now(); time.Since(begun) < time.Second; {
 					x, y = routingtest.InTurns(41, 500, func() { small.Decide(a, routing.Dice{}) }, func() { large.Decide(b, routing.Dice{}) })
-					if float64(y) < bound*float64(x) || try == tries-1 {
+					if float64(y) < bound*float64(x) {
 						break
 					}
 				}
