@@ -115,16 +115,18 @@ func stateless(o *options) (path string, err error) {
 // are the routes that Waymark has too, and a request finds its own as it does with Waymark: it says itself which that is.
 func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
 	subjects = map[string]*subject{}
+	asked := map[int][]vm.Headers{} // by the number of rules
+	for _, size := range []int{n, o.sizes[0]} {
+		if asked[size], err = s.requests(size); err != nil {
+			return subjects, auto, err
+		}
+	}
 	for _, way := range ways {
 		rules := n
 		if strings.HasSuffix(way, fewest) {
 			rules = o.sizes[0]
 		}
 		yaml, options := s.rules(rules), envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: o.module}
-		asked, err := s.requests(rules)
-		if err != nil {
-			return subjects, auto, err
-		}
 		switch way {
 		case "none":
 			yaml, options.Matching = one(), envoy.MatchingNative
@@ -175,7 +177,7 @@ func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string
 		if err != nil {
 			return subjects, auto, err
 		}
-		subjects[way] = &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0]), asked: asked}
+		subjects[way] = &subject{name: way, process: e, address: fmt.Sprintf("127.0.0.1:%d", ports[0]), asked: asked[rules]}
 	}
 	return subjects, auto, nil
 }
