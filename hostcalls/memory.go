@@ -27,10 +27,7 @@ func init() { shared.arena = make([]byte, arenaStart) }
 // Reset makes the arena's memory free again. To be called when a callback starts; strings from an earlier one are
 // invalid from then on.
 func Reset() {
-	shared.used, shared.length = 0, 0
-	if shared.own != nil {
-		shared.own = nil
-	}
+	shared.used, shared.length, shared.own = 0, 0, nil
 }
 
 // Allocate hands out memory for the host to write into. A size of 0 is allowed, and gets an address all the same.
@@ -46,11 +43,8 @@ func Allocate(size uint32) []byte {
 		shared.arena = make([]byte, min(arenaLimit, max(2*len(shared.arena), n)))
 		shared.used = 0
 	}
-	shared.at, shared.length = shared.used, n
+	shared.at, shared.length, shared.own = shared.used, n, nil
 	shared.used = min(len(shared.arena), shared.used+(n+7)&^7)
-	if shared.own != nil {
-		shared.own = nil
-	}
 	return last()
 }
 

@@ -274,10 +274,11 @@ func (x *indexer) keysOf(u *pending) {
 
 func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 	k := key{condition: number, subject: subject}
-	value := ""
-	if c.kind != matchRegex {
-		value = x.t.texts.of(c.value)
+	if c.kind == matchRegex {
+		x.keysOfExpression(c.expression(), k)
+		return
 	}
+	value := x.t.texts.of(c.value)
 	switch c.kind {
 	case matchAny:
 		k.kind = keyPresent
@@ -292,9 +293,6 @@ func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 		if c.ignoreCase {
 			k.kind, k.hash = keyFoldPrefix, hashFold(value)
 		}
-	case matchRegex:
-		x.keysOfExpression(c.expression(), k)
-		return
 	}
 	x.found = append(x.found, k)
 }

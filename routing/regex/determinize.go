@@ -25,10 +25,11 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	if d == nil {
 		return nil
 	}
-	for i := range d.sets {
-		d.accept = append(d.accept, d.acceptedBy(i))
+	accept := make([]uint16, len(d.sets))
+	for i := range accept {
+		accept[i] = d.acceptedBy(i)
 	}
-	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: d.accept, Lists: d.lists})
+	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: accept, Lists: d.lists})
 }
 
 // explore finds all states and where each leads; nil when a limit is reached.
@@ -89,7 +90,6 @@ type determinizer struct {
 	sets     [][]int  // the instructions of each state, ascending
 	contexts []context
 	known    map[string]uint16
-	accept   []uint16
 	lists    [][]uint16
 	listOf   map[string]uint16
 
