@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -16,7 +17,8 @@ type Report struct {
 	// Other problems belong to no such resource: files that cannot be read, broken objects of Kubernetes, notices.
 	Other Problems
 
-	lines map[string][]string // of each file; those of Secrets are left out
+	lines map[string][]string   // of each file; those of Secrets are left out
+	marks map[plan.Source][]int // of each line that was shown: where every 1024th character begins
 }
 
 // Checked is one resource and what is wrong with it.
@@ -56,7 +58,7 @@ func (c *Checked) Verdict() Verdict {
 // validation refuses or warns of, and nothing else.
 func Check(paths []string, stdin io.Reader) *Report {
 	r, problems := Read(paths, stdin)
-	report := &Report{lines: map[string][]string{}}
+	report := &Report{lines: map[string][]string{}, marks: map[plan.Source][]int{}}
 	for file, text := range r.files {
 		report.lines[file] = strings.Split(text, "\n")
 	}
@@ -108,12 +110,56 @@ func eachNode(n *yaml.Node, visit func(*yaml.Node)) {
 	}
 }
 
-// Line is the line of a file that a source points at, without its end. ok is false where there is no such line, or it must
-// not be shown.
-func (r *Report) Line(s plan.Source) (line string, ok bool) {
+// Excerpt is the part of a line around a place, in characters, at most width of them, and the index of the place in it. ok
+// is false where there is no such line, or it must not be shown.
+func (r *Report) Excerpt(s plan.Source, width int) (text []rune, at int, ok bool) {
 	lines := r.lines[s.File]
-	if s.Line < 1 || s.Line > len(lines) || lines[s.Line-1] == unshown {
-		return "", false
+	if s.Line < 1 || s.Line > len(lines) || s.Column < 1 || lines[s.Line-1] == unshown {
+		return nil, 0, false
 	}
-	return strings.TrimSuffix(lines[s.Line-1], "\r"), true
+	begin := max(0, s.Column-1-width/2)
+	if line := lines[s.Line-1]; len(line) <= utf8.UTFMax*width && utf8.RuneCountInString(line) <= width {
+		begin = 0 // it is shown whole
+	}
+	line, at := r.from(s, begin)
+	for _, c := range strings.TrimSuffix(line[:min(len(line), utf8.UTFMax*width)], "\r") {
+		if len(text) == width {
+			break
+		}
+		text = append(text, c)
+	}
+	return text, min(s.Column-1-at, len(text)), true
 }
+
+// from is the line of a place from a character on, and which character that is: the last one of a shorter line. In a long
+// line it begins at a mark, so that many findings in one line cost no more than one.
+func (r *Report) from(s plan.Source, character int) (rest string, at int) {
+	line := r.lines[s.File][s.Line-1]
+	key := plan.Source{File: s.File, Line: s.Line}
+	marks, ok := r.marks[key]
+	if !ok {
+		n := 0
+		for i := range line {
+			if n%markEvery == 0 {
+				marks = append(marks, i)
+			}
+			n++
+		}
+		r.marks[key] = marks
+	}
+	if len(marks) == 0 {
+		return line, 0
+	}
+	mark := min(character/markEvery, len(marks)-1)
+	at = mark * markEvery
+	for i := range line[marks[mark]:] {
+		if at == character {
+			return line[marks[mark]+i:], at
+		}
+		at++
+	}
+	return "", at
+}
+
+// markEvery is the distance of marks in a line, in characters.
+const markEvery = 1024

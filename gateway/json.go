@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 
@@ -11,54 +12,98 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// Limits on what a document's aliases may unfold to.
+// Limits on what aliases stand for. The number of nodes is what Kubernetes allows a document; bytes and nodes of all
+// documents together bound the memory of a reading.
 const (
-	maxUnfolded = 256 << 20 // bytes of JSON
-	maxNesting  = 1000
+	maxAliasNodes = 400_000
+	maxAliasBytes = 16 << 20
+	maxAllAliases = 1_000_000 // nodes of all documents
+	maxNesting    = 1000
 )
 
-var errAliases = errors.New("aliases unfold to more than a document may hold")
+var (
+	errAliases = fmt.Errorf("its aliases stand for more than %d nodes or %d MiB; write the objects out, or into several documents", maxAliasNodes, maxAliasBytes>>20)
+	errAll     = fmt.Errorf("the aliases of all documents together stand for more than %d nodes", maxAllAliases)
+	errNesting = fmt.Errorf("it is nested more than %d levels deep", maxNesting)
+)
 
-// toJSON writes a YAML document as JSON, aliases and merge keys unfolded. Keys are strings whatever they look like, as
-// in every Kubernetes object.
-func toJSON(n *yaml.Node) ([]byte, error) { return appendJSON(nil, n, 0) }
+// unfolder writes YAML documents as JSON, with what aliases stand for in their places. Keys are strings whatever they look
+// like, as in every Kubernetes object.
+type unfolder struct {
+	all int // nodes that aliases of all documents stand for
+}
 
-func appendJSON(b []byte, n *yaml.Node, depth int) ([]byte, error) {
-	if depth > maxNesting || len(b) > maxUnfolded {
-		return nil, errAliases
+// JSON writes one document.
+func (u *unfolder) JSON(n *yaml.Node) ([]byte, error) {
+	j := jsonWriter{}
+	err := j.node(n, 0, false)
+	u.all += j.aliasNodes
+	if err == nil && u.all > maxAllAliases {
+		err = errAll
 	}
-	n = resolve(n)
-	var err error
+	return j.out, err
+}
+
+// jsonWriter writes one document.
+type jsonWriter struct {
+	out        []byte
+	aliasNodes int
+	aliasBytes int // of the aliases that were written whole
+	aliasBegin int // where the outermost alias that is being written begins in out
+}
+
+// node writes a node; inAlias says that an alias stands for it.
+func (j *jsonWriter) node(n *yaml.Node, depth int, inAlias bool) error {
+	if depth > maxNesting {
+		return errNesting
+	}
+	outermost := !inAlias && n.Kind == yaml.AliasNode
+	if outermost {
+		j.aliasBegin = len(j.out)
+	}
+	if inAlias = inAlias || outermost; inAlias {
+		if j.aliasNodes++; j.aliasNodes > maxAliasNodes || j.aliasBytes+len(j.out)-j.aliasBegin > maxAliasBytes {
+			return errAliases
+		}
+	}
+	err := j.value(resolve(n), depth, inAlias)
+	if outermost {
+		j.aliasBytes += len(j.out) - j.aliasBegin
+	}
+	return err
+}
+
+func (j *jsonWriter) value(n *yaml.Node, depth int, inAlias bool) error {
 	switch n.Kind {
 	case yaml.MappingNode:
-		b = append(b, '{')
-		first := true
+		j.out = append(j.out, '{')
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if !first {
-				b = append(b, ',')
+			if i > 0 {
+				j.out = append(j.out, ',')
 			}
-			first = false
-			b = appendText(b, key.Value)
-			b = append(b, ':')
-			if b, err = appendJSON(b, value, depth+1); err != nil {
-				return nil, err
+			j.out = append(appendText(j.out, n.Content[i].Value), ':')
+			if err := j.node(n.Content[i+1], depth+1, inAlias); err != nil {
+				return err
 			}
 		}
-		return append(b, '}'), nil
+		j.out = append(j.out, '}')
+		return nil
 	case yaml.SequenceNode:
-		b = append(b, '[')
+		j.out = append(j.out, '[')
 		for i, item := range n.Content {
 			if i > 0 {
-				b = append(b, ',')
+				j.out = append(j.out, ',')
 			}
-			if b, err = appendJSON(b, item, depth+1); err != nil {
-				return nil, err
+			if err := j.node(item, depth+1, inAlias); err != nil {
+				return err
 			}
 		}
-		return append(b, ']'), nil
+		j.out = append(j.out, ']')
+		return nil
 	default:
-		return appendScalar(b, n)
+		var err error
+		j.out, err = appendScalar(j.out, n)
+		return err
 	}
 }
 

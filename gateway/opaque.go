@@ -20,14 +20,14 @@ type opaqueChains struct {
 	*translator
 }
 
-func (o *opaqueChains) chains(s *server, services []*boundVirtualService) []*plan.FilterChain {
+func (o *opaqueChains) chains(s *server, services boundByGateway) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
 		o.problems.add(Error, &s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
 		return nil
 	}
 	var out []*plan.FilterChain
-	for _, vs := range services {
-		if !slices.Contains(gatewaysOf(vs.VirtualService), s.gateway.Key()) || !s.sharesHost(vs) {
+	for _, vs := range services[s.gateway.Key()] {
+		if !s.sharesHost(vs) {
 			continue
 		}
 		if s.isPassthrough() {
@@ -72,12 +72,7 @@ func (o *opaqueChains) passthrough(s *server, vs *boundVirtualService) []*plan.F
 // sharesHost says whether a host of the VirtualService is a subset of one of the server's, or the other way round
 // (TLS-05).
 func (s *server) sharesHost(vs *boundVirtualService) bool {
-	for _, own := range hostsFor(s.hosts, vs.Namespace) {
-		if slices.ContainsFunc(vs.Spec.Hosts, func(h string) bool { return hostsMatch(own, h) }) {
-			return true
-		}
-	}
-	return false
+	return len(s.hostsFor(vs.Namespace).intersect(vs.Spec.Hosts)) > 0
 }
 
 func (s *server) takesTCP(rule *istio.TCPRoute) bool {
@@ -124,6 +119,7 @@ func (s *server) serverNames() []string {
 // serverNames are hosts without their namespace; "*" among them stands for any name, and for none (GW-MERGE-06).
 func serverNames(hosts []string) []string {
 	var out []string
+	seen := make(map[string]bool, len(hosts))
 	for _, h := range hosts {
 		if _, name, ok := strings.Cut(h, "/"); ok {
 			h = name
@@ -131,7 +127,8 @@ func serverNames(hosts []string) []string {
 		if h == "*" {
 			return nil
 		}
-		if h = strings.ToLower(h); !slices.Contains(out, h) {
+		if h = strings.ToLower(h); !seen[h] {
+			seen[h] = true
 			out = append(out, h)
 		}
 	}

@@ -40,7 +40,8 @@ type Resources struct {
 	// read are all of Istio's resources, the refused ones among them, in the order of the files.
 	read []*Object
 	// files are the texts that were read, by name.
-	files map[string]string
+	files    map[string]string
+	unfolder unfolder
 	// secrets are the documents that may hold keys, whether or not they can be read.
 	secrets []document
 	// incomplete says that a destination was refused, so that what refers to it is not to be blamed.
@@ -125,7 +126,8 @@ var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
 	var problems Problems
 	r := &Resources{files: map[string]string{}}
-	for _, doc := range readFiles(paths, stdin, r.files, &problems) {
+	input := &reader{stdin: stdin, texts: r.files, problems: &problems}
+	for _, doc := range input.documents(paths) {
 		r.add(doc, &problems)
 	}
 	r.validate(&problems)
@@ -189,7 +191,7 @@ func (r *Resources) add(doc document, problems *Problems) {
 	if kind.isIstio {
 		r.read = append(r.read, &o)
 	}
-	text1, err := toJSON(doc.root)
+	text1, err := r.unfolder.JSON(doc.root)
 	if err != nil {
 		problems.find(Error, "VAL-ANY-04", &o, "", "%s", err)
 		return
@@ -281,7 +283,7 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 			case "spec":
 				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
 			default:
-				report("VAL-ANY-03", key.Value, key, "unknown field %q", key.Value)
+				report("VAL-ANY-03", keyField("", key.Value), key, "unknown field %q", key.Value)
 			}
 		})
 		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too

@@ -16,6 +16,24 @@ type server struct {
 	hosts   []string // with the namespace written out (VS-GW-01)
 	port    uint32   // the port that is bound
 	routes  string   // the name of the route configuration; "" for a server that does not speak HTTP
+
+	lists map[string]*hostList // of the namespaces that were asked for
+}
+
+// hostsFor are the hosts that VirtualServices of a namespace may use, without their namespace (VS-GW-01).
+func (s *server) hostsFor(namespace string) *hostList {
+	if !slices.ContainsFunc(s.hosts, func(h string) bool { return strings.Contains(h, "/") }) {
+		namespace = "" // the same for all
+	}
+	l := s.lists[namespace]
+	if l == nil {
+		l = newHostList(hostsFor(s.hosts, namespace))
+		if s.lists == nil {
+			s.lists = map[string]*hostList{}
+		}
+		s.lists[namespace] = l
+	}
+	return l
 }
 
 func (s *server) field(rest string) string { return "spec.servers[" + itoa(s.index) + "]" + rest }

@@ -197,16 +197,34 @@ func boundPort(services []*Service, o *Options) func(*istio.Server) uint32 {
 	}
 }
 
+// boundByGateway are VirtualServices in their order, by the Gateways that they name.
+type boundByGateway map[string][]*boundVirtualService
+
+func byGateway(services []*boundVirtualService) boundByGateway {
+	out := boundByGateway{}
+	for _, vs := range services {
+		for _, gateway := range gatewaysOf(vs.VirtualService) {
+			if l := out[gateway]; len(l) == 0 || l[len(l)-1] != vs { // one may be named twice
+				out[gateway] = append(l, vs)
+			}
+		}
+	}
+	return out
+}
+
 // listeners makes one listener of every address that servers bind, in order.
-func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan.Plan {
+func (t *translator) listeners(m *merged, bound []*boundVirtualService) *plan.Plan {
+	services := byGateway(bound)
 	p := &plan.Plan{}
 	opaque := &opaqueChains{map[uint32]map[string]*server{}, t}
 	byAddress := map[string]*plan.Listener{}
-	owners := map[*plan.FilterChain]*server{}
+	owners := map[*plan.Listener]map[string]*server{}
 	add := func(l *plan.Listener, s *server, chains ...*plan.FilterChain) {
 		for _, c := range chains {
-			t.refuseTwins(l, c, s, owners)
-			owners[c] = s
+			if owners[l] == nil {
+				owners[l] = map[string]*server{}
+			}
+			t.refuseTwins(l, c, s, owners[l])
 			l.Chains = append(l.Chains, c)
 		}
 	}
@@ -246,28 +264,40 @@ func (t *translator) listeners(m *merged, services []*boundVirtualService) *plan
 // a whole. The test for hosts that two servers share does not see those that differ in their namespace or in case, those of
 // a server that terminates TLS and of a rule that forwards it, and plain HTTP beside a server for * (GW-MERGE-03,
 // GW-MERGE-05).
-func (t *translator) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[*plan.FilterChain]*server) {
-	for _, other := range l.Chains {
-		name := "every server name"
-		if i := slices.IndexFunc(c.ServerNames, func(n string) bool { return slices.Contains(other.ServerNames, n) }); i >= 0 {
-			name = "the server name " + strconv.Quote(c.ServerNames[i])
-		} else if len(c.ServerNames) > 0 || len(other.ServerNames) > 0 {
+//
+// owners are the servers that have the listener's chains, by server name; "" is every one.
+func (t *translator) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[string]*server) {
+	names := c.ServerNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, name := range names {
+		first := owners[name]
+		if first == nil {
 			continue
 		}
-		first := owners[other]
+		what := "every server name"
+		if name != "" {
+			what = "the server name " + strconv.Quote(name)
+		}
 		t.problems.add(Error, &s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
-			name, l.Port, first.gateway, first.field(""))
-		return
+			what, l.Port, first.gateway, first.field(""))
+		break
+	}
+	for _, name := range names {
+		if owners[name] == nil {
+			owners[name] = s
+		}
 	}
 }
 
 // tlsChain is the chain of one server that terminates TLS and speaks HTTP.
-func (t *translator) tlsChain(s *server, m *merged, services []*boundVirtualService) *plan.FilterChain {
+func (t *translator) tlsChain(s *server, m *merged, services boundByGateway) *plan.FilterChain {
 	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: t.serverTLS(s), Routes: t.routeConfig(m.routes[s.routes], services)}
 }
 
 // routeConfig puts the virtual hosts of all servers of one route configuration together (section 1.4 and 1.5).
-func (t *translator) routeConfig(servers []*server, services []*boundVirtualService) *plan.RouteConfig {
+func (t *translator) routeConfig(servers []*server, services boundByGateway) *plan.RouteConfig {
 	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
 	hosts := map[string]*plan.VirtualHost{}
 	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
@@ -286,11 +316,8 @@ func (t *translator) routeConfig(servers []*server, services []*boundVirtualServ
 	translated := map[reached][]*plan.Rule{} // once per Gateway, with the first server's port (VS-GW-12)
 	for _, s := range servers {
 		redirects := s.Tls.GetHttpsRedirect()
-		for _, vs := range services {
-			if !slices.Contains(gatewaysOf(vs.VirtualService), s.gateway.Key()) {
-				continue
-			}
-			names := intersect(hostsFor(s.hosts, vs.Namespace), vs.Spec.Hosts)
+		for _, vs := range services[s.gateway.Key()] {
+			names := s.hostsFor(vs.Namespace).intersect(vs.Spec.Hosts)
 			if len(names) == 0 {
 				continue
 			}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -18,14 +19,22 @@ import (
 //	prefix: / for one gateway, prefix: /a for another  found, and untrue: gateways are not looked at
 func (v *validator) reach(s *istio.VirtualService) {
 	earlier := map[string][]*prefixMatch{} // by prefix
+	var lengths []int                      // of these prefixes, sorted
+	compared := 0
 	v.repeated("spec.http", matchKeys(s.Http, matchKey), func(rule, match int) {
 		later := newPrefixMatch(s.Http[rule].Match[match])
 		if later == nil {
 			return
 		}
 		later.rule, later.match = rule, match
-		for n := 1; n < len(later.prefix); n++ { // only shorter ones can cover it
+		for _, n := range lengths {
+			if n >= len(later.prefix) {
+				break // only shorter ones can cover it
+			}
 			for _, p := range earlier[later.prefix[:n]] {
+				if compared++; compared > maxCompared {
+					break
+				}
 				if p.covers(later) {
 					v.warn("VAL-W-05", matchField("spec.http", rule, match), "prefix %q is not reached: %s has %q, which covers it",
 						later.prefix, matchField("http", p.rule, p.match), p.prefix)
@@ -33,10 +42,20 @@ func (v *validator) reach(s *istio.VirtualService) {
 			}
 		}
 		earlier[later.prefix] = append(earlier[later.prefix], later)
+		if at, known := slices.BinarySearch(lengths, len(later.prefix)); !known {
+			lengths = slices.Insert(lengths, at, len(later.prefix))
+		}
 	})
+	if compared > maxCompared {
+		v.problems.add(Notice, v.object, "spec.http", "there are too many matches to compare all of them: some prefixes that are not reached are not reported")
+	}
 	v.repeated("spec.tls", matchKeys(s.Tls, asJSON[*istio.TLSMatchAttributes]), nil)
 	v.repeated("spec.tcp", matchKeys(s.Tcp, asJSON[*istio.L4MatchAttributes]), nil)
 }
+
+// maxCompared bounds the pairs of matches of one VirtualService that are compared. Thousands of rules with different
+// conditions under one prefix come to as many. It takes about a second.
+const maxCompared = 50_000_000
 
 // ruleMatches is what the analysis sees of a rule: a text per match, equal where the matches are.
 type ruleMatches []string

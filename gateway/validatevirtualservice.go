@@ -50,11 +50,9 @@ func (v *validator) hosts(s *istio.VirtualService, mesh bool) {
 	if !valid {
 		return
 	}
-	for i, h := range s.Hosts {
-		for j, other := range s.Hosts[:i] {
-			if hostsMatch(h, other) {
-				v.refuse("VAL-VS-08", "spec.hosts["+itoa(i)+"]", "%q and hosts[%d], %q, match each other", h, j, other)
-			}
+	for i, j := range matchingHosts(s.Hosts) {
+		if j >= 0 {
+			v.refuse("VAL-VS-08", "spec.hosts["+itoa(i)+"]", "%q and hosts[%d], %q, match each other", s.Hosts[i], j, s.Hosts[j])
 		}
 	}
 }

@@ -81,16 +81,10 @@ const maxExcerpt = 120
 
 // excerpt is "" where there is no such line. What cannot be printed is shown as a question mark.
 func excerpt(r *gateway.Report, s plan.Source) string {
-	text, ok := r.Line(s)
-	if !ok || s.Column < 1 {
+	line, at, ok := r.Excerpt(s, maxExcerpt)
+	if !ok {
 		return ""
 	}
-	line, at := []rune(text), s.Column-1
-	at = min(at, len(line))
-	if start := at - maxExcerpt/2; len(line) > maxExcerpt && start > 0 {
-		line, at = line[start:], at-start
-	}
-	line = line[:min(len(line), maxExcerpt)]
 	caret := make([]rune, at)
 	for i, c := range line {
 		if c != '\t' && (c == utf8.RuneError || !unicode.IsPrint(c)) {

@@ -1,0 +1,295 @@
+package gateway_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"waymark.dev/waymark/gateway"
+)
+
+// everyKind are documents of all kinds that are read, with mappings at every depth.
+const everyKind = `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw, labels: {a: b}, annotations: {c: d}}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v}
+spec:
+  hosts: [a.test]
+  gateways: [gw]
+  http:
+  - match: [{uri: {prefix: /a}, headers: {x-a: {exact: b}}, queryParams: {q: {regex: a+}}, sourceLabels: {app: a}}]
+    headers: {request: {set: {x-b: c}}}
+    fault: {delay: {percentage: {value: 1}, fixedDelay: 1s}}
+    route: [{destination: {host: s, port: {number: 80}}, headers: {response: {add: {x-d: e}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: d}
+spec:
+  host: s
+  subsets: [{name: v1, labels: {version: v1}}]
+  trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: a/*, to: {"b/*": 100}}]}}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: e}
+spec: {hosts: [e.test], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.0.0.1, ports: {http: 80}, labels: {a: b}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: w}
+spec: {address: 10.0.0.2, ports: {http: 80}, labels: {a: b}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s}
+spec: {selector: {app: s}, clusterIP: 10.1.0.1, ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s, labels: {kubernetes.io/service-name: s}}
+addressType: IPv4
+ports: [{name: http, port: 80}]
+endpoints: [{addresses: [10.0.0.3], conditions: {ready: true}, deprecatedTopology: {a: b}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: c}
+data: {tls.crt: YQ==}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: n, labels: {a: b}}
+`
+
+// hostileKeys look like parts of the text of a field, or like nothing at all.
+var hostileKeys = []string{"[", "]", `["`, `["x`, `["x"`, "[0]", "[-1]", "[99999999999999999999]", "a[", "a]b", ".", "..", "a.b", "", `"`, `\`, "[\x01", "ü[", "<<"}
+
+// everywhere puts a text in the place of, or beside, every key of some documents.
+func everywhere(t testing.TB, documents, key string) (out []string) {
+	for i := 0; ; i++ {
+		var nodes []*yaml.Node
+		decoder := yaml.NewDecoder(strings.NewReader(documents))
+		for {
+			var n yaml.Node
+			if decoder.Decode(&n) != nil {
+				break
+			}
+			nodes = append(nodes, &n)
+		}
+		n := 0
+		if !changeKey(nodes, i, key, &n) {
+			return out
+		}
+		var b strings.Builder
+		for _, n := range nodes {
+			text, err := yaml.Marshal(n)
+			require.NoError(t, err)
+			b.WriteString("---\n" + string(text))
+		}
+		out = append(out, b.String())
+	}
+}
+
+// changeKey changes the key of the pair with a number: that of every even one is replaced, that of an odd one gets a
+// neighbour.
+func changeKey(nodes []*yaml.Node, number int, key string, n *int) bool {
+	for _, node := range nodes {
+		if node.Kind == yaml.MappingNode {
+			for j := 0; j+1 < len(node.Content); j += 2 {
+				for _, beside := range []bool{false, true} {
+					if *n != number {
+						*n++
+						continue
+					}
+					k := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}
+					if beside {
+						node.Content = append(node.Content, k, node.Content[j+1])
+					} else {
+						node.Content[j] = k
+					}
+					return true
+				}
+			}
+		}
+		if changeKey(node.Content, number, key, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// A key is whatever a user wrote. Every place of every finding is in the file.
+func TestKeysThatLookLikeFields(t *testing.T) {
+	tries := 0
+	for _, key := range hostileKeys {
+		for _, text := range everywhere(t, everyKind, key) {
+			readAll(t, []byte(text))
+			tries++
+		}
+	}
+	assert.Greater(t, tries, 3000)
+}
+
+// readAll does what check and translate do with a document.
+func readAll(t testing.TB, data []byte) {
+	report := gateway.Check([]string{"-"}, strings.NewReader(string(data)))
+	lines := strings.Count(string(data), "\n") + 1
+	for _, p := range gateway.Merge(report.Findings(), report.Other) {
+		assert.LessOrEqual(t, p.Source.Line, lines, p)
+		if excerpt, at, ok := report.Excerpt(p.Source, 120); ok {
+			assert.LessOrEqual(t, len(excerpt), 120)
+			assert.LessOrEqual(t, at, len(excerpt))
+		}
+	}
+	r, _ := gateway.Read([]string{"-"}, strings.NewReader(string(data)))
+	for _, proxy := range []gateway.ProxyType{gateway.GatewayProxy, gateway.SidecarProxy} {
+		gateway.Translate(r, gateway.Options{Proxy: proxy})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, document := range strings.Split(everyKind, "---\n") {
+		f.Add([]byte(document))
+	}
+	f.Add([]byte(everyKind))
+	f.Add([]byte(`{"[": 1}`))
+	f.Add([]byte(`{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}]}`))
+	f.Add([]byte("a: &a [*a]\napiVersion: networking.istio.io/v1\nkind: Gateway\n"))
+	f.Fuzz(func(t *testing.T, data []byte) { readAll(t, data) })
+}
+
+// A place is that of the key's value, however the key is written.
+func TestPlacesOfKeys(t *testing.T) {
+	for _, key := range hostileKeys {
+		text := fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec:\n  hosts: [a.test]\n  http:\n  - match:\n    - headers:\n        %q: {regex: '('}\n    directResponse: {status: 200}\n", key)
+		if key == "[\x01" {
+			continue // YAML does not write it so
+		}
+		report := gateway.Check([]string{"-"}, strings.NewReader(text))
+		require.NotEmpty(t, report.Findings(), key)
+		for _, p := range report.Findings() {
+			if strings.HasSuffix(p.Field, ".regex") {
+				assert.Equal(t, 9, p.Source.Line, "%q: %s", key, p)
+			}
+		}
+	}
+}
+
+// What aliases stand for is bounded, in one document and in all together; using one often is fine.
+func TestAliases(t *testing.T) {
+	rule := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v%d}\nspec:\n  hosts: [a%d.test]\n  http:\n  - &r {match: [{uri: {prefix: /a}}], directResponse: {status: 200}}\n"
+	document := func(i, aliases int) string { return fmt.Sprintf(rule, i, i) + strings.Repeat("  - *r\n", aliases) + "---\n" }
+	nested := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [x, x, x, x, x, x, x, x]\n"
+	for c := 'b'; c < 'n'; c++ {
+		nested += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), ", "))
+	}
+	long := fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec: {hosts: [&s %q%s]}\n", strings.Repeat("x", 1<<20), strings.Repeat(", *s", 1000))
+	for what, c := range map[string]struct{ text, say string }{
+		"ten thousand uses of one rule": {document(1, 10_000), ""},
+		"more than Kubernetes allows":   {document(1, 60_000), "its aliases stand for more than 400000 nodes or 16 MiB"},
+		"aliases of aliases":            {nested, "its aliases stand for more than 400000 nodes or 16 MiB"},
+		"a long text":                   {long, "its aliases stand for more than 400000 nodes or 16 MiB"},
+		"many documents":                {document(1, 40_000) + document(2, 40_000) + document(3, 40_000) + document(4, 40_000), "VirtualService default/v4: the aliases of all documents together stand for more than 1000000 nodes"},
+		"itself":                        {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [*a]\n", "it is nested more than 1000 levels deep"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, problems := gateway.Read([]string{"-"}, strings.NewReader(c.text))
+			var errs []string
+			for _, p := range problems {
+				if p.Severity == gateway.Error {
+					errs = append(errs, p.String())
+				}
+			}
+			if c.say == "" {
+				assert.Empty(t, errs)
+				return
+			}
+			require.Len(t, errs, 1)
+			assert.Contains(t, errs[0], c.say)
+		})
+	}
+}
+
+// Pipes and devices in a folder are left out with a notice, also behind a link; named as a file they are refused. Nothing
+// waits for them.
+func TestFilesThatAreNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe.yaml")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.Symlink("/dev/zero", filepath.Join(dir, "zero.yaml")))
+	require.NoError(t, os.Symlink(pipe, filepath.Join(dir, "link.json")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "good.yaml"), []byte(everyKind), 0o600))
+	within(t, func() {
+		r, problems := gateway.Read([]string{dir}, nil)
+		assert.Len(t, r.VirtualServices, 1)
+		assert.False(t, problems.HasErrors(), problems)
+		for _, name := range []string{"pipe.yaml", "zero.yaml", "link.json"} {
+			assert.Contains(t, fmt.Sprint(problems), filepath.Join(dir, name)+": notice: is not a regular file; skipped")
+		}
+		files, err := gateway.Files([]string{dir})
+		require.NoError(t, err)
+		assert.Equal(t, []string{filepath.Join(dir, "good.yaml")}, files)
+		for _, name := range []string{pipe, "/dev/zero", "/dev/null"} {
+			_, problems = gateway.Read([]string{name}, nil)
+			assert.Contains(t, fmt.Sprint(problems), name+": error: cannot be read: it is not a regular file")
+		}
+	})
+}
+
+// What a shell has opened for a command is read: <(command).
+func TestAnOpenPipeIsRead(t *testing.T) {
+	from, to, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _ = from.Close() }()
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		_, _ = to.WriteString(everyKind)
+		_ = to.Close()
+	}()
+	within(t, func() {
+		r, problems := gateway.Read([]string{fmt.Sprintf("/dev/fd/%d", from.Fd())}, nil)
+		assert.False(t, problems.HasErrors(), problems)
+		assert.Len(t, r.Gateways, 1)
+	})
+}
+
+// A file that is too large is not read.
+func TestLargeFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "large.yaml")
+	f, err := os.Create(file)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(10<<30))
+	require.NoError(t, f.Close())
+	within(t, func() {
+		_, problems := gateway.Read([]string{file}, nil)
+		assert.Contains(t, fmt.Sprint(problems), file+": error: cannot be read: it is larger than 128 MiB; split it")
+	})
+}
+
+// within fails where something takes longer than anything of this size may.
+func within(t *testing.T, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs")
+	}
+}
