@@ -194,7 +194,9 @@ func TestPlacesOfKeys(t *testing.T) {
 // What aliases stand for is bounded, in one document and in all together; using one often is fine.
 func TestAliases(t *testing.T) {
 	rule := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v%d}\nspec:\n  hosts: [a%d.test]\n  http:\n  - &r {match: [{uri: {prefix: /a}}], directResponse: {status: 200}}\n"
-	document := func(i, aliases int) string { return fmt.Sprintf(rule, i, i) + strings.Repeat("  - *r\n", aliases) + "---\n" }
+	document := func(i, aliases int) string {
+		return fmt.Sprintf(rule, i, i) + strings.Repeat("  - *r\n", aliases) + "---\n"
+	}
 	nested := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [x, x, x, x, x, x, x, x]\n"
 	for c := 'b'; c < 'n'; c++ {
 		nested += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), ", "))

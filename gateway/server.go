@@ -17,23 +17,23 @@ type server struct {
 	port    uint32   // the port that is bound
 	routes  string   // the name of the route configuration; "" for a server that does not speak HTTP
 
-	lists map[string]*hostList // of the namespaces that were asked for
+	lists    map[string]*hostList // of the namespaces that were asked for; nil before the first
+	sameList bool                 // no host is for one namespace alone, so all have the list of ""
 }
 
 // hostsFor are the hosts that VirtualServices of a namespace may use, without their namespace (VS-GW-01).
 func (s *server) hostsFor(namespace string) *hostList {
-	if !slices.ContainsFunc(s.hosts, func(h string) bool { return strings.Contains(h, "/") }) {
-		namespace = "" // the same for all
+	if s.lists == nil {
+		s.lists = map[string]*hostList{}
+		s.sameList = !slices.ContainsFunc(s.hosts, func(h string) bool { return strings.Contains(h, "/") })
 	}
-	l := s.lists[namespace]
-	if l == nil {
-		l = newHostList(hostsFor(s.hosts, namespace))
-		if s.lists == nil {
-			s.lists = map[string]*hostList{}
-		}
-		s.lists[namespace] = l
+	if s.sameList {
+		namespace = ""
 	}
-	return l
+	if s.lists[namespace] == nil {
+		s.lists[namespace] = newHostList(hostsFor(s.hosts, namespace))
+	}
+	return s.lists[namespace]
 }
 
 func (s *server) field(rest string) string { return "spec.servers[" + itoa(s.index) + "]" + rest }
