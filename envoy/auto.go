@@ -54,6 +54,8 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		c.Way, c.Why = WayFilter, "--matching filter"
 		if o.Matching == MatchingNative {
 			c.Way, c.Why = WayList, "--matching native"
+		} else if why := h.TooCostly(o.Era()); why != "" {
+			c.Way, c.Why = WayList, why
 		}
 		return c
 	}
@@ -62,8 +64,8 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		costs = o.Costs
 	}
 	c.Cost = map[Way]float64{WayList: costs.list(h)}
-	claims := claimed(h)
-	if claims == nil {
+	claims, costly := claimed(h), h.TooCostly(o.Era())
+	if claims == nil && costly == "" {
 		c.Cost[WayFilter] = costs.Filter
 		if w.faults {
 			c.Cost[WayFilter] += costs.Faults
@@ -87,6 +89,8 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
 	case c.Way == WayList && claims != nil:
 		c.Why = claims.Ref() + " asks for claims of a JWT, which the filter does not know"
+	case c.Way == WayList && costly != "":
+		c.Why = costly
 	case c.Way == WayList:
 		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
 	default:

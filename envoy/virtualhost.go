@@ -42,7 +42,7 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options)
 			out.Routes = append(out.Routes, nativeRoute(r, o))
 		}
 	}
-	if o.Matching == MatchingAuto && w.filter {
+	if w.filter {
 		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
 		out.TypedPerFilterConfig = map[string]*anypb.Any{pluginName(rc): typed(&routev3.FilterConfig{Disabled: true})}
 		if w.faults {

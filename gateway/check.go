@@ -60,7 +60,7 @@ func Check(paths []string, stdin io.Reader) *Report {
 	r, problems := Read(paths, stdin)
 	report := &Report{lines: map[string][]string{}, marks: map[plan.Source][]int{}}
 	for file, text := range r.files {
-		report.lines[file] = strings.Split(text, "\n")
+		report.lines[file] = splitLines(text)
 	}
 	for _, s := range r.secrets {
 		report.hide(s)
@@ -80,6 +80,23 @@ func Check(paths []string, stdin io.Reader) *Report {
 	return report
 }
 
+// splitLines splits a text at what ends a line in YAML, which counts them so: besides line feeds, carriage returns and the
+// three line ends of Unicode.
+func splitLines(text string) (lines []string) {
+	for {
+		i := strings.IndexAny(text, "\n\r\u0085\u2028\u2029")
+		if i < 0 {
+			return append(lines, text)
+		}
+		lines = append(lines, text[:i])
+		_, n := utf8.DecodeRuneInString(text[i:])
+		if strings.HasPrefix(text[i:], "\r\n") {
+			n = 2
+		}
+		text = text[i+n:]
+	}
+}
+
 // Findings are those of all resources, sorted by place.
 func (r *Report) Findings() Problems {
 	var all []Problems
@@ -94,7 +111,7 @@ func (r *Report) Findings() Problems {
 func (r *Report) hide(d document) {
 	lines := r.lines[d.file]
 	last := d.root.Line
-	eachNode(d.root, func(n *yaml.Node) { last = max(last, n.Line+strings.Count(n.Value, "\n")) })
+	eachNode(d.root, func(n *yaml.Node) { last = max(last, n.Line+len(splitLines(n.Value))-1) })
 	for i := d.root.Line; i <= min(last, len(lines)); i++ {
 		lines[i-1] = unshown
 	}
@@ -122,7 +139,7 @@ func (r *Report) Excerpt(s plan.Source, width int) (text []rune, at int, ok bool
 		begin = 0 // it is shown whole
 	}
 	line, at := r.from(s, begin)
-	for _, c := range strings.TrimSuffix(line[:min(len(line), utf8.UTFMax*width)], "\r") {
+	for _, c := range line[:min(len(line), utf8.UTFMax*width)] {
 		if len(text) == width {
 			break
 		}

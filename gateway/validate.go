@@ -196,7 +196,7 @@ func (v *validator) regex(code, field, pattern string) {
 		case err != nil:
 			v.refuse(code, field, "%q: %s", pattern, err)
 		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1):
-			v.problems.add(Notice, v.object, field, "%q has no automaton of a bearable size; the filter follows it state by state, which costs more the longer pattern and value are", pattern)
+			v.problems.add(Notice, v.object, field, "%q has no automaton of a bearable size; where a long value could make it cost too much, Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
 		}
 	}
 }

@@ -21,16 +21,22 @@ const (
 	Before139
 )
 
+// encoding is how an Envoy reads regular expressions and what they are compared with.
+func (e Era) encoding() regex.Encoding {
+	if e == Before139 {
+		return regex.UTF8
+	}
+	return regex.Latin1
+}
+
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
 // reads. It fails for a regular expression that Envoys of the era refuse.
 func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
 	w := &configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}}
-	encoding := regex.Latin1
 	if era == Before139 {
-		encoding = regex.UTF8
 		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
-	w.regexes = regex.NewCollection(encoding)
+	w.regexes = regex.NewCollection(era.encoding())
 	for _, h := range rc.VirtualHosts {
 		w.host = h.Name
 		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}

@@ -33,7 +33,7 @@ type choice struct {
 
 // newState configures every worker. With an error, no worker keeps anything of it.
 func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
-	if err := errors.Join(next.CheckIDs(), supported(next)); err != nil {
+	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Era)); err != nil {
 		return nil, err
 	}
 	s := &state{plan: next, sites: map[string]*site{}, clusters: map[string]*balancer{}}

@@ -8,12 +8,19 @@ import (
 )
 
 // supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
-func supported(p *plan.Plan) error {
+func supported(p *plan.Plan, era plan.Era) error {
 	const instead = "the embedded data plane does not execute it; use --engine envoy"
 	var found plan.UnsupportedError
 	for _, l := range p.Listeners {
 		if len(l.Chains) != 1 || l.Chains[0].Routes == nil || l.Chains[0].TLS != nil {
 			found = append(found, plan.Unsupported{Object: "listener " + l.Name, Feature: "TLS or TCP", Reason: instead})
+		}
+	}
+	for rc := range p.RouteConfigs() {
+		for _, h := range rc.VirtualHosts {
+			if why := h.TooCostly(era); why != "" {
+				found = append(found, plan.Unsupported{Object: "virtual host " + h.Name, Feature: "expressions that are left to Envoy", Reason: why + "; use --engine envoy"})
+			}
 		}
 	}
 	for r := range p.Rules() {

@@ -9,6 +9,9 @@ type Decision struct {
 	// VirtualHost and Rule are indexes into the configuration, or -1: no virtual host has the request's domain, or none
 	// of the virtual host's rules matched.
 	VirtualHost, Rule int
+	// Exhausted says that matching was given up, since expressions would have taken more than [MaxWork] steps for this
+	// request. No rule is taken then: one that stands before those that were looked at could match.
+	Exhausted bool
 	// Share is the index of the destination in the rule's split; 0 for a rule without one.
 	Share int
 	// Outcome is the id of the outcome, or "" when no rule matched: the request has no route and gets a 404.
@@ -24,11 +27,19 @@ type Decision struct {
 
 // Decide finds the first rule that matches, throws the dice and returns what was decided. It allocates nothing.
 //
-// It fails closed: a request without authority, or whose host or path no rule takes, has no outcome.
+// It fails closed: a request without authority, or whose host or path no rule takes, or for which expressions would take
+// too many steps, has no outcome.
 func (t *Table) Decide(r *Request, dice Dice) (d Decision) {
 	d.VirtualHost, d.Rule = -1, -1
 	t.DecideInto(&d, r, dice)
 	return d
+}
+
+// DecideUnbounded is [Table.Decide] for what decides without the filter: expressions may take any number of steps.
+func (t *Table) DecideUnbounded(r *Request, dice Dice) Decision {
+	r.machine.unbounded = true
+	defer func() { r.machine.unbounded = false }()
+	return t.Decide(r, dice)
 }
 
 // DecideInto is [Table.Decide] into a decision for no virtual host and no rule, which is what it stays when there is none:
@@ -51,7 +62,12 @@ func (t *Table) DecideInto(d *Decision, r *Request, dice Dice) {
 	}
 	none := h.first + h.count
 	r.path, r.best = pathOnly(r.Path), none
+	r.machine.spent = 0
 	t.search(r, h.root)
+	if r.machine.isExhausted() {
+		d.Exhausted = true
+		return
+	}
 	if r.best == none {
 		return
 	}

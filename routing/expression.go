@@ -18,7 +18,7 @@ func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	}
 	p := t.programs.at(e.program)
 	if p.code.size > 0 {
-		return compact(t.texts.of(p.code)).match(s[n:])
+		return m.spend(compactStep*(len(s)-n)) && compact(t.texts.of(p.code)).match(s[n:])
 	}
 	return t.large[p.large].match(s[n:], m)
 }
@@ -37,7 +37,7 @@ type largeProgram struct {
 
 func (p *largeProgram) match(s string, m *Machine) bool {
 	if p.automaton != nil {
-		return p.automaton.Match(s)
+		return m.spend(len(s)) && p.automaton.Match(s)
 	}
 	return p.program.Match(m, s)
 }

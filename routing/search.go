@@ -6,7 +6,7 @@ import "unsafe"
 // in a decision: its rules are checked in full, so it does not matter which value led there.
 func (t *Table) search(r *Request, id int32) {
 	b := &t.index.buckets[id]
-	if b.least >= r.best || r.visited[id] == r.decision {
+	if b.least >= r.best || r.visited[id] == r.decision || r.machine.isExhausted() {
 		return
 	}
 	r.visited[id] = r.decision
@@ -89,6 +89,9 @@ func (t *Table) visit(r *Request, key uint64) {
 
 func (t *Table) followSets(r *Request, id int32, sets []int32, value string) {
 	for _, s := range sets {
+		if !r.machine.spend(len(value)) {
+			return
+		}
 		set := &t.sets[s]
 		for _, m := range set.automaton.run(value) {
 			t.visit(r, expressionKey(id, set.members[m]))
@@ -150,6 +153,9 @@ func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
 // followTexts looks at every place of the value for a text that some expression needs.
 func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 	n, p, w := len(value), unsafe.StringData(value), &t.index.wide[l.wide]
+	if !r.machine.spend(n) {
+		return
+	}
 	if l.kinds&keyText8 != 0 {
 		for i := 0; i+8 <= n; i++ {
 			if word := load64(p, i); w.mayHave(word) {

@@ -260,6 +260,9 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, in plan.Request) {
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
+	if d.Exhausted && host.TooCostly(j.options.Era) != "" {
+		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
+	}
 	v.Domain = host.Match(in.Authority)
 	if host.RequireTLS && !in.TLS {
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)

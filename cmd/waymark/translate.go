@@ -123,6 +123,7 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 			if err != nil {
 				return err
 			}
+			reportWays(c.ErrOrStderr(), p, o)
 			working := newProgress()
 			defer working.end()
 			working.at("writing Envoy's configuration")
@@ -152,6 +153,18 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	}
 	_, err = fmt.Fprintf(w, "%s\n", text)
 	return err
+}
+
+// reportWays says which virtual hosts the filter does not decide for, although it was to.
+func reportWays(w io.Writer, p *plan.Plan, o envoy.Options) {
+	if o.Matching != envoy.MatchingFilter {
+		return
+	}
+	for _, c := range envoy.Choices(p, o) {
+		if c.Way != envoy.WayFilter {
+			fmt.Fprintf(w, "notice: virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s\n", c.VirtualHost, c.RouteConfig, c.Why)
+		}
+	}
 }
 
 // writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.

@@ -185,7 +185,7 @@ func (c *Collection) sets() []set {
 	open := map[string][]int{}
 	prefixes := c.prefixes()
 	for i, p := range c.patterns {
-		if p.clue.size() > 0 || p.fallback || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns {
+		if p.fallback || c.standsAlone(p, prefixes) {
 			continue
 		}
 		if len(open[p.place]) == 0 {
@@ -208,6 +208,11 @@ func (c *Collection) sets() []set {
 	return all
 }
 
+// standsAlone says whether a pattern's prefix or clue leads to it, and to few others.
+func (c *Collection) standsAlone(p *pattern, prefixes map[string]int) bool {
+	return p.clue.size() > 0 || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns
+}
+
 // merge finds how many of the patterns, from the first on, go together: as many as may at most, else half, and so on.
 func (c *Collection) merge(patterns []int, most int) (members []int, automaton *routing.Automaton) {
 	for n := min(len(patterns), most); n > 1; n = (n + 1) / 2 {
@@ -223,13 +228,4 @@ func (c *Collection) merge(patterns []int, most int) (members []int, automaton *
 		}
 	}
 	return patterns[:1], nil
-}
-
-// IsSlow says whether a pattern, which must be a good one, has no automaton and falls back to its program.
-func IsSlow(source string, encoding Encoding) bool {
-	c := NewCollection(encoding)
-	if _, err := c.Add(source, ""); err != nil {
-		return false
-	}
-	return explore([]*routing.Program{c.patterns[0].rest}, single) == nil
 }

@@ -1,0 +1,75 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/routing/regex"
+)
+
+// TooCostly says why the filter does not decide for a virtual host, or "": a single request, whose every header and query
+// parameter occurs once, could make its expressions take more steps than are allowed. Envoy's own list of routes decides
+// then, and means the same.
+//
+// Expressions that an automaton reads may take all of [routing.MaxWork]. Those that are followed state by state may take a
+// twentieth of it together: RE2 makes the automaton of such a one while it reads, and keeps what it has made, so that the
+// second request like it costs a list little.
+func (h *VirtualHost) TooCostly(era Era) string {
+	encoding := era.encoding()
+	slow := map[string]int{}    // steps of the patterns without automaton, by what is compared
+	costly := map[string]Rule{} // the first rule with one
+	seen := map[[2]string]bool{}
+	all := regex.NewCollection(encoding)
+	h.eachExpression(func(r *Rule, subject, pattern string) {
+		if seen[[2]string{subject, pattern}] {
+			return
+		}
+		seen[[2]string{subject, pattern}] = true
+		_, _ = all.Add(pattern, subject) // a pattern that Envoy refuses is reported elsewhere
+		if !regex.IsSlow(pattern, encoding) {
+			return
+		}
+		if slow[subject] == 0 {
+			costly[subject] = *r
+		}
+		slow[subject] = min(routing.MaxWork, slow[subject]+regex.Steps(pattern, encoding))
+	})
+	const maxSlow, enough = routing.MaxWork / 20, routing.MaxWork / regex.MaxValue
+	always := map[string]int{}
+	if len(seen) > enough {
+		always = all.AlwaysRead(enough)
+	}
+	for _, subject := range slices.Sorted(maps.Keys(slow)) {
+		if slow[subject] > maxSlow {
+			r := costly[subject]
+			return fmt.Sprintf("expressions for the %s, that of %s first, have too many states to bound what a long value costs", subject, r.Ref())
+		}
+	}
+	for _, subject := range slices.Sorted(maps.Keys(always)) {
+		if n := always[subject]; n > enough {
+			return fmt.Sprintf("%d groups of expressions for the %s are told apart by nothing else, so a long value is read that often", n, subject)
+		}
+	}
+	return ""
+}
+
+// eachExpression visits the regular expressions of the rules, with what they are compared with.
+func (h *VirtualHost) eachExpression(visit func(r *Rule, subject, pattern string)) {
+	for _, r := range h.Rules {
+		if p := r.Match.Path; p.Kind == Regex {
+			visit(r, "path", p.Value)
+		}
+		for _, m := range r.Match.Headers {
+			if m.Kind == Regex {
+				visit(r, "header "+m.Name, m.Value)
+			}
+		}
+		for _, q := range r.Match.Query {
+			if q.Kind == Regex {
+				visit(r, "query parameter "+q.Name, q.Value)
+			}
+		}
+	}
+}
