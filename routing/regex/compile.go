@@ -46,12 +46,15 @@ func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
 }
 
 func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
-	source := pattern
+	source, err := unicodeClasses(pattern)
+	if err != nil {
+		return nil, err
+	}
 	if encoding == Latin1 {
 		if escape := beyondLatin1(pattern); escape != "" {
 			return nil, fmt.Errorf("invalid escape sequence: %q is beyond the 256 characters that Envoy knows from 1.39 on", escape)
 		}
-		source = latin1Source(pattern)
+		source = latin1Source(source)
 	}
 	// Parsed by the same rules as RE2: Perl classes, \pN, \Q...\E, no \C.
 	re, err := syntax.Parse(source, syntax.Perl)

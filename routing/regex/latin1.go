@@ -134,7 +134,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// beyondLatin1 finds an escape such as \x{100}, which RE2 refuses in this mode and Go's parser does not.
+// beyondLatin1 finds an escape such as \x{100} or \400, which RE2 refuses in this mode and Go's parser does not.
 func beyondLatin1(pattern string) string {
 	quoted := false
 	for i := 0; i+1 < len(pattern); i++ {
@@ -147,6 +147,10 @@ func beyondLatin1(pattern string) string {
 			quoted = next != 'E'
 		case next == 'Q':
 			quoted = true
+		case '0' <= next && next <= '7':
+			if n := octalEscape(pattern[i:]); n > unicode.MaxLatin1 {
+				return pattern[i : i+4]
+			}
 		case next == 'x' && i+2 < len(pattern) && pattern[i+2] == '{':
 			digits, _, ok := strings.Cut(pattern[i+3:], "}")
 			if n, err := strconv.ParseUint(digits, 16, 32); ok && err == nil && n > unicode.MaxLatin1 {
@@ -158,10 +162,26 @@ func beyondLatin1(pattern string) string {
 	return ""
 }
 
+// octalEscape is the number of an escape of three octal digits at the start, such as \101; 0 is none.
+func octalEscape(s string) rune {
+	if len(s) < 4 {
+		return 0
+	}
+	n, err := strconv.ParseUint(s[1:4], 8, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
+}
+
 // ReplaceAll replaces every match of a pattern, as Envoy's regex rewrite does: leftmost, without anchors, with \0 to \9
 // standing for groups. A pattern that is none replaces nothing.
 func ReplaceAll(s, pattern, substitution string) string {
-	re, err := regexp.Compile(fromBytes(pattern))
+	source, err := unicodeClasses(pattern)
+	if err != nil {
+		return s
+	}
+	re, err := regexp.Compile(fromBytes(source))
 	if err != nil {
 		return s
 	}
