@@ -44,7 +44,7 @@ func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
 	for _, f := range c.Findings {
 		switch {
-		case isSchema(f.Code):
+		case isBeyond(f.Code):
 		case f.Severity == Error:
 			return VerdictError
 		default:

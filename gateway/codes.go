@@ -6,9 +6,9 @@ type Code struct {
 	ID string
 	// Severities are those that Istio gives it: Error where it refuses the object, Warning where it warns, or both.
 	Severities []Severity
-	// Schema says that the document is wrong in a way that is gone when it has been decoded, so that Istio's validation
-	// never sees it. It is an error like others, but no part of the verdict.
-	Schema bool
+	// Beyond says that Istio's validation does not see it: it is gone when the document has been decoded, or only Envoy
+	// refuses it. It counts like others, but is no part of the verdict.
+	Beyond bool
 	// Summary says in a few words what is wrong.
 	Summary string
 }
@@ -149,13 +149,18 @@ var codes = []Code{
 	{"VAL-S-15", refused, false, "exportTo of a ServiceEntry that contradicts itself or names no namespace"},
 
 	{"VAL-E-01", either, false, "a bad address, port or label of a WorkloadEntry"},
+
+	{"VAL-X-01", refused, true, "a text that must not be written where Envoy would write it"},
+	{"VAL-X-02", either, true, "a command operator that Envoy refuses in a header's value"},
+	{"VAL-X-03", warned, true, "an expression that some Envoys refuse"},
+	{"VAL-X-04", warned, true, "a header that belongs to one connection"},
 }
 
-// isSchema says whether a code is the schema's.
-func isSchema(id string) bool {
+// isBeyond says whether Istio's validation does not see what a code says.
+func isBeyond(id string) bool {
 	for _, c := range codes {
 		if c.ID == id {
-			return c.Schema
+			return c.Beyond
 		}
 	}
 	return false

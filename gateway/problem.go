@@ -36,7 +36,7 @@ type Problem struct {
 	root *yaml.Node
 }
 
-// String is the problem on one line: file:line:column: severity: object: field: message.
+// String is the problem on one line, whatever a user wrote: file:line:column: severity: object: field: message.
 func (p Problem) String() string {
 	s := p.Source.String()
 	if s != "" {
@@ -49,7 +49,7 @@ func (p Problem) String() string {
 	if p.Field != "" {
 		s += p.Field + ": "
 	}
-	return s + p.Message
+	return plan.Printable(s + p.Message)
 }
 
 // Problems are reported together, sorted by place.

@@ -195,10 +195,18 @@ func (v *validator) regex(code, field, pattern string) {
 		switch {
 		case err != nil:
 			v.refuse(code, field, "%q: %s", pattern, err)
+		case refusedSince139(pattern) != nil:
+			v.warn("VAL-X-03", field, "%q: Envoy refuses it from 1.39 on: %s", pattern, refusedSince139(pattern))
 		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1):
 			v.problems.add(Notice, v.object, field, "%q has no automaton of a bearable size; where a long value could make it cost too much, Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
 		}
 	}
+}
+
+// refusedSince139 says why an Envoy that reads expressions as bytes refuses a pattern, or nil.
+func refusedSince139(pattern string) error {
+	_, err := regex.Compile(pattern, regex.Latin1)
+	return err
 }
 
 // ciphers of TLS that can be named.

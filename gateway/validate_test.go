@@ -66,7 +66,7 @@ func allFindings(t *testing.T) map[string]finding {
 	all := map[string]finding{}
 	for _, cases := range []map[string]finding{
 		anyFindings, virtualServiceFindings, reachFindings, l4Findings, httpFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings,
-		workloadEntryFindings,
+		workloadEntryFindings, envoyFindings,
 	} {
 		for what, c := range cases {
 			require.NotContains(t, all, what)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/plan"
 )
 
 func (v *validator) headers(nameCode, valueCode, field string, h *istio.Headers) {
@@ -31,7 +33,43 @@ func (v *validator) operations(nameCode, valueCode, field string, values map[str
 		}
 		if err := checkHeaderValue(value); err != nil {
 			v.refuse(valueCode, at, "%q: %s", value, err)
+		} else {
+			v.format(at, value)
 		}
+		if name != "" && !isInternalHeader(name) {
+			v.writable(at, name, plan.HeaderName)
+		}
+		if slices.ContainsFunc(connectionHeaders, func(h string) bool { return strings.EqualFold(h, name) }) {
+			v.warn("VAL-X-04", at, "%q belongs to one connection; over HTTP/2 a request with it fails", name)
+		}
+	}
+}
+
+// connectionHeaders belong to one connection. Envoy passes them on as they were set.
+var connectionHeaders = []string{"connection", "keep-alive", "proxy-connection", "upgrade"}
+
+// writable covers VAL-X-01.
+func (v *validator) writable(field, text string, place plan.Place) {
+	if err := plan.CheckWritable(text, place); err != nil {
+		v.refuse("VAL-X-01", field, "%q: %s", text, err)
+	}
+}
+
+// writableIf is writable for a text that need not be there.
+func (v *validator) writableIf(field, text string, place plan.Place) {
+	if text != "" {
+		v.writable(field, text, place)
+	}
+}
+
+// format covers VAL-X-02.
+func (v *validator) format(field, value string) {
+	switch err, everywhere := plan.CheckFormats(value); {
+	case err == nil:
+	case everywhere:
+		v.refuse("VAL-X-02", field, "%s", err)
+	default:
+		v.warn("VAL-X-02", field, "%s", err)
 	}
 }
 

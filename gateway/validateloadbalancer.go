@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/plan"
 )
 
 // loadBalancer covers VAL-D-09 to VAL-D-14.
@@ -43,6 +45,8 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 		if c.Name == "" {
 			v.refuse("VAL-D-09", field+".httpCookie.name", "is missing")
 		}
+		v.writableIf(field+".httpCookie.name", c.Name, plan.CookieName)
+		v.writableIf(field+".httpCookie.path", c.Path, plan.CookieAttribute)
 		names := map[string]bool{}
 		for i, a := range c.Attributes {
 			at := field + ".httpCookie.attributes[" + itoa(i) + "]"
@@ -53,6 +57,8 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 				v.refuse("VAL-D-09", at+".name", "%q occurs twice", a.Name)
 			}
 			names[a.Name] = true
+			v.writableIf(at+".name", a.Name, plan.CookieAttribute)
+			v.writableIf(at+".value", a.Value, plan.CookieAttribute)
 		}
 	}
 	if h.MinimumRingSize != 0 { //nolint:staticcheck // deprecated, and warned of

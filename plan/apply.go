@@ -95,32 +95,9 @@ func Format(text string, operator func(string) string) string {
 	}
 }
 
-// operatorLength is the length of an operator at the start of a text, up to its last percent sign; -1 is none.
-func operatorLength(text string) int {
-	i := 0
-	for i < len(text) && (text[i] == '_' || '0' <= text[i] && text[i] <= '9' || 'A' <= text[i] && text[i] <= 'Z') {
-		i++
-	}
-	if i > 0 && i < len(text) && text[i] == '(' {
-		end := strings.IndexByte(text[i:], ')')
-		if end < 0 {
-			return -1
-		}
-		i += end + 1
-	}
-	if i > 0 && i < len(text) && text[i] == ':' {
-		for i++; i < len(text) && '0' <= text[i] && text[i] <= '9'; i++ {
-		}
-	}
-	if i == 0 || i >= len(text) || text[i] != '%' {
-		return -1
-	}
-	return i
-}
-
-// Operators are the command operators that are evaluated here, since they depend on request and response alone. All
+// Evaluated are the command operators that are evaluated here, since they depend on request and response alone. All
 // others are empty here.
-var Operators = []string{"REQ", "RESP", "PROTOCOL"}
+var Evaluated = []string{"REQ", "RESP", "PROTOCOL"}
 
 // formatRequest knows the operators that depend on the request alone.
 func formatRequest(operator string, r *Request) string {
@@ -156,20 +133,9 @@ func formatResponse(operator string, r *Request, h Headers) string {
 
 // parseOperator splits NAME(argument):length.
 func parseOperator(operator string) (name, argument string, most int) {
-	name, rest, ok := strings.Cut(operator, "(")
-	if !ok {
-		name, length, _ := strings.Cut(operator, ":")
-		most, _ = strconv.Atoi(length)
-		return name, "", most
-	}
-	i := strings.LastIndexByte(rest, ')')
-	if i < 0 {
-		return name, rest, 0
-	}
-	if length, ok := strings.CutPrefix(rest[i+1:], ":"); ok {
-		most, _ = strconv.Atoi(length)
-	}
-	return name, rest[:i], most
+	name, argument, length := splitOperator(operator)
+	most, _ = strconv.Atoi(length)
+	return name, argument, most
 }
 
 // alternative is the header of X?Y: X where it is there, else Y.

@@ -21,8 +21,8 @@ const (
 	Before139
 )
 
-// encoding is how an Envoy reads regular expressions and what they are compared with.
-func (e Era) encoding() regex.Encoding {
+// Encoding is how an Envoy reads regular expressions and what they are compared with.
+func (e Era) Encoding() regex.Encoding {
 	if e == Before139 {
 		return regex.UTF8
 	}
@@ -36,7 +36,7 @@ func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
 	if era == Before139 {
 		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
-	w.regexes = regex.NewCollection(era.encoding())
+	w.regexes = regex.NewCollection(era.Encoding())
 	for _, h := range rc.VirtualHosts {
 		w.host = h.Name
 		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}

@@ -72,10 +72,11 @@ func (r *Rule) Ref() string {
 	return ref
 }
 
-// RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it.
+// RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it. A name
+// that would end a line of a log is escaped.
 func (r *Rule) RouteName() string {
 	if r.Name == "" || r.VirtualService == "" {
-		return r.Ref()
+		return Printable(r.Ref())
 	}
-	return r.Ref() + ":" + r.Name
+	return Printable(r.Ref() + ":" + r.Name)
 }

@@ -17,7 +17,7 @@ import (
 // twentieth of it together: RE2 makes the automaton of such a one while it reads, and keeps what it has made, so that the
 // second request like it costs a list little.
 func (h *VirtualHost) TooCostly(era Era) string {
-	encoding := era.encoding()
+	encoding := era.Encoding()
 	slow := map[string]int{}    // steps of the patterns without automaton, by what is compared
 	costly := map[string]Rule{} // the first rule with one
 	seen := map[[2]string]bool{}
@@ -55,20 +55,44 @@ func (h *VirtualHost) TooCostly(era Era) string {
 	return ""
 }
 
-// eachExpression visits the regular expressions of the rules, with what they are compared with.
+// eachExpression visits the regular expressions of the rules' matches, with what they are compared with.
 func (h *VirtualHost) eachExpression(visit func(r *Rule, subject, pattern string)) {
 	for _, r := range h.Rules {
-		if p := r.Match.Path; p.Kind == Regex {
-			visit(r, "path", p.Value)
+		r.Match.eachExpression(func(subject, pattern string) { visit(r, subject, pattern) })
+	}
+}
+
+func (m *Match) eachExpression(visit func(subject, pattern string)) {
+	if m.Path.Kind == Regex {
+		visit("path", m.Path.Value)
+	}
+	for _, h := range m.Headers {
+		if h.Kind == Regex {
+			visit("header "+h.Name, h.Value)
 		}
-		for _, m := range r.Match.Headers {
-			if m.Kind == Regex {
-				visit(r, "header "+m.Name, m.Value)
-			}
+	}
+	for _, q := range m.Query {
+		if q.Kind == Regex {
+			visit("query parameter "+q.Name, q.Value)
 		}
-		for _, q := range r.Match.Query {
-			if q.Kind == Regex {
-				visit(r, "query parameter "+q.Name, q.Value)
+	}
+}
+
+// EachExpression visits all regular expressions of a rule, those of its rewrite and its origins included.
+func (r *Rule) EachExpression(visit func(what, pattern string)) {
+	r.Match.eachExpression(visit)
+	for _, c := range r.Match.Claims {
+		if c.Kind == Regex {
+			visit("a claim", c.Value)
+		}
+	}
+	if r.Route != nil && r.Route.RegexRewrite != nil {
+		visit("the rewrite", r.Route.RegexRewrite.Pattern)
+	}
+	if r.CORS != nil {
+		for _, o := range r.CORS.AllowOrigins {
+			if o.Kind == Regex {
+				visit("an origin", o.Value)
 			}
 		}
 	}

@@ -15,13 +15,13 @@ type Unsupported struct {
 	Feature, Reason string
 }
 
-// String is file:line:column: error: object: feature: reason.
+// String is file:line:column: error: object: feature: reason, on one line.
 func (u Unsupported) String() string {
 	s := ""
 	if place := u.Source.String(); place != "" {
 		s = place + ": "
 	}
-	return s + "error: " + u.Object + ": " + u.Feature + ": " + u.Reason
+	return Printable(s + "error: " + u.Object + ": " + u.Feature + ": " + u.Reason)
 }
 
 // UnsupportedError holds all that is not supported, one a line.
@@ -48,20 +48,11 @@ func (e *UnsupportedError) AddRule(r *Rule, feature, reason string, args ...any)
 	*e = append(*e, Unsupported{Source: r.Source, Object: r.Ref(), Feature: feature, Reason: fmt.Sprintf(reason, args...)})
 }
 
-// Operators are the command operators in a rule's header operations, those of its destinations included, in order and
-// each once: NAME or NAME(argument).
-func (r *Rule) Operators() []string {
-	var out []string
-	seen := map[string]bool{}
+// EachValue visits the values of a rule's header operations, those of its destinations included, in order.
+func (r *Rule) EachValue(visit func(value string)) {
 	collect := func(o HeaderOperations) {
 		for _, a := range o.Add {
-			Format(a.Value, func(operator string) string {
-				if !seen[operator] {
-					seen[operator] = true
-					out = append(out, operator)
-				}
-				return ""
-			})
+			visit(a.Value)
 		}
 	}
 	collect(r.RequestHeaders)
@@ -72,5 +63,20 @@ func (r *Rule) Operators() []string {
 			collect(d.ResponseHeaders)
 		}
 	}
+}
+
+// Operators are the command operators in a rule's header operations, in order and each once: NAME or NAME(argument).
+func (r *Rule) Operators() []string {
+	var out []string
+	seen := map[string]bool{}
+	r.EachValue(func(value string) {
+		Format(value, func(operator string) string {
+			if !seen[operator] {
+				seen[operator] = true
+				out = append(out, operator)
+			}
+			return ""
+		})
+	})
 	return out
 }

@@ -29,7 +29,7 @@ func supported(p *plan.Plan, era plan.Era) error {
 		}
 		for _, operator := range r.Operators() {
 			name, _, _ := strings.Cut(operator, "(")
-			if !slices.Contains(plan.Operators, name) {
+			if !slices.Contains(plan.Evaluated, name) {
 				found.AddRule(r, "%"+operator+"% in a header operation", instead)
 			}
 		}

@@ -3,6 +3,8 @@ package verdict
 import (
 	"fmt"
 	"strings"
+
+	"waymark.dev/waymark/plan"
 )
 
 // Text is the verdict on one line: request, what happens, rule and destinations.
@@ -37,5 +39,5 @@ func (v *Verdict) Text(r Request) string {
 	if v.rule != nil {
 		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
 	}
-	return b.String()
+	return plan.Printable(b.String())
 }
