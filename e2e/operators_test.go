@@ -66,13 +66,13 @@ func TestEnvoysTakeTheFormats(t *testing.T) {
 			values = append(values, fmt.Sprintf(form, name))
 		}
 	}
-	var routes []map[string]any
+	var questions []envoytest.Question
 	for _, value := range values {
-		routes = append(routes, map[string]any{"request_headers_to_add": []any{map[string]any{"header": map[string]any{"key": "x", "value": value}}}})
+		questions = append(questions, envoytest.Question{Route: map[string]any{"request_headers_to_add": []any{map[string]any{"header": map[string]any{"key": "x", "value": value}}}}})
 	}
 	for _, b := range envoys(t) {
 		t.Run(b.Version, func(t *testing.T) {
-			refused, err := envoytest.Refusals(context.Background(), b, t.TempDir(), routes)
+			refused, err := envoytest.Refusals(context.Background(), b, t.TempDir(), questions)
 			require.NoError(t, err)
 			good, bad := 0, 0
 			for i, value := range values {

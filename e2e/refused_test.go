@@ -2,11 +2,20 @@ package e2e
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/routing/regex"
 )
 
@@ -50,7 +60,7 @@ func patterns() []string {
 		all = append(all, `\p{`+name+`}`, `\P{`+name+`}`, `[\p{`+name+`}a]`)
 	}
 	all = append(all, pieces...)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same patterns in every run
+	random := mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same patterns in every run
 	for len(all) < 4000 {
 		p := ""
 		for range 2 + random.IntN(3) {
@@ -70,13 +80,13 @@ func TestEnvoysTakeTheExpressions(t *testing.T) {
 			asked = append(asked, p)
 		}
 	}
-	var routes []map[string]any
+	var questions []envoytest.Question
 	for _, p := range asked {
-		routes = append(routes, map[string]any{"match": map[string]any{"safe_regex": map[string]any{"regex": p}}})
+		questions = append(questions, envoytest.Question{Route: map[string]any{"match": map[string]any{"safe_regex": map[string]any{"regex": p}}}})
 	}
 	for _, b := range envoys(t) {
 		t.Run(b.Version, func(t *testing.T) {
-			refused, err := envoytest.Refusals(context.Background(), b, t.TempDir(), routes)
+			refused, err := envoytest.Refusals(context.Background(), b, t.TempDir(), questions)
 			require.NoError(t, err)
 			encoding := regex.Latin1
 			if b.Minor < 39 {
@@ -95,5 +105,103 @@ func TestEnvoysTakeTheExpressions(t *testing.T) {
 			assert.Greater(t, good, 1000)
 			assert.Greater(t, bad, 500)
 		})
+	}
+}
+
+// TestEnvoysTakeTheKeys holds the keys that certificates are served with against real Envoys: what an Envoy refuses, we
+// refuse with the place of the credential.
+func TestEnvoysTakeTheKeys(t *testing.T) {
+	weak := func(bits int) crypto.Signer {
+		t.Setenv("GODEBUG", "rsa1024min=0")
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		require.NoError(t, err)
+		return key
+	}
+	curve := func(c elliptic.Curve) crypto.Signer {
+		key, err := ecdsa.GenerateKey(c, rand.Reader)
+		require.NoError(t, err)
+		return key
+	}
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	keys := []struct {
+		name string
+		key  crypto.Signer
+		say  string // "" where it is taken
+	}{
+		{"RSA 1024", weak(1024), "it is an RSA key of 1024 bits, and Envoy takes none with less than 2048"},
+		{"RSA 2040", weak(2040), "it is an RSA key of 2040 bits"},
+		{"RSA 2048", weak(2048), ""},
+		{"RSA 3072", weak(3072), ""},
+		{"P-224", curve(elliptic.P224()), "it is an ECDSA key of the curve P-224, and Envoy takes P-256, P-384 and P-521"},
+		{"P-256", curve(elliptic.P256()), ""},
+		{"P-384", curve(elliptic.P384()), ""},
+		{"P-521", curve(elliptic.P521()), ""},
+		{"Ed25519", edwards, ""},
+	}
+	var questions []envoytest.Question
+	var pairs []issued
+	for _, k := range keys {
+		template := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: "a.test"}, DNSNames: []string{"a.test"},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(240 * time.Hour)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, k.key.Public(), k.key)
+		require.NoError(t, err)
+		private, err := x509.MarshalPKCS8PrivateKey(k.key)
+		require.NoError(t, err)
+		pair := issued{pemText("CERTIFICATE", der), pemText("PRIVATE KEY", private)}
+		pairs = append(pairs, pair)
+		questions = append(questions, envoytest.Question{TransportSocket: map[string]any{"name": "tls", "typed_config": map[string]any{
+			"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+			"common_tls_context": map[string]any{"tls_certificates": []any{map[string]any{
+				"certificate_chain": map[string]any{"inline_string": pair.cert}, "private_key": map[string]any{"inline_string": pair.key}}}},
+		}}})
+	}
+	for i, k := range keys {
+		_, stderr, status := waymark(t, strings.Replace(badGateway, "$TLS", "credentialName: c", 1)+"---\n"+secret("c", pairs[i], ""), "translate", "-f", "-", "-o", "plan")
+		if k.say == "" {
+			assert.Zero(t, status, "%s: %s", k.name, stderr)
+			continue
+		}
+		assert.Equal(t, 65, status, k.name)
+		assert.Contains(t, stderr, "Gateway default/gw: spec.servers[0].tls.credentialName: the key of ", k.name)
+		assert.Contains(t, stderr, k.say)
+	}
+	for _, b := range envoys(t) {
+		refused, err := envoytest.Refusals(context.Background(), b, t.TempDir(), questions)
+		require.NoError(t, err)
+		for i, k := range keys {
+			assert.Equal(t, k.say == "", refused[i] == "", "%s on %s: %s", k.name, b.Version, refused[i])
+		}
+	}
+}
+
+// TestEnvoysTakeTheCiphers holds the list of ciphers that a server may have against real Envoys.
+func TestEnvoysTakeTheCiphers(t *testing.T) {
+	own := newIssuer(t, "own").issue(t, "a.test")
+	lists := map[string]bool{ // whether it is taken
+		"[ECDHE-ECDSA-AES128-GCM-SHA256]": true, "[NOPE, ECDHE-ECDSA-AES128-GCM-SHA256]": true, "[NOPE]": true, "[ALL, -SHA]": true, "[ALL, '!3DES']": true,
+		"[ALL, '!NOPE']": false, "[-SHA]": false, "[ALL, '@STRENGTH']": false, "[TLS_AES_128_GCM_SHA256]": true, "[ALL, ALL]": true,
+	}
+	for list, taken := range lists {
+		yaml := strings.Replace(badGateway, "$TLS", "credentialName: c, cipherSuites: "+list, 1) + "---\n" + secret("c", own, "")
+		_, stderr, status := waymark(t, yaml, "check", "-f", "-")
+		assert.Equal(t, !taken, status == 65, "%s: %s", list, stderr)
+		if !taken {
+			continue
+		}
+		p, _ := translateYAML(t, yaml, gateway.Options{})
+		tls := p.Listeners[0].Chains[0].TLS
+		params := map[string]any{}
+		if len(tls.Ciphers) > 0 {
+			params["cipher_suites"] = tls.Ciphers
+		}
+		question := envoytest.Question{TransportSocket: map[string]any{"name": "tls", "typed_config": map[string]any{
+			"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+			"common_tls_context": map[string]any{"tls_params": params, "tls_certificates": []any{map[string]any{
+				"certificate_chain": map[string]any{"inline_string": own.cert}, "private_key": map[string]any{"inline_string": own.key}}}},
+		}}}
+		refused, err := envoytest.Refusals(context.Background(), defaultEnvoy(t), t.TempDir(), []envoytest.Question{question})
+		require.NoError(t, err)
+		assert.Empty(t, refused[0], list)
 	}
 }

@@ -3,6 +3,7 @@ package envoy
 import (
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	grpcwebv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_web/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
@@ -42,7 +43,7 @@ func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpCo
 	return m, nil
 }
 
-// httpFilters in Istio's order: ours, then faults, then CORS, then the router (VS-FAULT-01).
+// httpFilters in Istio's order: ours, then gRPC-Web, then faults, then CORS, then the router (VS-FAULT-01).
 func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter, error) {
 	var out []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) {
@@ -58,6 +59,9 @@ func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter
 			return nil, err
 		}
 		add(pluginName(rc), wasmFilter(config, o))
+	}
+	if rc.GRPCWeb {
+		add("envoy.filters.http.grpc_web", &grpcwebv3.GrpcWeb{})
 	}
 	if w.faults {
 		config := &faultv3.HTTPFault{}

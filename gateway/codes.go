@@ -154,6 +154,7 @@ var codes = []Code{
 	{"VAL-X-02", either, true, "a command operator that Envoy refuses in a header's value"},
 	{"VAL-X-03", warned, true, "an expression that some Envoys refuse"},
 	{"VAL-X-04", warned, true, "a header that belongs to one connection"},
+	{"VAL-X-05", refused, true, "a list of ciphers that Envoy refuses"},
 }
 
 // isBeyond says whether Istio's validation does not see what a code says.

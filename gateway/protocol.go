@@ -15,6 +15,10 @@ var knownProtocols = []string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY",
 // TCP, since a proxy that waits for the client's first bytes would wait for ever.
 var serverFirstPorts = []int32{25, 53, 3306, 27017}
 
+// grpcWeb is the protocol whose clients are browsers. The first server or service of a listener decides for all of it, as
+// in Istio.
+const grpcWeb = "GRPC-WEB"
+
 // kubernetesProtocol is the protocol that a port of a Service declares, or "": by its appProtocol, else by the part of
 // its name before the first "-".
 //

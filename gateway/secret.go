@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -195,8 +197,28 @@ func (s *secretStore) checkPair(c *plan.Credential, w wanted) bool {
 		s.problems.add(Error, w.object, w.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
 		return false
 	}
+	if problem := refusedKey(pair.Leaf); problem != "" {
+		s.problems.add(Error, w.object, w.field, "the key of %s cannot be used: %s", what, problem)
+		return false
+	}
 	s.checkTime(pair.Leaf, what, w)
 	return true
+}
+
+// refusedKey says why Envoy takes no certificate with such a key, and with it no listener that has one; "" if it does.
+// (envoy: context_impl.cc)
+func refusedKey(c *x509.Certificate) string {
+	switch key := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if n := key.N.BitLen(); n < 2048 {
+			return fmt.Sprintf("it is an RSA key of %d bits, and Envoy takes none with less than 2048", n)
+		}
+	case *ecdsa.PublicKey:
+		if name := key.Curve.Params().Name; name != "P-256" && name != "P-384" && name != "P-521" {
+			return fmt.Sprintf("it is an ECDSA key of the curve %s, and Envoy takes P-256, P-384 and P-521", name)
+		}
+	}
+	return ""
 }
 
 // checkAuthority says whether anybody can be verified with it.

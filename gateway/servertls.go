@@ -12,7 +12,7 @@ func (t *translator) serverTLS(s *server) *plan.ServerTLS {
 	out := &plan.ServerTLS{
 		Mode:            in.Mode.String(),
 		SubjectAltNames: in.SubjectAltNames, SPKI: in.VerifyCertificateSpki, Hashes: in.VerifyCertificateHash,
-		Ciphers:        in.CipherSuites,
+		Ciphers:        usableCiphers(in.CipherSuites),
 		MinVersion:     tlsVersion(in.MinProtocolVersion),
 		MaxVersion:     tlsVersion(in.MaxProtocolVersion),
 		HTTP:           s.routes != "",

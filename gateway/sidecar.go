@@ -40,7 +40,7 @@ func (t *translator) sidecarListeners(bound []*boundVirtualService) *plan.Plan {
 		p.Listeners = append(p.Listeners, &plan.Listener{
 			Name: sidecarBind + "_" + itoa(int(port)), Bind: sidecarBind, Port: port,
 			Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{
-				Name: itoa(int(port)), Port: port, VirtualHosts: append(m.virtualHosts(port), t.anyOtherHost()),
+				Name: itoa(int(port)), Port: port, GRPCWeb: firstSpeaksGRPCWeb(services, port), VirtualHosts: append(m.virtualHosts(port), t.anyOtherHost()),
 			}}},
 		})
 	}
@@ -51,6 +51,18 @@ func (t *translator) sidecarListeners(bound []*boundVirtualService) *plan.Plan {
 		p.Clusters = []*plan.Cluster{{Name: passthroughCluster, Discovery: plan.OriginalDestination, ClientProtocol: true}}
 	}
 	return p
+}
+
+// firstSpeaksGRPCWeb says whether the first service with HTTP on a port declares gRPC-Web.
+func firstSpeaksGRPCWeb(services []*service, port uint32) bool {
+	for _, s := range services {
+		for _, p := range s.ports {
+			if p.number == port && p.speaksHTTP() && s.alias == "" {
+				return isProtocol(p.protocol, grpcWeb)
+			}
+		}
+	}
+	return false
 }
 
 // inMesh keeps the VirtualServices that are bound to the mesh.

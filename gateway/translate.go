@@ -245,7 +245,9 @@ func (t *translator) listeners(m *merged, bound []*boundVirtualService) *plan.Pl
 			p.Listeners = append(p.Listeners, l)
 		}
 		if first := socket.servers[0]; speaksHTTP(first.Port.Protocol) {
-			add(l, first, &plan.FilterChain{Routes: t.routeConfig(m.routes[first.routes], services)})
+			routes := t.routeConfig(m.routes[first.routes], services)
+			routes.GRPCWeb = isProtocol(first.Port.Protocol, grpcWeb)
+			add(l, first, &plan.FilterChain{Routes: routes})
 			continue
 		}
 		for _, s := range socket.servers {

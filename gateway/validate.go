@@ -222,6 +222,32 @@ func isCipher(name string) bool {
 	return name == "" || name == "ALL" || !isName(name[0]) || slices.Contains(ciphers, name)
 }
 
+// cipherGroups are names of several ciphers that Envoy's TLS library knows behind a sign.
+var cipherGroups = []string{
+	"ALL", "kRSA", "kECDHE", "ECDHE", "EECDH", "kEECDH", "kPSK", "aRSA", "aECDSA", "ECDSA", "aPSK", "RSA", "PSK", "3DES", "AES128", "AES256", "AES", "AESGCM",
+	"CHACHA20", "SHA1", "SHA", "SSLv3", "TLSv1", "TLSv1.2",
+}
+
+// isCipherOfEnvoy says whether Envoy takes what Istio takes for a cipher: with a sign, a cipher or a group of them.
+func isCipherOfEnvoy(name string) bool {
+	if name == "" || name == "ALL" || slices.Contains(ciphers, name) {
+		return true
+	}
+	rest := strings.TrimLeft(name[:1], "!+-")
+	return rest == "" && (slices.Contains(ciphers, name[1:]) || slices.Contains(cipherGroups, name[1:]))
+}
+
+// usableCiphers are those of a list that Istio hands on: known ones, each once.
+func usableCiphers(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if isCipher(name) && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // portProtocols are the protocols of ports that Istio knows; they are compared without regard to case.
 var portProtocols = []string{"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP", "UDP", "MONGO", "REDIS", "MYSQL", "HBONE", "DOUBLEHBONE"}
 

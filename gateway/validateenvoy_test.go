@@ -4,6 +4,10 @@ func cookieOf(cookie string) string {
 	return document("DestinationRule", "{host: b, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {"+cookie+"}}}}}")
 }
 
+func gatewayCiphers(list string) string {
+	return document("Gateway", "{selector: {a: b}, servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.test], tls: {mode: SIMPLE, credentialName: c, cipherSuites: "+list+"}}]}")
+}
+
 var envoyFindings = map[string]finding{
 	"a header to set has the name of one":             found(doOf("headers: {request: {set: {'x y': a}}}"), "VAL-X-01 error"),
 	"a header of a response has the name of one":      found(doOf("headers: {response: {add: {'x:y': a}}}"), "VAL-X-01 error"),
@@ -29,6 +33,9 @@ var envoyFindings = map[string]finding{
 	"an operator's argument is one that it takes":     found(doOf("headers: {request: {set: {x: '%FILTER_STATE(a:X)%'}}}"), "VAL-X-02 error"),
 	"an operator of newer Envoys is warned of":        found(doOf("headers: {request: {set: {x: '%SPAN_ID%'}}}"), "VAL-X-02 warning"),
 	"an operator may have what it takes":              near(doOf("headers: {request: {set: {x: '%REQ(:path?x-a)% %FILTER_STATE(a:FIELD:b)% %START_TIME(%s)%'}}}")),
+	"a cipher with a sign is known":                   found(gatewayCiphers("[ALL, '!NOPE']"), "VAL-X-05 error"),
+	"ciphers are not only taken away":                 found(gatewayCiphers("['-SHA']"), "VAL-X-05 error"),
+	"a group of ciphers may be taken away":            near(gatewayCiphers("[ALL, '!3DES', -SHA]")),
 	"an expression knows characters as old ones do":   found(whenOf(`{uri: {regex: '\x{20AC}'}}`), "VAL-X-03 warning"),
 	"an expression's class of Unicode is one of RE2s": found(whenOf(`{uri: {regex: '\p{Letter}'}}`), "VAL-H-10 error"),
 	"a script may have two words":                     near(whenOf(`{uri: {regex: '\p{Linear_B}'}}`)),

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
@@ -193,7 +194,7 @@ func (v *validator) serverCertificate(field string, tls *istio.ServerTLSSettings
 	}
 }
 
-// ciphers covers VAL-G-12.
+// ciphers covers VAL-G-12 and VAL-X-05.
 func (v *validator) ciphers(field string, tls *istio.ServerTLSSettings) {
 	old := tls.MinProtocolVersion == istio.ServerTLSSettings_TLSV1_0 || tls.MinProtocolVersion == istio.ServerTLSSettings_TLSV1_1
 	if old && len(tls.CipherSuites) == 0 {
@@ -207,7 +208,13 @@ func (v *validator) ciphers(field string, tls *istio.ServerTLSSettings) {
 			v.warn("VAL-G-12", at, "%q is no cipher; it is ignored", c)
 		case seen[c]:
 			v.warn("VAL-G-12", at, "%q occurs twice", c)
+		case !isCipherOfEnvoy(c):
+			v.refuse("VAL-X-05", at, "%q is neither a cipher nor a group of ciphers that Envoy knows", c)
 		}
 		seen[c] = true
+	}
+	usable := usableCiphers(tls.CipherSuites)
+	if len(usable) > 0 && !slices.ContainsFunc(usable, func(c string) bool { return c == "" || c == "ALL" || slices.Contains(ciphers, c) }) {
+		v.refuse("VAL-X-05", field+".cipherSuites", "the list only takes ciphers away, which leaves none; begin it with ALL")
 	}
 }

@@ -85,7 +85,9 @@ type RouteConfig struct {
 	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01); of a sidecar the port alone, 9080.
 	Name string
 	// Port is the declared port of the servers, or the port of the services.
-	Port         uint32
+	Port uint32
+	// GRPCWeb says that clients speak gRPC-Web, which is made gRPC for the destinations.
+	GRPCWeb      bool `json:",omitempty"`
 	VirtualHosts []*VirtualHost
 }
 

@@ -23,6 +23,11 @@ func supported(p *plan.Plan, era plan.Era) error {
 			}
 		}
 	}
+	for rc := range p.RouteConfigs() {
+		if rc.GRPCWeb {
+			found = append(found, plan.Unsupported{Object: "routes " + rc.Name, Feature: "gRPC-Web", Reason: instead})
+		}
+	}
 	for r := range p.Rules() {
 		for _, c := range r.Match.Claims {
 			found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")

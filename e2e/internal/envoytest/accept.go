@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,13 +13,20 @@ import (
 	"waymark.dev/waymark/envoy/process"
 )
 
-// Refusals asks an Envoy about many routes at once: each stands in a listener of its own, which Envoy takes or refuses by
-// itself. The answer has a text for each route, "" where it was taken. A route is the JSON form of Envoy's, laid over one
-// that answers 200; its listener binds nothing that others could reach.
-func Refusals(ctx context.Context, b Binary, dir string, routes []map[string]any) ([]string, error) {
-	listeners := make([]any, len(routes))
-	for i, route := range routes {
-		listeners[i] = asking(i, route)
+// Question is a piece of configuration that an Envoy takes or refuses, in the JSON form of its API.
+type Question struct {
+	// Route is laid over one that answers 200.
+	Route map[string]any
+	// TransportSocket of the listener; nil is none.
+	TransportSocket any
+}
+
+// Refusals asks an Envoy many questions at once: each stands in a listener of its own, which Envoy takes or refuses by
+// itself. The answer has a text for each, "" where it was taken. The listeners bind nothing that others could reach.
+func Refusals(ctx context.Context, b Binary, dir string, questions []Question) ([]string, error) {
+	listeners := make([]any, len(questions))
+	for i, q := range questions {
+		listeners[i] = q.listener(i)
 	}
 	text, err := json.Marshal(map[string]any{"version_info": "1", "resources": listeners})
 	if err != nil {
@@ -57,27 +65,28 @@ func Refusals(ctx context.Context, b Binary, dir string, routes []map[string]any
 			return nil, errors.New("envoy does not read the listeners:\n" + p.Log())
 		}
 	}
-	return verdicts(ctx, p, len(routes))
+	return verdicts(ctx, p, len(questions))
 }
 
-func asking(i int, route map[string]any) any {
-	r := map[string]any{"match": map[string]any{"prefix": "/"}, "direct_response": map[string]any{"status": 200}}
-	for key, value := range route {
-		r[key] = value
+func (q Question) listener(i int) any {
+	route := map[string]any{"match": map[string]any{"prefix": "/"}, "direct_response": map[string]any{"status": 200}}
+	maps.Copy(route, q.Route)
+	if route["route"] != nil {
+		delete(route, "direct_response")
 	}
-	if r["route"] != nil {
-		delete(r, "direct_response")
+	chain := map[string]any{"filters": []any{map[string]any{"name": "http", "typed_config": map[string]any{
+		"@type":        "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+		"stat_prefix":  "asked",
+		"route_config": map[string]any{"validate_clusters": false, "virtual_hosts": []any{map[string]any{"name": "all", "domains": []any{"*"}, "routes": []any{route}}}},
+		"http_filters": []any{map[string]any{"name": "router", "typed_config": map[string]any{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
+	}}}}
+	if q.TransportSocket != nil {
+		chain["transport_socket"] = q.TransportSocket
 	}
 	return map[string]any{
 		"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": fmt.Sprint(i),
-		"address": map[string]any{"pipe": map[string]any{"path": fmt.Sprintf("@waymark-%d-%d", os.Getpid(), i)}},
-		"filter_chains": []any{map[string]any{"filters": []any{map[string]any{"name": "http", "typed_config": map[string]any{
-			"@type":       "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-			"stat_prefix": "asked",
-			"route_config": map[string]any{"validate_clusters": false,
-				"virtual_hosts": []any{map[string]any{"name": "all", "domains": []any{"*"}, "routes": []any{r}}}},
-			"http_filters": []any{map[string]any{"name": "router", "typed_config": map[string]any{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}},
-		}}}}},
+		"address":       map[string]any{"pipe": map[string]any{"path": fmt.Sprintf("@waymark-%d-%d", os.Getpid(), i)}},
+		"filter_chains": []any{chain},
 	}
 }
 
