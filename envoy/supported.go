@@ -40,7 +40,7 @@ func supported(p *plan.Plan, o *Options) error {
 	}
 	pairs, authorities := credentials(p)
 	for _, c := range append(pairs, authorities...) {
-		if c.HasContent() && !o.dynamic() {
+		if c.HasContent() && !o.dynamic() && !o.validating {
 			found = append(found, plan.Unsupported{Source: c.Source, Object: "credential " + strings.TrimPrefix(c.Name, "kubernetes://"),
 				Feature: "a certificate that stands in a Secret document", Reason: "it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret"})
 		}

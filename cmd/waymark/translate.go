@@ -90,7 +90,8 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 func newTranslate() *cobra.Command {
 	var in input
 	var out envoyFlags
-	var form, dir, admin string
+	var form, dir, admin, binary string
+	var validate bool
 	var pause time.Duration
 	c := &cobra.Command{
 		Use:   "translate -f FILE|DIR",
@@ -103,7 +104,10 @@ func newTranslate() *cobra.Command {
   waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage
 
 With --dynamic, everything that changes goes into files that Envoy watches, and Envoy is started once, with
-bootstrap.json of that folder. Only what has changed is written, in an order in which no request is lost.`,
+bootstrap.json of that folder. Only what has changed is written, in an order in which no request is lost.
+
+With --validate, an Envoy of this machine looks at the configuration first (--mode validate), the last line after all
+that is checked here. What it refuses is neither printed nor written.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := out.options(&in)
@@ -124,6 +128,11 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 				return err
 			}
 			reportWays(c.ErrOrStderr(), p, o)
+			if validate {
+				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
+					return err
+				}
+			}
 			working := newProgress()
 			defer working.end()
 			working.at("writing Envoy's configuration")
@@ -135,6 +144,8 @@ bootstrap.json of that folder. Only what has changed is written, in an order in 
 	}
 	in.addFlags(c)
 	out.add(c)
+	c.Flags().BoolVar(&validate, "validate", false, "let an Envoy of this machine validate the configuration before anything is printed or written")
+	c.Flags().StringVar(&binary, "envoy", "", "with --validate: Envoy's program (default: ENVOY_BIN, or envoy on the path)")
 	c.Flags().StringVar(&dir, "dynamic", "", "write files that Envoy watches into this folder, instead of printing")
 	c.Flags().StringVar(&admin, "admin", "", "with --dynamic: ADDRESS:PORT of the admin interface of the Envoy that watches, to wait until it has taken each step")
 	c.Flags().DurationVar(&pause, "pause", time.Second, "with --dynamic, without --admin: how long to wait after each step")

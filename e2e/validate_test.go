@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// With --validate an Envoy looks at the configuration before anything is printed or written. What only it can know, here
+// that it cannot read a certificate, is its to say.
+func TestTranslateValidates(t *testing.T) {
+	yaml := strings.Replace(badGateway, "$TLS", "serverCertificate: /nowhere/a.crt, privateKey: /nowhere/a.key", 1)
+	for _, b := range envoys(t) {
+		dir := t.TempDir()
+		for _, to := range [][]string{nil, {"--dynamic", dir, "--pause", "0s"}} {
+			args := append([]string{"translate", "-f", "-", "--remote-files", "--envoy", b.Path}, to...)
+			stdout, stderr, status := waymark(t, yaml, append(args, "--validate")...)
+			assert.Equal(t, 65, status)
+			assert.Empty(t, stdout)
+			assert.Contains(t, stderr, "envoy refuses the configuration: ")
+			assert.Contains(t, stderr, "/nowhere/a.")
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			assert.Empty(t, left, "nothing is written")
+
+			_, stderr, status = waymark(t, yaml, args...)
+			assert.Zero(t, status, stderr)
+		}
+		_, stderr, status := waymark(t, "", "translate", "-f", "examples/bookinfo", "--validate", "--envoy", b.Path)
+		assert.Zero(t, status, stderr)
+	}
+	t.Setenv("ENVOY_BIN", "")
+	t.Setenv("PATH", t.TempDir())
+	_, stderr, status := waymark(t, "", "translate", "-f", "examples/bookinfo", "--validate")
+	assert.Equal(t, 65, status)
+	assert.Contains(t, stderr, "no envoy is on the path")
+}
+
+// A certificate of a Secret is validated, too, and no file with its key is left behind.
+func TestValidatingLeavesNoKeys(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	own := newIssuer(t, "own").issue(t, "a.test")
+	yaml := strings.Replace(badGateway, "$TLS", "credentialName: c", 1) + "---\n" + secret("c", own, "")
+	stdout, stderr, status := waymark(t, yaml, "translate", "-f", "-", "--validate", "--envoy", defaultEnvoy(t).Path, "--dynamic", t.TempDir(), "--pause", "0s")
+	assert.Zero(t, status, stderr)
+	assert.NotContains(t, stdout, "PRIVATE KEY")
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
