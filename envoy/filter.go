@@ -52,7 +52,7 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 const outcomeInput = "outcome"
 
 // outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
-// route: 404. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
+// route: 404; see [refusedUpgrades] for the one exception. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
 func outcomeMap(h *plan.VirtualHost, o *Options) *xdsmatcherv3.Matcher {
 	routes := map[string]*xdsmatcherv3.Matcher_OnMatch{}
 	for _, r := range h.Rules {
@@ -68,10 +68,13 @@ func outcomeMap(h *plan.VirtualHost, o *Options) *xdsmatcherv3.Matcher {
 	if len(routes) == 0 {
 		return nil // an empty virtual host: Envoy refuses an empty map, and a host without routes answers 404
 	}
-	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-		Input: &xdscorev3.TypedExtensionConfig{Name: outcomeInput, TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
-		TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
-			ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
-		},
-	}}}
+	return &xdsmatcherv3.Matcher{
+		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
+			Input: &xdscorev3.TypedExtensionConfig{Name: outcomeInput, TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: routing.RouteHeader})},
+			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{
+				ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: routes},
+			},
+		}},
+		OnNoMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: refusedUpgrades()}},
+	}
 }

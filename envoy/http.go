@@ -26,7 +26,7 @@ func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpCo
 		AccessLog:                    httpAccessLog(o),
 		UseRemoteAddress:             wrapperspb.Bool(true), // every client is external: its x-envoy-* headers are dropped
 		StreamIdleTimeout:            durationpb.New(0),     // off as in Istio (GW-HCM-07); Envoy's five minutes could cut a delay
-		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: allowedUpgrade}},
 		NormalizePath:                wrapperspb.Bool(o.Normalization != plan.NormalizeNone),
 		MergeSlashes:                 o.Normalization == plan.NormalizeMergeSlashes || o.Normalization == plan.NormalizeDecodeAndMergeSlashes,
 		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED,

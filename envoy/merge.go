@@ -70,15 +70,16 @@ func MergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 	return out
 }
 
-// fallBack matches as another virtual host does where the filter wrote nothing.
+// fallBack matches as another virtual host does where the filter wrote nothing. Upgrades are refused all the same.
 func fallBack(to, from *routev3.VirtualHost) {
-	if to.Matcher.OnNoMatch != nil {
+	upgrades := to.Matcher.OnNoMatch.GetMatcher()
+	if upgrades.OnNoMatch != nil {
 		return // another domain of the host brought it
 	}
 	if from.Matcher != nil {
-		to.Matcher.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
+		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
 	} else if len(from.Routes) > 0 {
-		to.Matcher.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
 			Action: &xdscorev3.TypedExtensionConfig{Name: "routes", TypedConfig: typed(&routev3.RouteList{Routes: from.Routes})},
 		}}
 	}
