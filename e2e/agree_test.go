@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,7 +19,9 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/e2e/internal/rawecho"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/plan"
 )
 
 // reply is what came of a request: what the client got, and what the destination saw.
@@ -41,6 +44,9 @@ func (r reply) String() string {
 func newReply(status int, h http.Header, body []byte) reply {
 	out := reply{Outcome: fmt.Sprint(status), Location: h.Get("Location"), GRPC: h.Get("Grpc-Status")}
 	var seen echo.Request
+	if head, err := hex.DecodeString(h.Get("X-Seen")); err == nil && len(head) > 0 {
+		body = head // there is none for HEAD
+	}
 	if json.Unmarshal(body, &seen) == nil && seen.Destination != "" {
 		if len(seen.Headers["x-request-id"]) > 0 {
 			seen.Headers["x-request-id"] = []string{"made anew"} // by every proxy, for every request
@@ -136,6 +142,19 @@ func askH2(address string, fields ...string) (out reply, settings map[http2.Sett
 	}
 }
 
+// rawRoad is [rulesRoad] with destinations that take every request as it is.
+func rawRoad(t testing.TB, yaml string) *road {
+	r := rulesRoad(t, yaml)
+	server, err := rawecho.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	for _, c := range r.plan.Clusters {
+		ip, port := server.Address(c.Name)
+		c.Localities = []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}
+	}
+	return r
+}
+
 // compared is a proxy that answers requests for a comparison.
 type compared struct {
 	name, address string
@@ -146,7 +165,7 @@ func comparedEnvoys(t testing.TB, b envoytest.Binary, yaml string, changes ...fu
 	module, _ := readModule(t)
 	var out []compared
 	for _, m := range matchings {
-		r := rulesRoad(t, yaml)
+		r := rawRoad(t, yaml)
 		startEnvoy(t, b, r, module, append(slices.Clone(changes), matchingOf(m))...)
 		out = append(out, compared{string(m), fmt.Sprintf("127.0.0.1:%d", r.ports[""])})
 	}

@@ -42,6 +42,7 @@ spec:
   http:
   - {name: down, match: [{uri: {prefix: /down}}], retries: {attempts: 0}, route: [{destination: {host: down.svc}}]}
   - {name: secret, match: [{uri: {prefix: /secret}}], directResponse: {status: 403}}
+  - {name: retried, match: [{uri: {prefix: /retried}}], retries: {attempts: 2, retryOn: 5xx}, route: [{destination: {host: web.svc}}]}
   - {name: web, route: [{destination: {host: web.svc}}]}
   tcp: [{route: [{destination: {host: plain.svc}}]}]
 ---
@@ -105,15 +106,23 @@ func TestEdge(t *testing.T) {
 		})
 		t.Run("paths are normalised before rules see them", func(t *testing.T) {
 			for path, want := range map[string]string{
-				"/a/../b": "/b", "/a/./b": "/a/b", "/%61": "/a", `/a\b`: "/a/b", "/a//b": "/a//b", "/a%2Fb": "/a%2Fb",
+				"/a/../b": "/b", "/a/./b": "/a/b", "/%61": "/a", `/a\b`: "/a/b", "/a//b": "/a/b",
 			} {
 				got, seen := e.ask(t, path, nil)
 				require.Equal(t, http.StatusOK, got.status, path)
 				assert.Equal(t, want, seen.RequestURI, path)
 			}
-			got, seen := e.ask(t, "/public/../%73ecret/x", nil)
-			assert.Equal(t, http.StatusForbidden, got.status)
-			assert.Nil(t, seen)
+			for _, path := range []string{"/public/../%73ecret/x", "//secret", `/\secret`, "/x/..//secret"} {
+				got, seen := e.ask(t, path, nil)
+				assert.Equal(t, http.StatusForbidden, got.status, path)
+				assert.Nil(t, seen)
+			}
+			for path, want := range map[string]string{"/%2fsecret": "/secret", "/x/..%2fsecret?a=%2f": "/secret?a=%2f", "/%5csecret": "/secret", "/a%2Fb": "/a/b"} {
+				got, seen := e.ask(t, path, nil)
+				assert.Equal(t, http.StatusTemporaryRedirect, got.status, path)
+				assert.Equal(t, want, got.headers.Get("Location"), path)
+				assert.Nil(t, seen)
+			}
 		})
 		t.Run("what only the proxy may say", func(t *testing.T) {
 			_, seen := e.ask(t, "/", map[string]string{
@@ -161,7 +170,7 @@ func TestEdge(t *testing.T) {
 			}, 5*time.Second, 20*time.Millisecond, e.log.output)
 			at := func(port string) string { return fmt.Sprintf("127.0.0.1:%d", e.names[port]) }
 			for path, want := range map[string]map[string]any{
-				"/logged": {"rule": "default/all.http[2]:web", "cluster": fmt.Sprintf("outbound|%d||web.svc", e.names["WEB"]), "flags": "-", "status": 200.0, "upstream": at("WEB"), "details": "via_upstream"},
+				"/logged": {"rule": "default/all.http[3]:web", "cluster": fmt.Sprintf("outbound|%d||web.svc", e.names["WEB"]), "flags": "-", "status": 200.0, "upstream": at("WEB"), "details": "via_upstream"},
 				"/down":   {"rule": "default/all.http[0].match[0]:down", "cluster": fmt.Sprintf("outbound|%d||down.svc", e.names["DOWN"]), "flags": "UF", "status": 503.0},
 				"<nil>":   {"rule": "default/all.tcp[0]", "cluster": fmt.Sprintf("outbound|%d||plain.svc", e.names["PLAIN"]), "flags": "-", "protocol": "TCP", "upstream": at("PLAIN")},
 			} {
@@ -205,13 +214,15 @@ func h2Settings(t testing.TB, address string) map[uint16]uint32 {
 // client is, and a log for eyes is one line of text.
 func TestEdgeConnectionsAndHops(t *testing.T) {
 	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
-		e := startEdge(t, b, envoy.Options{MaxConnections: 3, TrustedHops: 2, AccessLog: envoy.AccessLogText})
+		limits := envoy.ProfileEdge.Limits()
+		limits.Connections = 3
+		e := startEdge(t, b, envoy.Options{Limits: &limits, TrustedHops: 2, AccessLog: envoy.AccessLogText})
 
 		_, seen := e.ask(t, "/hops", map[string]string{"x-forwarded-for": "1.1.1.1, 2.2.2.2, 3.3.3.3", "x-forwarded-proto": "https"})
 		require.NotNil(t, seen)
 		assert.Equal(t, "2.2.2.2", seen.Header.Get("X-Envoy-External-Address"), "the address that the outermost trusted hop saw")
 		assert.Equal(t, "https", seen.Header.Get("X-Forwarded-Proto"), "GW-HCM-01")
-		line := regexp.MustCompile(fmt.Sprintf(`(?m)^\[\S+Z\] "GET a\.test/hops HTTP/1\.1" 200 - via_upstream rule=default/all\.http\[2\]:web `+
+		line := regexp.MustCompile(fmt.Sprintf(`(?m)^\[\S+Z\] "GET a\.test/hops HTTP/1\.1" 200 - via_upstream rule=default/all\.http\[3\]:web `+
 			`cluster=outbound\|%d\|\|web\.svc upstream=127\.0\.0\.1:%d \d+ms client=2\.2\.2\.2 id=\S+$`, e.names["WEB"], e.names["WEB"]))
 		require.Eventually(t, func() bool { return line.MatchString(e.log.output()) }, 5*time.Second, 20*time.Millisecond, e.log.output)
 
@@ -250,7 +261,7 @@ func TestEdgeConnectionsAndHops(t *testing.T) {
 // Without the profile, Envoy's own limits hold; what a client may not say is the same.
 func TestPlainProfile(t *testing.T) {
 	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
-		e := startEdge(t, b, envoy.Options{Profile: envoy.ProfilePlain, Normalization: plan.NormalizeDecodeAndMergeSlashes})
+		e := startEdge(t, b, envoy.Options{Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeDecodeAndMergeSlashes}})
 		got, seen := e.ask(t, "/", map[string]string{"x_user": "a", "x-envoy-max-retries": "9"})
 		assert.Equal(t, http.StatusOK, got.status)
 		require.NotNil(t, seen)

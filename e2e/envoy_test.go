@@ -24,10 +24,8 @@ import (
 	"waymark.dev/waymark/verdict"
 )
 
-// rulesRoad is the road of one piece of YAML: a Gateway on port 80 and what is given, every destination an echo.
-func rulesRoad(t testing.TB, yaml string) *road {
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: networking.istio.io/v1
+// gatewayRules is a Gateway for whatever rules follow.
+const gatewayRules = `apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: gw, namespace: default}
 spec:
@@ -35,7 +33,12 @@ spec:
   servers:
   - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
 ---
-`+yaml), 0o600))
+`
+
+// rulesRoad is the road of one piece of YAML: a Gateway on port 80 and what is given, every destination an echo.
+func rulesRoad(t testing.TB, yaml string) *road {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+yaml), 0o600))
 	resources, problems := gateway.Read([]string{file}, nil)
 	require.False(t, problems.HasErrors(), "%v", problems)
 	p, _ := gateway.Translate(resources, gateway.Options{})

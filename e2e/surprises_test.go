@@ -139,8 +139,8 @@ func received(t *testing.T, q verdict.Request) vm.Headers {
 	for name, values := range q.Headers {
 		in.Headers[name] = values
 	}
-	in, ok := in.Received(plan.NormalizeBase)
-	require.True(t, ok, q.Name)
+	in, refusal := plan.Intake{}.Receive(in)
+	require.Nil(t, refusal, q.Name)
 	scheme := "http"
 	if q.TLS {
 		scheme = "https"

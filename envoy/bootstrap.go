@@ -34,8 +34,8 @@ type Options struct {
 	Module string
 	// AdminPort of the admin interface on the loopback address; 0 leaves it out.
 	AdminPort uint32
-	// Normalization of paths; the zero value is BASE.
-	Normalization plan.PathNormalization
+	// Paths say how paths are normalised, before the profile fills in what they leave open; see [Options.Intake].
+	Paths plan.Paths
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
@@ -44,8 +44,10 @@ type Options struct {
 	Dir string
 	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
 	Profile Profile
-	// MaxConnections bounds the connections of clients in all, with ProfileEdge; 0 is DefaultMaxConnections.
-	MaxConnections uint64
+	// Underscores in names of headers; "" is the profile's answer.
+	Underscores plan.Underscores
+	// Limits on clients; nil are the profile's.
+	Limits *Limits
 	// TrustedHops are the proxies in front of this one whose x-forwarded-for is believed (GW-HCM-01).
 	TrustedHops uint32
 	// Costs decide with MatchingAuto; nil are those that were measured.

@@ -62,9 +62,7 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
 		}
 	}
-	if o.edge() {
-		out.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBuffer)
-	}
+	out.PerConnectionBufferLimitBytes = optionalNumber(o.limits().Buffer)
 	loadBalancer(out, c)
 	if k := c.Pool.Keepalive; k != nil {
 		out.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive(k)}

@@ -1,12 +1,14 @@
 package envoy
 
 import (
+	"cmp"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	connectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -24,63 +26,146 @@ const (
 	ProfilePlain Profile = "plain"
 )
 
-// DefaultMaxConnections is what Envoy's guide for edge proxies begins with.
-const DefaultMaxConnections = 50_000
+// Limits bound what one client costs. Zero is Envoy's own default, which is no limit unless a field says otherwise.
+type Limits struct {
+	// Buffer is how much of a body, or of what a slow reader does not take, one connection keeps, in bytes. A request with a
+	// longer body is not tried again. 0: Envoy's 1 MiB.
+	Buffer uint32
+	// Idle ends connections without a request. 0: Envoy's hour.
+	Idle time.Duration
+	// StreamIdle ends requests on which nothing has moved, websockets among them. 0: never, as in Istio (GW-HCM-07).
+	StreamIdle time.Duration
+	// Request is how long a client may take to send a whole request.
+	Request time.Duration
+	// RequestHeaders is how long a client may take to send the headers of one.
+	RequestHeaders time.Duration
+	// Streams are requests at the same time on one connection of HTTP/2. 0: Envoy's number, which depends on its version.
+	Streams uint32
+	// StreamWindow and ConnectionWindow are what a client of HTTP/2 may send unasked, in bytes. 0: Envoy's sizes.
+	StreamWindow, ConnectionWindow uint32
+	// Connections of all clients together. A further one is closed at once.
+	Connections uint64
+}
 
-// The limits of the edge profile, Istio's (pilot/pkg/networking/core/connection_settings.go).
-const (
-	edgeBuffer           = 32 << 10
-	edgeIdle             = time.Hour
-	edgeStreamIdle       = 5 * time.Minute
-	edgeRequest          = 5 * time.Minute
-	edgeHeaders          = time.Minute
-	edgeStreams          = 100
-	edgeStreamWindow     = 64 << 10
-	edgeConnectionWindow = 1 << 20
-)
+// edgeLimits are those of Istio's EDGE profile (pilot/pkg/networking/core/connection_settings.go), and one that Istio does
+// not have: the connections, with which Envoy's guide for edge proxies begins.
+var edgeLimits = Limits{
+	Buffer: 32 << 10, Idle: time.Hour, StreamIdle: 5 * time.Minute, Request: 5 * time.Minute, RequestHeaders: time.Minute,
+	Streams: 100, StreamWindow: 64 << 10, ConnectionWindow: 1 << 20, Connections: 50_000,
+}
 
-func (o *Options) edge() bool { return o.Profile != ProfilePlain }
+// Limits are those of a profile.
+func (p Profile) Limits() Limits {
+	if p == ProfilePlain {
+		return Limits{}
+	}
+	return edgeLimits
+}
 
-// harden sets what protects a connection manager. A stream may be idle as long as the longest delay that a rule injects,
-// and a minute more: else the delay would end in a timeout.
+// Intake is what an Envoy with a profile does with a request before any rule: what the paths and underscores leave open is
+// the profile's. Istio's EDGE merges slashes and redirects escaped ones at any level of path normalisation, and refuses
+// underscores.
+func (p Profile) Intake(era plan.Era, paths plan.Paths, underscores plan.Underscores) plan.Intake {
+	if p != ProfilePlain {
+		if paths.MergeSlashes == nil {
+			merge := true
+			paths.MergeSlashes = &merge
+		}
+		paths.EscapedSlashes = cmp.Or(paths.EscapedSlashes, plan.RedirectEscapedSlashes)
+		underscores = cmp.Or(underscores, plan.RejectUnderscores)
+	}
+	return plan.Intake{Era: era, Paths: paths, Underscores: underscores}
+}
+
+// Intake is what this Envoy does with a request before any rule.
+func (o *Options) Intake() plan.Intake { return o.Profile.Intake(o.Era(), o.Paths, o.Underscores) }
+
+func (o *Options) limits() Limits {
+	if o.Limits != nil {
+		return *o.Limits
+	}
+	return o.Profile.Limits()
+}
+
+// underscoreActions are Envoy's words for underscores in names of headers.
+var underscoreActions = map[plan.Underscores]corev3.HttpProtocolOptions_HeadersWithUnderscoresAction{
+	plan.RejectUnderscores: corev3.HttpProtocolOptions_REJECT_REQUEST,
+	plan.DropUnderscores:   corev3.HttpProtocolOptions_DROP_HEADER,
+}
+
+// slashActions are Envoy's words for escaped slashes.
+var slashActions = map[plan.EscapedSlashes]hcmv3.HttpConnectionManager_PathWithEscapedSlashesAction{
+	plan.KeepEscapedSlashes:     hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
+	plan.RejectEscapedSlashes:   hcmv3.HttpConnectionManager_REJECT_REQUEST,
+	plan.RedirectEscapedSlashes: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+	plan.ForwardEscapedSlashes:  hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD,
+}
+
+// harden sets what protects a connection manager.
 func harden(m *hcmv3.HttpConnectionManager, rc *plan.RouteConfig, o *Options) {
 	m.XffNumTrustedHops = o.TrustedHops
 	m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET // GW-HCM-02
 	m.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{
 		Subject: wrapperspb.Bool(true), Cert: true, Dns: true, Uri: true,
 	}
-	if !o.edge() {
-		return
+	in, limits := o.Intake(), o.limits()
+	m.NormalizePath = wrapperspb.Bool(in.Paths.Normalizes())
+	m.MergeSlashes = in.Paths.Merges()
+	m.PathWithEscapedSlashesAction = slashActions[in.Paths.Escaped()]
+	common := &corev3.HttpProtocolOptions{
+		IdleTimeout:                  optionalSeconds(limits.Idle),
+		HeadersWithUnderscoresAction: underscoreActions[in.Underscores],
 	}
-	idle := edgeStreamIdle
+	if !proto.Equal(common, &corev3.HttpProtocolOptions{}) {
+		m.CommonHttpProtocolOptions = common
+	}
+	m.StreamIdleTimeout = durationpb.New(streamIdle(limits.StreamIdle, rc))
+	m.RequestTimeout = optionalSeconds(limits.Request)
+	m.RequestHeadersTimeout = optionalSeconds(limits.RequestHeaders)
+	h2 := &corev3.Http2ProtocolOptions{
+		MaxConcurrentStreams:        optionalNumber(limits.Streams),
+		InitialStreamWindowSize:     optionalNumber(limits.StreamWindow),
+		InitialConnectionWindowSize: optionalNumber(limits.ConnectionWindow),
+	}
+	if !proto.Equal(h2, &corev3.Http2ProtocolOptions{}) {
+		m.Http2ProtocolOptions = h2
+	}
+}
+
+// streamIdle is at least the longest delay that a rule injects, and a minute more: else the delay would end in a time-out.
+// 0 is no limit, and stays none.
+func streamIdle(limit time.Duration, rc *plan.RouteConfig) time.Duration {
+	if limit == 0 {
+		return 0
+	}
 	anyRule(rc, func(r *plan.Rule) bool {
 		if r.Fault != nil && r.Fault.Delay != nil {
-			idle = max(idle, r.Fault.Delay.Duration+time.Minute)
+			limit = max(limit, r.Fault.Delay.Duration+time.Minute)
 		}
 		return false
 	})
-	m.CommonHttpProtocolOptions = &corev3.HttpProtocolOptions{
-		IdleTimeout:                  durationpb.New(edgeIdle),
-		HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
+	return limit
+}
+
+func optionalSeconds(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
 	}
-	m.StreamIdleTimeout = durationpb.New(idle)
-	m.RequestTimeout = durationpb.New(edgeRequest)
-	m.RequestHeadersTimeout = durationpb.New(edgeHeaders)
-	m.Http2ProtocolOptions = &corev3.Http2ProtocolOptions{
-		MaxConcurrentStreams:        wrapperspb.UInt32(edgeStreams),
-		InitialStreamWindowSize:     wrapperspb.UInt32(edgeStreamWindow),
-		InitialConnectionWindowSize: wrapperspb.UInt32(edgeConnectionWindow),
+	return durationpb.New(d)
+}
+
+func optionalNumber(n uint32) *wrapperspb.UInt32Value {
+	if n == 0 {
+		return nil
 	}
+	return wrapperspb.UInt32(n)
 }
 
 // overloadManager refuses connections beyond a number, before they cost memory. The admin interface is not counted.
 func overloadManager(o *Options) *overloadv3.OverloadManager {
-	if !o.edge() {
-		return nil
-	}
-	most := o.MaxConnections
+	most := o.limits().Connections
 	if most == 0 {
-		most = DefaultMaxConnections
+		return nil
 	}
 	return &overloadv3.OverloadManager{ResourceMonitors: []*overloadv3.ResourceMonitor{{
 		Name: "envoy.resource_monitors.global_downstream_max_connections",

@@ -7,7 +7,6 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
@@ -20,19 +19,12 @@ func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpCo
 		return nil, err
 	}
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix:                   StatName(rc.Name),
-		CodecType:                    hcmv3.HttpConnectionManager_AUTO,
-		HttpFilters:                  filters,
-		AccessLog:                    httpAccessLog(o),
-		UseRemoteAddress:             wrapperspb.Bool(true), // every client is external: its x-envoy-* headers are dropped
-		StreamIdleTimeout:            durationpb.New(0),     // off as in Istio (GW-HCM-07); Envoy's five minutes could cut a delay
-		UpgradeConfigs:               []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: allowedUpgrade}},
-		NormalizePath:                wrapperspb.Bool(o.Normalization != plan.NormalizeNone),
-		MergeSlashes:                 o.Normalization == plan.NormalizeMergeSlashes || o.Normalization == plan.NormalizeDecodeAndMergeSlashes,
-		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
-	}
-	if o.Normalization == plan.NormalizeDecodeAndMergeSlashes {
-		m.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD
+		StatPrefix:       StatName(rc.Name),
+		CodecType:        hcmv3.HttpConnectionManager_AUTO,
+		HttpFilters:      filters,
+		AccessLog:        httpAccessLog(o),
+		UseRemoteAddress: wrapperspb.Bool(true), // every client is external: its x-envoy-* headers are dropped
+		UpgradeConfigs:   []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: allowedUpgrade}},
 	}
 	if o.dynamic() {
 		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: o.watched(routesPath(rc.Name))}}

@@ -8,17 +8,13 @@ import (
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
 )
 
 // listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
 func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*listenerv3.Listener, error) {
-	out := &listenerv3.Listener{Name: l.Name, Address: address(l.Bind, l.Port)}
-	if o.edge() {
-		out.PerConnectionBufferLimitBytes = wrapperspb.UInt32(edgeBuffer)
-	}
+	out := &listenerv3.Listener{Name: l.Name, Address: address(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(o.limits().Buffer)}
 	for i, c := range l.Chains {
 		chain, err := filterChain(c, all[c.Routes], o)
 		if err != nil {

@@ -19,6 +19,7 @@ type Report struct {
 
 	lines map[string][]string   // of each file; those of Secrets are left out
 	marks map[plan.Source][]int // of each line that was shown: where every 1024th character begins
+	set   *Resources
 }
 
 // Checked is one resource and what is wrong with it.
@@ -38,13 +39,13 @@ const (
 	VerdictError   Verdict = "error"
 )
 
-// Verdict is the worst of what Istio's validation finds. What is wrong with the document alone is left out:
-// Istio's validation does not know of it.
+// Verdict is the worst of what Istio's validation finds. What is wrong with the document alone is left out, and what
+// Waymark finds beyond: Istio's validation does not know of it.
 func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
 	for _, f := range c.Findings {
 		switch {
-		case isBeyond(f.Code):
+		case isBeyond(f.Code), isOwn(f.Code):
 		case f.Severity == Error:
 			return VerdictError
 		default:
@@ -58,7 +59,7 @@ func (c *Checked) Verdict() Verdict {
 // validation refuses or warns of, and nothing else.
 func Check(paths []string, stdin io.Reader) *Report {
 	r, problems := Read(paths, stdin)
-	report := &Report{lines: map[string][]string{}, marks: map[plan.Source][]int{}}
+	report := &Report{lines: map[string][]string{}, marks: map[plan.Source][]int{}, set: r}
 	for file, text := range r.files {
 		report.lines[file] = splitLines(text)
 	}

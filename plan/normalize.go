@@ -2,7 +2,7 @@ package plan
 
 import "strings"
 
-// PathNormalization says what the connection manager does to a path before any rule is looked at (GW-NORM-01).
+// PathNormalization is a level of Istio's mesh configuration (GW-NORM-01).
 type PathNormalization string
 
 // Istio's levels of path normalisation.
@@ -13,35 +13,120 @@ const (
 	NormalizeDecodeAndMergeSlashes PathNormalization = "DECODE_AND_MERGE_SLASHES"
 )
 
-// NormalizePath is what Envoy's connection manager makes of a :path; ok is false where it answers 400. The query is
-// kept as it is. BASE, Istio's default, does what a browser does to a URL:
+// EscapedSlashes says what becomes of a path with a slash or a backslash that is written as an escape: %2F or %5C.
+type EscapedSlashes string
+
+// Envoy's answers to escaped slashes.
+const (
+	KeepEscapedSlashes     EscapedSlashes = "KEEP_UNCHANGED"
+	RejectEscapedSlashes   EscapedSlashes = "REJECT_REQUEST"        // 400
+	RedirectEscapedSlashes EscapedSlashes = "UNESCAPE_AND_REDIRECT" // 307 to the normalised path, 400 for gRPC
+	ForwardEscapedSlashes  EscapedSlashes = "UNESCAPE_AND_FORWARD"
+)
+
+// Paths say what the connection manager does to a path before any rule is looked at. The zero value is BASE, as in
+// Istio without a profile.
+type Paths struct {
+	// Level is Istio's; "" is BASE.
+	Level PathNormalization
+	// MergeSlashes overrides the level; nil follows it.
+	MergeSlashes *bool
+	// EscapedSlashes overrides the level; "" follows it.
+	EscapedSlashes EscapedSlashes
+}
+
+// Normalizes says that dot segments and escapes are resolved.
+func (p Paths) Normalizes() bool { return p.Level != NormalizeNone }
+
+// Merges says that several slashes become one.
+func (p Paths) Merges() bool {
+	if p.MergeSlashes != nil {
+		return *p.MergeSlashes
+	}
+	return p.Level == NormalizeMergeSlashes || p.Level == NormalizeDecodeAndMergeSlashes
+}
+
+// Escaped says what becomes of escaped slashes.
+func (p Paths) Escaped() EscapedSlashes {
+	switch {
+	case p.EscapedSlashes != "":
+		return p.EscapedSlashes
+	case p.Level == NormalizeDecodeAndMergeSlashes:
+		return ForwardEscapedSlashes
+	default:
+		return KeepEscapedSlashes
+	}
+}
+
+// PathAction says what happens to a request by its path alone.
+type PathAction int
+
+// A path is looked at by rules, or refused with 400, or answered with a redirect (307) to its normalised form.
+const (
+	PathTaken PathAction = iota
+	PathRefused
+	PathRedirected
+)
+
+// Normalize is what Envoy's connection manager makes of a :path (ConnectionManagerUtility::maybeNormalizePath,
+// path_utility.cc). The query is kept as it is. BASE, Istio's default, does what a browser does to a URL:
 //
-//	/a//b          /a//b            slashes are merged from MERGE_SLASHES on
+//	/a//b          /a//b            unless slashes are merged
 //	/a/./b/../c    /a/c             dot segments, also written %2e
-//	/%61%7E%2F     /a~%2F           escapes of letters, digits and -._~ are decoded, others kept as written
+//	/%61%7E%2F     /a~%2F           escapes of letters, digits and -._~ are decoded once, others kept as written
+//	/%2%61         /%252a
 //	/a\b           /a/b
 //	/a|b"c         /a%7Cb%22c
 //	/a;b,c?x=%61   /a;b,c?x=%61
-//	/a/..;x/b      /b               a dot segment with parameters (Envoy 1.39 and later)
-func NormalizePath(path string, level PathNormalization) (normal string, ok bool) {
+//	/a/..;x/b      /b               from Envoy 1.39 on: a dot segment with parameters, between slashes and written as dots
+//	/a/%2e%2e;x/b  /a/..;x/b        with any Envoy: the parameters keep it from being a dot segment
+//	/a\..;x\b      /a/..;x/b        likewise
+func (p Paths) Normalize(path string, era Era) (normal string, action PathAction) {
 	path, _, _ = strings.Cut(path, "#")
-	if level == NormalizeNone {
-		return path, true
-	}
 	query := ""
 	if i := strings.IndexByte(path, '?'); i >= 0 {
 		path, query = path[:i], path[i:]
 	}
-	if level == NormalizeDecodeAndMergeSlashes {
-		path = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`).Replace(path)
+	if escaped := p.Escaped(); escaped != KeepEscapedSlashes {
+		plain := unescapeSlashes.Replace(path)
+		switch {
+		case plain == path:
+		case escaped == RejectEscapedSlashes:
+			return "", PathRefused
+		case escaped == RedirectEscapedSlashes:
+			action = PathRedirected
+		}
+		path = plain
 	}
-	if path, ok = canonicalPath(path); !ok {
-		return "", false
+	if p.Normalizes() {
+		if era == Since139 {
+			path = stripDotParameters(path)
+		}
+		var ok bool
+		if path, ok = canonicalPath(path); !ok {
+			return "", PathRefused
+		}
 	}
-	if level == NormalizeMergeSlashes || level == NormalizeDecodeAndMergeSlashes {
+	if p.Merges() {
 		path = mergeSlashes(path)
 	}
-	return path + query, true
+	return path + query, action
+}
+
+var unescapeSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)
+
+// stripDotParameters makes dot segments of those that have parameters.
+func stripDotParameters(path string) string {
+	if !strings.Contains(path, ".;") {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if dots, _, ok := strings.Cut(s, ";"); ok && (dots == "." || dots == "..") {
+			segments[i] = dots
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // canonicalPath follows the URL library that Envoy uses (googleurl, url_canon_path.cc).
@@ -53,6 +138,7 @@ func canonicalPath(path string) (string, bool) {
 	if !isSlash(path[0]) {
 		out = append(out, '/')
 	}
+	stray := -1 // where the last percent sign stands that began no escape
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if n := dotLength(path[i:]); n > 0 {
@@ -78,7 +164,8 @@ func canonicalPath(path string) (string, bool) {
 			out = append(out, '/')
 		case c == '%':
 			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
-				out = append(out, c) // no escape: kept as it is
+				stray = len(out)
+				out = append(out, c) // kept as it is
 				continue
 			}
 			value := unhex(path[i+1])<<4 | unhex(path[i+2])
@@ -86,7 +173,7 @@ func canonicalPath(path string) (string, bool) {
 				return "", false
 			}
 			if isUnreserved(value) {
-				out = append(out, value)
+				out = escapeStray(append(out, value), stray, path[i+3:])
 			} else {
 				out = append(out, path[i:i+3]...)
 			}
@@ -98,6 +185,26 @@ func canonicalPath(path string) (string, bool) {
 		}
 	}
 	return string(out), true
+}
+
+// escapeStray keeps a decoded escape from making a new one together with a stray percent sign before it, whose place is
+// given: that sign becomes %25. What has not been read yet is rest.
+//
+//	/%2%61    /%252a
+//	/%%361    /%2561
+func escapeStray(out []byte, stray int, rest string) []byte {
+	if stray < 0 {
+		return out
+	}
+	after := out[stray+1:]
+	switch {
+	case len(after) == 1 && rest != "" && isHex(after[0]) && isHex(rest[0]):
+		return append(out[:stray+1], '2', '5', after[0])
+	case len(after) == 2 && isHex(after[0]) && isHex(after[1]):
+		return append(out[:stray+1], '2', '5', after[0], after[1])
+	default:
+		return out
+	}
 }
 
 const upperHex = "0123456789ABCDEF"
@@ -137,18 +244,13 @@ func classifyDots(rest string) (kind dotSegment, skip int) {
 	return noSegment, 0
 }
 
-// segmentEnd says whether the segment ends here, parameters aside, and how many bytes its end has.
+// segmentEnd says whether the segment ends here, and how many bytes its end has.
 func segmentEnd(rest string) (skip int, ok bool) {
 	switch {
 	case rest == "":
 		return 0, true
 	case isSlash(rest[0]):
 		return 1, true
-	case rest[0] == ';':
-		if i := strings.IndexAny(rest, `/\`); i >= 0 {
-			return i + 1, true
-		}
-		return len(rest), true
 	default:
 		return 0, false
 	}

@@ -38,22 +38,22 @@ func TestNormalizePath(t *testing.T) {
 			for level, want := range map[plan.PathNormalization]string{
 				plan.NormalizeNone: c.none, plan.NormalizeBase: c.base, plan.NormalizeMergeSlashes: c.merge, plan.NormalizeDecodeAndMergeSlashes: c.decode,
 			} {
-				got, ok := plan.NormalizePath(c.path, level)
+				got, action := plan.Paths{Level: level}.Normalize(c.path, plan.Since139)
 				assert.Equal(t, want, got, level)
-				assert.Equal(t, want != "", ok, level)
+				assert.Equal(t, want != "", action == plan.PathTaken, level)
 			}
 		})
 	}
 }
 
-// Received is what filters and router see: names in lower case, one entry for headers of which Envoy keeps one.
-func TestReceived(t *testing.T) {
-	in, ok := plan.Request{Method: "GET", Path: "/a/../b", Headers: plan.Headers{
+// Receive is what filters and router see: names in lower case, one entry for headers of which Envoy keeps one.
+func TestReceive(t *testing.T) {
+	in, refusal := plan.Intake{}.Receive(plan.Request{Method: "GET", Path: "/a/../b", Headers: plan.Headers{
 		"X-Many": {"a", " b "}, "x-many": {"c"}, "User-Agent": {"x", "", "y"}, "Accept": {"", "z"}, "Cookie": {"a=1", "b=2"},
-	}}.Received(plan.NormalizeBase)
-	assert.True(t, ok)
+	}})
+	assert.Nil(t, refusal)
 	assert.Equal(t, "/b", in.Path)
 	assert.Equal(t, plan.Headers{"x-many": {"a", "b", "c"}, "user-agent": {"x,y"}, "accept": {"z"}, "cookie": {"a=1", "b=2"}}, in.Headers)
-	_, ok = plan.Request{Path: "/%00"}.Received(plan.NormalizeBase)
-	assert.False(t, ok)
+	_, refusal = plan.Intake{}.Receive(plan.Request{Path: "/%00"})
+	assert.Equal(t, &plan.Refusal{Status: 400}, refusal)
 }

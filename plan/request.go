@@ -48,20 +48,6 @@ var singleHeaders = map[string]bool{
 	"access-control-request-private-network": true, "x-envoy-original-path": true,
 }
 
-// Received is the request as the filter and the router see it: names in lower case, headers of which Envoy keeps one
-// joined, the path normalised. ok is false where the connection manager answers 400.
-func (r Request) Received(level PathNormalization) (received Request, ok bool) {
-	out := r
-	out.Headers = Headers{}
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		for _, value := range r.Headers[name] {
-			out.Headers.add(strings.ToLower(name), strings.Trim(value, " \t"))
-		}
-	}
-	out.Path, ok = NormalizePath(r.Path, level)
-	return out, ok
-}
-
 // add appends a line, or joins it to the one that Envoy keeps.
 func (h Headers) add(name, value string) {
 	old := h[name]

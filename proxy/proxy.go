@@ -33,8 +33,8 @@ type Options struct {
 	Access func(Access)
 	// Log gets the module's lines.
 	Log func(message string)
-	// Normalization of paths; the zero value is BASE.
-	Normalization plan.PathNormalization
+	// Intake is what is done with a request before rules see it; its Era is set from the one below.
+	Intake plan.Intake
 	// Era of the Envoy whose reading of rules is followed.
 	Era plan.Era
 }
@@ -71,9 +71,7 @@ type server struct {
 
 // New compiles the module and makes as many VMs as there are cores, four at most.
 func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
-	if options.Normalization == "" {
-		options.Normalization = plan.NormalizeBase
-	}
+	options.Intake.Era = options.Era
 	if options.Access == nil {
 		options.Access = func(Access) {}
 	}

@@ -49,9 +49,9 @@ type exchange struct {
 
 // decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.
 func (x *exchange) decide(site *site) {
-	var ok bool
-	if x.in, ok = x.received(); !ok {
-		x.reply(http.StatusBadRequest, "", nil)
+	var refusal *plan.Refusal
+	if x.in, refusal = x.received(); refusal != nil {
+		x.refuse(refusal)
 		return
 	}
 	headers := x.headers()
@@ -114,7 +114,7 @@ func (x *exchange) execute() {
 }
 
 // received is the request as a filter sees it.
-func (x *exchange) received() (plan.Request, bool) {
+func (x *exchange) received() (plan.Request, *plan.Refusal) {
 	in := plan.Request{Method: x.r.Method, Scheme: "http", Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
 	if x.r.URL.IsAbs() {
 		in.Path = x.r.URL.RequestURI()
@@ -126,7 +126,16 @@ func (x *exchange) received() (plan.Request, bool) {
 	if client, _, err := net.SplitHostPort(x.r.RemoteAddr); err == nil {
 		in.Headers["x-forwarded-for"] = append(slices.Clone(in.Headers["x-forwarded-for"]), client)
 	}
-	return in.Received(x.proxy.options.Normalization)
+	return x.proxy.options.Intake.Receive(in)
+}
+
+// refuse answers before any rule was looked at.
+func (x *exchange) refuse(r *plan.Refusal) {
+	headers := plan.Headers{}
+	if r.Location != "" {
+		headers["location"] = []string{r.Location}
+	}
+	x.reply(r.Status, "", headers)
 }
 
 // headers are the lines that the module gets.

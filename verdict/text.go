@@ -26,7 +26,7 @@ func (v *Verdict) Text(r Request) string {
 			}
 			b.WriteString(c.Name)
 		}
-	case Redirect, TLSRedirect:
+	case Redirect, TLSRedirect, PathRedirect:
 		fmt.Fprintf(b, "%d %s", v.Status, v.Location)
 	case DirectResponse:
 		fmt.Fprintf(b, "%d direct response", v.Status)

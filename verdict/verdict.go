@@ -53,6 +53,7 @@ const (
 	NoRoute        Kind = "no_route"
 	NoVirtualHost  Kind = "no_virtual_host"
 	TLSRedirect    Kind = "tls_redirect"
+	PathRedirect   Kind = "path_redirect"
 	BadRequest     Kind = "bad_request"
 	NoListener     Kind = "no_listener"
 	NoFilterChain  Kind = "no_filter_chain"
@@ -130,12 +131,7 @@ type Mirror struct {
 }
 
 // Options say what the proxy is like.
-type Options struct {
-	// Era of the Envoy that is asked about.
-	Era plan.Era
-	// Normalization of paths; the zero value is BASE.
-	Normalization plan.PathNormalization
-}
+type Options = plan.Intake
 
 // Judge decides requests on one plan.
 type Judge struct {
@@ -146,9 +142,6 @@ type Judge struct {
 
 // New compiles the tables of a plan.
 func New(p *plan.Plan, options Options) (*Judge, error) {
-	if options.Normalization == "" {
-		options.Normalization = plan.NormalizeBase
-	}
 	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
 	for rc := range p.RouteConfigs() {
 		config, err := rc.PluginConfig(options.Era)
@@ -179,10 +172,10 @@ func (j *Judge) Decide(r Request) *Verdict {
 		v.Kind = TCP
 		return v
 	}
-	in, ok := r.received(j.options.Normalization)
+	in, refusal := j.options.Receive(r.sent())
 	v.RouteConfig = chain.Routes.Name
-	if !ok {
-		v.Kind, v.Status = BadRequest, 400
+	if refusal != nil {
+		v.refuse(refusal)
 		return v
 	}
 	v.NormalizedPath = in.Path
@@ -190,7 +183,16 @@ func (j *Judge) Decide(r Request) *Verdict {
 	return v
 }
 
-func (r Request) received(level plan.PathNormalization) (plan.Request, bool) {
+// refuse is the answer of a request that no rule is asked about.
+func (v *Verdict) refuse(r *plan.Refusal) {
+	v.Kind, v.Status, v.Location = BadRequest, r.Status, r.Location
+	if r.Location != "" {
+		v.Kind = PathRedirect
+	}
+}
+
+// sent is the request as a client sends it, with defaults filled in.
+func (r Request) sent() plan.Request {
 	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, Headers: plan.Headers{}}
 	if in.Method == "" {
 		in.Method = "GET"
@@ -204,7 +206,7 @@ func (r Request) received(level plan.PathNormalization) (plan.Request, bool) {
 	for name, v := range r.Headers {
 		in.Headers[name] = v
 	}
-	return in.Received(level)
+	return in
 }
 
 func (j *Judge) listener(port uint32) *plan.Listener {

@@ -10,22 +10,28 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
 )
 
 func newCheck() *cobra.Command {
 	var files []string
 	var output string
+	var intake intakeFlags
 	c := &cobra.Command{
 		Use:   "check -f FILE|DIR",
 		Short: "Say what Istio's validation would refuse or warn of",
 		Long: `Check holds resources against the validation that Istio does before it takes them, and reports everything that it
-would refuse (error) or warn of (warning), with the place in the file. docs/findings.md explains each code.
+would refuse (error) or warn of (warning), with the place in the file. Beyond Istio, it warns of rules that deny a path
+and that another spelling of the path passes, at a gateway with the given normalisation. docs/findings.md explains each
+code.
 
   waymark check -f examples/bookinfo
   waymark check -f examples/bookinfo -o json
   waymark check -f - < examples/bookinfo/virtualservices.yaml
+  waymark check -f examples/bookinfo --profile plain --envoy-version 1.38
 
 Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 		Args: noArgs,
@@ -36,7 +42,12 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			if len(files) == 0 {
 				return errNoFiles
 			}
+			var o envoy.Options
+			if err := intake.intake(&o, false); err != nil {
+				return err
+			}
 			r := gateway.Check(files, os.Stdin)
+			warnOfPassages(r, &o)
 			report(r.Other)
 			write := writeFindings
 			if output == "json" {
@@ -50,7 +61,27 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 	}
 	addFileFlag(c, &files)
 	addOutputFlag(c, &output)
+	intake.add(c)
 	return c
+}
+
+// warnOfPassages reports the rules that deny a path and can be passed. Rules that cannot be translated are not looked at.
+func warnOfPassages(r *gateway.Report, o *envoy.Options) {
+	for _, p := range r.Plans() {
+		j, err := verdict.New(p, o.Intake())
+		if err != nil {
+			continue // an expression that this Envoy does not know; translating says so
+		}
+		for _, way := range j.Passages() {
+			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
+			if way.Parameters {
+				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
+			}
+			r.Warn(code, way.Denied, fmt.Sprintf("spec.http[%d]", way.Denied.HTTP), fmt.Sprintf(
+				"denies %s, but %s%s is sent on as %s by %s; %s",
+				way.Denied.Match.Path.Value, way.Authority, way.Path, way.Forwarded, way.By.RouteName(), mend))
+		}
+	}
 }
 
 // checkStatus is 65 for an error, 79 for warnings.

@@ -5,18 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
 func newDecide() *cobra.Command {
 	var in input
-	var requests, output, version, normalization string
+	var intake intakeFlags
+	var requests, output string
 	c := &cobra.Command{
 		Use:   "decide -f FILE|DIR --requests FILE",
 		Short: "Say what happens to requests, without a proxy",
@@ -32,12 +31,8 @@ With --proxy sidecar, a request's gatewayPort is the port of the service that it
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			minor, err := minorVersion(version)
-			if err != nil {
-				return err
-			}
-			level, err := normalizationLevel(normalization)
-			if err != nil {
+			var o envoy.Options
+			if err := intake.intake(&o, in.isSidecar()); err != nil {
 				return err
 			}
 			if requests == "" {
@@ -47,7 +42,7 @@ With --proxy sidecar, a request's gatewayPort is the port of the service that it
 			if err != nil {
 				return err
 			}
-			j, err := verdict.New(p, verdict.Options{Era: (&envoy.Options{Minor: minor}).Era(), Normalization: level})
+			j, err := verdict.New(p, o.Intake())
 			if err != nil {
 				return err
 			}
@@ -65,8 +60,7 @@ With --proxy sidecar, a request's gatewayPort is the port of the service that it
 	in.addFlags(c)
 	c.Flags().StringVar(&requests, "requests", "", "JSON file with a list of requests, or - for standard input")
 	addOutputFlag(c, &output)
-	addVersionFlag(c, &version)
-	addNormalizationFlag(c, &normalization)
+	intake.add(c)
 	return c
 }
 
@@ -94,19 +88,6 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usageError("%q is not understood; see 'waymark %s --help'", args[0], c.Name())
 	}
 	return nil
-}
-
-func addNormalizationFlag(c *cobra.Command, name *string) {
-	c.Flags().StringVar(name, "path-normalization", "BASE", "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
-}
-
-func normalizationLevel(name string) (plan.PathNormalization, error) {
-	switch level := plan.PathNormalization(strings.ToUpper(name)); level {
-	case plan.NormalizeNone, plan.NormalizeBase, plan.NormalizeMergeSlashes, plan.NormalizeDecodeAndMergeSlashes:
-		return level, nil
-	default:
-		return "", usageError("--path-normalization %q is not NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES", name)
-	}
 }
 
 func readRequests(file string) ([]verdict.Request, error) {

@@ -74,7 +74,7 @@ type wasmEngine struct{ proxy *proxy.Proxy }
 
 func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, access func(proxy.Access), log io.Writer) (*wasmEngine, error) {
 	p, err := proxy.New(ctx, module, proxy.Options{
-		Access: access, Normalization: o.Normalization, Era: o.Era(),
+		Access: access, Intake: o.Intake(), Era: o.Era(),
 		Log: func(message string) { fmt.Fprintln(log, message) },
 	})
 	if err != nil {

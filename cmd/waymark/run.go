@@ -64,6 +64,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	if err != nil {
 		return nil, err
 	}
+	reportLimits(os.Stderr, &o)
 	module, err := readModule(f.module)
 	if err != nil {
 		return nil, err

@@ -16,18 +16,16 @@ import (
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
-	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
 
 // envoyFlags say for which Envoy to write.
 type envoyFlags struct {
-	matching, version, module, normalization string
-	profile, accessLog                       string
-	adminPort, trustedHops                   uint32
-	maxConnections                           uint64
-	routeStats                               bool
-	command                                  *cobra.Command
+	intakeFlags
+	limitFlags
+	matching, module, accessLog string
+	adminPort, trustedHops      uint32
+	routeStats                  bool
 }
 
 // givenVersion is --envoy-version, or "" where it is the default.
@@ -39,13 +37,10 @@ func (f *envoyFlags) givenVersion() string {
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
-	f.command = c
+	f.intakeFlags.add(c)
+	f.limitFlags.add(c)
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
-	addVersionFlag(c, &f.version)
 	addModuleFlag(c, &f.module)
-	addNormalizationFlag(c, &f.normalization)
-	c.Flags().StringVar(&f.profile, "profile", "", "edge: limits and checks for a proxy that strangers reach; plain: Envoy's own (default edge; plain of a sidecar)")
-	c.Flags().Uint64Var(&f.maxConnections, "max-connections", envoy.DefaultMaxConnections, "connections of clients in all, with --profile edge")
 	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for is believed")
 	c.Flags().StringVar(&f.accessLog, "access-log", string(envoy.AccessLogJSON), "form of Envoy's access log: json or text")
 	c.Flags().BoolVar(&f.routeStats, "route-stats", true, "let Envoy count requests by rule and destination (2.2 kB of memory for each)")
@@ -54,17 +49,14 @@ func (f *envoyFlags) add(c *cobra.Command) {
 
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	o := envoy.Options{
-		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort, Profile: envoy.Profile(f.profile), MaxConnections: f.maxConnections,
+		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort,
 		TrustedHops: f.trustedHops, AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats,
 	}
-	if o.Profile == "" {
-		o.Profile = envoy.ProfileEdge
-		if in.proxy == string(gateway.SidecarProxy) {
-			o.Profile = envoy.ProfilePlain
-		}
+	if err := f.intake(&o, in.isSidecar()); err != nil {
+		return o, err
 	}
-	if o.Profile != envoy.ProfileEdge && o.Profile != envoy.ProfilePlain {
-		return o, usageError("--profile %q is neither edge nor plain", f.profile)
+	if err := f.set(f.command, &o); err != nil {
+		return o, err
 	}
 	if o.AccessLog != envoy.AccessLogJSON && o.AccessLog != envoy.AccessLogText {
 		return o, usageError("--access-log %q is neither json nor text", f.accessLog)
@@ -73,12 +65,6 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 		return o, usageError("--matching %q is not filter, native or auto", f.matching)
 	}
 	var err error
-	if o.Minor, err = minorVersion(f.version); err != nil {
-		return o, err
-	}
-	if o.Normalization, err = normalizationLevel(f.normalization); err != nil {
-		return o, err
-	}
 	if o.Module, err = modulePath(f.module); err != nil {
 		return o, err
 	}
@@ -136,6 +122,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 			working := newProgress()
 			defer working.end()
 			working.at("writing Envoy's configuration")
+			reportLimits(c.ErrOrStderr(), &o)
 			if dir == "" {
 				return write(c.OutOrStdout(), p, o)
 			}

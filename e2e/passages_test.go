@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+const denyRules = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: default}
+spec:
+  hosts: [a.test]
+  gateways: [gw]
+  http:
+  - {name: admin, match: [{uri: {prefix: /admin}}], directResponse: {status: 403}}
+  - {name: secret, match: [{uri: {exact: /api/secret}, method: {exact: POST}, headers: {x-a: {exact: b}}}], directResponse: {status: 401}}
+  - {name: moved, match: [{uri: {prefix: /old}}], redirect: {uri: /new}}
+  - {name: aborted, match: [{uri: {prefix: /aborted}}], fault: {abort: {percentage: {value: 100}, httpStatus: 503}}, route: [{destination: {host: up.svc}}]}
+  - {name: half, match: [{uri: {prefix: /half}}], fault: {abort: {percentage: {value: 50}, httpStatus: 503}}, route: [{destination: {host: up.svc}}]}
+  - {name: regex, match: [{uri: {regex: "/regex.*"}}], directResponse: {status: 403}}
+  - {name: all, route: [{destination: {host: up.svc}}]}
+`
+
+// TestPassagesAreReal sends the ways past rules that check warns of to Envoys: each gets to the destination. And where it
+// warns of none, the spellings that are known to be tried do not.
+func TestPassagesAreReal(t *testing.T) {
+	policies := map[string]envoy.Options{
+		"edge":  {},
+		"plain": {Profile: envoy.ProfilePlain},
+		"NONE":  {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeNone}},
+		"MERGE": {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeMergeSlashes}},
+	}
+	for _, b := range envoys(t) {
+		for name, o := range policies {
+			t.Run(b.Version+" "+name, func(t *testing.T) {
+				r := rawRoad(t, denyRules)
+				startEnvoy(t, b, r, "", func(out *envoy.Options) { out.Profile, out.Paths = o.Profile, o.Paths })
+				o.Minor = b.Minor
+				j, err := verdict.New(r.plan, o.Intake())
+				require.NoError(t, err)
+				c := r.client()
+				rules := map[string]int{}
+				for _, p := range j.Passages() {
+					rules[p.Denied.Name]++
+					q := request(p.Path, nil)
+					if p.Denied.Name == "secret" {
+						q = request(p.Path, map[string]string{"x-a": "b"})
+						q.Method = "POST"
+					}
+					got, err := c.retry(q)
+					require.NoError(t, err, p.Path)
+					seen := newReply(got.status, got.headers, []byte(got.body)).Seen
+					if assert.NotNil(t, seen, "%s: %d", p.Path, got.status) {
+						assert.Equal(t, p.Forwarded, seen.Path)
+					}
+					assert.True(t, p.Parameters || name != "edge", p.Path)
+				}
+				each := 2 // one with parameters, one without
+				if name == "edge" {
+					each = 1
+				}
+				assert.Equal(t, map[string]int{"admin": each, "secret": each, "moved": each, "aborted": each}, rules)
+				if name != "edge" {
+					return
+				}
+				for path, status := range map[string]int{
+					"//admin": http.StatusForbidden, `/\admin`: http.StatusForbidden, "/x/../admin": http.StatusForbidden,
+					"/%2fadmin": http.StatusTemporaryRedirect, "/x/..%2fadmin": http.StatusTemporaryRedirect, "/%5Cadmin": http.StatusTemporaryRedirect,
+				} {
+					got, err := c.retry(request(path, nil))
+					require.NoError(t, err, path)
+					assert.Equal(t, status, got.status, path)
+				}
+			})
+		}
+	}
+}
+
+// TestCheckWarnsOfPassages has the flags of check say under which normalisation a rule is passed, and by which path.
+func TestCheckWarnsOfPassages(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+denyRules), 0o600))
+	slashes := `denies /admin, but a.test//admin is sent on as //admin by default/a.http[6]:all; --path-normalization BASE, ` +
+		`--merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this [WM-PATH-01]`
+	for what, c := range map[string]struct {
+		flags    []string
+		says     []string
+		saysNone []string
+	}{
+		"the edge":      {nil, []string{"a.test/x/%2e%2e;a=b/admin is sent on as /x/..;a=b/admin", "WM-PATH-02"}, []string{"WM-PATH-01"}},
+		"before 1.39":   {[]string{"--envoy-version", "1.38"}, []string{"a.test/x/..;a=b/admin is sent on as /x/..;a=b/admin"}, []string{"WM-PATH-01"}},
+		"plain":         {[]string{"--profile", "plain"}, []string{slashes}, nil},
+		"merged":        {[]string{"--profile", "plain", "--merge-slashes"}, []string{"a.test/%2fadmin is sent on as /%2fadmin"}, []string{"//admin is"}},
+		"both":          {[]string{"--profile", "plain", "--merge-slashes", "--escaped-slashes", "reject_request"}, []string{"WM-PATH-02"}, []string{"WM-PATH-01"}},
+		"edge, without": {[]string{"--merge-slashes=false"}, []string{slashes}, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			stdout, stderr, status := waymark(t, "", append([]string{"check", "-f", file}, c.flags...)...)
+			assert.Equal(t, 79, status, stderr)
+			for _, say := range c.says {
+				assert.Contains(t, stdout, say)
+			}
+			for _, say := range c.saysNone {
+				assert.NotContains(t, stdout, say)
+			}
+		})
+	}
+	document, _, _ := waymark(t, "", "check", "-f", file, "-o", "json", "--profile", "plain")
+	assert.Contains(t, document, `"verdict": "ok"`, "Istio does not warn of these")
+}
+
+// decide gives the answer of the chosen version and normalisation.
+func TestDecideOfPaths(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+denyRules), 0o600))
+	for _, c := range []struct {
+		path, want string
+		flags      []string
+	}{
+		{"/x/..;a=b/admin", "403 direct response", nil},
+		{"/x/..;a=b/admin", "outbound|80||up.svc", []string{"--envoy-version", "1.38"}},
+		{"/x/%2e%2e;a=b/admin", "outbound|80||up.svc", nil},
+		{"//admin", "403 direct response", nil},
+		{"//admin", "outbound|80||up.svc", []string{"--profile", "plain"}},
+		{"/%2fadmin", "307 /admin", nil},
+		{"/%2fadmin", "400 bad request", []string{"--escaped-slashes", "REJECT_REQUEST"}},
+		{"/%2fadmin", "403 direct response", []string{"--escaped-slashes", "UNESCAPE_AND_FORWARD"}},
+		{"/%2fadmin", "outbound|80||up.svc", []string{"--escaped-slashes", "KEEP_UNCHANGED"}},
+	} {
+		args := append([]string{"decide", "-f", file, "--requests", "-"}, c.flags...)
+		stdout, stderr, status := waymark(t, `[{"gatewayPort": 80, "authority": "a.test", "path": "`+c.path+`"}]`, args...)
+		assert.Zero(t, status, stderr)
+		assert.Contains(t, stdout, "GET a.test"+c.path+" -> "+c.want, "%v", c.flags)
+	}
+}
