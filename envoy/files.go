@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -227,7 +228,38 @@ func WatchedResource(path string) ResourceKind {
 	}
 }
 
-// IsWatchedFile says whether a file was written by [WatchedFiles], not by somebody else into the same folder.
-func IsWatchedFile(path string) bool {
-	return WatchedResource(path) != NoResources && strings.HasSuffix(path, ".json")
+// IsWatchedName says whether a path is one that [WatchedFiles] could give to a file.
+func IsWatchedName(path string) bool {
+	switch WatchedResource(path) {
+	case NoResources:
+		return path == BootstrapFile
+	case ListenerResources, ClusterResources:
+		return true
+	default:
+		return hashedName.MatchString(filepath.Base(path))
+	}
+}
+
+// hashedName is the form of what [fileName] returns.
+var hashedName = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,80}\.[0-9a-f]{8}\.json$`)
+
+// IsWatchedFile says whether a file below the folder was written by [WatchedFiles], not by somebody else: it is named
+// after the resource in it.
+func IsWatchedFile(path string, text []byte) bool {
+	var file struct {
+		Resources []struct {
+			Name        string `json:"name"`
+			ClusterName string `json:"cluster_name"`
+		} `json:"resources"`
+	}
+	switch WatchedResource(path) {
+	case NoResources, ListenerResources, ClusterResources:
+		return false // they always stay
+	default:
+	}
+	if json.Unmarshal(text, &file) != nil || len(file.Resources) != 1 {
+		return false
+	}
+	r := file.Resources[0]
+	return filepath.Base(path) == fileName(r.Name+r.ClusterName)
 }

@@ -148,7 +148,7 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 		}
 		now, _ := countsOf(stats, f)
 		if now.refused > before.refused {
-			return "", fmt.Errorf("envoy refuses %s, and what it had goes on being served:\n%s", f.Path, a.log())
+			return "", &RefusedError{f.Path, a.log()}
 		}
 		if now.taken <= before.taken {
 			return f.Path, nil

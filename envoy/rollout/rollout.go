@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -42,6 +43,18 @@ const (
 	Cleanup   Step = "what nothing needs any more"
 )
 
+// RefusedError says that Envoy does not take a file. The same file would be refused again.
+type RefusedError struct {
+	// File is its path below the folder.
+	File string
+	// Log is the end of what Envoy printed; it says why.
+	Log string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("envoy refuses %s, and what it had goes on being served:\n%s", e.File, e.Log)
+}
+
 // Watcher knows an Envoy that reads the files.
 type Watcher interface {
 	// Before is called before the files of a step are replaced.
@@ -62,10 +75,14 @@ type File struct {
 type Dir struct {
 	// Path of the folder.
 	Path string
-	// Watcher waits for Envoy; nil does not wait.
+	// Watcher waits for Envoy; nil means that no Envoy reads the files: they are written as they are to be at last.
 	Watcher Watcher
 	// Changed is called with every file that was written or removed; nil is not.
 	Changed func(file string)
+	// Mode of the files; 0 is 0600. Folders can be entered by those who may read their files.
+	Mode fs.FileMode
+
+	done journal // of the last Apply
 }
 
 // batch are the files of one step.
@@ -74,16 +91,18 @@ type batch struct {
 	files map[string][]byte
 }
 
-// Apply replaces what is in the folder, or fills an empty one. With an error, files may have been replaced that do no
-// harm; the configuration that Envoy had goes on being served.
+// Apply replaces what is in the folder, or fills an empty one. With an error, everything is as it was: what Envoy had is
+// on disk again, so that neither its next start nor the next change meets what it has refused.
 func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 	batches, err := d.batches(next)
 	if err != nil {
 		return err
 	}
+	d.done = nil
 	for _, b := range batches {
 		if err := d.write(ctx, b, next); err != nil {
-			return fmt.Errorf("%s: %w", b.step, err)
+			err = fmt.Errorf("%s: %w", b.step, err)
+			return errors.Join(err, d.undo(ctx, errors.As(err, new(*RefusedError))))
 		}
 	}
 	return d.removeOthers(batches)
@@ -105,6 +124,9 @@ func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
 	}
 	merged := map[string][]byte{}
 	for path, r := range next.Routes {
+		if d.Watcher == nil {
+			break
+		}
 		old, err := readOne[routev3.RouteConfiguration](d, path)
 		if err != nil {
 			return nil, err
@@ -113,9 +135,11 @@ func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
 			return nil, err
 		}
 	}
-	oldClusters, err := read[clusterv3.Cluster](d, envoy.ClustersFile)
-	if err != nil {
-		return nil, err
+	var oldClusters []*clusterv3.Cluster
+	if d.Watcher != nil {
+		if oldClusters, err = read[clusterv3.Cluster](d, envoy.ClustersFile); err != nil {
+			return nil, err
+		}
 	}
 	both, err := envoy.ResourceFile(envoy.MergeClusters(oldClusters, next.Clusters)...)
 	if err != nil {
@@ -132,6 +156,9 @@ func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
 	bootstrap, err := envoy.JSON(next.Bootstrap)
 	if err != nil {
 		return nil, err
+	}
+	if d.Watcher == nil {
+		both = only
 	}
 	// Plugin configurations of new listeners stand before the listener asks for them; those of old ones change after the
 	// routes have the outcomes of both.
@@ -161,51 +188,85 @@ func contents[M any](in map[string]M, write func(...M) ([]byte, error)) (map[str
 
 // write replaces the files of a batch that differ, and waits until Envoy has them.
 func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
-	var changed []File
+	e := entry{step: b.step, before: map[string][]byte{}}
 	for _, path := range slices.Sorted(maps.Keys(b.files)) {
 		old, err := os.ReadFile(filepath.Join(d.Path, path))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err != nil || !bytes.Equal(old, b.files[path]) {
-			name := next.Routes[path].GetName()
-			if name == "" {
-				name = next.Plugins[path].GetName()
+		if err == nil && bytes.Equal(old, b.files[path]) {
+			if err := d.permit(filepath.Join(d.Path, path)); err != nil {
+				return err
 			}
-			changed = append(changed, File{path, name})
+			continue
 		}
+		if err == nil {
+			e.before[path] = old
+		}
+		name := next.Routes[path].GetName()
+		if name == "" {
+			name = next.Plugins[path].GetName()
+		}
+		e.files = append(e.files, File{path, name})
 	}
-	if len(changed) == 0 {
+	if len(e.files) == 0 {
 		return nil
 	}
 	if d.Watcher != nil {
-		if err := d.Watcher.Before(ctx, b.step, changed); err != nil {
+		if err := d.Watcher.Before(ctx, b.step, e.files); err != nil {
 			return err
 		}
 	}
-	for _, f := range changed {
+	d.done = append(d.done, e) // also if only a part of it is written
+	for _, f := range e.files {
 		if err := d.replace(f.Path, b.files[f.Path]); err != nil {
 			return err
 		}
 	}
 	if d.Watcher != nil {
-		return d.Watcher.Taken(ctx, b.step, changed)
+		return d.Watcher.Taken(ctx, b.step, e.files)
 	}
 	return nil
 }
 
-// replace writes a file beside and renames it onto the old one. Nobody else may read it: it may hold a key.
+func (d *Dir) mode() fs.FileMode {
+	if d.Mode == 0 {
+		return 0o600
+	}
+	return d.Mode
+}
+
+// permit gives a file its mode, whatever the process's mask is.
+func (d *Dir) permit(full string) error {
+	info, err := os.Stat(full)
+	if err == nil && info.Mode().Perm() != d.mode() {
+		err = os.Chmod(full, d.mode())
+	}
+	return err
+}
+
+// replace writes a file beside and renames it onto the old one. By default nobody else may read it: it may hold a key.
 func (d *Dir) replace(path string, text []byte) error {
 	full := filepath.Join(d.Path, path)
-	if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
+	dirs := d.mode() | d.mode()&0o444>>2 | 0o700
+	if err := os.MkdirAll(filepath.Dir(full), dirs); err != nil {
 		return err
 	}
-	beside := filepath.Join(filepath.Dir(full), "."+filepath.Base(full)+".new")
-	if err := os.WriteFile(beside, text, 0o600); err != nil {
-		return err
+	if path != filepath.Base(path) { // a folder of ours
+		if err := os.Chmod(filepath.Dir(full), dirs); err != nil {
+			return err
+		}
 	}
-	if err := os.Rename(beside, full); err != nil {
-		return err
+	beside := filepath.Join(filepath.Dir(full), besideName(filepath.Base(full)))
+	err := os.WriteFile(beside, text, 0o600)
+	if err == nil {
+		err = d.permit(beside)
+	}
+	if err == nil {
+		err = os.Rename(beside, full)
+	}
+	if err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(beside)))
 	}
 	if d.Changed != nil {
 		d.Changed(path)
@@ -213,18 +274,31 @@ func (d *Dir) replace(path string, text []byte) error {
 	return nil
 }
 
-// removeOthers removes the files that nothing names any more.
+// besideName is the name of a file that is being written.
+func besideName(base string) string { return "." + base + ".new" }
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// removeOthers removes the files that Waymark wrote and nothing names any more, and what it did not come to rename. A file
+// that somebody else put there stays.
 func (d *Dir) removeOthers(batches []batch) error {
-	known := map[string][]byte{}
+	known := map[string]bool{}
 	for _, b := range batches {
-		maps.Copy(known, b.files)
+		for path := range b.files {
+			known[path] = true
+		}
 	}
 	return filepath.WalkDir(d.Path, func(full string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
 		path, err := filepath.Rel(d.Path, full)
-		if _, ok := known[path]; err != nil || ok || !envoy.IsWatchedFile(path) {
+		if err != nil || known[path] || !written(path, full) {
 			return err
 		}
 		if d.Changed != nil {
@@ -232,6 +306,19 @@ func (d *Dir) removeOthers(batches []batch) error {
 		}
 		return os.Remove(full)
 	})
+}
+
+// written says that Waymark wrote a file: its name tells what stands in it, or will.
+func written(path, full string) bool {
+	dir, base := filepath.Split(path)
+	if inner, ok := strings.CutSuffix(strings.TrimPrefix(base, "."), ".new"); ok && base == besideName(inner) {
+		return envoy.IsWatchedName(filepath.Join(dir, inner))
+	}
+	if !envoy.IsWatchedName(path) {
+		return false
+	}
+	text, err := os.ReadFile(full)
+	return err == nil && envoy.IsWatchedFile(path, text)
 }
 
 // read reads the resources of a file; one that is not there has none.

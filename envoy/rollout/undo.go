@@ -1,0 +1,63 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// A change that is not taken is undone step by step, the last one first: what was replaced last is what depends on the
+// rest. So on the way back, too, every state is one that works.
+
+// journal is what a change has replaced, in order.
+type journal []entry
+
+// entry is one step: its files, and what stood in them; those that are not in before were not there.
+type entry struct {
+	step   Step
+	files  []File
+	before map[string][]byte
+}
+
+// undoLimit bounds the waits of an undo, all together. Files are put back in any case.
+const undoLimit = 20 * time.Second
+
+// Undo puts back what the last Apply replaced, for a configuration with which Envoy does not start.
+func (d *Dir) Undo() error { return d.undo(context.Background(), false) }
+
+// undo puts back what was replaced. With wait, Envoy runs and is waited for between the steps; the context of the change
+// does not end it.
+func (d *Dir) undo(ctx context.Context, wait bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	wait = wait && d.Watcher != nil
+	var all error
+	for i, e := range slices.Backward(d.done) {
+		last := i == len(d.done)-1 // the step that was refused: some of its files may have been taken, and some not
+		if wait && !last {
+			wait = d.Watcher.Before(ctx, e.step, e.files) == nil
+		}
+		for _, f := range e.files {
+			all = errors.Join(all, d.restore(f.Path, e.before))
+		}
+		switch {
+		case !wait:
+		case last:
+			_ = sleep(ctx, settled) // whether Envoy has them cannot be asked
+		default:
+			wait = d.Watcher.Taken(ctx, e.step, e.files) == nil
+		}
+	}
+	d.done = nil
+	return all
+}
+
+func (d *Dir) restore(path string, before map[string][]byte) error {
+	if old, ok := before[path]; ok {
+		return d.replace(path, old)
+	}
+	return ignoreMissing(os.Remove(filepath.Join(d.Path, path)))
+}
