@@ -48,7 +48,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			}
 			r := gateway.Check(files, os.Stdin)
 			warnOfPassages(r, &o)
-			report(r.Other)
+			report(talk, r.Other)
 			write := writeFindings
 			if output == "json" {
 				write = writeChecked

@@ -42,7 +42,7 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := r.load(c.Context()); err != nil {
+			if err := r.load(c.Context(), talk, func() bool { return true }); err != nil {
 				return errors.Join(err, r.close())
 			}
 			return errors.Join(r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records), r.close())

@@ -19,8 +19,8 @@ type engine interface {
 	apply(ctx context.Context, p *plan.Plan) error
 	// address is where a listener is bound.
 	address(l *plan.Listener) string
-	// ended is closed when the engine has ended by itself.
-	ended() <-chan struct{}
+	// ended gets the reason when the engine has ended by itself.
+	ended() <-chan error
 	close(ctx context.Context) error
 }
 
@@ -85,5 +85,5 @@ func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, access f
 
 func (e *wasmEngine) apply(ctx context.Context, p *plan.Plan) error { return e.proxy.Apply(ctx, p) }
 func (e *wasmEngine) address(l *plan.Listener) string               { return e.proxy.Address(l.Name) }
-func (e *wasmEngine) ended() <-chan struct{}                        { return nil }
+func (e *wasmEngine) ended() <-chan error                           { return nil }
 func (e *wasmEngine) close(ctx context.Context) error               { return e.proxy.Close(ctx) }

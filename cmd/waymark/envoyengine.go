@@ -30,12 +30,12 @@ type envoyEngine struct {
 	process *process.Process
 	bound   map[string]bool // addresses of the listeners in force
 	closed  bool
-	gone    chan struct{} // closed when Envoy has ended and cannot be started again
+	gone    chan error // gets the reason when Envoy has ended and is not started again
 }
 
 // newEnvoyEngine keeps its files in options.Dir, or in a temporary folder.
 func newEnvoyEngine(binary string, o envoy.Options, output io.Writer) (*envoyEngine, error) {
-	e := &envoyEngine{options: o, binary: binary, output: output, gone: make(chan struct{})}
+	e := &envoyEngine{options: o, binary: binary, output: output, gone: make(chan error, 1)}
 	var err error
 	if o.Dir == "" {
 		e.temporary = true
@@ -142,15 +142,14 @@ func (e *envoyEngine) watchOver(p *process.Process) {
 			return
 		}
 	}
-	fmt.Fprintln(os.Stderr, "waymark: "+err.Error())
-	close(e.gone)
+	e.gone <- err
 }
 
 func (e *envoyEngine) address(l *plan.Listener) string {
 	return net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port)))
 }
 
-func (e *envoyEngine) ended() <-chan struct{} { return e.gone }
+func (e *envoyEngine) ended() <-chan error { return e.gone }
 
 func (e *envoyEngine) close(context.Context) error {
 	e.mu.Lock()

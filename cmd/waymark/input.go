@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -95,15 +96,22 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	return out, nil
 }
 
-// translate reads and translates, and says everything that is wrong on standard error. What Istio would refuse ends it
+// translate reads and translates, and reports everything that is wrong on standard error. What Istio would refuse ends it
 // with status 65; with strict, an error of the translation does, too: the plan must not be executed then.
 func (in *input) translate(strict bool) (*plan.Plan, error) {
+	p, problems, err := in.work(strict)
+	report(talk, problems)
+	return p, err
+}
+
+// work is [input.translate] without the report.
+func (in *input) work(strict bool) (*plan.Plan, gateway.Problems, error) {
 	o, err := in.options()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(in.files) == 0 {
-		return nil, errNoFiles
+		return nil, nil, errNoFiles
 	}
 	working := newProgress()
 	working.at("reading")
@@ -111,15 +119,18 @@ func (in *input) translate(strict bool) (*plan.Plan, error) {
 	working.at("translating %d VirtualServices", len(r.VirtualServices))
 	p, problems := gateway.Translate(r, o)
 	working.end()
-	report(gateway.Merge(refused, problems))
+	all := gateway.Merge(refused, problems)
 	if refused.HasErrors() || strict && problems.HasErrors() {
-		return nil, &exitError{status: exitBadInput}
+		return nil, all, &exitError{status: exitBadInput}
 	}
-	return p, nil
+	return p, all, nil
 }
 
-func report(problems gateway.Problems) {
+// talk is where messages go.
+var talk io.Writer = os.Stderr
+
+func report(w io.Writer, problems gateway.Problems) {
 	for _, p := range problems {
-		fmt.Fprintln(os.Stderr, p)
+		_, _ = fmt.Fprintln(w, p) // nobody could be told
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
@@ -90,9 +91,17 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	return r, err
 }
 
-// load reads, translates and serves what the files say now.
-func (r *road) load(ctx context.Context) error {
-	p, err := r.in.translate(true)
+// errChanged says that the files changed while they were read.
+var errChanged = errors.New("the files changed while they were read")
+
+// load reads, translates and serves what the files hold, unless they are changing still. Everything that is wrong is
+// written to w.
+func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) error {
+	p, problems, err := r.in.work(true)
+	if !unchanged() {
+		return errChanged
+	}
+	report(w, problems)
 	if err != nil {
 		return err
 	}
@@ -130,6 +139,7 @@ func (r *road) close() error {
 func newRun() *cobra.Command {
 	var in input
 	var f runFlags
+	var settle time.Duration
 	c := &cobra.Command{
 		Use:   "run -f FILE|DIR",
 		Short: "Serve the rules until Ctrl-C",
@@ -143,6 +153,9 @@ the ones before go on, and what is wrong is said.
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if settle < 0 {
+				return usageError("--settle %s is less than 0", settle)
+			}
 			if slices.Contains(in.files, "-") {
 				return usageError("run reads its files again when they change; standard input cannot be")
 			}
@@ -150,67 +163,98 @@ the ones before go on, and what is wrong is said.
 			if err != nil {
 				return err
 			}
-			if err := r.load(ctx); err != nil {
+			files := &settling{quiet: settle, look: func() set { return look(in.files, nil) }}
+			if err := r.start(ctx, files); err != nil {
 				return errors.Join(err, r.close())
 			}
 			for _, l := range r.plan.Listeners {
 				fmt.Fprintf(os.Stderr, "listening on %s\n", r.engine.address(l))
 			}
-			return errors.Join(r.watch(ctx), r.close())
+			return errors.Join(r.watch(ctx, files), r.close())
 		},
 	}
 	in.addFlags(c)
 	f.add(c, "none")
+	c.Flags().DurationVar(&settle, "settle", time.Second, "how long files must not have changed before they are read, at the start and after every change")
 	return c
 }
 
-// watchInterval is how often the files are looked at. Looking works on every file system and for every editor, which
-// notifications do not.
-const watchInterval = 500 * time.Millisecond
+// start serves the files once nobody writes them.
+func (r *road) start(ctx context.Context, files *settling) error {
+	for {
+		err := files.first(ctx, func() {
+			r.say("the files are being written; they are read when they have not changed for %s", files.quiet)
+		})
+		if err != nil {
+			return err
+		}
+		if err = r.load(ctx, talk, files.unchanged); !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+}
+
+func (r *road) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(talk, "waymark: "+format+"\n", args...) // nobody could be told
+}
+
+// Something that fails for a reason that may pass, such as a port that is in use, is tried again: after retryFirst, then
+// after twice as long, and at last every retryLast.
+const (
+	retryFirst = time.Second
+	retryLast  = time.Minute
+)
 
 // watch loads again whenever the files have changed, until the context ends.
-func (r *road) watch(ctx context.Context) error {
-	seen := fingerprint(r.in.files)
+func (r *road) watch(ctx context.Context, files *settling) error {
+	served := files.last.digest // or refused
+	said := ""                  // of the failure that goes on
+	var again time.Time         // when to try again what has failed; zero: not
+	var pause time.Duration
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-r.engine.ended():
-			return errors.New("envoy has ended")
-		case <-time.After(watchInterval):
+		case err := <-r.engine.ended():
+			return err
+		case <-time.After(files.pause()):
 		}
-		now := fingerprint(r.in.files)
-		if now == seen {
+		changed := files.next() && files.last.digest != served
+		if !changed && (again.IsZero() || time.Now().Before(again)) {
 			continue
 		}
-		seen = now
-		if err := r.load(ctx); err != nil {
-			if text := err.Error(); text != "" {
-				fmt.Fprintln(os.Stderr, "waymark: "+text)
-			}
-			fmt.Fprintln(os.Stderr, "waymark: the changed files are not used; the rules before go on being served")
+		var wrong strings.Builder
+		err := r.load(ctx, &wrong, files.unchanged)
+		switch {
+		case errors.Is(err, errChanged):
+			continue
+		case ctx.Err() != nil:
+			return nil
+		}
+		served = files.last.digest
+		if err == nil {
+			said, again = "", time.Time{}
+			_, _ = io.WriteString(talk, wrong.String()) // nobody could be told
+			r.say("the changed files are served now")
 			continue
 		}
-		fmt.Fprintln(os.Stderr, "waymark: the changed files are served now")
-	}
-}
-
-// fingerprint changes when a file is written, added or removed.
-func fingerprint(paths []string) string {
-	files, err := gateway.Files(paths)
-	if err != nil {
-		return err.Error()
-	}
-	var b strings.Builder
-	for _, name := range files {
-		info, err := os.Stat(name)
-		if err != nil {
-			fmt.Fprintln(&b, name, err)
-			continue
+		if changed {
+			pause = retryFirst / 2
 		}
-		fmt.Fprintln(&b, name, info.Size(), info.ModTime().UnixNano())
+		pause = min(2*pause, retryLast)
+		again = time.Time{}
+		if !errors.As(err, new(*rollout.RefusedError)) { // the same again would be refused again
+			again = time.Now().Add(pause)
+		}
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(&wrong, "waymark: "+text)
+		}
+		if text := wrong.String(); changed || text != said {
+			said = text
+			_, _ = io.WriteString(talk, text) // as above
+			r.say("the changed files are not used; the rules before go on being served")
+		}
 	}
-	return b.String()
 }
 
 // accessLog prints a line per request.
