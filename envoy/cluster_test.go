@@ -115,9 +115,9 @@ func TestSecretFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 2)
 	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "kubernetes://a",
-		"tls_certificate": {"certificate_chain": {"inline_bytes": "Y2VydA=="}, "private_key": {"inline_bytes": "a2V5"}}}]}`, string(files[secretPath("kubernetes://a")]))
+		"tls_certificate": {"certificate_chain": {"inline_bytes": "Y2VydA=="}, "private_key": {"inline_bytes": "a2V5"}}}]}`, string(files[SecretPath("kubernetes://a")]))
 	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "file-root:/d/ca",
-		"validation_context": {"trusted_ca": {"filename": "/d/ca"}, "watched_directory": {"path": "/d"}}}]}`, string(files[secretPath("file-root:/d/ca")]))
+		"validation_context": {"trusted_ca": {"filename": "/d/ca"}, "watched_directory": {"path": "/d"}}}]}`, string(files[SecretPath("file-root:/d/ca")]))
 	_, err = Bootstrap(p, Options{Matching: MatchingNative})
 	require.ErrorContains(t, err, "credential a: a certificate that stands in a Secret document: it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret")
 }

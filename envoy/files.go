@@ -132,7 +132,9 @@ func (o *Options) watched(path string) *corev3.ConfigSource {
 func routesPath(name string) string    { return filepath.Join(routesDir, fileName(name)) }
 func endpointsPath(name string) string { return filepath.Join(endpointsDir, fileName(name)) }
 func pluginPath(name string) string    { return filepath.Join(pluginsDir, fileName(name)) }
-func secretPath(name string) string    { return filepath.Join(secretsDir, fileName(name)) }
+
+// SecretPath is the file of a secret, below the folder.
+func SecretPath(name string) string { return filepath.Join(secretsDir, fileName(name)) }
 
 // fileName is a name for files: readable, and not the same for two things.
 func fileName(name string) string {

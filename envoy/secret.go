@@ -13,7 +13,7 @@ import (
 
 // secretConfig makes Envoy read a secret from a file of its own, and again whenever the file is replaced.
 func secretConfig(name string, o *Options) *tlsv3.SdsSecretConfig {
-	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: o.watched(secretPath(name))}
+	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: o.watched(SecretPath(name))}
 }
 
 // credentials are all that a plan uses, each once, in the order of their names.
@@ -52,7 +52,7 @@ func secrets(p *plan.Plan) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	add := func(s *tlsv3.Secret) error {
 		text, err := ResourceFile(s)
-		files[secretPath(s.Name)] = text
+		files[SecretPath(s.Name)] = text
 		return err
 	}
 	pairs, authorities := credentials(p)

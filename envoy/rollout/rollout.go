@@ -98,6 +98,9 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 	if err != nil {
 		return err
 	}
+	if err := d.make(); err != nil {
+		return err
+	}
 	d.done = nil
 	for _, b := range batches {
 		if err := d.write(ctx, b, next); err != nil {
@@ -195,7 +198,7 @@ func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
 			return err
 		}
 		if err == nil && bytes.Equal(old, b.files[path]) {
-			if err := d.permit(filepath.Join(d.Path, path)); err != nil {
+			if err := d.permit(path, filepath.Join(d.Path, path)); err != nil {
 				return err
 			}
 			continue
@@ -236,11 +239,33 @@ func (d *Dir) mode() fs.FileMode {
 	return d.Mode
 }
 
-// permit gives a file its mode, whatever the process's mask is.
-func (d *Dir) permit(full string) error {
-	info, err := os.Stat(full)
-	if err == nil && info.Mode().Perm() != d.mode() {
-		err = os.Chmod(full, d.mode())
+// folderMode lets those into a folder who may read its files.
+func (d *Dir) folderMode() fs.FileMode { return d.mode() | d.mode()&0o444>>2 | 0o700 }
+
+// make makes the folder, where there is none; whatever the process's mask is, it can be entered. The mode of one that is
+// there is its owner's business.
+func (d *Dir) make() error {
+	if _, err := os.Stat(d.Path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(d.Path, d.folderMode()); err != nil {
+		return err
+	}
+	return os.Chmod(d.Path, d.folderMode())
+}
+
+// permit gives a file of the folder, which may be named otherwise yet, its mode, and those who may read it a way to it.
+func (d *Dir) permit(path, full string) error {
+	if err := chmod(full, d.mode()); err != nil || path == filepath.Base(path) {
+		return err
+	}
+	return chmod(filepath.Dir(full), d.folderMode())
+}
+
+func chmod(path string, mode fs.FileMode) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm() != mode {
+		err = os.Chmod(path, mode)
 	}
 	return err
 }
@@ -248,19 +273,13 @@ func (d *Dir) permit(full string) error {
 // replace writes a file beside and renames it onto the old one. By default nobody else may read it: it may hold a key.
 func (d *Dir) replace(path string, text []byte) error {
 	full := filepath.Join(d.Path, path)
-	dirs := d.mode() | d.mode()&0o444>>2 | 0o700
-	if err := os.MkdirAll(filepath.Dir(full), dirs); err != nil {
+	if err := os.MkdirAll(filepath.Dir(full), d.folderMode()); err != nil {
 		return err
-	}
-	if path != filepath.Base(path) { // a folder of ours
-		if err := os.Chmod(filepath.Dir(full), dirs); err != nil {
-			return err
-		}
 	}
 	beside := filepath.Join(filepath.Dir(full), besideName(filepath.Base(full)))
 	err := os.WriteFile(beside, text, 0o600)
 	if err == nil {
-		err = d.permit(beside)
+		err = d.permit(path, beside)
 	}
 	if err == nil {
 		err = os.Rename(beside, full)

@@ -2,11 +2,19 @@ package rollout_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,4 +67,151 @@ func TestAdminWaitsForLongNames(t *testing.T) {
 	require.NoError(t, a.Before(t.Context(), rollout.Plugins, files))
 	require.NoError(t, a.Taken(t.Context(), rollout.Plugins, files))
 	assert.GreaterOrEqual(t, asked, 3)
+}
+
+// refusing is an Envoy that refuses one kind of step, the nth time it comes.
+type refusing struct {
+	step rollout.Step
+	nth  int
+	kind error
+}
+
+func (*refusing) Before(context.Context, rollout.Step, []rollout.File) error { return nil }
+
+func (w *refusing) Taken(_ context.Context, step rollout.Step, files []rollout.File) error {
+	if step != w.step {
+		return nil
+	}
+	if w.nth--; w.nth != 0 {
+		return nil
+	}
+	return w.kind
+}
+
+// generation is a configuration in which every file is another one than in the generations before.
+func generation(n int) *envoy.Files {
+	name := func(kind string) string { return fmt.Sprintf("%s-%d", kind, n) }
+	return &envoy.Files{
+		Bootstrap: &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: name("node")}},
+		Listeners: []*listenerv3.Listener{{Name: name("listener")}},
+		Clusters:  []*clusterv3.Cluster{{Name: name("cluster")}},
+		Routes: map[string]*routev3.RouteConfiguration{
+			"routes/a.0a0a0a0a.json":                   {Name: "a", VirtualHosts: []*routev3.VirtualHost{{Name: name("host"), Domains: []string{name("domain")}}}},
+			"routes/" + name("new") + ".0a0a0a0a.json": {Name: name("new")},
+		},
+		Plugins: map[string]*corev3.TypedExtensionConfig{"plugins/a.0a0a0a0a.json": {Name: name("plugin")}},
+		Secrets: map[string][]byte{"secrets/a.0a0a0a0a.json": []byte(name("secret"))},
+	}
+}
+
+// tree is what a folder holds.
+func tree(t *testing.T, dir string) map[string]string {
+	out := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		out[strings.TrimPrefix(path, dir+"/")] = string(text)
+		return err
+	}))
+	return out
+}
+
+// Whatever Envoy refuses, and wherever a change ends, the folder holds what it held before; the next change is taken.
+func TestWhatIsRefusedIsPutBack(t *testing.T) {
+	for _, step := range []rollout.Step{rollout.Secrets, rollout.Clusters, rollout.Routes, rollout.Plugins, rollout.Listeners, rollout.Cleanup} {
+		for what, kind := range map[string]error{"refused": &rollout.RefusedError{File: "x"}, "ended": errors.New("envoy ended")} {
+			for nth := range 2 {
+				t.Run(fmt.Sprintf("%s %s %d", step, what, nth+1), func(t *testing.T) {
+					dir := t.TempDir()
+					require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+					before := tree(t, dir)
+					d := &rollout.Dir{Path: dir, Watcher: &refusing{step, nth + 1, kind}}
+					err := d.Apply(t.Context(), generation(2))
+					if nth == 1 && step != rollout.Cleanup { // it comes once
+						require.NoError(t, err)
+						return
+					}
+					require.ErrorIs(t, err, kind)
+					assert.Equal(t, before, tree(t, dir))
+
+					d.Watcher = watcher{}
+					require.NoError(t, d.Apply(t.Context(), generation(3)))
+					want := t.TempDir()
+					require.NoError(t, (&rollout.Dir{Path: want}).Apply(t.Context(), generation(3)))
+					got := tree(t, dir)
+					delete(got, "routes/new-1.0a0a0a0a.json") // not named as files of Waymark are
+					assert.Equal(t, tree(t, want), got, "nothing of what was refused is merged")
+				})
+			}
+		}
+	}
+}
+
+// Where no Envoy watches, files that were left over are not merged with.
+func TestNothingIsMergedWhereNobodyWatches(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(2)))
+	assert.NotContains(t, tree(t, dir)["routes/a.0a0a0a0a.json"], "domain-1")
+	assert.NotContains(t, tree(t, dir)[envoy.ClustersFile], "cluster-1")
+}
+
+// Files that somebody else put into the folder stay, under whatever name; those of Waymark go when nothing names them,
+// also what an end in the middle left behind.
+func TestOnlyOwnFilesAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	secret := func(name string) string { return envoy.SecretPath(name) }
+	with := func(names ...string) *envoy.Files {
+		f := generation(1)
+		f.Routes, f.Secrets = nil, map[string][]byte{}
+		for _, name := range names {
+			f.Secrets[secret(name)] = []byte(`{"resources":[{"@type":"x","name":"` + name + `"}]}`)
+		}
+		return f
+	}
+	d := &rollout.Dir{Path: dir}
+	require.NoError(t, d.Apply(t.Context(), with("kept", "gone")))
+	foreign := map[string]string{
+		"mine.json": `{}`, "routes/mine.json": `{}`, "secrets/tls.json": `{"resources":[{"name":"tls"}]}`,
+		"endpoints/web.0a0a0a0a.json": `{"resources":[{"cluster_name":"web"}]}`, "secrets/a.0a0a0a0a.json": "no JSON", "secrets/.tls.json.new": "",
+		"plugins/deeper/a.0a0a0a0a.json": `{"resources":[{"name":"a"}]}`,
+	}
+	for name, text := range foreign {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	unfinished := filepath.Join(dir, "secrets", "."+filepath.Base(secret("gone"))+".new")
+	require.NoError(t, os.WriteFile(unfinished, []byte("half"), 0o600))
+	require.NoError(t, d.Apply(t.Context(), with("kept")))
+	got := tree(t, dir)
+	for name, text := range foreign {
+		assert.Equal(t, text, got[name], name)
+	}
+	assert.Contains(t, got, secret("kept"))
+	assert.NotContains(t, got, secret("gone"))
+	assert.NoFileExists(t, unfinished)
+}
+
+// Files get the mode that is asked for, whatever the mask; folders can be entered by those who may read.
+func TestModes(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	dir := t.TempDir()
+	for _, mode := range []fs.FileMode{0, 0o640, 0o644} {
+		require.NoError(t, (&rollout.Dir{Path: dir, Mode: mode}).Apply(t.Context(), generation(1)))
+		for name, want := range map[string][2]fs.FileMode{"clusters.json": {0o600, 0}, "secrets/a.0a0a0a0a.json": {0o600, 0o700}} {
+			if mode != 0 {
+				want = [2]fs.FileMode{mode, mode | mode&0o444>>2 | 0o700}
+			}
+			info, err := os.Stat(filepath.Join(dir, name))
+			require.NoError(t, err)
+			assert.Equal(t, want[0], info.Mode().Perm(), name)
+			if name != "clusters.json" {
+				info, err = os.Stat(filepath.Join(dir, filepath.Dir(name)))
+				require.NoError(t, err)
+				assert.Equal(t, want[1], info.Mode().Perm(), name)
+			}
+		}
+	}
 }
