@@ -34,6 +34,8 @@ type Options struct {
 	Module string
 	// AdminPort of the admin interface on the loopback address; 0 leaves it out.
 	AdminPort uint32
+	// AdminSocket is the path of a Unix socket for the admin interface, which only its owner can open, instead of a port.
+	AdminSocket string
 	// Paths say how paths are normalised, before the profile fills in what they leave open; see [Options.Intake].
 	Paths plan.Paths
 	// Labels and Namespace of the proxy, written into the node's metadata.
@@ -123,7 +125,12 @@ func begin(p *plan.Plan, o *Options) (*bootstrapv3.Bootstrap, error) {
 		OverloadManager: overloadManager(o),
 		StatsConfig:     statsConfig(),
 	}
-	if o.AdminPort != 0 {
+	switch {
+	case o.AdminSocket != "":
+		b.Admin = &bootstrapv3.Admin{IgnoreGlobalConnLimit: true, Address: &corev3.Address{Address: &corev3.Address_Pipe{
+			Pipe: &corev3.Pipe{Path: o.AdminSocket, Mode: 0o600},
+		}}}
+	case o.AdminPort != 0:
 		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort), IgnoreGlobalConnLimit: true}
 	}
 	return b, nil

@@ -248,20 +248,25 @@ var hashedName = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,80}\.[0-9a-f]{8}\.json$`)
 // IsWatchedFile says whether a file below the folder was written by [WatchedFiles], not by somebody else: it is named
 // after the resource in it.
 func IsWatchedFile(path string, text []byte) bool {
-	var file struct {
-		Resources []struct {
-			Name        string `json:"name"`
-			ClusterName string `json:"cluster_name"`
-		} `json:"resources"`
-	}
 	switch WatchedResource(path) {
 	case NoResources, ListenerResources, ClusterResources:
 		return false // they always stay
 	default:
+		name := ResourceName(text)
+		return name != "" && filepath.Base(path) == fileName(name)
+	}
+}
+
+// ResourceName is the name of the only resource of a file; "" where there are none or more, or it is no file of resources.
+func ResourceName(text []byte) string {
+	var file struct {
+		Resources []struct {
+			Name        string `json:"name"`
+			ClusterName string `json:"cluster_name"` // of endpoints
+		} `json:"resources"`
 	}
 	if json.Unmarshal(text, &file) != nil || len(file.Resources) != 1 {
-		return false
+		return ""
 	}
-	r := file.Resources[0]
-	return filepath.Base(path) == fileName(r.Name+r.ClusterName)
+	return file.Resources[0].Name + file.Resources[0].ClusterName
 }

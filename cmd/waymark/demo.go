@@ -42,10 +42,13 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := r.load(c.Context(), talk, func() bool { return true }); err != nil {
-				return errors.Join(err, r.close())
+			err = r.load(c.Context(), talk, func() bool { return true })
+			if err == nil {
+				err = r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records)
 			}
-			return errors.Join(r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records), r.close())
+			last, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+			defer cancel()
+			return errors.Join(err, r.close(last))
 		},
 	}
 	in.addFlags(c)

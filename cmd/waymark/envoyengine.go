@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,44 +15,84 @@ import (
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/process/scratch"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/plan"
 )
 
 // envoyEngine is an Envoy of this machine, which watches files that the engine replaces.
 type envoyEngine struct {
-	options   envoy.Options
-	binary    string
-	output    io.Writer
-	temporary bool // the folder is ours, and goes with us
+	options envoy.Options
+	binary  string
+	mode    fs.FileMode
+	output  io.Writer
+	scratch *scratch.Dir // the folder, where it goes with us
+	lock    *os.File     // of the folder, where it stays
 
-	mu      sync.Mutex // held while files change, and while Envoy starts
-	process *process.Process
-	bound   map[string]bool // addresses of the listeners in force
-	closed  bool
-	gone    chan error // gets the reason when Envoy has ended and is not started again
+	// Ends what is tried for a process that has ended.
+	ctx    context.Context
+	cancel context.CancelFunc
+	gone   chan error // gets the reason when Envoy has ended and is not started again
+
+	mu        sync.Mutex // held while files change, and while Envoy starts
+	process   *process.Process
+	listeners int             // in force
+	bound     map[string]bool // addresses of the listeners in force
+	restarts  backoff
 }
 
 // newEnvoyEngine keeps its files in options.Dir, or in a temporary folder.
-func newEnvoyEngine(binary string, o envoy.Options, output io.Writer) (*envoyEngine, error) {
-	e := &envoyEngine{options: o, binary: binary, output: output, gone: make(chan error, 1)}
-	var err error
-	if o.Dir == "" {
-		e.temporary = true
-		if e.options.Dir, err = os.MkdirTemp("", "waymark-run-"); err != nil {
-			return nil, err
-		}
-	} else if e.options.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, err
+func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.Writer) (*envoyEngine, error) {
+	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, gone: make(chan error, 1)}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	err := e.makeDir()
+	if err == nil && o.AdminPort == 0 {
+		e.options.AdminSocket, err = adminSocket(e.options.Dir)
 	}
-	if o.AdminPort == 0 {
-		ports, err := process.FreePorts(1)
-		if err != nil {
-			return nil, err
-		}
-		e.options.AdminPort = ports[0]
+	if err == nil && e.options.AdminSocket == "" {
+		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port")
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.removeDir())
 	}
 	return e, nil
+}
+
+func (e *envoyEngine) makeDir() (err error) {
+	if e.options.Dir == "" {
+		if e.scratch, err = scratch.New("run"); err == nil {
+			e.options.Dir = e.scratch.Path
+		}
+		return err
+	}
+	if e.options.Dir, err = filepath.Abs(e.options.Dir); err != nil {
+		return err
+	}
+	if err := (&rollout.Dir{Path: e.options.Dir, Mode: e.mode}).Make(); err != nil {
+		return err
+	}
+	e.lock, err = scratch.Lock(e.options.Dir)
+	return err
+}
+
+func (e *envoyEngine) removeDir() error {
+	if e.lock != nil {
+		return e.lock.Close()
+	}
+	return e.scratch.Remove()
+}
+
+// socketPathSize bounds the path of a Unix socket (unix(7)).
+const socketPathSize = 107
+
+// adminSocket is the path of the admin interface's socket, which only this user can open.
+func adminSocket(dir string) (string, error) {
+	path := filepath.Join(dir, "admin.sock")
+	if len(path) > socketPathSize {
+		return "", &exitError{exitBadInput, fmt.Errorf("--admin-port 0: the path %s is longer than the %d bytes that a socket may have; "+
+			"choose a shorter folder with --dynamic or TMPDIR, or a port", path, socketPathSize)}
+	}
+	return path, nil
 }
 
 func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
@@ -68,81 +108,134 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		if e.bound[e.address(l)] {
 			continue
 		}
-		if err := free(l, e.address(l)); err != nil {
+		if err := freeAddress("listener "+l.Name, e.address(l), "--listen"); err != nil {
 			return err
 		}
 	}
-	dir := &rollout.Dir{Path: e.options.Dir}
-	if e.process != nil {
-		dir.Watcher = &rollout.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
+	dir := &rollout.Dir{Path: e.options.Dir, Mode: e.mode}
+	running := e.process != nil && e.process.Running()
+	if running {
+		dir.Watcher = e.watcher()
 	}
-	before := e.bound
-	e.bound = maps.Clone(bound)
-	maps.Copy(e.bound, before) // what is taken in part may have bound some
 	if err := dir.Apply(ctx, files); err != nil {
 		return err
 	}
-	e.bound = bound
-	if e.process != nil {
+	before := e.listeners
+	e.bound, e.listeners = bound, len(p.Listeners)
+	if running {
 		return nil
 	}
-	return e.start(ctx)
+	if err := e.start(ctx); err != nil {
+		e.listeners = before
+		return errors.Join(err, dir.Undo())
+	}
+	return nil
 }
 
-// free says whether a listener's address can be bound, in one sentence: of an Envoy that cannot bind one, only its log
-// would say why.
-func free(l *plan.Listener, address string) error {
+func (e *envoyEngine) watcher() *rollout.Admin {
+	return &rollout.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
+}
+
+// freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would
+// say why.
+func freeAddress(who, address, flag string) error {
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
 		var e *net.OpError
 		if errors.As(err, &e) {
 			err = e.Err
 		}
-		return &exitError{exitBadInput, fmt.Errorf("listener %s cannot listen on %s: %w; --listen names another address", l.Name, address, err)}
+		return &exitError{exitBadInput, fmt.Errorf("%s cannot listen on %s: %w; %s names another", who, address, err, flag)}
 	}
 	return socket.Close()
 }
 
 // start starts Envoy on the files that are there, and watches over it.
 func (e *envoyEngine) start(ctx context.Context) error {
-	text, err := os.ReadFile(filepath.Join(e.options.Dir, envoy.BootstrapFile))
+	p, err := process.Start(ctx, process.Options{
+		Binary: e.binary, Config: filepath.Join(e.options.Dir, envoy.BootstrapFile),
+		AdminPort: e.options.AdminPort, AdminSocket: e.options.AdminSocket, Output: e.output,
+	})
 	if err != nil {
 		return err
 	}
-	e.process, err = process.Start(ctx, process.Options{Binary: e.binary, Bootstrap: text, AdminPort: e.options.AdminPort, Output: e.output})
-	if err != nil {
-		return err
+	e.process = p
+	if err := e.watcher().Started(ctx, e.listeners); err != nil {
+		e.process = nil
+		return errors.Join(err, p.Stop())
 	}
-	if n, err := e.process.Stat(ctx, "listener_manager.lds.update_rejected"); err != nil || n > 0 {
-		return errors.Join(fmt.Errorf("envoy refuses the listeners:\n%s", e.process.Log()), err)
-	}
-	go e.watchOver(e.process)
+	go e.watchOver(p, time.Now())
 	return nil
 }
 
-// restarts is how often in a row Envoy is started again before it is given up, and restartPause the wait before.
-const (
-	restarts     = 5
-	restartPause = 300 * time.Millisecond
-)
-
 // watchOver starts Envoy again when it ends by itself, from the files as they are.
-func (e *envoyEngine) watchOver(p *process.Process) {
-	<-p.Done()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || e.process != p {
+func (e *envoyEngine) watchOver(p *process.Process, begun time.Time) {
+	select {
+	case <-p.Done():
+	case <-e.ctx.Done():
 		return
 	}
-	fmt.Fprintln(os.Stderr, "waymark: envoy has ended; it is started again from the files as they are")
-	var err error
-	for range restarts {
-		time.Sleep(restartPause)
-		if err = e.start(context.Background()); err == nil {
+	e.restarts.ran(time.Since(begun))
+	reason := fmt.Errorf("envoy has ended:\n%s", p.Log())
+	for {
+		pause, ok := e.restarts.next()
+		if !ok {
+			e.gone <- fmt.Errorf("envoy has ended %d times within %s of its start, and is not started again; the last time: %w", restartLimit+1, restartSteady, reason)
+			return
+		}
+		_, _ = fmt.Fprintf(talk, "waymark: envoy has ended; in %s it is started again from the files as they are\n", pause) // nobody could be told
+		select {
+		case <-time.After(pause):
+		case <-e.ctx.Done():
+			return
+		}
+		e.mu.Lock()
+		if e.ctx.Err() != nil || e.process != p && e.process != nil { // a change has started one
+			e.mu.Unlock()
+			return
+		}
+		reason = e.start(e.ctx)
+		e.mu.Unlock()
+		if reason == nil {
 			return
 		}
 	}
-	e.gone <- err
+}
+
+// Envoy is started again after restartPause, then after twice as long, and so on up to restartLongest; restartLimit times
+// in a row. One that has run for restartSteady has left its start behind: what ends it then is counted anew.
+const (
+	restartPause   = 300 * time.Millisecond
+	restartLongest = 10 * time.Second
+	restartLimit   = 6
+	restartSteady  = 30 * time.Second
+)
+
+// backoff counts the starts in a row that did not last.
+type backoff struct {
+	mu     sync.Mutex
+	failed int
+}
+
+// ran counts an Envoy that has ended.
+func (b *backoff) ran(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d >= restartSteady {
+		b.failed = 0
+	}
+}
+
+// next is how long to wait before the next start; false: there is none.
+func (b *backoff) next() (time.Duration, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed >= restartLimit {
+		return 0, false
+	}
+	pause := min(restartPause<<b.failed, restartLongest)
+	b.failed++
+	return pause, true
 }
 
 func (e *envoyEngine) address(l *plan.Listener) string {
@@ -151,17 +244,19 @@ func (e *envoyEngine) address(l *plan.Listener) string {
 
 func (e *envoyEngine) ended() <-chan error { return e.gone }
 
-func (e *envoyEngine) close(context.Context) error {
+// close lets what is in flight end, as long as the context allows.
+func (e *envoyEngine) close(ctx context.Context) error {
+	e.cancel()
 	e.mu.Lock()
-	e.closed = true
-	p := e.process
-	e.mu.Unlock()
+	defer e.mu.Unlock()
 	var err error
-	if p != nil {
-		err = p.Stop()
+	if p := e.process; p != nil {
+		if left := p.Drain(ctx); left > 0 {
+			_, _ = fmt.Fprintf(talk, "waymark: %d requests or connections are cut\n", left) // nobody could be told
+			err = p.Kill()
+		} else {
+			err = p.Stop()
+		}
 	}
-	if e.temporary {
-		err = errors.Join(err, os.RemoveAll(e.options.Dir))
-	}
-	return err
+	return errors.Join(err, e.removeDir())
 }

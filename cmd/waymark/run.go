@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +33,7 @@ type road struct {
 type runFlags struct {
 	envoyFlags
 	engine, binary, listen, backends, dir string
+	fileMode                              string
 }
 
 func (f *runFlags) add(c *cobra.Command, backends string) {
@@ -43,8 +41,39 @@ func (f *runFlags) add(c *cobra.Command, backends string) {
 	c.Flags().StringVar(&f.engine, "engine", "wasm", "wasm: the embedded data plane; envoy: a real Envoy")
 	c.Flags().StringVar(&f.binary, "envoy", "", "Envoy's program (default: ENVOY_BIN, or envoy on the path)")
 	c.Flags().StringVar(&f.dir, "dynamic", "", "folder for the files that Envoy watches (default: a temporary one)")
+	addFileModeFlag(c, &f.fileMode)
 	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the listeners' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
 	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer on the services' loopback endpoints; none: the services run elsewhere")
+}
+
+// lastWords is how long the end waits for readers of what was printed.
+const lastWords = time.Second
+
+// serve serves until the first context ends, drains, and ends at the latest with the second.
+func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer, settle, drain time.Duration) error {
+	r, err := f.build(first, in, accessLog(out), out)
+	if err != nil {
+		return unlessEnded(first, err)
+	}
+	files := &settling{quiet: settle, look: func() set { return look(in.files, nil) }}
+	err = r.start(first, files)
+	if err == nil {
+		for _, l := range r.plan.Listeners {
+			_, _ = fmt.Fprintf(talk, "listening on %s\n", r.engine.address(l)) // nobody could be told
+		}
+		err = r.watch(first, files)
+	}
+	last, cancel := context.WithTimeout(second, drain)
+	defer cancel()
+	return errors.Join(unlessEnded(first, err), r.close(last))
+}
+
+// unlessEnded is an error, unless the user has ended what has failed.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // build makes the engine that the flags name.
@@ -65,17 +94,23 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	if err != nil {
 		return nil, err
 	}
-	reportLimits(os.Stderr, &o)
-	module, err := readModule(f.module)
+	reportLimits(talk, &o)
+	mode, err := parseFileMode(f.fileMode)
 	if err != nil {
 		return nil, err
 	}
+	if f.engine == "wasm" && o.Matching == envoy.MatchingNative {
+		return nil, usageError("--matching %s needs --engine envoy: the embedded data plane has the filter alone", o.Matching)
+	}
+	var module []byte
+	if o.Matching != envoy.MatchingNative {
+		if module, err = readModule(f.module); err != nil {
+			return nil, err
+		}
+	}
 	switch f.engine {
 	case "wasm":
-		if o.Matching == envoy.MatchingNative {
-			return nil, usageError("--matching %s needs --engine envoy: the embedded data plane has the filter alone", o.Matching)
-		}
-		r.engine, err = newWasmEngine(ctx, module, o, access, os.Stderr)
+		r.engine, err = newWasmEngine(ctx, module, o, access, talk)
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {
@@ -83,7 +118,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 		}
 		if err == nil {
 			o.Dir = f.dir
-			r.engine, err = newEnvoyEngine(binary, o, envoyOutput)
+			r.engine, err = newEnvoyEngine(binary, o, mode, envoyOutput)
 		}
 	default:
 		return nil, usageError("--engine %q is neither wasm nor envoy", f.engine)
@@ -126,9 +161,8 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) err
 	return nil
 }
 
-func (r *road) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
+// close ends the service: no new requests, and those that have begun are finished, as long as the context allows.
+func (r *road) close(ctx context.Context) error {
 	err := r.engine.close(ctx)
 	if r.services != nil {
 		r.services.Close(ctx)
@@ -139,42 +173,36 @@ func (r *road) close() error {
 func newRun() *cobra.Command {
 	var in input
 	var f runFlags
-	var settle time.Duration
+	var settle, drain time.Duration
 	c := &cobra.Command{
 		Use:   "run -f FILE|DIR",
 		Short: "Serve the rules until Ctrl-C",
 		Long: `Run serves the rules and reads changed files again, without dropping a request. Rules that are wrong change nothing:
-the ones before go on, and what is wrong is said.
+the ones before go on, and what is wrong is said. At the end, requests that are under way are finished.
 
   waymark run -f examples/bookinfo --backends demo
   waymark run -f examples/bookinfo --backends demo --engine envoy --listen 127.0.0.1
   waymark run -f rules.yaml --gateway public --endpoint reviews=127.0.0.1:9080`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			if settle < 0 {
-				return usageError("--settle %s is less than 0", settle)
+			if drain < 0 {
+				return usageError("--drain-timeout %s is less than 0", drain)
 			}
 			if slices.Contains(in.files, "-") {
 				return usageError("run reads its files again when they change; standard input cannot be")
 			}
-			r, err := f.build(ctx, &in, accessLog(c.OutOrStdout()), c.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			files := &settling{quiet: settle, look: func() set { return look(in.files, nil) }}
-			if err := r.start(ctx, files); err != nil {
-				return errors.Join(err, r.close())
-			}
-			for _, l := range r.plan.Listeners {
-				fmt.Fprintf(os.Stderr, "listening on %s\n", r.engine.address(l))
-			}
-			return errors.Join(r.watch(ctx, files), r.close())
+			messages := newOutput("standard error", c.ErrOrStderr(), nil)
+			defer messages.close(lastWords)
+			out := newOutput("standard output", c.OutOrStdout(), messages)
+			defer out.close(lastWords)
+			talk = messages
+			first, second := untilSignals(c.Context())
+			return f.serve(first, second, &in, out, settle, drain)
 		},
 	}
 	in.addFlags(c)
 	f.add(c, "none")
+	c.Flags().DurationVar(&drain, "drain-timeout", 30*time.Second, "how long requests may take to end after SIGTERM, SIGINT, SIGHUP or SIGQUIT; a second signal ends them at once")
 	c.Flags().DurationVar(&settle, "settle", time.Second, "how long files must not have changed before they are read, at the start and after every change")
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/process/scratch"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/plan"
 )
@@ -76,7 +78,7 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 func newTranslate() *cobra.Command {
 	var in input
 	var out envoyFlags
-	var form, dir, admin, binary string
+	var form, dir, admin, binary, fileMode string
 	var validate bool
 	var pause time.Duration
 	c := &cobra.Command{
@@ -109,6 +111,10 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if dir != "" && c.Flags().Changed("output") {
 				return usageError("-o prints, and --dynamic writes files; give one of them")
 			}
+			mode, err := parseFileMode(fileMode)
+			if err != nil {
+				return err
+			}
 			p, err := in.translate(true)
 			if err != nil {
 				return err
@@ -126,7 +132,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if dir == "" {
 				return write(c.OutOrStdout(), p, o)
 			}
-			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause)
+			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
 		},
 	}
 	in.addFlags(c)
@@ -134,6 +140,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 	c.Flags().BoolVar(&validate, "validate", false, "let an Envoy of this machine validate the configuration before anything is printed or written")
 	c.Flags().StringVar(&binary, "envoy", "", "with --validate: Envoy's program (default: ENVOY_BIN, or envoy on the path)")
 	c.Flags().StringVar(&dir, "dynamic", "", "write files that Envoy watches into this folder, instead of printing")
+	addFileModeFlag(c, &fileMode)
 	c.Flags().StringVar(&admin, "admin", "", "with --dynamic: ADDRESS:PORT of the admin interface of the Envoy that watches, to wait until it has taken each step")
 	c.Flags().DurationVar(&pause, "pause", time.Second, "with --dynamic, without --admin: how long to wait after each step")
 	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap, plan or plugin-config")
@@ -196,7 +203,7 @@ func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 }
 
 // writeDynamic brings a plan into the files of a folder, and says which have changed.
-func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration) error {
+func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration, mode fs.FileMode) error {
 	var err error
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return err
@@ -205,7 +212,15 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	if err != nil {
 		return &exitError{exitBadInput, err}
 	}
-	d := &rollout.Dir{Path: o.Dir, Changed: func(file string) { fmt.Fprintln(talk, file) }}
+	d := &rollout.Dir{Path: o.Dir, Mode: mode, Changed: func(file string) { fmt.Fprintln(talk, file) }}
+	if err := d.Make(); err != nil {
+		return err
+	}
+	lock, err := scratch.Lock(o.Dir)
+	if err != nil {
+		return &exitError{exitBadInput, err}
+	}
+	defer func() { _ = lock.Close() }() // which unlocks it
 	switch _, err := os.Stat(filepath.Join(o.Dir, envoy.BootstrapFile)); {
 	case admin != "":
 		d.Watcher = &rollout.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}

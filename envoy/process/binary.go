@@ -3,9 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,15 +38,6 @@ const wasmProbe = `{"static_resources": {"listeners": [{"name": "probe", "addres
 
 // HasWasm says whether an Envoy was built with Wasm: not all are, not even all releases of one build.
 func HasWasm(ctx context.Context, binary string) (bool, error) {
-	dir, err := os.MkdirTemp("", "waymark-probe-")
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary folder
-	file := filepath.Join(dir, "probe.json")
-	if err := os.WriteFile(file, []byte(wasmProbe), 0o600); err != nil {
-		return false, err
-	}
-	text, _ := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "warning", "-c", file).CombinedOutput() // it always refuses
+	text, _ := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "warning", "--config-yaml", wasmProbe).CombinedOutput() // it always refuses
 	return !strings.Contains(string(text), "compiled without support") && !strings.Contains(string(text), "envoy.extensions.filters.http.wasm.v3.Wasm"), nil
 }

@@ -4,11 +4,12 @@ package process
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,18 +20,25 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"waymark.dev/waymark/envoy/process/scratch"
 )
 
 // Options say how to start Envoy.
 type Options struct {
 	// Binary is Envoy's program.
 	Binary string
-	// Bootstrap is the configuration, YAML or JSON. Its admin interface must listen on AdminPort of the loopback address.
+	// Bootstrap is the configuration, YAML or JSON; nil: it stands in the file Config.
 	Bootstrap []byte
-	AdminPort uint32
+	Config    string
+	// The configuration's admin interface listens on AdminPort of the loopback address, or, where AdminSocket is not "",
+	// on the Unix socket of that path.
+	AdminPort   uint32
+	AdminSocket string
 	// Concurrency is the number of workers; 0 is one per core.
 	Concurrency int
-	// Output gets what Envoy prints, access logs included; nil drops it.
+	// Output gets what Envoy prints, access logs included; nil drops it. While a Write blocks, so does Envoy's log, and
+	// Envoy keeps in memory what it cannot write. An error of Write is ignored: the next lines are written again.
 	Output io.Writer
 	// LogLevel of Envoy; "" is warning.
 	LogLevel string
@@ -41,39 +49,50 @@ type Options struct {
 // Process is a running Envoy.
 type Process struct {
 	cmd   *exec.Cmd
-	admin string
-	dir   string
+	admin *admin
+	name  string // of this very Envoy, among all that may answer at its admin address
+	dir   *scratch.Dir
 	tail  *tail
 	done  chan struct{} // closed when it has ended
 	err   error         // valid then
 }
 
+// outputDelay is how long output is read after Envoy's end, where another process holds its end of the pipe.
+const outputDelay = 2 * time.Second
+
 // Start starts Envoy and returns when it serves. Where it ends before, the error holds the last lines that it printed.
 func Start(ctx context.Context, o Options) (*Process, error) {
-	dir, err := os.MkdirTemp("", "waymark-envoy-")
-	if err != nil {
-		return nil, err
-	}
-	config := filepath.Join(dir, "bootstrap.json")
-	if err := os.WriteFile(config, o.Bootstrap, 0o600); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	var name [16]byte
+	_, _ = rand.Read(name[:]) // never fails
+	p := &Process{name: hex.EncodeToString(name[:]), tail: &tail{next: o.Output}, done: make(chan struct{}), admin: newAdmin(&o)}
+	config := o.Config
+	if o.Bootstrap != nil {
+		var err error
+		if p.dir, err = scratch.New("envoy"); err != nil {
+			return nil, err
+		}
+		config = filepath.Join(p.dir.Path, "bootstrap.json")
+		if err := os.WriteFile(config, o.Bootstrap, 0o600); err != nil {
+			return nil, errors.Join(err, p.dir.Remove())
+		}
 	}
 	level := o.LogLevel
 	if level == "" {
 		level = "warning"
 	}
-	args := []string{"-c", config, "-l", level, "--disable-hot-restart", "--file-flush-interval-msec", "100"}
+	args := []string{
+		"-c", config, "-l", level, "--disable-hot-restart", "--file-flush-interval-msec", "100",
+		"--config-yaml", fmt.Sprintf(`{"node": {"metadata": {%q: %q}}}`, instance, p.name),
+	}
 	if o.Concurrency > 0 {
 		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
 	}
-	p := &Process{
-		cmd: exec.Command(o.Binary, args...), dir: dir, tail: &tail{next: o.Output}, done: make(chan struct{}),
-		admin: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))),
-	}
-	p.cmd.Stdout, p.cmd.Stderr = p.tail, p.tail
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd = exec.Command(o.Binary, args...)
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = p.tail, p.tail, outputDelay
+	// A group of its own: what a terminal sends to ours, it must not get before its requests are answered.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("envoy cannot be started: %w", err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("envoy cannot be started: %w", err), p.dir.Remove())
 	}
 	go func() {
 		p.err = p.cmd.Wait()
@@ -85,6 +104,18 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	return p, nil
 }
 
+// instance is the key of the node's metadata by which an Envoy is told from others.
+const instance = "WAYMARK_INSTANCE"
+
+// serverInfo is the part of what the admin interface says of its Envoy that matters here.
+type serverInfo struct {
+	State string `json:"state"`
+	Node  struct {
+		ID       string         `json:"id"`
+		Metadata map[string]any `json:"metadata"`
+	} `json:"node"`
+}
+
 func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 	if limit == 0 {
 		limit = time.Minute
@@ -92,8 +123,17 @@ func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		if text, err := p.Admin(ctx, "/ready"); err == nil && strings.HasPrefix(text, "LIVE") {
-			return nil
+		if text, err := p.Admin(ctx, "/server_info"); err == nil {
+			var info serverInfo
+			if err := json.Unmarshal([]byte(text), &info); err != nil {
+				return fmt.Errorf("%s is not answered by an admin interface: %w", p.admin.name, err)
+			}
+			switch {
+			case info.Node.Metadata[instance] != p.name:
+				return fmt.Errorf("%s is the admin interface of another Envoy (node %q); give this one another", p.admin.name, info.Node.ID)
+			case info.State == "LIVE":
+				return nil
+			}
 		}
 		select {
 		case <-p.done:
@@ -103,29 +143,6 @@ func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// Admin asks the admin interface, such as "/stats?filter=lds".
-func (p *Process) Admin(ctx context.Context, path string) (string, error) {
-	return Ask(ctx, p.admin, path)
-}
-
-// Ask asks the admin interface at an address, such as "http://127.0.0.1:9901".
-func Ask(ctx context.Context, admin, path string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+path, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("admin %s: %s", path, response.Status)
-	}
-	return string(text), err
 }
 
 // Stat is the value of one counter or gauge.
@@ -143,6 +160,16 @@ func (p *Process) Stat(ctx context.Context, name string) (int64, error) {
 
 // Done is closed when Envoy has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Running says that it has not ended.
+func (p *Process) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
 
 // Log is the end of what it printed.
 func (p *Process) Log() string { return p.tail.String() }
@@ -172,19 +199,25 @@ func (p *Process) CPUTime() (total time.Duration, err error) {
 	return total, nil
 }
 
-// Stop ends Envoy, and waits until it has ended.
+// Stop ends Envoy, and waits until it has ended. Requests that are under way are lost; [Process.Drain] lets them end.
 func (p *Process) Stop() error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
-		_ = p.cmd.Process.Kill() // as above
-		<-p.done
+		return p.Kill()
 	}
-	return os.RemoveAll(p.dir)
+	return p.dir.Remove()
 }
 
-// tail keeps the last lines and passes all of them on.
+// Kill ends Envoy at once.
+func (p *Process) Kill() error {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
+	return p.dir.Remove()
+}
+
+// tail keeps the last lines and passes all of them on, without an error at any time.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
@@ -201,7 +234,7 @@ func (t *tail) Write(b []byte) (int, error) {
 		t.kept = append(t.kept[:0], t.kept[len(t.kept)-tailSize:]...)
 	}
 	if t.next != nil {
-		return t.next.Write(b)
+		_, _ = t.next.Write(b) // else a disk that was full for a moment would end the log
 	}
 	return len(b), nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,15 +48,20 @@ func subscription(f File) (prefix, taken string, refused []string) {
 		return "http." + envoy.StatName(f.Name) + ".rds." + f.Name + ".", "update_success", []string{"update_rejected", "update_failure"}
 	case envoy.PluginResources:
 		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected", "update_failure"}
-	default: // endpoints and certificates: what needs them waits for them
+	case envoy.SecretResources:
+		return "sds." + secretStat.Replace(f.Name) + ".", "update_success", []string{"update_rejected", "update_failure"}
+	default: // endpoints: what needs them waits for them
 		return "", "", nil
 	}
 }
 
+// secretStat writes a secret's name as Envoy does in statistics.
+var secretStat = strings.NewReplacer("://", "_", ":/", "_", ":", "_")
+
 // statistics reads all counters that matter, in one question. Those that were never touched are left out before names are
 // looked at: with many rules, these are nearly all.
 func (a *Admin) statistics(ctx context.Context) (map[string]int64, error) {
-	text, err := a.Ask(ctx, "/stats?usedonly&filter=(%5C.(cds|lds|rds)%5C.|^extension_config_discovery%5C.|warming)")
+	text, err := a.Ask(ctx, "/stats?usedonly&filter=(%5C.(cds|lds|rds)%5C.|^(sds|extension_config_discovery|listener_manager)%5C.|warming)")
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +114,15 @@ func (a *Admin) Taken(ctx context.Context, step Step, files []File) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	begun := time.Now()
 	for {
 		asked := time.Now()
 		waiting, err := a.waiting(ctx, files)
+		switch {
+		case waiting == warmingClusters && time.Since(begun) > warmLimit: // their names are not resolved
+			waiting = ""
+		default:
+		}
 		switch {
 		case err != nil:
 			return err
@@ -154,12 +167,75 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 			return f.Path, nil
 		}
 	}
-	for _, gauge := range []string{"cluster_manager.warming_clusters", "listener_manager.total_listeners_warming"} {
-		if stats[gauge] > 0 {
-			return "what is warming", nil
-		}
+	if stats["listener_manager.total_listeners_warming"] > 0 {
+		return "listeners that are warming", nil
+	}
+	if stats["cluster_manager.warming_clusters"] > 0 {
+		return warmingClusters, nil
 	}
 	return "", nil
+}
+
+// warmingClusters are clusters whose addresses are looked up. A name server that does not answer must not hold up a
+// change: requests for such a cluster are answered by the one that it replaces, or with 503, either way.
+const (
+	warmingClusters = "clusters that are warming"
+	warmLimit       = 5 * time.Second
+)
+
+// Started looks whether an Envoy that has just started has taken all of its files and opened its listeners. Where it has
+// not, it serves all the same: a listener without its filter answers 500, and one that was refused is not there.
+func (a *Admin) Started(ctx context.Context, listeners int) error {
+	limit := a.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		stats, err := a.statistics(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(stats)) {
+			if stats[name] > 0 && !strings.HasPrefix(name, "cluster.") && isRefusal(name) {
+				return &RefusedError{a.fileOf(name), a.log()}
+			}
+		}
+		active := stats["listener_manager.total_listeners_active"]
+		if active >= int64(listeners) {
+			return nil
+		}
+		select {
+		case <-a.Ended:
+			return fmt.Errorf("envoy ended:\n%s", a.log())
+		case <-ctx.Done():
+			return fmt.Errorf("envoy has opened %d of %d listeners after %s:\n%s", active, listeners, limit, a.log())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func isRefusal(stat string) bool {
+	for _, end := range []string{".update_rejected", ".update_failure", ".config_fail", ".listener_create_failure"} {
+		if strings.HasSuffix(stat, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// fileOf names what a statistic is about.
+func (a *Admin) fileOf(stat string) string {
+	for begin, what := range map[string]string{
+		"cluster_manager.": envoy.ClustersFile, "listener_manager.": envoy.ListenersFile, "sds.": "a certificate",
+		"extension_config_discovery.": "the filter's module or its configuration",
+	} {
+		if strings.HasPrefix(stat, begin) {
+			return what + " (" + stat + ")"
+		}
+	}
+	return "routes (" + stat + ")"
 }
 
 func (a *Admin) log() string {

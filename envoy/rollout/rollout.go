@@ -98,7 +98,7 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 	if err != nil {
 		return err
 	}
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		return err
 	}
 	d.done = nil
@@ -210,6 +210,9 @@ func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
 		if name == "" {
 			name = next.Plugins[path].GetName()
 		}
+		if b.step == Secrets {
+			name = envoy.ResourceName(b.files[path])
+		}
 		e.files = append(e.files, File{path, name})
 	}
 	if len(e.files) == 0 {
@@ -242,9 +245,9 @@ func (d *Dir) mode() fs.FileMode {
 // folderMode lets those into a folder who may read its files.
 func (d *Dir) folderMode() fs.FileMode { return d.mode() | d.mode()&0o444>>2 | 0o700 }
 
-// make makes the folder, where there is none; whatever the process's mask is, it can be entered. The mode of one that is
+// Make makes the folder, where there is none; whatever the process's mask is, it can be entered. The mode of one that is
 // there is its owner's business.
-func (d *Dir) make() error {
+func (d *Dir) Make() error {
 	if _, err := os.Stat(d.Path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

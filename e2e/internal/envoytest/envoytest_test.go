@@ -109,10 +109,30 @@ func TestAnEnvoyThatRefusesItsConfiguration(t *testing.T) {
 
 func TestAnEnvoyThatIsNotReadyInTime(t *testing.T) {
 	o, port := options(t, answering)
-	o.AdminPort = port // it serves, and we ask where nobody says LIVE
-	o.Ready = 300 * time.Millisecond
+	o.AdminPort = port // it serves, and we ask where somebody else answers
 	_, err := process.Start(context.Background(), o)
+	require.ErrorContains(t, err, fmt.Sprintf("127.0.0.1:%d is not answered by an admin interface", port))
+
+	free, err := process.FreePorts(1)
+	require.NoError(t, err)
+	o.AdminPort, o.Ready = free[0], 300*time.Millisecond // and where nobody does
+	_, err = process.Start(context.Background(), o)
 	require.ErrorContains(t, err, "envoy does not serve")
+}
+
+// An Envoy that cannot have its admin port is not taken for the one that has it.
+func TestTwoEnvoysOnOneAdminPort(t *testing.T) {
+	first, _ := options(t, answering)
+	p, err := process.Start(context.Background(), first)
+	require.NoError(t, err)
+	defer func() { _ = p.Stop() }()
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	second := first
+	second.Bootstrap = fmt.Appendf(nil, answering, first.AdminPort, ports[0])
+	_, err = process.Start(context.Background(), second)
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), fmt.Sprintf("127.0.0.1:%d", first.AdminPort))
 }
 
 func TestWhichEnvoy(t *testing.T) {

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// output passes lines on without ever making their writer wait. A reader that stalls must hold up neither requests nor
+// changes nor signals, and what it has not read must not fill the memory: lines beyond a bound are dropped and counted.
+// A write that fails, such as on a full disk, loses its lines, and the next are written again.
+type output struct {
+	name string    // "standard output"
+	to   io.Writer // may block
+	tell io.Writer // gets a line when lines were dropped; nil: to itself
+
+	mu      sync.Mutex
+	more    *sync.Cond
+	part    []byte   // of a line that has no end yet
+	queue   [][]byte // whole lines
+	size    int      // bytes in the queue
+	dropped int      // lines since the last notice
+	why     string   // of the last that was dropped
+	closed  bool
+	idle    chan struct{} // closed when everything was written after close
+}
+
+// queueSize bounds the bytes that wait for a reader, and lineSize those of a line that has no end.
+const (
+	queueSize = 1 << 20
+	lineSize  = 64 << 10
+)
+
+// tellEvery is how long lines are counted before the next notice.
+const tellEvery = 5 * time.Second
+
+func newOutput(name string, to, tell io.Writer) *output {
+	o := &output{name: name, to: to, tell: tell, idle: make(chan struct{})}
+	o.more = sync.NewCond(&o.mu)
+	go o.run()
+	return o
+}
+
+// Write never blocks and never fails.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(b)
+	end := bytes.LastIndexByte(b, '\n') + 1
+	if end == 0 && len(o.part)+n > lineSize {
+		end = n
+	}
+	if end > 0 {
+		o.add(append(o.part, b[:end]...))
+		o.part, b = nil, b[end:]
+	}
+	o.part = append(o.part, b...)
+	return n, nil
+}
+
+// add queues whole lines, or counts them as dropped.
+func (o *output) add(lines []byte) {
+	if o.closed || o.size+len(lines) > queueSize {
+		o.drop(lines, "they are read too slowly")
+		return
+	}
+	o.queue = append(o.queue, lines)
+	o.size += len(lines)
+	o.more.Signal()
+}
+
+func (o *output) drop(lines []byte, why string) {
+	o.dropped += bytes.Count(lines, []byte{'\n'})
+	o.why = why
+}
+
+func (o *output) run() {
+	defer close(o.idle)
+	var told time.Time
+	for {
+		o.mu.Lock()
+		for len(o.queue) == 0 && !o.closed {
+			o.more.Wait()
+		}
+		if len(o.queue) == 0 {
+			last := o.notice()
+			o.mu.Unlock()
+			o.say(last)
+			return
+		}
+		lines := o.queue[0]
+		o.queue = o.queue[1:]
+		o.mu.Unlock()
+
+		_, err := o.to.Write(lines)
+
+		o.mu.Lock()
+		o.size -= len(lines)
+		if err != nil {
+			o.drop(lines, err.Error())
+		}
+		var notice string
+		if time.Since(told) > tellEvery {
+			if notice = o.notice(); notice != "" {
+				told = time.Now()
+			}
+		}
+		o.mu.Unlock()
+		o.say(notice)
+	}
+}
+
+// notice is what is to be told of dropped lines, or "".
+func (o *output) notice() string {
+	if o.dropped == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("waymark: %d lines for %s were dropped: %s\n", o.dropped, o.name, o.why)
+	o.dropped = 0
+	return text
+}
+
+func (o *output) say(notice string) {
+	if notice == "" {
+		return
+	}
+	w := o.tell
+	if w == nil {
+		w = o.to
+	}
+	_, _ = io.WriteString(w, notice) // nobody could be told
+}
+
+// close writes what waits, for a limited time.
+func (o *output) close(limit time.Duration) {
+	o.mu.Lock()
+	if len(o.part) > 0 {
+		o.add(o.part)
+		o.part = nil
+	}
+	o.closed = true
+	o.more.Signal()
+	o.mu.Unlock()
+	select {
+	case <-o.idle:
+	case <-time.After(limit):
+	}
+}

@@ -1,0 +1,55 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+// admin is where an admin interface listens.
+type admin struct {
+	name   string // for messages
+	url    string
+	client *http.Client
+}
+
+func newAdmin(o *Options) *admin {
+	if o.AdminSocket == "" {
+		name := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort)))
+		return &admin{name, "http://" + name, http.DefaultClient}
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", o.AdminSocket)
+	}
+	return &admin{o.AdminSocket, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Admin asks the admin interface, such as "/stats?filter=lds".
+func (p *Process) Admin(ctx context.Context, path string) (string, error) {
+	return p.admin.ask(ctx, http.MethodGet, path)
+}
+
+// Ask asks the admin interface at an address, such as "http://127.0.0.1:9901".
+func Ask(ctx context.Context, address, path string) (string, error) {
+	return (&admin{address, address, http.DefaultClient}).ask(ctx, http.MethodGet, path)
+}
+
+func (a *admin) ask(ctx context.Context, method, path string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, a.url+path, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := a.client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("admin %s: %s", path, response.Status)
+	}
+	return string(text), err
+}
