@@ -140,6 +140,7 @@ type httpUpstream struct {
 	asked    atomic.Int64
 	status   atomic.Int64 // 0 is 200
 	hold     chan struct{}
+	delay    time.Duration
 	observed atomic.Pointer[http.Request]
 }
 
@@ -166,6 +167,7 @@ func (u *httpUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if u.hold != nil && r.URL.Path == "/hold" {
 		<-u.hold
 	}
+	time.Sleep(u.delay)
 	w.Header().Set("X-Upstream", u.name)
 	w.Header().Set("X-Upstream-Protocol", r.Proto)
 	if n := u.status.Load(); n != 0 {

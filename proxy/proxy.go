@@ -18,9 +18,12 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"waymark.dev/waymark/hostcalls"
+	"waymark.dev/waymark/internal/listening"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 )
@@ -57,6 +60,7 @@ type Proxy struct {
 	all     []*vm.VM
 	client  *http.Transport
 
+	draining  atomic.Bool
 	mu        sync.Mutex // held by Apply and Close
 	state     *state     // guarded by stateMu
 	stateMu   sync.RWMutex
@@ -65,8 +69,9 @@ type Proxy struct {
 
 // server is one bound listener.
 type server struct {
-	http *http.Server
-	addr net.Addr
+	http   *http.Server
+	socket net.Listener
+	addr   net.Addr
 }
 
 // New compiles the module and makes as many VMs as there are cores, four at most.
@@ -116,7 +121,7 @@ func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	opened, err := p.open(s)
+	opened, err := p.open(ctx, s)
 	if err != nil {
 		p.retire(s)
 		return err
@@ -136,7 +141,7 @@ func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 }
 
 // open binds the listeners that are new.
-func (p *Proxy) open(s *state) (map[string]*server, error) {
+func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) {
 	opened := map[string]*server{}
 	for _, l := range s.plan.Listeners {
 		if p.listeners[l.Name] != nil {
@@ -146,7 +151,7 @@ func (p *Proxy) open(s *state) (map[string]*server, error) {
 		if p.options.Listen != nil {
 			address = p.options.Listen(l)
 		}
-		socket, err := net.Listen("tcp", address)
+		socket, err := listening.Listen(ctx, address)
 		if err != nil {
 			for _, o := range opened {
 				_ = o.http.Close() // never served
@@ -154,7 +159,7 @@ func (p *Proxy) open(s *state) (map[string]*server, error) {
 			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 		name := l.Name
-		o := &server{addr: socket.Addr(), http: &http.Server{
+		o := &server{socket: socket, addr: socket.Addr(), http: &http.Server{
 			ReadHeaderTimeout: time.Minute,
 			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(name, w, r) }),
 		}}
@@ -188,17 +193,47 @@ func (p *Proxy) Address(listener string) string {
 	return ""
 }
 
-// Close ends the service: no new requests, and those that have begun are finished, as long as the context allows. Then
-// their connections are cut.
+// drainTime is how long clients are told, with their answers, that their connections end, before idle ones are closed.
+const drainTime = 500 * time.Millisecond
+
+// Close ends the service: no new connections, and the requests that have begun are finished, as long as the context
+// allows. Then their connections are cut.
 func (p *Proxy) Close(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var err error
+	p.draining.Store(true)
 	for _, l := range p.listeners {
-		if l.http.Shutdown(ctx) != nil { // the time is up
-			err = errors.Join(err, l.http.Close())
+		l.deafen()
+	}
+	if len(p.listeners) > 0 {
+		select {
+		case <-time.After(drainTime):
+		case <-ctx.Done():
 		}
+	}
+	errs := make(chan error, len(p.listeners))
+	for _, l := range p.listeners {
+		go func() {
+			if l.http.Shutdown(ctx) == nil {
+				errs <- nil
+				return
+			}
+			errs <- l.http.Close() // the time is up
+		}()
+	}
+	var err error
+	for range p.listeners {
+		err = errors.Join(err, <-errs)
 	}
 	p.client.CloseIdleConnections()
 	return errors.Join(err, p.module.Close(context.WithoutCancel(ctx)))
+}
+
+// deafen keeps new clients from a socket that is about to be closed, where the system can.
+func (s *server) deafen() {
+	if c, ok := s.socket.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = listening.Deafen(int(fd)) }) // see above
+		}
+	}
 }

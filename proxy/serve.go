@@ -20,6 +20,9 @@ import (
 func (p *Proxy) serve(listener string, w http.ResponseWriter, r *http.Request) {
 	s := p.acquire()
 	defer s.requests.Done()
+	if p.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	x := &exchange{proxy: p, state: s, w: w, r: r, log: Access{Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI}}
 	defer func() {
 		x.log.Duration = time.Since(x.log.Time)

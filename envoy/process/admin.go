@@ -12,6 +12,7 @@ import (
 // admin is where an admin interface listens.
 type admin struct {
 	name   string // for messages
+	port   uint32 // 0: none
 	url    string
 	client *http.Client
 }
@@ -19,12 +20,12 @@ type admin struct {
 func newAdmin(o *Options) *admin {
 	if o.AdminSocket == "" {
 		name := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort)))
-		return &admin{name, "http://" + name, http.DefaultClient}
+		return &admin{name, o.AdminPort, "http://" + name, http.DefaultClient}
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", o.AdminSocket)
 	}
-	return &admin{o.AdminSocket, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &admin{o.AdminSocket, 0, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
 // Admin asks the admin interface, such as "/stats?filter=lds".
@@ -34,7 +35,7 @@ func (p *Process) Admin(ctx context.Context, path string) (string, error) {
 
 // Ask asks the admin interface at an address, such as "http://127.0.0.1:9901".
 func Ask(ctx context.Context, address, path string) (string, error) {
-	return (&admin{address, address, http.DefaultClient}).ask(ctx, http.MethodGet, path)
+	return (&admin{address, 0, address, http.DefaultClient}).ask(ctx, http.MethodGet, path)
 }
 
 func (a *admin) ask(ctx context.Context, method, path string) (string, error) {

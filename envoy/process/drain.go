@@ -15,13 +15,22 @@ const (
 	drainQuiet = 300 * time.Millisecond
 )
 
+// drainHandshake is how long connections that have begun may take to come in before the sockets are closed.
+const drainHandshake = 200 * time.Millisecond
+
 // Drain makes Envoy take no new connections, and returns when nothing is in flight any more: no request, and no connection
 // that is forwarded as it is. Load balancers that ask /ready are told, and answers say that their connection ends. It
 // returns what is left when the context ends before; Envoy runs on.
 func (p *Process) Drain(ctx context.Context) (left int64) {
 	// Answers end their connections from now on, on HTTP/2 by GOAWAY.
 	_, _ = p.admin.ask(ctx, http.MethodPost, "/healthcheck/fail") // what it cannot do is seen by what is left
-	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners")  // as above
+	if p.deafen() {
+		select {
+		case <-time.After(drainHandshake):
+		case <-ctx.Done():
+		}
+	}
+	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners") // as above
 	quiet := time.Now()
 	for {
 		n, err := p.inFlight(ctx)

@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/rollout"
+)
+
+// spoil makes Envoy refuse a configuration that the API allows, in each kind of file.
+var spoil = map[string]func(t *testing.T, f *envoy.Files){
+	"routes": func(_ *testing.T, f *envoy.Files) {
+		for _, r := range f.Routes {
+			r.VirtualHosts = append(r.VirtualHosts, proto.CloneOf(r.VirtualHosts[0]))
+		}
+	},
+	"clusters": func(_ *testing.T, f *envoy.Files) { f.Clusters = append(f.Clusters, proto.CloneOf(f.Clusters[0])) },
+	"listeners": func(_ *testing.T, f *envoy.Files) {
+		f.Listeners = append(f.Listeners, proto.CloneOf(f.Listeners[0]))
+		f.Listeners[len(f.Listeners)-1].Name = "another on the same address"
+	},
+	"plugins": func(t *testing.T, f *envoy.Files) {
+		for path, p := range f.Plugins {
+			var w wasmfilterv3.Wasm
+			require.NoError(t, p.TypedConfig.UnmarshalTo(&w))
+			var err error
+			w.Config.Configuration, err = anypb.New(wrapperspb.String(`{"version": 1, "no such field": 1}`))
+			require.NoError(t, err)
+			bad, err := anypb.New(&w)
+			require.NoError(t, err)
+			f.Plugins[path] = &corev3.TypedExtensionConfig{Name: p.Name, TypedConfig: bad}
+		}
+	},
+	"certificates": func(_ *testing.T, f *envoy.Files) {
+		for path, text := range f.Secrets {
+			f.Secrets[path] = []byte(strings.Replace(string(text), "tls_certificate", "no_such_kind", 1))
+		}
+	},
+}
+
+// TestRefusedChanges brings an Envoy a configuration that it refuses, in every kind of file. It goes on with what it had,
+// starts again from that after kill -9, and takes the mended change.
+func TestRefusedChanges(t *testing.T) {
+	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
+		r := startRolling(t, b)
+		g := generation{}
+		r.apply(t, g)
+		serves := func(g generation) {
+			t.Helper()
+			c := r.client()
+			defer c.close()
+			for _, path := range []string{"/rule", "/stable", "/split/1"} {
+				got, err := c.retry(request(path, nil))
+				assert.Empty(t, judge(path, got, err, g, g))
+			}
+			name, err := r.handshake()
+			assert.Empty(t, judgeCertificate(name, err, g, g))
+		}
+		envoys := t // they live longer than the kinds
+		for kind, change := range spoil {
+			t.Run(kind, func(t *testing.T) {
+				before := contents(t, r.dir)
+				next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, g.certificate + 1}
+				bad := r.files(t, next)
+				change(t, bad)
+				d := &rollout.Dir{Path: r.dir, Watcher: &rollout.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}}
+				err := d.Apply(context.Background(), bad)
+				var refused *rollout.RefusedError
+				require.True(t, errors.As(err, &refused), "%v", err)
+				assert.Equal(t, before, contents(t, r.dir), "what was in force stands on disk")
+				serves(g)
+
+				require.NoError(t, syscall.Kill(r.envoy.PID(), syscall.SIGKILL)) // ours, by its id
+				<-r.envoy.Done()
+				r.start(envoys)
+				serves(g)
+				r.apply(t, next)
+				serves(next)
+				g = next
+			})
+		}
+	})
+}
+
+// contents are the files of a folder.
+func contents(t *testing.T, dir string) map[string]string {
+	out := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		out[strings.TrimPrefix(path, dir+"/")] = string(text)
+		return err
+	}))
+	return out
+}

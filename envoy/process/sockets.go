@@ -1,0 +1,68 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"waymark.dev/waymark/internal/listening"
+)
+
+// System calls that the syscall package has no names for; their numbers are the same on all architectures.
+const (
+	sysPidfdOpen  = 434
+	sysPidfdGetfd = 438
+)
+
+// deafen keeps new clients from Envoy's listening sockets, but for the admin interface's, and says whether it could: a
+// system may not let a process have the sockets of its child.
+func (p *Process) deafen() bool {
+	own := listeningSockets(p.PID(), p.admin.port)
+	if len(own) == 0 {
+		return false
+	}
+	pidfd, _, errno := syscall.Syscall(sysPidfdOpen, uintptr(p.PID()), 0, 0)
+	if errno != 0 {
+		return false
+	}
+	defer func() { _ = syscall.Close(int(pidfd)) }() // nothing was written
+	ok := true
+	for _, fd := range own {
+		copied, _, errno := syscall.Syscall(sysPidfdGetfd, pidfd, uintptr(fd), 0)
+		if errno != 0 {
+			return false
+		}
+		ok = listening.Deafen(int(copied)) == nil && ok
+		_ = syscall.Close(int(copied)) // the socket is Envoy's
+	}
+	return ok
+}
+
+// listeningSockets are the descriptors of a process that listen on TCP, on any port but one.
+func listeningSockets(pid int, but uint32) []int {
+	inodes := map[string]bool{}
+	for _, family := range []string{"tcp", "tcp6"} {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, family)) // a system may lack one
+		for line := range strings.Lines(string(text)) {
+			// sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode (proc(5))
+			f := strings.Fields(line)
+			if len(f) < 10 || f[3] != "0A" || strings.HasSuffix(f[1], fmt.Sprintf(":%04X", but)) {
+				continue
+			}
+			inodes["socket:["+f[9]+"]"] = true
+		}
+	}
+	var out []int
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // a wrong pattern is the only error
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && inodes[target] {
+			if fd, err := strconv.Atoi(filepath.Base(link)); err == nil {
+				out = append(out, fd)
+			}
+		}
+	}
+	return out
+}
