@@ -5,9 +5,11 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"waymark.dev/waymark/plan"
 )
@@ -120,7 +122,10 @@ func begin(p *plan.Plan, o *Options) (*bootstrapv3.Bootstrap, error) {
 		return nil, err
 	}
 	b := &bootstrapv3.Bootstrap{
-		Node:            &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
+		Node: &corev3.Node{Id: "waymark", Cluster: "waymark", Metadata: metadata},
+
+		TypedDnsResolverConfig: &corev3.TypedExtensionConfig{Name: "envoy.network.dns_resolver.cares", TypedConfig: typed(resolver())},
+
 		LayeredRuntime:  runtime(),
 		OverloadManager: overloadManager(o),
 		StatsConfig:     statsConfig(),
@@ -134,6 +139,12 @@ func begin(p *plan.Plan, o *Options) (*bootstrapv3.Bootstrap, error) {
 		b.Admin = &bootstrapv3.Admin{Address: address("127.0.0.1", o.AdminPort), IgnoreGlobalConnLimit: true}
 	}
 	return b, nil
+}
+
+// resolver gives up a name server that does not answer after about two seconds and a half. With Envoy's own five seconds
+// and four tries, an Envoy opens its listeners 56 seconds late where the name of one cluster cannot be resolved.
+func resolver() *caresv3.CaresDnsResolverConfig {
+	return &caresv3.CaresDnsResolverConfig{QueryTimeoutSeconds: wrapperspb.UInt64(1), QueryTries: wrapperspb.UInt32(2)}
 }
 
 // runtime sets what Istio's own bootstrap sets: a fragment in a path is cut off instead of answered with 400, and

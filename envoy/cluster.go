@@ -28,6 +28,13 @@ const (
 	dnsJitter  = 100 * time.Millisecond
 )
 
+// A name that could not be resolved is asked for again after dnsRetryFirst, and at last every dnsRetryLast: not only when
+// the name would have been asked for anyway.
+const (
+	dnsRetryFirst = time.Second
+	dnsRetryLast  = 10 * time.Second
+)
+
 var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
 	plan.Static: clusterv3.Cluster_STATIC, plan.StrictDNS: clusterv3.Cluster_STRICT_DNS, plan.LogicalDNS: clusterv3.Cluster_LOGICAL_DNS,
 	plan.OriginalDestination: clusterv3.Cluster_ORIGINAL_DST,
@@ -53,6 +60,8 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 		out.DnsLookupFamily = clusterv3.Cluster_V4_ONLY // SE-05
 		//nolint:staticcheck // as Istio writes them; the successor is an extension of the cluster type
 		out.RespectDnsTtl, out.DnsRefreshRate, out.DnsJitter = true, durationpb.New(dnsRefresh), durationpb.New(dnsJitter)
+		//nolint:staticcheck // as above
+		out.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{BaseInterval: durationpb.New(dnsRetryFirst), MaxInterval: durationpb.New(dnsRetryLast)}
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
 	default:

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,15 +159,31 @@ func (e *envoyEngine) start(ctx context.Context) error {
 		AdminPort: e.options.AdminPort, AdminSocket: e.options.AdminSocket, Output: e.output,
 	})
 	if err != nil {
-		return err
+		return e.readable(err)
 	}
 	e.process = p
 	if err := e.watcher().Started(ctx, e.listeners); err != nil {
 		e.process = nil
-		return errors.Join(err, p.Stop())
+		return errors.Join(e.readable(err), p.Stop())
 	}
 	go e.watchOver(p, time.Now())
 	return nil
+}
+
+// unreadable is what Envoy's log says of a file that it may not read.
+var unreadable = regexp.MustCompile("unable to read file: ([^\\s`]+)")
+
+// readable adds the way out to an error of an Envoy that may not read a file of the folder.
+func (e *envoyEngine) readable(err error) error {
+	m := unreadable.FindStringSubmatch(err.Error())
+	if m == nil || !strings.HasPrefix(m[1], e.options.Dir) {
+		return err
+	}
+	info, statErr := os.Stat(m[1])
+	if statErr != nil {
+		return err
+	}
+	return fmt.Errorf("%w\nenvoy cannot read %s, whose mode is %04o: where it runs as another user, --file-mode lets it", err, m[1], info.Mode().Perm())
 }
 
 // watchOver starts Envoy again when it ends by itself, from the files as they are.

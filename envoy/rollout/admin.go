@@ -35,21 +35,22 @@ const DefaultLimit = 30 * time.Second
 const settled = 250 * time.Millisecond
 
 // counts are what Envoy says of one file's resource.
-type counts struct{ taken, refused int64 }
+type counts struct{ taken, refused, unread int64 }
 
-// subscription is the prefix of a file's statistics, and what counts as taken and as refused.
+// subscription is the prefix of a file's statistics, and what counts as taken and as refused; update_failure is a file
+// that could not be read.
 func subscription(f File) (prefix, taken string, refused []string) {
 	switch envoy.WatchedResource(f.Path) {
 	case envoy.ClusterResources:
-		return "cluster_manager.cds.", "update_success", []string{"update_rejected", "update_failure"}
+		return "cluster_manager.cds.", "update_success", []string{"update_rejected"}
 	case envoy.ListenerResources:
-		return "listener_manager.lds.", "update_success", []string{"update_rejected", "update_failure"}
+		return "listener_manager.lds.", "update_success", []string{"update_rejected"}
 	case envoy.RouteResources:
-		return "http." + envoy.StatName(f.Name) + ".rds." + f.Name + ".", "update_success", []string{"update_rejected", "update_failure"}
+		return "http." + envoy.StatName(f.Name) + ".rds." + f.Name + ".", "update_success", []string{"update_rejected"}
 	case envoy.PluginResources:
-		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected", "update_failure"}
+		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected"}
 	case envoy.SecretResources:
-		return "sds." + secretStat.Replace(f.Name) + ".", "update_success", []string{"update_rejected", "update_failure"}
+		return "sds." + secretStat.Replace(f.Name) + ".", "update_success", []string{"update_rejected"}
 	default: // endpoints: what needs them waits for them
 		return "", "", nil
 	}
@@ -87,6 +88,7 @@ func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
 	for _, name := range refused {
 		c.refused += stats[prefix+name]
 	}
+	c.unread = stats[prefix+"update_failure"]
 	return c, true
 }
 
@@ -160,8 +162,8 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 			continue
 		}
 		now, _ := countsOf(stats, f)
-		if now.refused > before.refused {
-			return "", &RefusedError{f.Path, a.log()}
+		if now.refused > before.refused || now.unread > before.unread {
+			return "", &RefusedError{f.Path, a.log(), now.refused == before.refused}
 		}
 		if now.taken <= before.taken {
 			return f.Path, nil
@@ -199,7 +201,7 @@ func (a *Admin) Started(ctx context.Context, listeners int) error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(stats)) {
 			if stats[name] > 0 && !strings.HasPrefix(name, "cluster.") && isRefusal(name) {
-				return &RefusedError{a.fileOf(name), a.log()}
+				return &RefusedError{a.fileOf(name), a.log(), strings.HasSuffix(name, ".update_failure")}
 			}
 		}
 		active := stats["listener_manager.total_listeners_active"]

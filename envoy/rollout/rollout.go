@@ -49,9 +49,14 @@ type RefusedError struct {
 	File string
 	// Log is the end of what Envoy printed; it says why.
 	Log string
+	// Unread says that Envoy could not even read it.
+	Unread bool
 }
 
 func (e *RefusedError) Error() string {
+	if e.Unread {
+		return fmt.Sprintf("envoy cannot read %s, or what stands in it, and what it had goes on being served; where it runs as another user, --file-mode lets it:\n%s", e.File, e.Log)
+	}
 	return fmt.Sprintf("envoy refuses %s, and what it had goes on being served:\n%s", e.File, e.Log)
 }
 

@@ -1,0 +1,467 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/gateway"
+)
+
+// rulesFile is a file with rules in a folder of the test.
+func rulesFile(t *testing.T, text string) string {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+// children are the processes that a program has started.
+func (r *running) children(t *testing.T) []int {
+	pid := r.cmd.Process.Pid
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	require.NoError(t, err)
+	var out []int
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // a thread may have ended
+		for _, field := range strings.Fields(string(text)) {
+			n, err := strconv.Atoi(field)
+			require.NoError(t, err)
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// A reader of the output that stalls, of both streams, holds up neither requests nor changes nor the end, and what it
+// does not read fills no memory, of Waymark or of Envoy.
+func TestOutputThatNobodyReads(t *testing.T) {
+	for engine, args := range map[string][]string{"wasm": {"--engine", "wasm"}, "envoy": envoyArgs(defaultEnvoy(t))} {
+		t.Run(engine, func(t *testing.T) {
+			path, err := program()
+			require.NoError(t, err)
+			file := rulesFile(t, allowAll)
+			ports, err := process.FreePorts(1)
+			require.NoError(t, err)
+			r := &running{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+			read, write, err := os.Pipe()
+			require.NoError(t, err)
+			defer func() { _ = read.Close() }()
+			r.cmd = exec.Command(path, append(args, "run", "-f", file, "--listen", r.address, "--admin-port", "0", "--settle", "0")...)
+			r.cmd.Stdout, r.cmd.Stderr = write, write
+			require.NoError(t, r.cmd.Start())
+			require.NoError(t, write.Close())
+			defer func() { _ = r.cmd.Process.Kill() }() // it has ended by then
+			require.Eventually(t, func() bool { s, err := r.get("a.test", "/"); return err == nil && s == http.StatusOK }, 20*time.Second, 20*time.Millisecond)
+
+			resident := func() (sum int64) {
+				for _, pid := range append(r.children(t), r.cmd.Process.Pid) {
+					text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+					require.NoError(t, err)
+					pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+					require.NoError(t, err)
+					sum += pages * int64(os.Getpagesize())
+				}
+				return sum
+			}
+			long := "/" + strings.Repeat("x", 6000)
+			var early int64
+			const n = 12_000
+			for i := range n {
+				status, err := r.get("a.test", long)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusOK, status)
+				if i == n/4 {
+					early = resident()
+				}
+			}
+			assert.Less(t, resident()-early, int64(24<<20), "of the %d MB of log after that", n*3/4*6000>>20)
+
+			renameInto(t, file, strings.ReplaceAll(allowAll, "status: 200", "status: 204"))
+			assert.Eventually(t, func() bool { s, err := r.get("a.test", "/"); return err == nil && s == http.StatusNoContent }, 20*time.Second, 20*time.Millisecond, "a change")
+			begun := time.Now()
+			require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+			_ = r.exit(t, 15*time.Second) // its last words were lost
+			assert.Less(t, time.Since(begun), 10*time.Second)
+		})
+	}
+}
+
+// A reader that goes away does not end the service.
+func TestOutputWhoseReaderIsGone(t *testing.T) {
+	path, err := program()
+	require.NoError(t, err)
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	r := &running{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	r.cmd = exec.Command(path, append(envoyArgs(defaultEnvoy(t)), "run", "-f", rulesFile(t, allowAll), "--listen", r.address, "--admin-port", "0")...)
+	r.cmd.Stdout, r.cmd.Stderr = write, r
+	require.NoError(t, r.cmd.Start())
+	require.NoError(t, write.Close())
+	require.NoError(t, read.Close())
+	r.waitFor(t, "listening on")
+	for range 20 {
+		status, err := r.get("a.test", "/")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status)
+		time.Sleep(50 * time.Millisecond) // Envoy writes its log every 100 ms
+	}
+	r.waitFor(t, "lines for standard output were dropped: ")
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, r.exit(t, 10*time.Second), r.output())
+}
+
+// A second proxy that cannot have its admin port says so, and does not take the first one's Envoy for its own.
+func TestASecondProxyOnTheSameAdminPort(t *testing.T) {
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	admin := fmt.Sprint(ports[0])
+	args := append(envoyArgs(defaultEnvoy(t)), "--admin-port", admin)
+	first := serve(t, rulesFile(t, allowAll), args...)
+	first.waitFor(t, "listening on")
+	second := serve(t, rulesFile(t, allowAll), args...)
+	require.Error(t, second.exit(t, 20*time.Second))
+	assert.Equal(t, 65, second.cmd.ProcessState.ExitCode())
+	assert.Contains(t, second.output(), "the admin interface cannot listen on 127.0.0.1:"+admin)
+	assert.Contains(t, second.output(), "--admin-port names another")
+	assert.NotContains(t, second.output(), "listening on "+second.address)
+	status, err := first.get("a.test", "/")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, status)
+}
+
+// needsFilter are rules for which --matching auto takes the filter.
+func needsFilter() string {
+	var b strings.Builder
+	b.WriteString(strings.Split(allowAll, "---")[0] + "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: many}\nspec:\n  hosts: [a.test]\n  gateways: [gw]\n  http:\n")
+	for i := range 400 {
+		fmt.Fprintf(&b, "  - {match: [{uri: {regex: \"/x%d/[a-z]+\"}}], directResponse: {status: 200}}\n", i)
+	}
+	return b.String()
+}
+
+// A module that is missing or corrupt is an error at the start: Envoy would open its listeners and answer 500.
+func TestModulesThatDoNotLoad(t *testing.T) {
+	good, wasm := readModule(t)
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		return file
+	}
+	files := map[string]string{
+		"missing": filepath.Join(dir, "none.wasm"), "empty": write("empty.wasm", nil), "text": write("text.wasm", []byte("hello")),
+		"cut off": write("cut.wasm", wasm[:len(wasm)/2]), "another program": write("other.wasm", []byte("\x00asm\x01\x00\x00\x00")),
+	}
+	rules := rulesFile(t, needsFilter())
+	for _, matching := range []string{"filter", "auto"} {
+		for what, file := range files {
+			for _, b := range modernEnvoys(t) {
+				t.Run(matching+" "+what+" "+b.Version, func(t *testing.T) {
+					r := serve(t, rules, "--engine", "envoy", "--envoy", b.Path, "--matching", matching, "--module", file)
+					require.Error(t, r.exit(t, 60*time.Second))
+					assert.NotContains(t, r.output(), "listening on")
+					assert.Contains(t, r.output(), "module")
+				})
+			}
+		}
+		r := serve(t, rules, "--engine", "envoy", "--envoy", defaultEnvoy(t).Path, "--matching", matching, "--module", good)
+		r.waitFor(t, "listening on")
+		status, err := r.get("a.test", "/x7/a")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, status)
+	}
+	t.Run("native needs none", func(t *testing.T) {
+		serve(t, rules, append(envoyArgs(defaultEnvoy(t)), "--module", files["missing"])...).waitFor(t, "listening on")
+	})
+}
+
+// A name server that does not answer holds up neither the start nor a change.
+func TestNamesThatCannotBeResolved(t *testing.T) {
+	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer func() { _ = silent.Close() }()
+	rules := func(host string) string {
+		return strings.ReplaceAll(drainRules, "slow.test", host) + "---\n" + `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: dns}
+spec: {hosts: [` + host + `], resolution: DNS, endpoints: [{address: nowhere.` + host + `}], ports: [{number: 80, name: http, protocol: HTTP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: here}
+spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200, body: {string: ` + host + `}}}]}
+`
+	}
+	for _, b := range envoys(t) {
+		t.Run(b.Version, func(t *testing.T) {
+			ports, err := process.FreePorts(2)
+			require.NoError(t, err)
+			o := envoy.Options{Dir: t.TempDir(), AdminPort: ports[1], Minor: b.Minor, Matching: envoy.MatchingNative}
+			files := func(host string) *envoy.Files {
+				p, _ := translateYAML(t, rules(host), gateway.Options{})
+				p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
+				f, err := envoy.WatchedFiles(p, o)
+				require.NoError(t, err)
+				var c caresv3.CaresDnsResolverConfig
+				require.NoError(t, f.Bootstrap.TypedDnsResolverConfig.TypedConfig.UnmarshalTo(&c))
+				at := silent.LocalAddr().(*net.UDPAddr)
+				c.Resolvers = []*corev3.Address{{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+					Address: "127.0.0.1", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(at.Port)},
+				}}}}
+				f.Bootstrap.TypedDnsResolverConfig.TypedConfig, err = anypb.New(&c)
+				require.NoError(t, err)
+				return f
+			}
+			d := &rollout.Dir{Path: o.Dir}
+			require.NoError(t, d.Apply(t.Context(), files("one.test")))
+			begun := time.Now()
+			p, err := process.Start(t.Context(), process.Options{Binary: b.Path, Config: filepath.Join(o.Dir, envoy.BootstrapFile), AdminPort: o.AdminPort, Concurrency: 1})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, p.Stop()) }()
+			assert.Less(t, time.Since(begun), 10*time.Second, "the start")
+			answer := func() string {
+				q := request("/", nil)
+				q.Authority = "here.test"
+				got, err := (&client{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}).retry(q)
+				require.NoError(t, err)
+				return got.body
+			}
+			assert.Equal(t, "one.test", answer())
+			d.Watcher = &rollout.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done()}
+			begun = time.Now()
+			require.NoError(t, d.Apply(t.Context(), files("two.test")))
+			assert.Less(t, time.Since(begun), 15*time.Second, "a change")
+			assert.Equal(t, "two.test", answer())
+		})
+	}
+}
+
+// Folders with keys go with their process, and those of one that was killed with the next start; its Envoy goes at once.
+func TestTemporaryFoldersWithKeys(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	key := newIssuer(t, "authority").issue(t, "a.test")
+	rules := strings.Replace(allowAll, "http, protocol: HTTP}, hosts: [\"*\"]}", "tls, protocol: HTTPS}, hosts: [\"*\"], tls: {mode: SIMPLE, credentialName: cert}}", 1)
+	file := rulesFile(t, rules+secret("cert", key, ""))
+	holding := func() (files []string) {
+		for path, text := range contents(t, tmp) {
+			if strings.Contains(text, "inline_bytes") {
+				files = append(files, path)
+			}
+		}
+		return files
+	}
+	r := serve(t, file, envoyArgs(defaultEnvoy(t))...)
+	r.waitFor(t, "listening on")
+	require.NotEmpty(t, holding())
+	info, err := os.Stat(filepath.Join(tmp, fmt.Sprintf("waymark-%d", os.Getuid())))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	children := r.children(t)
+	require.Len(t, children, 1)
+	require.NoError(t, r.cmd.Process.Kill())
+	_ = r.cmd.Wait() // it was killed
+	assert.Eventually(t, func() bool { return errors.Is(syscall.Kill(children[0], 0), syscall.ESRCH) }, 5*time.Second, 10*time.Millisecond, "its Envoy is gone")
+	left := holding()
+	require.NotEmpty(t, left)
+
+	r = serve(t, file, envoyArgs(defaultEnvoy(t))...)
+	r.waitFor(t, "listening on")
+	for _, f := range left {
+		assert.NotContains(t, holding(), f)
+	}
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, r.exit(t, 10*time.Second), r.output())
+	assert.Empty(t, holding())
+}
+
+// One folder that can be written is enough: --dynamic, or that of TMPDIR.
+func TestOneFolderIsEnough(t *testing.T) {
+	args := append(envoyArgs(defaultEnvoy(t)), "--matching", "filter")
+	file, dir := rulesFile(t, allowAll), t.TempDir()
+	_, err := program() // built where there is a temporary folder
+	require.NoError(t, err)
+	t.Run("dynamic", func(t *testing.T) {
+		t.Setenv("TMPDIR", "/proc/nowhere")
+		r := serve(t, file, append(args, "--dynamic", dir)...)
+		r.waitFor(t, "listening on")
+		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, r.exit(t, 10*time.Second), r.output())
+	})
+	t.Run("neither", func(t *testing.T) {
+		t.Setenv("TMPDIR", "/proc/nowhere")
+		r := serve(t, file, args...)
+		require.Error(t, r.exit(t, 10*time.Second))
+		assert.Contains(t, r.output(), "TMPDIR names another place")
+	})
+	t.Run("another process has it", func(t *testing.T) {
+		serve(t, file, append(args, "--dynamic", dir)...).waitFor(t, "listening on")
+		r := serve(t, file, append(args, "--dynamic", dir)...)
+		require.Error(t, r.exit(t, 10*time.Second))
+		assert.Contains(t, r.output(), dir+" is used by another process of Waymark")
+	})
+}
+
+// Somebody else's files in the folder stay.
+func TestFilesOfOthersStay(t *testing.T) {
+	dir := t.TempDir()
+	foreign := map[string]string{"mine.json": "{}", "routes/mine.json": "{}", "endpoints/web.json": `{"resources": []}`}
+	for name, text := range foreign {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	for _, args := range [][]string{{"-f", "examples/bookinfo"}, {"-f", "examples/bookinfo", "--matching", "native"}} {
+		_, stderr, status := waymark(t, "", append([]string{"translate", "--dynamic", dir, "--pause", "1ms"}, args...)...)
+		require.Zero(t, status, stderr)
+	}
+	got := contents(t, dir)
+	for name, text := range foreign {
+		assert.Equal(t, text, got[name], name)
+	}
+	for name := range got {
+		assert.False(t, strings.HasPrefix(name, "plugins/"), "%s is not needed any more", name)
+	}
+}
+
+// An Envoy of another user reads the files where --file-mode lets it; else the error names the file, and the way out.
+func TestAnEnvoyOfAnotherUser(t *testing.T) {
+	b := defaultEnvoy(t)
+	other, hidden := "", "0600"
+	if os.Getuid() == 0 { // a program that becomes somebody else
+		other = "exec setpriv --reuid 65534 --regid 65534 --clear-groups "
+	}
+	wrapper := filepath.Join(t.TempDir(), "envoy")
+	require.NoError(t, os.WriteFile(wrapper, []byte("#!/bin/sh\n"+other+b.Path+" \"$@\"\n"), 0o755))
+	dir, err := os.MkdirTemp("/tmp", "waymark-test-") // others can enter it
+	require.NoError(t, err)
+	defer func() { _ = os.RemoveAll(dir) }()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	dynamic := filepath.Join(dir, "envoy")
+	args := []string{"--engine", "envoy", "--envoy", wrapper, "--matching", "native", "--dynamic", dynamic}
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	args = append(args, "--admin-port", fmt.Sprint(ports[0]))
+
+	r := serve(t, rulesFile(t, allowAll), append(args, "--file-mode", "0644")...)
+	r.waitFor(t, "listening on")
+	status, err := r.get("a.test", "/")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, status)
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	_ = r.exit(t, 10*time.Second) // an Envoy of another user gets no signals of ours
+
+	if os.Getuid() == 0 {
+		r = serve(t, rulesFile(t, allowAll), append(args, "--file-mode", hidden)...)
+		require.Error(t, r.exit(t, 20*time.Second))
+		assert.Contains(t, r.output(), "--file-mode")
+		assert.Contains(t, r.output(), "envoy cannot read "+filepath.Join(dynamic, envoy.BootstrapFile)+", whose mode is 0600")
+	}
+	_, stderr, status := waymark(t, "", "translate", "-f", "examples/bookinfo", "--dynamic", dynamic, "--file-mode", "0777")
+	assert.Equal(t, 64, status)
+	assert.Contains(t, stderr, `--file-mode "0777" is not`)
+}
+
+// An Envoy that ends again and again is not started without end.
+func TestRestartsEnd(t *testing.T) {
+	r := serve(t, rulesFile(t, allowAll), envoyArgs(defaultEnvoy(t))...)
+	r.waitFor(t, "listening on")
+	done := make(chan error, 1)
+	go func() { done <- r.cmd.Wait() }()
+	var killed []int
+	for {
+		for _, pid := range r.children(t) {
+			if !slices.Contains(killed, pid) {
+				killed = append(killed, pid)
+				_ = syscall.Kill(pid, syscall.SIGKILL) // started by the program that this test started
+			}
+		}
+		select {
+		case err := <-done:
+			require.Error(t, err)
+			assert.Contains(t, r.output(), "envoy has ended 7 times within 30s of its start, and is not started again")
+			assert.Len(t, killed, 7)
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		require.Less(t, len(killed), 20)
+	}
+}
+
+// A change while Envoy is down is what its next start reads.
+func TestAChangeWhileEnvoyIsDown(t *testing.T) {
+	file := rulesFile(t, allowAll)
+	r := serve(t, file, append(envoyArgs(defaultEnvoy(t)), "--settle", "0")...)
+	r.waitFor(t, "listening on")
+	renameInto(t, file, strings.ReplaceAll(allowAll, "status: 200", "status: 204"))
+	for _, pid := range r.children(t) {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	assert.Eventually(t, func() bool { s, err := r.get("a.test", "/"); return err == nil && s == http.StatusNoContent }, 20*time.Second, 20*time.Millisecond, r.output)
+}
+
+// With --admin-port 0 no port is opened but the listeners'.
+func TestNoAdminPort(t *testing.T) {
+	r := serve(t, rulesFile(t, allowAll), envoyArgs(defaultEnvoy(t))...)
+	r.waitFor(t, "listening on")
+	var open []string
+	for _, pid := range r.children(t) {
+		open = append(open, listeningPorts(t, pid)...)
+	}
+	_, port, err := net.SplitHostPort(r.address)
+	require.NoError(t, err)
+	for _, p := range open {
+		assert.Equal(t, port, p)
+	}
+	assert.NotEmpty(t, open)
+	deep := filepath.Join(t.TempDir(), strings.Repeat("deep", 30))
+	_, stderr, status := waymark(t, "", append(envoyArgs(defaultEnvoy(t)), "run", "-f", rulesFile(t, allowAll), "--admin-port", "0", "--dynamic", deep)...)
+	assert.Equal(t, 65, status)
+	assert.Contains(t, stderr, "--admin-port 0: the path "+deep)
+}
+
+// listeningPorts are the TCP ports on which a process listens.
+func listeningPorts(t *testing.T, pid int) (ports []string) {
+	sockets := map[string]string{}
+	for _, family := range []string{"tcp", "tcp6"} {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, family)) // a system may lack one
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) < 10 || f[3] != "0A" {
+				continue
+			}
+			_, hex, _ := strings.Cut(f[1], ":")
+			n, err := strconv.ParseUint(hex, 16, 16)
+			require.NoError(t, err)
+			sockets["socket:["+f[9]+"]"] = fmt.Sprint(n)
+		}
+	}
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	require.NoError(t, err)
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && sockets[target] != "" {
+			ports = append(ports, sockets[target])
+		}
+	}
+	return ports
+}
