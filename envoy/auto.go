@@ -163,15 +163,14 @@ type ways struct {
 	choices []Choice
 	of      map[*plan.VirtualHost]Way
 	trees   map[*plan.VirtualHost]*paths // of those that can be one
-	// filter says that there is something for the filter to decide, faults and cors that some rule has any.
-	filter, faults, cors bool
+	// filter says that there is something for the filter to decide, faults that some rule has one.
+	filter, faults bool
 }
 
 func chooseWays(rc *plan.RouteConfig, o *Options) *ways {
 	w := &ways{
 		of: map[*plan.VirtualHost]Way{}, trees: map[*plan.VirtualHost]*paths{}, filter: o.Matching == MatchingFilter,
 		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
-		cors:   anyRule(rc, func(r *plan.Rule) bool { return r.CORS != nil }),
 	}
 	for _, h := range rc.VirtualHosts {
 		c := w.choose(rc, h, o)

@@ -35,7 +35,10 @@ func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpCo
 	return m, nil
 }
 
-// httpFilters in Istio's order: ours, then gRPC-Web, then faults, then CORS, then the router (VS-FAULT-01).
+// httpFilters in Istio's order: ours, then gRPC-Web, then faults, then CORS, then the router (VS-FAULT-01). Those for faults
+// and CORS are there whether or not a rule needs them, as in Istio: else the first rule that does would change the filter
+// chain, and Envoy closes the connections of a chain that changes. They cost a request about as much as one header
+// (docs/performance.md).
 func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter, error) {
 	var out []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) {
@@ -55,16 +58,12 @@ func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter
 	if rc.GRPCWeb {
 		add("envoy.filters.http.grpc_web", &grpcwebv3.GrpcWeb{})
 	}
-	if w.faults {
-		config := &faultv3.HTTPFault{}
-		if w.filter {
-			config = headerFault()
-		}
-		add(faultFilter, config)
+	fault := &faultv3.HTTPFault{}
+	if w.filter {
+		fault = headerFault()
 	}
-	if w.cors {
-		add(corsFilter, &corsv3.Cors{})
-	}
+	add(faultFilter, fault)
+	add(corsFilter, &corsv3.Cors{})
 	add(routerFilter, &routerv3.Router{})
 	return out, nil
 }

@@ -1,8 +1,10 @@
 package envoy
 
 import (
-	"fmt"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strings"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
@@ -15,12 +17,12 @@ import (
 // listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
 func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*listenerv3.Listener, error) {
 	out := &listenerv3.Listener{Name: l.Name, Address: address(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(o.limits().Buffer)}
-	for i, c := range l.Chains {
+	for _, c := range l.Chains {
 		chain, err := filterChain(c, all[c.Routes], o)
 		if err != nil {
 			return nil, err
 		}
-		chain.Name = fmt.Sprintf("%s.%d", l.Name, i)
+		chain.Name = chainName(c)
 		if len(c.ServerNames) > 0 {
 			chain.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: c.ServerNames}
 		}
@@ -37,6 +39,34 @@ func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*l
 	}
 	return out, nil
 }
+
+// chainName says what a chain serves, which no other chain of the listener does: what it speaks, and the server names. Envoy
+// keeps the connections of a chain that is the same after a change, name included, so it must not depend on the others.
+func chainName(c *plan.FilterChain) string {
+	kind := "tcp"
+	switch {
+	case c.Routes != nil && c.TLS != nil:
+		kind = "https"
+	case c.Routes != nil:
+		kind = "http"
+	case c.Passthrough:
+		kind = "tls"
+	case c.TLS != nil:
+		kind = "tcp+tls"
+	}
+	names := strings.Join(c.ServerNames, ",")
+	if names == "" {
+		names = "*"
+	}
+	if len(names) > longestNames {
+		sum := sha256.Sum256([]byte(names))
+		names = names[:longestNames] + "~" + hex.EncodeToString(sum[:8])
+	}
+	return kind + ":" + names
+}
+
+// longestNames is how much of the server names is written out; what is longer ends in a hash.
+const longestNames = 100
 
 func filterChain(c *plan.FilterChain, w *ways, o *Options) (*listenerv3.FilterChain, error) {
 	if c.TCP != nil {

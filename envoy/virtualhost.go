@@ -44,9 +44,8 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options)
 	}
 	if w.filter {
 		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
-		out.TypedPerFilterConfig = map[string]*anypb.Any{pluginName(rc): typed(&routev3.FilterConfig{Disabled: true})}
-		if w.faults {
-			out.TypedPerFilterConfig[faultFilter] = typed(&faultv3.HTTPFault{})
+		out.TypedPerFilterConfig = map[string]*anypb.Any{
+			pluginName(rc): typed(&routev3.FilterConfig{Disabled: true}), faultFilter: typed(&faultv3.HTTPFault{}),
 		}
 	}
 	return out
