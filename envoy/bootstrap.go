@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"net/netip"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -166,6 +167,15 @@ func address(ip string, port uint32) *corev3.Address {
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address: ip, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
 	}}}
+}
+
+// listenAddress is an address to bind. All addresses of IPv6 are those of IPv4, too, as other programs have it.
+func listenAddress(ip string, port uint32) *corev3.Address {
+	out := address(ip, port)
+	if parsed, err := netip.ParseAddr(ip); err == nil && parsed == netip.IPv6Unspecified() {
+		out.GetSocketAddress().Ipv4Compat = true
+	}
+	return out
 }
 
 // validate checks every message by the rules of Envoy's API, those in Any fields included.

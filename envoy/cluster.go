@@ -64,12 +64,7 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 		out.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{BaseInterval: durationpb.New(dnsRetryFirst), MaxInterval: durationpb.New(dnsRetryLast)}
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
-	default:
-		if o.dynamic() { // endpoints in a file of their own
-			out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
-			out.LoadAssignment = nil
-			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
-		}
+	default: // endpoints stand in it, also in a file that Envoy watches: see RATIONALE.md
 	}
 	out.PerConnectionBufferLimitBytes = optionalNumber(o.limits().Buffer)
 	loadBalancer(out, c)

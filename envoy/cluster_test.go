@@ -46,8 +46,8 @@ func TestClusters(t *testing.T) {
 			"per_connection_buffer_limit_bytes": 32768, "outlier_detection": null, "common_lb_config": null, "transport_socket": null, "typed_extension_protocol_options": null,
 			"load_assignment": {"cluster_name": "outbound|80||a.svc", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}}, "load_balancing_weight": 1}]}]}}`},
 		"a plain proxy has Envoy's buffers": {nil, Options{Profile: ProfilePlain}, `{"per_connection_buffer_limit_bytes": null}`},
-		"endpoints in a file of their own": {nil, Options{Dir: "/d"}, `{"type": "EDS", "load_assignment": null,
-			"eds_cluster_config": {"eds_config": {"resource_api_version": "V3", "path_config_source": {"path": "/d/endpoints/outbound_80__a.svc.` + fileName("outbound|80||a.svc")[len("outbound_80__a.svc."):] + `"}}}}`},
+		"endpoints stand with their cluster in files, too": {nil, Options{Dir: "/d"}, `{"type": "STATIC", "eds_cluster_config": null,
+			"load_assignment": {"cluster_name": "outbound|80||a.svc", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}}, "load_balancing_weight": 1}]}]}}`},
 		"names are resolved as Istio does (SE-05)": {func(c *plan.Cluster) { c.Discovery = plan.StrictDNS }, Options{Dir: "/d"},
 			`{"type": "STRICT_DNS", "dns_lookup_family": "V4_ONLY", "respect_dns_ttl": true, "dns_refresh_rate": "60s", "dns_jitter": "0.100s", "eds_cluster_config": null}`},
 		"the original destination has no endpoints": {func(c *plan.Cluster) { c.Discovery = plan.OriginalDestination }, Options{}, `{"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "load_assignment": null}`},
@@ -104,7 +104,7 @@ func TestClusters(t *testing.T) {
 	}
 }
 
-// Secrets are written by paths, whose folders are watched, or with their content.
+// Secrets are written by paths, whose folders Envoy watches, or with their content.
 func TestSecretFiles(t *testing.T) {
 	p := &plan.Plan{Clusters: []*plan.Cluster{
 		clusterWith(func(c *plan.Cluster) {
@@ -117,7 +117,7 @@ func TestSecretFiles(t *testing.T) {
 	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "kubernetes://a",
 		"tls_certificate": {"certificate_chain": {"inline_bytes": "Y2VydA=="}, "private_key": {"inline_bytes": "a2V5"}}}]}`, string(files[SecretPath("kubernetes://a")]))
 	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "file-root:/d/ca",
-		"validation_context": {"trusted_ca": {"filename": "/d/ca"}, "watched_directory": {"path": "/d"}}}]}`, string(files[SecretPath("file-root:/d/ca")]))
+		"validation_context": {"trusted_ca": {"filename": "/d/ca"}}}]}`, string(files[SecretPath("file-root:/d/ca")]))
 	_, err = Bootstrap(p, Options{Matching: MatchingNative})
 	require.ErrorContains(t, err, "credential a: a certificate that stands in a Secret document: it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret")
 }

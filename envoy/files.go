@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,7 +12,6 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -28,19 +28,18 @@ const (
 	ListenersFile = "listeners.json"
 	ClustersFile  = "clusters.json"
 	routesDir     = "routes"
-	endpointsDir  = "endpoints"
+	endpointsDir  = "endpoints" // of older versions
 	pluginsDir    = "plugins"
 	secretsDir    = "secrets"
 )
 
-// Files are a configuration in files that Envoy watches: each kind of resource in its own, so that a change of endpoints
-// touches neither routes nor the filter. Keys of the maps are paths below the folder.
+// Files are a configuration in files that Envoy watches: each kind of resource in its own, so that a change of endpoints,
+// which stand with the clusters, touches neither routes nor the filter. Keys of the maps are paths below the folder.
 type Files struct {
 	Bootstrap *bootstrapv3.Bootstrap
 	Listeners []*listenerv3.Listener
 	Clusters  []*clusterv3.Cluster
 	Routes    map[string]*routev3.RouteConfiguration
-	Endpoints map[string]*endpointv3.ClusterLoadAssignment
 	Plugins   map[string]*corev3.TypedExtensionConfig
 	// Secrets may hold private keys.
 	Secrets map[string][]byte
@@ -58,7 +57,6 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 	f := &Files{
 		Bootstrap: b,
 		Routes:    map[string]*routev3.RouteConfiguration{},
-		Endpoints: map[string]*endpointv3.ClusterLoadAssignment{},
 		Plugins:   map[string]*corev3.TypedExtensionConfig{},
 	}
 	all := allWays(p, &o)
@@ -83,16 +81,25 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 		f.Plugins[pluginPath(name)] = &corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(wasmFilter(config, &o))}
 	}
 	for _, c := range p.Clusters {
-		out := cluster(c, &o)
-		if out.GetType() == clusterv3.Cluster_EDS {
-			f.Endpoints[endpointsPath(c.Name)] = loadAssignment(c)
-		}
-		f.Clusters = append(f.Clusters, out)
+		f.Clusters = append(f.Clusters, cluster(c, &o))
 	}
 	if f.Secrets, err = secrets(p); err != nil {
 		return nil, err
 	}
 	return f, f.validate()
+}
+
+// Watches is how many instances of inotify Envoy needs for the files: one for each, and one more for the folders of a
+// secret's own files. Linux allows a user 128 of all processes together, unless fs.inotify.max_user_instances says otherwise;
+// an Envoy that gets none ends at once.
+func (f *Files) Watches() int {
+	n := 2 + len(f.Routes) + len(f.Plugins) + len(f.Secrets) // 2: listeners and clusters
+	for _, text := range f.Secrets {
+		if bytes.Contains(text, []byte(`"filename"`)) {
+			n++
+		}
+	}
+	return n
 }
 
 // validate checks everything by the rules of Envoy's API.
@@ -106,9 +113,6 @@ func (f *Files) validate() error {
 		all = append(all, m)
 	}
 	for _, m := range f.Routes {
-		all = append(all, m)
-	}
-	for _, m := range f.Endpoints {
 		all = append(all, m)
 	}
 	for _, m := range f.Plugins {
@@ -129,9 +133,8 @@ func (o *Options) watched(path string) *corev3.ConfigSource {
 	return fromFile(filepath.Join(o.Dir, path))
 }
 
-func routesPath(name string) string    { return filepath.Join(routesDir, fileName(name)) }
-func endpointsPath(name string) string { return filepath.Join(endpointsDir, fileName(name)) }
-func pluginPath(name string) string    { return filepath.Join(pluginsDir, fileName(name)) }
+func routesPath(name string) string { return filepath.Join(routesDir, fileName(name)) }
+func pluginPath(name string) string { return filepath.Join(pluginsDir, fileName(name)) }
 
 // SecretPath is the file of a secret, below the folder.
 func SecretPath(name string) string { return filepath.Join(secretsDir, fileName(name)) }

@@ -16,7 +16,7 @@ import (
 
 // listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
 func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*listenerv3.Listener, error) {
-	out := &listenerv3.Listener{Name: l.Name, Address: address(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(o.limits().Buffer)}
+	out := &listenerv3.Listener{Name: l.Name, Address: listenAddress(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(o.limits().Buffer)}
 	for _, c := range l.Chains {
 		chain, err := filterChain(c, all[c.Routes], o)
 		if err != nil {

@@ -1,11 +1,9 @@
 package envoy
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"waymark.dev/waymark/plan"
@@ -46,8 +44,20 @@ func credentials(p *plan.Plan) (pairs, authorities []*plan.Credential) {
 	return pairs, authorities
 }
 
-// Secrets are the files of a plan's certificates, by name. They hold paths where the user named files, which are watched
-// too, and else the keys themselves: nobody but Envoy may read them.
+// Credentials are all certificates and authorities that a plan uses, each once.
+func Credentials(p *plan.Plan) []*plan.Credential {
+	pairs, authorities := credentials(p)
+	for _, c := range authorities {
+		if !slices.Contains(pairs, c) {
+			pairs = append(pairs, c)
+		}
+	}
+	return pairs
+}
+
+// secrets are the files of a plan's certificates, by name. They hold paths where the user named files, and else the keys
+// themselves: nobody but Envoy may read them. Envoy watches the folders of all files of a secret that has no
+// watched_directory, which would be one only, and reads them again when something is renamed into one.
 func secrets(p *plan.Plan) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	add := func(s *tlsv3.Secret) error {
@@ -57,26 +67,14 @@ func secrets(p *plan.Plan) (map[string][]byte, error) {
 	}
 	pairs, authorities := credentials(p)
 	for _, c := range pairs {
-		certificate := tlsCertificate(c)
-		certificate.WatchedDirectory = watched(c.CertFile)
-		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: certificate}}); err != nil {
+		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: tlsCertificate(c)}}); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range authorities {
-		trust := trusted(c)
-		trust.WatchedDirectory = watched(c.CAFile)
-		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: trust}}); err != nil {
+		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: trusted(c)}}); err != nil {
 			return nil, err
 		}
 	}
 	return files, nil
-}
-
-// watched is the folder in which a new certificate appears by renaming.
-func watched(file string) *corev3.WatchedDirectory {
-	if file == "" {
-		return nil
-	}
-	return &corev3.WatchedDirectory{Path: filepath.Dir(file)}
 }

@@ -151,7 +151,7 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 		if p.options.Listen != nil {
 			address = p.options.Listen(l)
 		}
-		socket, err := listening.Listen(ctx, address)
+		socket, err := listening.Listen(ctx, address, p.hasPort(address))
 		if err != nil {
 			for _, o := range opened {
 				_ = o.http.Close() // never served
@@ -169,6 +169,18 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 	return opened, nil
 }
 
+// hasPort says that one of the listeners has the port of an address: one that is bound to another address from now on is
+// there beside the old one for a while.
+func (p *Proxy) hasPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	for _, l := range p.listeners {
+		if _, own, e := net.SplitHostPort(l.addr.String()); err == nil && e == nil && own == port {
+			return true
+		}
+	}
+	return false
+}
+
 // closeUnused closes the listeners that a plan does not have, and lets their requests finish.
 func (p *Proxy) closeUnused(next *plan.Plan) {
 	used := map[string]bool{}
@@ -178,7 +190,11 @@ func (p *Proxy) closeUnused(next *plan.Plan) {
 	for name, l := range p.listeners {
 		if !used[name] {
 			delete(p.listeners, name)
-			go func() { _ = l.http.Shutdown(context.Background()) }()
+			go func() {
+				l.deafen()
+				time.Sleep(drainTime)
+				_ = l.http.Shutdown(context.Background()) // without an end, there is no error
+			}()
 		}
 	}
 }

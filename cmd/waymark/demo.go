@@ -42,7 +42,7 @@ func newDemo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = r.load(c.Context(), talk, func() bool { return true })
+			err = r.start(c.Context(), &settling{look: func() set { return set{} }})
 			if err == nil {
 				err = r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records)
 			}

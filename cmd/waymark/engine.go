@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
@@ -33,13 +34,13 @@ func parseListen(text string) (listenAddress, error) {
 	}
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		host, port = text, ""
+		host, port = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), "" // brackets are needed before a port alone
 	}
 	if net.ParseIP(host) == nil {
-		return listenAddress{}, usageError("--listen %q is not ADDRESS or ADDRESS:PORT", text)
+		return listenAddress{}, usageError("--listen %q is not ADDRESS or ADDRESS:PORT, with an address of IPv6 before a port in brackets", text)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); port != "" && err != nil {
-		return listenAddress{}, usageError("--listen %q: %q is no port", text, port)
+		return listenAddress{}, usageError("--listen %q: %q is not a valid port", text, port)
 	}
 	if port == "0" { // any free one, and the same after every change
 		ports, err := process.FreePorts(1)

@@ -19,6 +19,7 @@ import (
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
 	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/internal/listening"
 	"waymark.dev/waymark/plan"
 )
 
@@ -39,6 +40,7 @@ type envoyEngine struct {
 	mu        sync.Mutex // held while files change, and while Envoy starts
 	process   *process.Process
 	listeners int             // in force
+	watches   int             // instances of inotify that its files need
 	bound     map[string]bool // addresses of the listeners in force
 	restarts  backoff
 }
@@ -52,7 +54,7 @@ func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.
 		e.options.AdminSocket, err = adminSocket(e.options.Dir)
 	}
 	if err == nil && e.options.AdminSocket == "" {
-		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port")
+		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port", false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.removeDir())
@@ -110,9 +112,12 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		if e.bound[e.address(l)] {
 			continue
 		}
-		if err := freeAddress("listener "+l.Name, e.address(l), "--listen"); err != nil {
+		if err := freeAddress("listener "+l.Name, e.address(l), "--listen", e.hasPort(l.Port)); err != nil {
 			return err
 		}
+	}
+	if err := enoughWatches(files.Watches() - e.watches); err != nil {
+		return err
 	}
 	dir := &rollout.Dir{Path: e.options.Dir, Mode: e.mode}
 	running := e.process != nil && e.process.Running()
@@ -123,15 +128,25 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		return err
 	}
 	before := e.listeners
-	e.bound, e.listeners = bound, len(p.Listeners)
-	if running {
-		return nil
+	e.listeners = len(p.Listeners)
+	if !running {
+		if err := e.start(ctx); err != nil {
+			e.listeners = before
+			return errors.Join(err, dir.Undo())
+		}
 	}
-	if err := e.start(ctx); err != nil {
-		e.listeners = before
-		return errors.Join(err, dir.Undo())
-	}
+	e.bound, e.watches = bound, files.Watches()
 	return nil
+}
+
+// hasPort says that a listener in force has a port, on whatever address.
+func (e *envoyEngine) hasPort(port uint32) bool {
+	for address := range e.bound {
+		if _, own, err := net.SplitHostPort(address); err == nil && own == strconv.Itoa(int(port)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *envoyEngine) watcher() *rollout.Admin {
@@ -139,9 +154,9 @@ func (e *envoyEngine) watcher() *rollout.Admin {
 }
 
 // freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would
-// say why.
-func freeAddress(who, address, flag string) error {
-	socket, err := net.Listen("tcp", address)
+// say why. With shared, the port is that Envoy's own, on another address.
+func freeAddress(who, address, flag string, shared bool) error {
+	socket, err := listening.Listen(context.Background(), address, shared)
 	if err != nil {
 		var e *net.OpError
 		if errors.As(err, &e) {

@@ -27,6 +27,8 @@ type road struct {
 	engine   engine
 	services *standin.Services // nil: the real ones
 	plan     *plan.Plan        // in force
+
+	certificates []string // files that the plan names, which are watched with those of -f
 }
 
 // runFlags are the flags that run and demo share.
@@ -55,7 +57,7 @@ func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer
 	if err != nil {
 		return unlessEnded(first, err)
 	}
-	files := &settling{quiet: settle, look: func() set { return look(in.files, nil) }}
+	files := &settling{quiet: settle, look: func() set { return look(in.files, r.certificates) }}
 	err = r.start(first, files)
 	if err == nil {
 		for _, l := range r.plan.Listeners {
@@ -133,6 +135,14 @@ var errChanged = errors.New("the files changed while they were read")
 // written to w.
 func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) error {
 	p, problems, err := r.in.work(true)
+	if err == nil && !r.in.remoteFiles {
+		files := certificateFiles(p)
+		if !slices.Equal(files, r.certificates) { // they have not been looked at
+			r.certificates = files
+			return errChanged
+		}
+		err = readCertificates(p)
+	}
 	if !unchanged() {
 		return errChanged
 	}

@@ -13,12 +13,32 @@ import (
 	"syscall"
 )
 
-// Listen opens a TCP socket that can be made deaf: one of plain TCP, which sockets of Go are not (they are of MPTCP).
-func Listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen opens a TCP socket that can be made deaf: one of plain TCP, which sockets of Go are not (they are of MPTCP). With
+// shared, it may have a port that this user's sockets on other addresses have, if they were opened so too: else it is
+// taken only if nobody has it.
+func Listen(ctx context.Context, address string, shared bool) (net.Listener, error) {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)
+	if !shared {
+		l, err := c.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.Close(); err != nil {
+			return nil, err
+		}
+	}
+	c.Control = func(_, _ string, raw syscall.RawConn) (err error) {
+		if e := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReusePort, 1) }); e != nil {
+			return e
+		}
+		return err
+	}
 	return c.Listen(ctx, "tcp", address)
 }
+
+// soReusePort has no name in the syscall package (asm-generic/socket.h).
+const soReusePort = 15
 
 // Flags of a TCP segment, and where they stand in its header (RFC 9293, section 3.1).
 const (

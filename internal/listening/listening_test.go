@@ -14,9 +14,9 @@ import (
 // A deaf socket has the connections that were made before, and makes no more; data and ends of those that are open pass.
 func TestDeafen(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		l, err := listening.Listen(t.Context(), address)
+		l, err := listening.Listen(t.Context(), address, false)
 		if err != nil && address == "[::1]:0" {
-			l, err = listening.Listen(t.Context(), "127.0.0.2:0") // a system without IPv6
+			l, err = listening.Listen(t.Context(), "127.0.0.2:0", false) // a system without IPv6
 		}
 		require.NoError(t, err)
 		before, err := net.Dial("tcp", l.Addr().String()) // nobody has accepted it yet
@@ -41,4 +41,18 @@ func TestDeafen(t *testing.T) {
 		require.NoError(t, before.Close())
 		require.NoError(t, c.Close())
 	}
+}
+
+// A port is had twice only by somebody who says so, on two addresses.
+func TestSharedPorts(t *testing.T) {
+	one, err := listening.Listen(t.Context(), "127.0.0.1:0", false)
+	require.NoError(t, err)
+	defer func() { _ = one.Close() }()
+	_, port, err := net.SplitHostPort(one.Addr().String())
+	require.NoError(t, err)
+	_, err = listening.Listen(t.Context(), "0.0.0.0:"+port, false)
+	require.ErrorContains(t, err, "address already in use")
+	all, err := listening.Listen(t.Context(), "0.0.0.0:"+port, true)
+	require.NoError(t, err)
+	require.NoError(t, all.Close())
 }
