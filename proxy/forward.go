@@ -48,11 +48,15 @@ func (x *exchange) forward(effect *plan.CORSEffect) {
 	response, done, err := x.try( //nolint:bodyclose // answer closes it
 		ctx, balancer, up, body, whole, key)
 	defer done()
+	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 		x.answer(response, up, effect)
 	case x.r.Context().Err() != nil: // the client is gone
 		x.log.Detail = "downstream_remote_disconnect"
+	case errors.As(err, &tooLarge):
+		x.log.Detail = "request_payload_too_large"
+		x.reply(http.StatusRequestEntityTooLarge, "Payload Too Large", nil)
 	case errors.Is(err, context.DeadlineExceeded):
 		x.log.Detail = "response_timeout"
 		x.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,8 @@ import (
 
 // Options configure a proxy. The zero value serves on the plan's own addresses, in silence.
 type Options struct {
-	// Listen replaces the address that a listener binds. nil: the plan's.
+	// Listen replaces the address that a listener binds. nil: the plan's, and the loopback address where that is every one:
+	// this proxy is not made for strangers.
 	Listen func(*plan.Listener) string
 	// Access gets a record of every request that was answered.
 	Access func(Access)
@@ -147,7 +149,7 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 		if p.listeners[l.Name] != nil {
 			continue
 		}
-		address := net.JoinHostPort(l.Bind, fmt.Sprint(l.Port))
+		address := net.JoinHostPort(loopback(l.Bind), fmt.Sprint(l.Port))
 		if p.options.Listen != nil {
 			address = p.options.Listen(l)
 		}
@@ -159,14 +161,47 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 		name := l.Name
-		o := &server{socket: socket, addr: socket.Addr(), http: &http.Server{
-			ReadHeaderTimeout: time.Minute,
-			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(name, w, r) }),
-		}}
+		o := &server{socket: socket, addr: socket.Addr(), http: p.httpServer(name)}
 		opened[name] = o
 		go func() { _ = o.http.Serve(socket) }() // ends when the server is closed
 	}
 	return opened, nil
+}
+
+// httpServer speaks with the clients of a listener.
+func (p *Proxy) httpServer(listener string) *http.Server {
+	return &http.Server{
+		ReadHeaderTimeout: headersTimeout,
+		ReadTimeout:       requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaders,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
+			p.serve(listener, w, r)
+		}),
+	}
+}
+
+// Limits on what a client may do. Envoy's of the edge profile are the model; there is no limit on how long an answer takes,
+// which a rule's timeout bounds.
+const (
+	headersTimeout = time.Minute
+	requestTimeout = 5 * time.Minute
+	idleTimeout    = time.Hour
+	maxHeaders     = 60<<10 - 4096 // net/http adds 4096
+	maxRequestBody = 256 << 20     // a body of more bytes is answered with 413
+)
+
+// loopback is an address to bind: the loopback one in the place of every address.
+func loopback(bind string) string {
+	switch ip, err := netip.ParseAddr(bind); {
+	case err != nil || !ip.IsUnspecified():
+		return bind
+	case ip.Is6():
+		return "::1"
+	default:
+		return "127.0.0.1"
+	}
 }
 
 // hasPort says that one of the listeners has the port of an address: one that is bound to another address from now on is

@@ -73,9 +73,14 @@ func (a listenAddress) place(p *plan.Plan) error {
 // wasmEngine is the embedded data plane.
 type wasmEngine struct{ proxy *proxy.Proxy }
 
-func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, access func(proxy.Access), log io.Writer) (*wasmEngine, error) {
+// newWasmEngine binds what the user names, else the loopback address where the plan has every one.
+func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named listenAddress, access func(proxy.Access), log io.Writer) (*wasmEngine, error) {
+	var listen func(*plan.Listener) string
+	if named.host != "" {
+		listen = func(l *plan.Listener) string { return net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port))) }
+	}
 	p, err := proxy.New(ctx, module, proxy.Options{
-		Access: access, Intake: o.Intake(), Era: o.Era(),
+		Listen: listen, Access: access, Intake: o.Intake(), Era: o.Era(),
 		Log: func(message string) { fmt.Fprintln(log, message) },
 	})
 	if err != nil {

@@ -99,6 +99,7 @@ func adminSocket(dir string) (string, error) {
 	return path, nil
 }
 
+// apply changes the files, after Envoy itself has looked at what they will hold: what it refuses changes nothing.
 func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	files, err := envoy.WatchedFiles(p, e.options)
 	if err != nil {
@@ -117,6 +118,9 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		}
 	}
 	if err := enoughWatches(files.Watches() - e.watches); err != nil {
+		return err
+	}
+	if err := validatePlan(ctx, e.binary, p, e.options); err != nil {
 		return err
 	}
 	dir := &rollout.Dir{Path: e.options.Dir, Mode: e.mode}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type road struct {
 	in       *input
 	listen   listenAddress
 	engine   engine
+	options  envoy.Options
 	services *standin.Services // nil: the real ones
 	plan     *plan.Plan        // in force
 
@@ -112,7 +114,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	}
 	switch f.engine {
 	case "wasm":
-		r.engine, err = newWasmEngine(ctx, module, o, access, talk)
+		r.engine, err = newWasmEngine(ctx, module, o, r.listen, access, talk)
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {
@@ -125,6 +127,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	default:
 		return nil, usageError("--engine %q is neither wasm nor envoy", f.engine)
 	}
+	r.options = o
 	return r, err
 }
 
@@ -133,7 +136,12 @@ var errChanged = errors.New("the files changed while they were read")
 
 // load reads, translates and serves what the files hold, unless they are changing still. Everything that is wrong is
 // written to w.
-func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) error {
+func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // a mistake of ours in what the new files lead to; the old ones are served still
+			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
+		}
+	}()
 	p, problems, err := r.in.work(true)
 	if err == nil && !r.in.remoteFiles {
 		files := certificateFiles(p)
@@ -150,6 +158,7 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) err
 	if err != nil {
 		return err
 	}
+	reportWays(w, p, r.options)
 	if len(p.Listeners) == 0 {
 		if r.in.proxy == string(gateway.SidecarProxy) {
 			return &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
@@ -302,7 +311,7 @@ func accessLog(w io.Writer) func(proxy.Access) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintf(w, "%s %s %s%s %d %.1fms rule=%s cluster=%s upstream=%s attempts=%d details=%s\n", a.Time.UTC().Format(time.RFC3339),
-			a.Method, a.Authority, a.Path, a.Status, float64(a.Duration.Microseconds())/1000,
+			plan.Printable(a.Method), plan.Printable(a.Authority), plan.Printable(a.Path), a.Status, float64(a.Duration.Microseconds())/1000,
 			dash(a.Rule), dash(a.Cluster), dash(a.Upstream), a.Attempts, dash(a.Detail))
 	}
 }

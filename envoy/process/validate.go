@@ -8,17 +8,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"waymark.dev/waymark/envoy/process/scratch"
 )
 
 // Validate lets an Envoy look at a bootstrap, without serving it. An error says what it refuses, in its own words. The
 // bootstrap may hold keys: its file is for this user alone, and goes at once.
 func Validate(ctx context.Context, binary string, bootstrap []byte) error {
-	dir, err := os.MkdirTemp("", "waymark-validate-")
+	dir, err := scratch.New("validate")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // an error of the validation counts more
-	file := filepath.Join(dir, "bootstrap.json")
+	defer func() { _ = dir.Remove() }() // an error of the validation counts more
+	file := filepath.Join(dir.Path, "bootstrap.json")
 	if err := os.WriteFile(file, bootstrap, 0o600); err != nil {
 		return err
 	}
