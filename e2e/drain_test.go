@@ -122,6 +122,18 @@ func TestSignalsDrain(t *testing.T) {
 	}
 }
 
+// A signal that comes before anything is served ends the start, and that is no error.
+func TestASignalAtTheStart(t *testing.T) {
+	for engine, args := range map[string][]string{"wasm": {"--engine", "wasm"}, "envoy": envoyArgs(defaultEnvoy(t))} {
+		t.Run(engine, func(t *testing.T) {
+			r := serve(t, rulesFile(t, drainRules), append(args, "--settle", "1h", "--endpoint", "slow.test=127.0.0.1:1")...)
+			r.waitFor(t, "the files are being written")
+			require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+			require.NoError(t, r.exit(t, 10*time.Second), r.output())
+		})
+	}
+}
+
 // A second signal does not wait, nor does --drain-timeout when it is over.
 func TestDrainingEnds(t *testing.T) {
 	for engine, args := range map[string][]string{"wasm": {"--engine", "wasm"}, "envoy": envoyArgs(defaultEnvoy(t))} {
@@ -195,7 +207,11 @@ func TestRollingRestarts(t *testing.T) {
 			var sent atomic.Int64
 			for worker := range 6 {
 				load.Go(func() {
+					protocols := &http.Protocols{}
+					protocols.SetHTTP1(engine == "wasm" || worker > 1)
+					protocols.SetUnencryptedHTTP2(engine != "wasm" && worker <= 1)
 					client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+						Protocols:         protocols,
 						DisableKeepAlives: worker%2 == 0,
 						DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 							var err error

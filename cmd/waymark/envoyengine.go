@@ -80,10 +80,13 @@ func (e *envoyEngine) makeDir() (err error) {
 }
 
 func (e *envoyEngine) removeDir() error {
-	if e.lock != nil {
-		return e.lock.Close()
+	if e.lock == nil {
+		return e.scratch.Remove()
 	}
-	return e.scratch.Remove()
+	if e.options.AdminSocket != "" {
+		_ = os.Remove(e.options.AdminSocket) // the next Envoy would, too
+	}
+	return e.lock.Close()
 }
 
 // socketPathSize bounds the path of a Unix socket (unix(7)).

@@ -66,6 +66,9 @@ func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer
 			_, _ = fmt.Fprintf(talk, "listening on %s\n", r.engine.address(l)) // nobody could be told
 		}
 		err = r.watch(first, files)
+		if first.Err() != nil {
+			r.say("requests that are under way have %s to end; another signal ends them at once", drain)
+		}
 	}
 	last, cancel := context.WithTimeout(second, drain)
 	defer cancel()

@@ -138,8 +138,11 @@ func (s *settling) pause() time.Duration {
 	return max(pause, lookShare*s.cost)
 }
 
+// toldAfter is how long waiting at the start goes untold.
+const toldAfter = 3 * time.Second
+
 // first waits until the set has settled at the start. A set that the file system says was not changed for that time
-// need not be waited for. Waiting, told once, is told after a while.
+// need not be waited for. Waiting for long is told, once.
 func (s *settling) first(ctx context.Context, told func()) error {
 	s.next()
 	if age := time.Since(s.last.changed); age >= s.quiet { // never true for times in the future
@@ -148,7 +151,7 @@ func (s *settling) first(ctx context.Context, told func()) error {
 	}
 	begun, said := time.Now(), false
 	for !s.next() {
-		if !said && time.Since(begun) > 2*s.quiet+time.Second {
+		if !said && time.Since(begun) > toldAfter {
 			said = true
 			told()
 		}

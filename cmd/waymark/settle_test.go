@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -89,4 +91,28 @@ func TestLookingAtAPipe(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it waits")
 	}
+}
+
+// A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
+func TestAFileThatIsGoneForAMoment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	var e recorder
+	r := &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: &e}
+	digest := byte(1)
+	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
+	files.next()
+	digest = 2 // and the file is not there
+	var said bytes.Buffer
+	talk = &said
+	defer func() { talk = os.Stderr }()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.watch(ctx, files) }()
+	time.Sleep(1500 * time.Millisecond)
+	require.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600))
+	time.Sleep(4 * time.Second)
+	cancel()
+	require.NoError(t, <-done)
+	assert.Len(t, e.plans, 1, said.String())
+	assert.Equal(t, 1, strings.Count(said.String(), "cannot be read"), "the same failure is told once: %s", said.String())
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -212,6 +213,41 @@ func TestModes(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, want[1], info.Mode().Perm(), name)
 			}
+		}
+	}
+}
+
+// What Envoy cannot read is told from what it refuses: another user's Envoy needs another mode.
+func TestAFileThatEnvoyCannotRead(t *testing.T) {
+	failures := 0
+	a := &rollout.Admin{Ask: func(context.Context, string) (string, error) {
+		failures++
+		return fmt.Sprintf("sds.kubernetes_a.update_attempt: 1\nsds.kubernetes_a.update_failure: %d\n", failures), nil
+	}}
+	files := []rollout.File{{Path: "secrets/a.json", Name: "kubernetes://a"}}
+	require.NoError(t, a.Before(t.Context(), rollout.Secrets, files))
+	err := a.Taken(t.Context(), rollout.Secrets, files)
+	require.ErrorContains(t, err, "envoy cannot read secrets/a.json")
+	require.ErrorContains(t, err, "--file-mode")
+}
+
+// An Envoy that has just started is asked whether it has taken everything, and opened all of its listeners.
+func TestStarted(t *testing.T) {
+	for what, c := range map[string]struct{ stats, want string }{
+		"all is well":           {"listener_manager.total_listeners_active: 2\n", ""},
+		"a name that is wrong":  {"listener_manager.total_listeners_active: 2\ncluster.a.cds.update_failure: 7\n", ""},
+		"no module":             {"listener_manager.total_listeners_active: 2\nextension_config_discovery.http_filter.waymark.a.config_fail: 1\n", "refuses the filter's module"},
+		"no certificate":        {"listener_manager.total_listeners_active: 2\nsds.a.update_rejected: 1\n", "refuses a certificate"},
+		"no routes":             {"listener_manager.total_listeners_active: 2\nhttp.a.rds.a.update_rejected: 1\n", "refuses routes"},
+		"a port that is in use": {"listener_manager.listener_create_failure: 1\n", "refuses listeners.json"},
+		"one that stays closed": {"listener_manager.total_listeners_active: 1\n", "has opened 1 of 2 listeners"},
+	} {
+		a := &rollout.Admin{Limit: 100 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) { return c.stats, nil }}
+		err := a.Started(t.Context(), 2)
+		if c.want == "" {
+			require.NoError(t, err, what)
+		} else {
+			require.ErrorContains(t, err, c.want, what)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -161,4 +162,45 @@ func TestWhichEnvoy(t *testing.T) {
 	t.Setenv("ENVOY_BIN", other)
 	_, err = Default()
 	require.EqualError(t, err, "ENVOY_BIN: "+other+" is no Envoy: it does not say a version of it")
+}
+
+// failing is a log that cannot be written at first.
+type failing struct {
+	mu   sync.Mutex
+	left int
+	text strings.Builder
+}
+
+func (f *failing) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left > 0 {
+		f.left--
+		return 0, syscall.ENOSPC
+	}
+	return f.text.Write(b)
+}
+
+func (f *failing) String() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.String()
+}
+
+// A disk that is full for a moment does not end the log.
+func TestALogThatCannotBeWrittenForAMoment(t *testing.T) {
+	o, port := options(t, strings.Replace(answering, `"stat_prefix"`, `"access_log": [{"name": "stdout", "typed_config": {
+		"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"}}], "stat_prefix"`, 1))
+	log := &failing{left: 3}
+	o.Output = log
+	p, err := process.Start(context.Background(), o)
+	require.NoError(t, err)
+	defer func() { _ = p.Stop() }()
+	require.Eventually(t, func() bool {
+		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+		if err == nil {
+			_ = response.Body.Close() // it is not read
+		}
+		return strings.Contains(log.String(), "GET / HTTP/1.1")
+	}, 10*time.Second, 150*time.Millisecond)
 }
