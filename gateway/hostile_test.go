@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,6 +150,9 @@ func TestKeysThatLookLikeFields(t *testing.T) {
 // readAll does what check and translate do with a document.
 func readAll(t testing.TB, data []byte) {
 	report := gateway.Check([]string{"-"}, strings.NewReader(string(data)))
+	for _, p := range report.Findings() {
+		assert.True(t, slices.ContainsFunc(gateway.Codes(), func(c gateway.Code) bool { return c.ID == p.Code }), "%s has the code %q", p, p.Code)
+	}
 	for _, p := range gateway.Merge(report.Findings(), report.Other) {
 		if p.Source.Column > 0 {
 			_, _, ok := report.Excerpt(p.Source, 120)
@@ -165,7 +169,16 @@ func readAll(t testing.TB, data []byte) {
 	}
 }
 
+// FuzzRead: no document makes reading, checking or translating it panic, and every finding has a code that is listed and a
+// line of the document.
 func FuzzRead(f *testing.F) {
+	for _, cases := range []map[string]finding{anyFindings, reachFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings, envoyFindings} {
+		for _, c := range cases {
+			if len(c.doc) < 1000 {
+				f.Add([]byte(c.doc))
+			}
+		}
+	}
 	for _, document := range strings.Split(everyKind, "---\n") {
 		f.Add([]byte(document))
 	}

@@ -165,23 +165,3 @@ func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
 	assert.Equal(t, []int{0, 0, 0, 0}, read(bad...))
 	assert.Equal(t, []int{1, 1, 1, 1}, read(append(bad, good...)...), "each object counts for itself, even where two have one name")
 }
-
-// FuzzCheck: no document makes it panic, and every finding has a code that is listed.
-func FuzzCheck(f *testing.F) {
-	for _, cases := range []map[string]finding{anyFindings, reachFindings, actionFindings, gatewayFindings, destinationRuleFindings, serviceEntryFindings} {
-		for _, c := range cases {
-			if len(c.doc) < 1000 {
-				f.Add(c.doc)
-			}
-		}
-	}
-	listed := map[string]bool{}
-	for _, c := range gateway.Codes() {
-		listed[c.ID] = true
-	}
-	f.Fuzz(func(t *testing.T, doc string) {
-		for _, p := range gateway.Check([]string{"-"}, strings.NewReader(doc)).Findings() {
-			assert.True(t, listed[p.Code], "%s has the code %q", p, p.Code)
-		}
-	})
-}
