@@ -57,3 +57,35 @@ func TestValidatingLeavesNoKeys(t *testing.T) {
 		return err
 	}))
 }
+
+// 'run' lets Envoy look at a change before anything is written: what it refuses is said, and the files and what is served
+// stay as they were.
+func TestRunValidates(t *testing.T) {
+	b := defaultEnvoy(t)
+	folder, file := t.TempDir(), filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(allowAll), 0o600))
+	r := serve(t, file, "--engine", "envoy", "--envoy", b.Path, "--matching", "native", "--dynamic", folder, "--remote-files", "--listen", "127.0.0.1")
+	r.waitFor(t, "listening on")
+	before := snapshot(t, folder)
+	missing := strings.Replace(badGateway, "$TLS", "serverCertificate: /nowhere/a.crt, privateKey: /nowhere/a.key", 1)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(allowAll, "status: 200", "status: 201", 1)+"---\n"+missing), 0o600))
+	r.waitFor(t, "waymark: envoy refuses the configuration: ")
+	r.waitFor(t, "the rules before go on being served")
+	assert.Contains(t, r.output(), "/nowhere/a.")
+	assert.Equal(t, before, snapshot(t, folder), "nothing was written")
+}
+
+// snapshot is the content of a folder's files, by path.
+func snapshot(t *testing.T, dir string) map[string]string {
+	out := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".json") {
+			text, err := os.ReadFile(path)
+			out[path] = string(text)
+			return err
+		}
+		return err
+	}))
+	require.NotEmpty(t, out)
+	return out
+}
