@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +60,9 @@ func newReply(status int, h http.Header, body []byte) reply {
 	return out
 }
 
+// patience is how long an answer is waited for.
+const patience = 2 * time.Second
+
 // askRaw sends bytes on a connection of their own, and reads one answer.
 func askRaw(address, raw string) reply {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
@@ -65,13 +70,15 @@ func askRaw(address, raw string) reply {
 		return reply{Outcome: err.Error()}
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a socket has deadlines
-	go func() { _, _ = io.WriteString(conn, raw) }()       // the proxy may answer before it has read all
+	_ = conn.SetDeadline(time.Now().Add(patience))   // a socket has deadlines
+	go func() { _, _ = io.WriteString(conn, raw) }() // the proxy may answer before it has read all
 	method, _, _ := strings.Cut(raw, " ")
 	r := bufio.NewReader(conn)
 	for {
 		response, err := http.ReadResponse(r, &http.Request{Method: method})
-		if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return reply{Outcome: "nothing"}
+		} else if err != nil {
 			return reply{Outcome: "closed"}
 		}
 		if response.StatusCode == http.StatusContinue {
@@ -93,7 +100,7 @@ func askH2(address string, fields ...string) (out reply, settings map[http2.Sett
 		return reply{Outcome: err.Error()}, settings
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a socket has deadlines
+	_ = conn.SetDeadline(time.Now().Add(patience)) // a socket has deadlines
 	var block strings.Builder
 	e := hpack.NewEncoder(&block)
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -116,7 +123,9 @@ func askH2(address string, fields ...string) (out reply, settings map[http2.Sett
 	var body []byte
 	for {
 		frame, err := f.ReadFrame()
-		if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return reply{Outcome: "nothing"}, settings
+		} else if err != nil {
 			return reply{Outcome: "closed"}, settings
 		}
 		ended := false

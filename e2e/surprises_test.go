@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -135,7 +136,7 @@ func routeConfig(p *plan.Plan, name string) *plan.RouteConfig {
 
 // received are the headers of a request as Envoy shows them to the module.
 func received(t *testing.T, q verdict.Request) vm.Headers {
-	in := plan.Request{Path: q.Path, Headers: plan.Headers{}}
+	in := plan.Request{Method: cmp.Or(q.Method, "GET"), Authority: q.Authority, Path: q.Path, Headers: plan.Headers{}}
 	for name, values := range q.Headers {
 		in.Headers[name] = values
 	}

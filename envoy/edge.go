@@ -62,23 +62,20 @@ func (p Profile) Limits() Limits {
 	return edgeLimits
 }
 
-// Intake is what an Envoy with a profile does with a request before any rule: what the paths and underscores leave open is
-// the profile's. Istio's EDGE merges slashes and redirects escaped ones at any level of path normalisation, and refuses
-// underscores.
-func (p Profile) Intake(era plan.Era, paths plan.Paths, underscores plan.Underscores) plan.Intake {
-	if p != ProfilePlain {
-		if paths.MergeSlashes == nil {
+// Intake is what this Envoy does with a request before any rule: what paths and underscores leave open is the profile's.
+// Istio's EDGE merges slashes and redirects escaped ones at any level of path normalisation, and refuses underscores.
+func (o *Options) Intake() plan.Intake {
+	in := plan.Intake{Era: o.Era(), Paths: o.Paths, Underscores: o.Underscores, TrustedHops: o.TrustedHops, Query: o.Minor >= 40}
+	if o.Profile != ProfilePlain {
+		in.Paths.EscapedSlashes = cmp.Or(in.Paths.EscapedSlashes, plan.RedirectEscapedSlashes)
+		in.Underscores = cmp.Or(in.Underscores, plan.RejectUnderscores)
+		if in.Paths.MergeSlashes == nil {
 			merge := true
-			paths.MergeSlashes = &merge
+			in.Paths.MergeSlashes = &merge
 		}
-		paths.EscapedSlashes = cmp.Or(paths.EscapedSlashes, plan.RedirectEscapedSlashes)
-		underscores = cmp.Or(underscores, plan.RejectUnderscores)
 	}
-	return plan.Intake{Era: era, Paths: paths, Underscores: underscores}
+	return in
 }
-
-// Intake is what this Envoy does with a request before any rule.
-func (o *Options) Intake() plan.Intake { return o.Profile.Intake(o.Era(), o.Paths, o.Underscores) }
 
 func (o *Options) limits() Limits {
 	if o.Limits != nil {

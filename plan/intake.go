@@ -1,10 +1,12 @@
 package plan
 
 import (
-	"maps"
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
+
+	"waymark.dev/waymark/routing"
 )
 
 // Underscores says what becomes of a request with an underscore in the name of a header.
@@ -17,8 +19,16 @@ const (
 	DropUnderscores   Underscores = "DROP_HEADER"
 )
 
-// Intake is what Envoy does with a request before any rule is looked at: codec and connection manager. The zero value is
-// a proxy of Istio without a profile, on Envoy 1.39 or later.
+// Intake is what Envoy does with a request before any rule is looked at: its codec, which refuses, and its
+// connection manager, which sets and removes headers. The zero value is a proxy of Istio without a profile, on Envoy 1.39
+// or later.
+//
+// The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
+//
+//	method, target, names and values of headers    balsa_parser.cc
+//	target and Host                                http1/codec_impl.cc
+//	headers that Connection names                  http/utility.cc, sanitizeConnectionHeader
+//	path, then headers about client and proxy      conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
 	// Era of the Envoy.
 	Era Era
@@ -26,46 +36,166 @@ type Intake struct {
 	Paths Paths
 	// Underscores; "" allows them.
 	Underscores Underscores
+	// Query says that the Envoy knows the method QUERY, which needs a content-type: from 1.40 on.
+	Query bool
+	// TrustedHops are the proxies in front whose x-forwarded-proto is believed.
+	TrustedHops uint32
 }
 
 // Refusal is an answer that Envoy gives before any rule is looked at.
 type Refusal struct {
+	// Status is 0 where the codec of HTTP/2 closes the stream or the connection without one.
 	Status   int
 	Location string // of a redirect
+	// GRPC says that the answer is in the form of gRPC: the connection manager's to a gRPC request, never the codec's.
+	GRPC bool
 }
 
+// refuse is an answer of the connection manager.
+func (r Request) refuse(status int, location string) *Refusal {
+	return &Refusal{status, location, r.IsGRPC()}
+}
+
+var badRequest = &Refusal{Status: http.StatusBadRequest}
+
 // Receive is the request as the filter and the router see it: names in lower case, headers of which Envoy keeps one
-// joined, the path normalised. A request that Envoy answers by itself has a refusal, else nil.
+// joined, the path normalised, headers about the client as the connection manager writes them. A request that Envoy
+// answers by itself has a refusal, else nil.
 func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	out := r
 	out.Headers = Headers{}
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		lower := strings.ToLower(name)
-		if strings.Contains(name, "_") {
-			switch in.Underscores {
-			case RejectUnderscores:
-				return r, &Refusal{Status: http.StatusBadRequest}
-			case DropUnderscores:
-				continue
-			}
+	if refusal := in.lines(r.Headers, out.Headers); refusal != nil {
+		if r.HTTP2 {
+			refusal = &Refusal{}
 		}
-		for _, value := range r.Headers[name] {
-			out.Headers.add(lower, strings.Trim(value, " \t"))
-		}
+		return r, refusal
+	}
+	hostless := false
+	if r.HTTP2 {
+		refusal = out.checkHTTP2(in.Era)
+	} else {
+		refusal, hostless = out.checkHTTP1(in.Query)
+	}
+	if refusal != nil {
+		return r, refusal
+	}
+	if hostless || in.Query && r.Method == methodQuery && out.Headers.first("content-type") == "" {
+		return r, out.refuse(http.StatusBadRequest, "")
+	}
+	if strings.EqualFold(out.Headers.first("expect"), "100-continue") {
+		delete(out.Headers, "expect") // Envoy answers it
+	}
+	if out.Method == http.MethodConnect {
+		return out, nil // it has no path, and no rule takes it
+	}
+	if !strings.HasPrefix(out.Path, "/") {
+		return r, out.refuse(http.StatusNotFound, "")
 	}
 	var action PathAction
-	out.Path, action = in.Paths.Normalize(r.Path, in.Era)
+	out.Path, action = in.Paths.Normalize(out.Path, in.Era)
 	switch {
-	case action == PathRefused, action == PathRedirected && out.isGRPC():
-		return r, &Refusal{Status: http.StatusBadRequest}
+	case action == PathRefused, action == PathRedirected && out.IsGRPC():
+		return r, out.refuse(http.StatusBadRequest, "")
 	case action == PathRedirected:
-		return r, &Refusal{http.StatusTemporaryRedirect, out.Path}
+		return r, out.refuse(http.StatusTemporaryRedirect, out.Path)
 	}
+	in.manage(&out)
 	return out, nil
 }
 
-// isGRPC says that a request is gRPC by its content type: application/grpc, alone or with a suffix or parameters.
-func (r Request) isGRPC() bool {
+// lines checks the lines of headers, and writes them as Envoy keeps them.
+func (in Intake) lines(from, into Headers) *Refusal {
+	for _, name := range sortedNames(from) {
+		if !isToken(name) {
+			return badRequest
+		}
+		dropped := false
+		if strings.Contains(name, "_") {
+			if in.Underscores == RejectUnderscores {
+				return badRequest
+			}
+			dropped = in.Underscores == DropUnderscores
+		}
+		for _, value := range from[name] {
+			value = strings.ReplaceAll(strings.Trim(value, " \t"), "\r", "") // Envoy drops a CR that ends no line
+			if !isFieldValue(value) {
+				return badRequest
+			}
+			if !dropped {
+				into.add(strings.ToLower(name), value)
+			}
+		}
+	}
+	return nil
+}
+
+// manage sets and removes headers as the connection manager does for a client that it does not trust.
+func (in Intake) manage(r *Request) {
+	h := r.Headers
+	if !r.Upgrades() {
+		delete(h, "connection")
+		delete(h, "upgrade")
+		if te := h.first("te"); te != "" && !slices.Contains(tokens(te), "trailers") {
+			delete(h, "te")
+		} else if te != "" {
+			h["te"] = []string{"trailers"}
+		}
+	}
+	for _, name := range []string{"proxy-connection", "keep-alive", "transfer-encoding"} {
+		delete(h, name)
+	}
+	scheme := "http"
+	if r.TLS {
+		scheme = "https"
+	}
+	if in.TrustedHops == 0 || h["x-forwarded-proto"] == nil {
+		h["x-forwarded-proto"] = []string{scheme}
+	}
+	for _, name := range internalHeaders {
+		delete(h, name)
+	}
+	for _, name := range routing.DecisionHeaders {
+		delete(h, name)
+	}
+	if !r.TLS {
+		delete(h, "x-forwarded-client-cert")
+	}
+	client := cmp.Or(r.Client, UnknownClient)
+	h.add("x-forwarded-for", client)
+	h["x-envoy-external-address"] = []string{client}
+	h["x-request-id"] = []string{UnknownRequestID}
+}
+
+// What stands in a received request for what only the proxy knows when the request is there.
+const (
+	UnknownClient    = "(client's address)"
+	UnknownRequestID = "(made for each request)"
+)
+
+// GRPCStatus is the grpc-status with which Envoy answers a gRPC request by itself, where others get a status of HTTP; the
+// status of HTTP is 200 then (Grpc::Utility::httpToGrpcStatus).
+func GRPCStatus(status int) string {
+	codes := map[int]string{400: "13", 401: "16", 403: "7", 404: "12", 429: "14", 502: "14", 503: "14", 504: "14"}
+	return cmp.Or(codes[status], "2")
+}
+
+// FromProxy are the headers that the connection manager writes itself into every request, over a client's or in
+// addition to them. Of those with an unknown value, a rule that compares them cannot be decided offline.
+var FromProxy = map[string]bool{
+	"x-forwarded-proto": false, "x-forwarded-for": true, "x-envoy-external-address": true, "x-request-id": true,
+}
+
+// internalHeaders are removed from every request of an external client (cleanInternalHeaders).
+var internalHeaders = []string{
+	"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+	"x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries",
+	"x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
+	"x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms", "x-envoy-force-trace", "x-envoy-ip-tags",
+	"x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-original-path", "x-envoy-original-host", "x-envoy-internal",
+}
+
+// IsGRPC says that a request is gRPC by its content type: application/grpc, alone or with a suffix or parameters.
+func (r Request) IsGRPC() bool {
 	rest, ok := strings.CutPrefix(r.Headers.first("content-type"), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }

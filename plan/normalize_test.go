@@ -53,7 +53,11 @@ func TestReceive(t *testing.T) {
 	}})
 	assert.Nil(t, refusal)
 	assert.Equal(t, "/b", in.Path)
+	for name := range plan.FromProxy {
+		assert.NotEmpty(t, in.Headers[name], name)
+		delete(in.Headers, name)
+	}
 	assert.Equal(t, plan.Headers{"x-many": {"a", "b", "c"}, "user-agent": {"x,y"}, "accept": {"z"}, "cookie": {"a=1", "b=2"}}, in.Headers)
-	_, refusal = plan.Intake{}.Receive(plan.Request{Path: "/%00"})
+	_, refusal = plan.Intake{}.Receive(plan.Request{Method: "GET", Path: "/%00"})
 	assert.Equal(t, &plan.Refusal{Status: 400}, refusal)
 }

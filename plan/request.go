@@ -15,6 +15,10 @@ type Request struct {
 	Headers Headers
 	// TLS says that the connection is encrypted.
 	TLS bool
+	// HTTP2 says that the request is one of HTTP/2.
+	HTTP2 bool
+	// Client is the address of the connection's other end; "" where it is not known.
+	Client string
 }
 
 // Headers are header lines by lower-case name.

@@ -160,6 +160,9 @@ var grpcConditions = map[string]string{"cancelled": "1", "deadline-exceeded": "4
 // hopByHop are headers that end at a proxy.
 var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
+// obeyed are headers that end here because they say how a request is to be sent.
+var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
+
 // send makes one attempt.
 func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body io.Reader, size int64, sized bool, attempt int) (*http.Response, error) {
 	if size == 0 && sized {
@@ -172,7 +175,7 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body
 	r.URL = requestURL(endpoint, up.Path)
 	r.Host = up.Authority
 	for name, values := range up.Headers {
-		if !slices.Contains(hopByHop, name) && name != "content-length" {
+		if name == "te" || !slices.Contains(hopByHop, name) && !slices.Contains(obeyed, name) { // of TE, the word that may pass is left
 			r.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}

@@ -171,10 +171,11 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 // httpServer speaks with the clients of a listener.
 func (p *Proxy) httpServer(listener string) *http.Server {
 	return &http.Server{
-		ReadHeaderTimeout: headersTimeout,
-		ReadTimeout:       requestTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaders,
+		ReadHeaderTimeout:            headersTimeout,
+		ReadTimeout:                  requestTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaders,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as by Envoy
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 			p.serve(listener, w, r)

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -69,6 +71,16 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusNotFound, "", nil)
 		return
 	}
+	if x.in.Method == http.MethodConnect {
+		x.log.Detail = "route_not_found"
+		x.reply(http.StatusNotFound, "", nil)
+		return
+	}
+	if x.in.Upgrades() && !x.in.IsWebsocket() && len(host.Rules) > 0 {
+		x.log.Detail = "upgrade_failed"
+		x.reply(http.StatusForbidden, "", nil)
+		return
+	}
 	if host.RequireTLS && !x.in.TLS {
 		x.reply(http.StatusMovedPermanently, "", plan.Headers{"location": {plan.TLSLocation(x.in)}})
 		return
@@ -105,6 +117,9 @@ func (x *exchange) execute() {
 		}
 		x.log.Detail = "direct_response"
 		x.reply(int(d.Status), string(d.Body), extra)
+	case x.in.Upgrades():
+		x.log.Detail = "no_websockets" // Envoy has them
+		x.reply(http.StatusNotImplemented, "the embedded data plane has no websockets; use --engine envoy", nil)
 	default:
 		effect := x.rule.CORS.Apply(x.in)
 		if effect != nil && effect.Status != 0 {
@@ -119,22 +134,29 @@ func (x *exchange) execute() {
 // received is the request as a filter sees it.
 func (x *exchange) received() (plan.Request, *plan.Refusal) {
 	in := plan.Request{Method: x.r.Method, Scheme: "http", Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
-	if x.r.URL.IsAbs() {
-		in.Path = x.r.URL.RequestURI()
-	}
 	for name, values := range x.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}
-	in.Headers["x-forwarded-proto"] = []string{in.Scheme} // never an outside client's word, as at Envoy's edge
-	if client, _, err := net.SplitHostPort(x.r.RemoteAddr); err == nil {
-		in.Headers["x-forwarded-for"] = append(slices.Clone(in.Headers["x-forwarded-for"]), client)
+	in.Client, _, _ = net.SplitHostPort(x.r.RemoteAddr) // net/http always has an address and a port
+	received, refusal := x.proxy.options.Intake.Receive(in)
+	if refusal == nil {
+		received.Headers["x-request-id"] = []string{newID()}
 	}
-	return x.proxy.options.Intake.Receive(in)
+	return received, refusal
+}
+
+// newID is a random UUID, as Envoy makes one for every request.
+func newID() string {
+	a, b := rand.Uint64(), rand.Uint64()
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
 }
 
 // refuse answers before any rule was looked at.
 func (x *exchange) refuse(r *plan.Refusal) {
 	headers := plan.Headers{}
+	if !r.GRPC {
+		x.in = plan.Request{} // the answer is HTTP's, whatever was asked for
+	}
 	if r.Location != "" {
 		headers["location"] = []string{r.Location}
 	}
@@ -186,7 +208,7 @@ func (x *exchange) fault(h vm.Headers) (answered bool) {
 		return true
 	}
 	if !isGRPC {
-		grpc = grpcStatusOf(code)
+		grpc = plan.GRPCStatus(code)
 	}
 	x.reply(http.StatusOK, "", plan.Headers{
 		"content-type": {"application/grpc"}, "grpc-status": {grpc}, "grpc-message": {"fault filter abort"},
@@ -194,20 +216,18 @@ func (x *exchange) fault(h vm.Headers) (answered bool) {
 	return true
 }
 
-// grpcStatusOf maps an HTTP status as the gRPC specification says.
-func grpcStatusOf(status int) string {
-	codes := map[int]string{400: "13", 401: "16", 403: "7", 404: "12", 429: "14", 502: "14", 503: "14", 504: "14"}
-	if c, ok := codes[status]; ok {
-		return c
-	}
-	return "2"
-}
-
 // reply answers by the proxy itself. The rule's response operations apply to that, too (VS-HDR-09).
 func (x *exchange) reply(status int, body string, headers plan.Headers) {
 	out := plan.Headers{"server": {"waymark"}}
 	maps.Copy(out, headers)
-	if body != "" {
+	switch {
+	case x.in.IsGRPC() && out["grpc-status"] == nil:
+		maps.Copy(out, plan.Headers{"content-type": {"application/grpc"}, "grpc-status": {plan.GRPCStatus(status)}})
+		status = http.StatusOK
+		if body != "" {
+			out["grpc-message"], body = []string{body}, ""
+		}
+	case body != "":
 		out["content-type"] = []string{"text/plain"}
 	}
 	if x.rule != nil {

@@ -36,8 +36,14 @@ func (v *Verdict) Text(r Request) string {
 		}
 		b.WriteString(strings.ReplaceAll(string(v.Kind), "_", " "))
 	}
+	if v.GRPCStatus != "" {
+		fmt.Fprintf(b, " (to gRPC: 200, grpc-status %s)", v.GRPCStatus)
+	}
 	if v.rule != nil {
 		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
+	}
+	if len(v.Unknown) > 0 {
+		fmt.Fprintf(b, "  [not certain: rules compare %s, which only the proxy knows]", strings.Join(v.Unknown, ", "))
 	}
 	return plan.Printable(b.String())
 }

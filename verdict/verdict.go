@@ -8,6 +8,7 @@ package verdict
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -23,15 +24,29 @@ type Request struct {
 	SNI         string `json:"sni"`
 	ALPN        any    `json:"alpn"`
 	// Scheme is the request's :scheme; the default follows TLS.
-	Scheme    string            `json:"scheme"`
-	Method    string            `json:"method"` // default GET
+	Scheme string `json:"scheme"`
+	Method string `json:"method"` // default GET
+	// Protocol is HTTP/1.1, the default, or HTTP/2: their codecs refuse different things.
+	Protocol  string            `json:"protocol"`
 	Authority string            `json:"authority"`
 	Path      string            `json:"path"`
 	Headers   map[string]values `json:"headers"`
 }
 
+// HTTP2 is the protocol of a request that is not one of HTTP/1.1.
+const HTTP2 = "HTTP/2"
+
 // values is one string or a list of strings.
 type values []string
+
+// SetHeaders replaces the headers by lines of a name and a value, in their order.
+func (r *Request) SetHeaders(lines [][2]string) {
+	r.Headers = map[string]values{}
+	for _, l := range lines {
+		name := strings.ToLower(l[0])
+		r.Headers[name] = append(r.Headers[name], l[1])
+	}
+}
 
 func (v *values) UnmarshalJSON(text []byte) error {
 	var one string
@@ -55,6 +70,7 @@ const (
 	TLSRedirect    Kind = "tls_redirect"
 	PathRedirect   Kind = "path_redirect"
 	BadRequest     Kind = "bad_request"
+	UpgradeRefused Kind = "upgrade_refused"
 	NoListener     Kind = "no_listener"
 	NoFilterChain  Kind = "no_filter_chain"
 	TLSError       Kind = "tls_error"
@@ -63,9 +79,11 @@ const (
 
 // Verdict is the answer for one request. Policies are written as Envoy's API writes them.
 type Verdict struct {
-	Name           string            `json:"name"`
-	Kind           Kind              `json:"kind"`
-	Status         int               `json:"status,omitempty"`
+	Name   string `json:"name"`
+	Kind   Kind   `json:"kind"`
+	Status int    `json:"status,omitempty"`
+	// GRPCStatus is set where the proxy answers a gRPC request by itself: with 200 and this instead of the status.
+	GRPCStatus     string            `json:"grpcStatus,omitempty"`
 	Location       string            `json:"location,omitempty"`
 	Body           *string           `json:"body,omitempty"` // of a direct response, "" included
 	RouteConfig    string            `json:"routeConfig,omitempty"`
@@ -80,6 +98,9 @@ type Verdict struct {
 	CORS           json.RawMessage   `json:"cors,omitempty"`
 	CORSEffect     *plan.CORSEffect  `json:"corsEffect,omitempty"`
 	HashPolicy     []json.RawMessage `json:"hashPolicy,omitempty"`
+	// Unknown are headers that a rule compares and that only the proxy knows, such as x-request-id: another answer is
+	// possible.
+	Unknown []string `json:"unknown,omitempty"`
 
 	rule *plan.Rule
 }
@@ -172,28 +193,38 @@ func (j *Judge) Decide(r Request) *Verdict {
 		v.Kind = TCP
 		return v
 	}
-	in, refusal := j.options.Receive(r.sent())
+	sent := r.sent()
+	in, refusal := j.options.Receive(sent)
 	v.RouteConfig = chain.Routes.Name
 	if refusal != nil {
 		v.refuse(refusal)
 		return v
 	}
 	v.NormalizedPath = in.Path
-	j.decideHTTP(v, chain.Routes, in)
+	j.decideHTTP(v, chain.Routes, sent, in)
+	if v.Status != 0 && in.IsGRPC() {
+		v.GRPCStatus = plan.GRPCStatus(v.Status)
+	}
 	return v
 }
 
 // refuse is the answer of a request that no rule is asked about.
 func (v *Verdict) refuse(r *plan.Refusal) {
 	v.Kind, v.Status, v.Location = BadRequest, r.Status, r.Location
-	if r.Location != "" {
+	if r.GRPC {
+		v.GRPCStatus = plan.GRPCStatus(r.Status)
+	}
+	switch {
+	case r.Location != "":
 		v.Kind = PathRedirect
+	case r.Status == http.StatusNotFound:
+		v.Kind = NoRoute
 	}
 }
 
 // sent is the request as a client sends it, with defaults filled in.
 func (r Request) sent() plan.Request {
-	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, Headers: plan.Headers{}}
+	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Headers: plan.Headers{}}
 	if in.Method == "" {
 		in.Method = "GET"
 	}
@@ -204,7 +235,8 @@ func (r Request) sent() plan.Request {
 		}
 	}
 	for name, v := range r.Headers {
-		in.Headers[name] = v
+		lower := strings.ToLower(name)
+		in.Headers[lower] = append(in.Headers[lower], v...)
 	}
 	return in
 }
@@ -253,7 +285,7 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 }
 
 // decideHTTP fills in what happens once the connection manager has the request.
-func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, in plan.Request) {
+func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Request) {
 	var asked routing.Request
 	in.Routing(&asked)
 	d := j.tables[rc].Decide(&asked, routing.Dice{})
@@ -266,10 +298,19 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, in plan.Request) {
 		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
 	}
 	v.Domain = host.Match(in.Authority)
+	if in.Method == http.MethodConnect { // it has no path, and no rule is about what has none
+		v.Kind, v.Status = NoRoute, 404
+		return
+	}
+	if in.Upgrades() && !in.IsWebsocket() && len(host.Rules) > 0 {
+		v.Kind, v.Status = UpgradeRefused, 403
+		return
+	}
 	if host.RequireTLS && !in.TLS {
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)
 		return
 	}
+	v.Unknown = unknown(host, d.Rule)
 	if d.Rule < 0 {
 		v.Kind, v.Status = NoRoute, 404
 		return
@@ -287,12 +328,41 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, in plan.Request) {
 	default:
 		v.Kind = Route
 		v.CORSEffect = r.CORS.Apply(in)
-		v.route(r, in)
+		v.route(r, sent, in)
 	}
 }
 
+// unknown are the headers whose value only the proxy knows and that a rule compares, up to the one that was chosen.
+func unknown(h *plan.VirtualHost, chosen int) []string {
+	rules := h.Rules
+	if chosen >= 0 {
+		rules = rules[:chosen+1]
+	}
+	var out []string
+	for _, r := range rules {
+		for _, m := range r.Match.Headers {
+			name := strings.ToLower(m.Name)
+			if plan.FromProxy[name] && m.Kind != plan.Present && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// shown are the headers of a destination's request without those that the connection manager added.
+func shown(h plan.Headers, sent plan.Request, in plan.Request) plan.Headers {
+	for name := range plan.FromProxy {
+		if _, fromClient := sent.Headers[name]; !fromClient && slices.Equal(h[name], in.Headers[name]) {
+			delete(h, name)
+		}
+	}
+	delete(h, "x-envoy-upstream-stream-duration-ms") // the router obeys it, and keeps it
+	return h
+}
+
 // route fills in the destinations.
-func (v *Verdict) route(r *plan.Rule, in plan.Request) {
+func (v *Verdict) route(r *plan.Rule, sent, in plan.Request) {
 	a := r.Route
 	v.Timeout = a.Timeout.String()
 	v.RetryPolicy = retryJSON(a.Retry)
@@ -306,11 +376,12 @@ func (v *Verdict) route(r *plan.Rule, in plan.Request) {
 	}
 	for i, d := range a.Destinations {
 		up := r.Upstream(i, in)
+		sample := r.Response(i, up, sampleResponse(r, d))
 		c := Cluster{
 			Name: d.Cluster, Weight: d.Weight, HostRewrite: d.HostRewrite,
 			RequestHeaders: operations(d.RequestHeaders), ResponseHeaders: operations(d.ResponseHeaders),
-			Upstream:       Upstream{up.Authority, up.Path, up.Headers},
-			ResponseSample: r.Response(i, up, sampleResponse(r, d)),
+			ResponseSample: sample,
+			Upstream:       Upstream{up.Authority, up.Path, shown(up.Headers, sent, in)},
 		}
 		if !a.Weighted {
 			c.Weight = 1

@@ -30,7 +30,6 @@ code.
 
   waymark check -f examples/bookinfo
   waymark check -f examples/bookinfo -o json
-  waymark check -f - < examples/bookinfo/virtualservices.yaml
   waymark check -f examples/bookinfo --profile plain --envoy-version 1.38
 
 Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,

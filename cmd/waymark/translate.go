@@ -128,8 +128,8 @@ that is checked here. What it refuses is neither printed nor written.`,
 			working := newProgress()
 			defer working.end()
 			working.at("writing Envoy's configuration")
-			reportLimits(c.ErrOrStderr(), &o)
 			if dir == "" {
+				reportLimits(c.ErrOrStderr(), &o)
 				return write(c.OutOrStdout(), p, o)
 			}
 			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)

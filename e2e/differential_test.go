@@ -1,0 +1,230 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/e2e/internal/echo"
+	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/proxy"
+	"waymark.dev/waymark/verdict"
+)
+
+// comparedPlane is the embedded data plane with the same rules.
+func comparedPlane(t testing.TB, yaml string, o *envoy.Options) compared {
+	_, wasm := readModule(t)
+	r := rawRoad(t, yaml)
+	ctx := context.Background()
+	p, err := proxy.New(ctx, wasm, proxy.Options{Intake: o.Intake(), Era: o.Era()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
+	require.NoError(t, p.Apply(ctx, r.plan))
+	return compared{"embedded", fmt.Sprintf("127.0.0.1:%d", r.ports[""])}
+}
+
+// judged is what decide says, in the form of an answer.
+func judged(v *verdict.Verdict, method string) reply {
+	out := reply{Outcome: fmt.Sprint(v.Status), Location: v.Location}
+	if v.Body != nil {
+		out.Body = *v.Body
+	}
+	if method == http.MethodHead {
+		out.Body = ""
+	}
+	if v.GRPCStatus != "" {
+		out.Outcome, out.GRPC, out.Body = "200", v.GRPCStatus, ""
+	}
+	if v.Kind == verdict.Route {
+		c := v.Clusters[0]
+		out.Outcome = "200"
+		out.Seen = &echo.Request{Destination: c.Name, Authority: c.Upstream.Authority, Path: c.Upstream.Path, Headers: c.Upstream.Headers}
+		text, _ := json.Marshal(out.Seen)   // as the echo does
+		_ = json.Unmarshal(text, &out.Seen) // which makes all texts UTF-8
+	}
+	return out
+}
+
+// added are headers that connection managers, routers and codecs add or write anew, and that decide leaves out.
+var added = []string{"x-request-id", "x-envoy-external-address", "x-forwarded-proto", "x-forwarded-for", "x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms", "x-envoy-original-host", "x-envoy-original-path", "content-length", "transfer-encoding"}
+
+// essence is what must be the same of an answer, whoever gave it.
+func essence(r reply, all bool) string {
+	if r.Outcome == "0" || r.Outcome == "reset" || r.Outcome == "closed" {
+		return "refused"
+	}
+	if r.Seen == nil {
+		if !strings.HasPrefix(r.Body, "rule:") || r.Outcome == "400" {
+			r.Body = ""
+		}
+		if !strings.HasPrefix(r.Outcome, "30") {
+			r.Location = ""
+		}
+		return fmt.Sprintf("%s %s %s %s", r.Outcome, r.GRPC, r.Location, r.Body)
+	}
+	seen := *r.Seen
+	var lines []string
+	for name, values := range seen.Headers {
+		if all || !slices.Contains(added, name) {
+			lines = append(lines, fmt.Sprintf("%s=%q", name, values))
+		}
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("%s %s %q %q %s", r.Outcome, seen.Destination, seen.Authority, seen.Path, strings.Join(lines, " "))
+}
+
+// met is a request with all the answers to it, by name; "decide" is the verdict's.
+type met struct {
+	nasty
+	http2   bool
+	answers map[string]reply
+}
+
+func (m met) is(who, text string) bool { return m.answers[who].Outcome == text }
+
+// explained are the classes of requests that are not answered alike, each with the reason. One that no request is of does
+// not belong here.
+var explained = []struct {
+	why string
+	// fits says whether it explains that an answer differs from Envoy's own with a list of routes.
+	fits func(m met, who string) bool
+}{
+	{
+		"Envoy refuses an upgrade where it knows a route. With a list it knows that no rule takes the request (404); with the filter, nothing is decided yet (403). Both refuse.",
+		func(m met, who string) bool {
+			return who != "embedded" && m.answers["native"].Seen == nil && m.is("native", "404") && m.is(who, "403") && m.has("Upgrade")
+		},
+	},
+	{
+		"The embedded data plane refuses what net/http does not take, before it is asked: stray percent signs, CR in values, Expect, codings of the transfer. Nothing is forwarded.",
+		func(m met, who string) bool {
+			return who == "embedded" && m.answers[who].Seen == nil && (m.is(who, "400") || m.is(who, "417") || m.is(who, "501"))
+		},
+	},
+	{
+		"The embedded data plane refuses as Envoy does, with another status: it looks at what is wrong in another order.",
+		func(m met, who string) bool {
+			return who == "embedded" && m.answers[who].Seen == nil && m.answers["native"].Seen == nil && m.answers["native"].Outcome >= "400" && m.answers[who].Outcome >= "400"
+		},
+	},
+	{
+		"net/http keeps Trailer to itself, and sends no empty User-Agent: the embedded data plane chooses alike and forwards without them.",
+		func(m met, who string) bool {
+			native, got := m.answers["native"], m.answers[who]
+			return who == "embedded" && native.Seen != nil && got.Seen != nil && essence(without(native, "trailer", "user-agent"), false) == essence(without(got, "trailer", "user-agent"), false)
+		},
+	},
+}
+
+// without is an answer without some headers that a destination saw.
+func without(r reply, names ...string) reply {
+	seen := *r.Seen
+	seen.Headers = maps.Clone(seen.Headers)
+	for _, n := range names {
+		delete(seen.Headers, n)
+	}
+	r.Seen = &seen
+	return r
+}
+
+// TestNastyRequests compares what becomes of nasty requests: decide, the embedded data plane, and Envoys that match by the
+// filter, by a list, and by both. All must agree, or one of the classes above says why not.
+func TestNastyRequests(t *testing.T) {
+	for _, b := range envoys(t) {
+		if len(envoys(t)) > 1 && (b.Minor == 37 || b.Minor == 38) {
+			continue // like 1.36
+		}
+		t.Run(b.Version, func(t *testing.T) { nastyOn(t, b, envoy.Options{Minor: b.Minor}) })
+		if b.Minor == 40 {
+			t.Run(b.Version+" plain", func(t *testing.T) { nastyOn(t, b, envoy.Options{Minor: b.Minor, Profile: envoy.ProfilePlain}) })
+		}
+	}
+}
+
+func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
+	const overHTTP1, overHTTP2 = 3400, 300
+	envoys := comparedEnvoys(t, b, nastyRules, func(out *envoy.Options) { out.Profile = o.Profile })
+	plane := comparedPlane(t, nastyRules, &o)
+	r := rawRoad(t, nastyRules)
+	j, err := verdict.New(r.plan, o.Intake())
+	require.NoError(t, err)
+	all := nastyRequests(overHTTP1, 1)
+	require.Len(t, all, overHTTP1)
+	var results []*met
+	for i, q := range all {
+		results = append(results, &met{nasty: q, answers: map[string]reply{}})
+		if i%(overHTTP1/overHTTP2) == 0 && q.body == "" {
+			results = append(results, &met{nasty: q, http2: true, answers: map[string]reply{}})
+		}
+	}
+	next := make(chan *met)
+	var workers sync.WaitGroup
+	for range 16 { // most wait: Envoy closes a connection of HTTP/2 a second after an error
+		workers.Go(func() {
+			for m := range next {
+				for _, e := range envoys {
+					if m.http2 {
+						m.answers[e.name], _ = askH2(e.address, m.fields()...)
+					} else {
+						m.answers[e.name] = askRaw(e.address, m.String())
+					}
+				}
+				if !m.http2 {
+					m.answers[plane.name] = askRaw(plane.address, m.String())
+				}
+			}
+		})
+	}
+	for _, m := range results {
+		next <- m
+	}
+	close(next)
+	workers.Wait()
+
+	used, forwarded := map[string]int{}, 0
+	for _, m := range results {
+		asked := m.asked()
+		asked.GatewayPort = r.ports[""]
+		if m.http2 {
+			asked.Protocol = verdict.HTTP2
+		}
+		m.answers["decide"] = judged(j.Decide(asked), m.method)
+		native := m.answers["native"]
+		if native.Seen != nil {
+			forwarded++
+		}
+		for who, got := range m.answers {
+			between := who == "filter" || who == "auto" // two Envoys agree on every header
+			if essence(native, between) == essence(got, between) {
+				continue
+			}
+			i := slices.IndexFunc(explained, func(e struct {
+				why  string
+				fits func(met, string) bool
+			}) bool {
+				return e.fits(*m, who)
+			})
+			if i < 0 {
+				t.Errorf("%s differs, HTTP/2 %t: %q\n  native: %s\n  %s: %s", who, m.http2, m.String(), essence(native, between), who, essence(got, between))
+				continue
+			}
+			used[explained[i].why]++
+		}
+	}
+	for _, e := range explained {
+		assert.Positive(t, used[e.why], "nothing is explained by: %s", e.why)
+		t.Logf("%4d: %s", used[e.why], e.why)
+	}
+	t.Logf("%d requests, %d forwarded", len(results), forwarded)
+	assert.Greater(t, forwarded, 700)
+}

@@ -1,0 +1,293 @@
+package plan
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// methods that Envoy's codec takes (balsa_parser.cc).
+var methods = map[string]bool{}
+
+func init() {
+	for m := range strings.FieldsSeq("ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE " +
+		"MSEARCH NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE") {
+		methods[m] = true
+	}
+}
+
+// methodQuery is one that Envoy knows from 1.40 on.
+const methodQuery = "QUERY"
+
+func sortedNames(h Headers) []string { return slices.Sorted(maps.Keys(h)) }
+
+const tokenBytes = "!#$%&'*+-.^_`|~"
+
+// isToken says whether a text is the name of a header.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !isAlphanumeric(c) && strings.IndexByte(tokenBytes, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlphanumeric(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
+
+// isFieldValue says whether a text may be the value of a header: no control bytes but tabs.
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// checkHTTP1 is the codec of HTTP/1.1. query says that it knows the method QUERY. hostless says that Connection named Host, which takes it away.
+func (r *Request) checkHTTP1(query bool) (refusal *Refusal, hostless bool) {
+	r.Path, r.Authority = strings.Trim(r.Path, " \t"), strings.Trim(r.Authority, " \t")
+	if !methods[r.Method] && !(query && r.Method == methodQuery) || !isTarget(r.Path, r.Method == http.MethodConnect) || !isFieldValue(r.Authority) {
+		return badRequest, false
+	}
+	if refusal := framed(r.Method, r.Headers); refusal != nil {
+		return refusal, false
+	}
+	ok, hostless := nominated(r.Headers)
+	if !ok {
+		return badRequest, false
+	}
+	r.dropUpgradeToHTTP2()
+	return r.target(), hostless
+}
+
+// checkHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error, for which the
+// stream or the connection is closed.
+func (r *Request) checkHTTP2(era Era) *Refusal {
+	for _, name := range []string{"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding"} {
+		if r.Headers[name] != nil {
+			return &Refusal{}
+		}
+	}
+	length := r.Headers["content-length"]
+	switch {
+	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
+		return &Refusal{}
+	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], era):
+		return &Refusal{}
+	case len(length) > 0 && !isNumber(length[0]):
+		return &Refusal{}
+	}
+	if cookies := r.Headers["cookie"]; len(cookies) > 0 { // crumbs are put together, empty ones dropped
+		cookies = slices.DeleteFunc(cookies, func(c string) bool { return c == "" })
+		if delete(r.Headers, "cookie"); len(cookies) > 0 {
+			r.Headers["cookie"] = []string{strings.Join(cookies, "; ")}
+		}
+	}
+	return nil
+}
+
+// isTrailers says that TE is the one word that HTTP/2 allows; before 1.39 in lower case alone.
+func isTrailers(te string, era Era) bool {
+	return te != "" && !slices.ContainsFunc(tokens(te), func(t string) bool {
+		return t != "trailers" && (era == Before139 || !strings.EqualFold(t, "trailers"))
+	})
+}
+
+// isPathHTTP2 says whether a :path begins like one, without control bytes; of CONNECT it is empty.
+func isPathHTTP2(method, path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return method == http.MethodConnect || strings.HasPrefix(path, "/") || method == http.MethodOptions && path == "*"
+}
+
+// target takes a target with a scheme apart: its host counts, and Host does not.
+func (r *Request) target() *Refusal {
+	if r.Path[0] == '*' && r.Method != http.MethodOptions {
+		return badRequest
+	}
+	if r.Method == http.MethodConnect {
+		r.Authority, r.Path = r.Path, ""
+	} else if scheme, rest, ok := strings.Cut(r.Path, "://"); ok && r.Path[0] != '/' && r.Path[0] != '*' {
+		host, path := rest, "/"
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			host, path = rest[:i], rest[i:]
+		}
+		isHTTPS := strings.EqualFold(scheme, "https")
+		switch {
+		case host == "", !isHTTPS && !strings.EqualFold(scheme, "http"):
+			return badRequest
+		case isHTTPS && !r.TLS:
+			return &Refusal{Status: http.StatusForbidden}
+		}
+		r.Authority, r.Path = host, path
+	}
+	if !isAuthority(r.Authority) {
+		return badRequest
+	}
+	return nil
+}
+
+// isTarget is what the parser takes: a path, an asterisk, or, except for CONNECT, a URL.
+func isTarget(s string, connect bool) bool {
+	isPath := func(s string) bool {
+		for i := range len(s) {
+			if c := s[i]; c != '\t' && c != '\f' && (c < '!' || c > '~') {
+				return false
+			}
+		}
+		return true
+	}
+	if s == "" {
+		return false
+	}
+	if s[0] == '/' || s[0] == '*' {
+		return isPath(s)
+	}
+	if !connect {
+		scheme, rest, ok := strings.Cut(s, "://")
+		if !ok || scheme == "" || !isAlphanumeric(scheme[0]) || scheme[0] <= '9' {
+			return false
+		}
+		for i := range len(scheme) {
+			if c := scheme[i]; !isAlphanumeric(c) && c != '+' && c != '-' && c != '.' {
+				return false
+			}
+		}
+		s = rest
+	}
+	host, path := s, ""
+	if i := strings.IndexAny(s, "/?"); i >= 0 {
+		host, path = s[:i], s[i:]
+	}
+	for i := range len(host) {
+		if c := host[i]; !isAlphanumeric(c) && strings.IndexByte("!$%&'()*+,-.:;=@[]_~", c) < 0 {
+			return false
+		}
+	}
+	return !strings.Contains(host, "@@") && isPath(path)
+}
+
+// isAuthority says whether a Host is one: the bytes of a host, a port and user information.
+func isAuthority(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("!$%&'()*+,-.:;=@[]_~", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// framed refuses a body whose length is not clear.
+func framed(method string, h Headers) *Refusal {
+	length, coding := h["content-length"], h["transfer-encoding"]
+	switch {
+	case len(length) > 0 && (len(coding) > 0 || !isNumber(length[0])):
+		return badRequest
+	case len(coding) > 0 && (method == http.MethodConnect || !strings.EqualFold(coding[0], "chunked")):
+		return &Refusal{Status: http.StatusNotImplemented}
+	default:
+		return nil
+	}
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) < 20
+}
+
+// tokens of a header that is a list, without spaces around.
+func tokens(value string) []string {
+	var out []string
+	for t := range strings.SplitSeq(value, ",") {
+		if t = strings.Trim(t, " \t"); t != "" {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// mostNominated is how many names Connection may have.
+const mostNominated = 10
+
+// nominated removes the headers that Connection names, and these names. ok is false where a name must not be there, and
+// host says that Host was one.
+func nominated(h Headers) (ok, host bool) {
+	connection := h["connection"]
+	if len(connection) == 0 {
+		return true, false
+	}
+	all := tokens(connection[0])
+	if len(all) >= mostNominated {
+		return false, false
+	}
+	var left []string
+	for _, t := range all {
+		switch name := strings.ToLower(t); {
+		case name == "close" || name == "keep-alive" || name == "http2-settings" || name == "upgrade":
+			left = append(left, t)
+		case name == "connection":
+		case name == "host":
+			host = true
+		case name == "x-forwarded-for" || name == "x-forwarded-host" || name == "x-forwarded-proto" || strings.HasPrefix(name, ":"):
+			return false, false
+		case name == "te":
+			if sanitizeTE(h) {
+				left = append(left, t)
+			}
+		default:
+			delete(h, name)
+		}
+	}
+	if len(left) == 0 {
+		delete(h, "connection")
+	} else {
+		h["connection"] = []string{strings.Join(left, ",")}
+	}
+	return true, host
+}
+
+// sanitizeTE leaves of TE the one word that a proxy may pass on, and says whether it is there.
+func sanitizeTE(h Headers) bool {
+	for _, t := range tokens(h.first("te")) {
+		if strings.EqualFold(t, "trailers") {
+			h["te"] = []string{"trailers"}
+			return true
+		}
+	}
+	delete(h, "te")
+	return false
+}
+
+// Upgrades says that a request asks for another protocol.
+func (r Request) Upgrades() bool {
+	if h := r.Headers["upgrade"]; len(h) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(tokens(r.Headers.first("connection")), func(t string) bool { return strings.EqualFold(t, "upgrade") })
+}
+
+// IsWebsocket says that it is the one that is allowed (GW-HCM-07).
+func (r Request) IsWebsocket() bool {
+	return strings.EqualFold(r.Headers.first("upgrade"), "websocket")
+}
+
+// dropUpgradeToHTTP2 ignores h2c alone, as Envoy's codec does.
+func (r Request) dropUpgradeToHTTP2() {
+	if !r.Upgrades() || !strings.EqualFold(r.Headers.first("upgrade"), "h2c") {
+		return
+	}
+	for _, name := range []string{"upgrade", "http2-settings", "connection"} {
+		delete(r.Headers, name)
+	}
+}
