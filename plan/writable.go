@@ -67,18 +67,6 @@ func CheckWritable(text string, place Place) error {
 	return nil
 }
 
-// isToken says whether a text is a token of RFC 9110: not empty, and without separators and control characters.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 {
-			continue
-		}
-		return false
-	}
-	return s != ""
-}
-
 // Printable is a text as it may stand in a line of a log or a message: what is not printable is escaped as in Go. Most
 // texts stay as they are.
 func Printable(s string) string {
