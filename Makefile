@@ -98,6 +98,14 @@ fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 3
 fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
 	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e:FuzzDecide
 
+.PHONY: attack
+attack: build envoy ## repeat the comparison of nasty requests and the fuzzers for ten minutes, with new seeds (MINUTES)
+	@build/attack.sh $(or $(MINUTES),10)
+
+.PHONY: vulnerabilities
+vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
+	@build/vulnerabilities.sh
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
