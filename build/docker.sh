@@ -53,7 +53,7 @@ from_scratch() {
         mkdir -p "$context/root$(dirname "$library")"
         cp -L "$library" "$context/root$library"
     done
-    printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["/usr/local/bin/%s"]\n' "$3" >"$context/Dockerfile"
+    printf 'FROM scratch\nCOPY root /\nUSER 65532:65532\nENTRYPOINT ["/usr/local/bin/%s"]\n' "$3" >"$context/Dockerfile"
     docker build -q -t "$1" "$context" >/dev/null
     rm -rf "$context"
 }

@@ -120,9 +120,11 @@ func TestDockerImages(t *testing.T) {
 			return alive == http.StatusOK && health == http.StatusNotFound
 		}, 30*time.Second, 50*time.Millisecond)
 		assert.Greater(t, stop(), int64(100))
-		user, err := command("docker", "image", "inspect", "--format", "{{.Config.User}}", "waymark")
-		require.NoError(t, err, user)
-		assert.Equal(t, "101:101", strings.TrimSpace(user), "it does not run as root")
+		for image, want := range map[string]string{"waymark": "101:101", "waymark-plugin": "65532:65532", "waymark-standin": "65532:65532"} {
+			user, err := command("docker", "image", "inspect", "--format", "{{.Config.User}}", image)
+			require.NoError(t, err, user)
+			assert.Equal(t, want, strings.TrimSpace(user), "%s does not run as root", image)
+		}
 	})
 	t.Run("plugin", func(t *testing.T) {
 		_, wasm := readModule(t)
