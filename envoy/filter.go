@@ -44,7 +44,8 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 				Specifier: &corev3.DataSource_Filename{Filename: o.Module},
 			}}},
 		}},
-		Configuration: typed(wrapperspb.String(string(config))),
+		CapabilityRestrictionConfig: capabilities(),
+		Configuration:               typed(wrapperspb.String(string(config))),
 	}}
 }
 
