@@ -188,6 +188,32 @@ func TestForwardedConnectionsDrain(t *testing.T) {
 	require.NoError(t, r.exit(t, 5*time.Second), r.output())
 }
 
+// A websocket is in flight as long as it is open.
+func TestWebsocketsDrain(t *testing.T) {
+	r := serveUpstream(t, websocketUpstream(t), envoyArgs(defaultEnvoy(t))...)
+	c, err := net.Dial("tcp", r.address)
+	require.NoError(t, err)
+	w := openWebsocket(t, c, "a.test")
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	time.Sleep(1500 * time.Millisecond)
+	require.NoError(t, w.echo("still here"))
+	require.NoError(t, w.Close())
+	require.NoError(t, r.exit(t, 5*time.Second), r.output())
+}
+
+// Whatever hangs, a second signal ends: here, the reading of a pipe that nobody writes into.
+func TestASecondSignalEndsWhatHangs(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	r := serve(t, pipe)
+	time.Sleep(500 * time.Millisecond)
+	for range 2 {
+		_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have refused the pipe
+		time.Sleep(200 * time.Millisecond)
+	}
+	_ = r.exit(t, 10*time.Second) // it was cut
+}
+
 // TestRollingRestarts ends and starts two proxies in turn, under a load that uses whichever takes its connections. No
 // request is lost that a proxy has taken, on kept connections or on new ones.
 func TestRollingRestarts(t *testing.T) {

@@ -205,7 +205,7 @@ func (e *envoyEngine) readable(err error) error {
 	if statErr != nil {
 		return err
 	}
-	return fmt.Errorf("%w\nenvoy cannot read %s, whose mode is %04o: where it runs as another user, --file-mode lets it", err, m[1], info.Mode().Perm())
+	return fmt.Errorf("%w\nenvoy cannot read %s, whose mode is %04o: where it runs as another user, --dynamic with --file-mode lets it", err, m[1], info.Mode().Perm())
 }
 
 // watchOver starts Envoy again when it ends by itself, from the files as they are.

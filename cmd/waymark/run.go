@@ -255,12 +255,16 @@ const (
 	retryLast  = time.Minute
 )
 
+// untold is how long files may be written before somebody is told that they are not read.
+const untold = 30 * time.Second
+
 // watch loads again whenever the files have changed, until the context ends.
 func (r *road) watch(ctx context.Context, files *settling) error {
 	served := files.last.digest // or refused
 	said := ""                  // of the failure that goes on
 	var again time.Time         // when to try again what has failed; zero: not
 	var pause time.Duration
+	var writing time.Time // since when the files do not settle
 	for {
 		select {
 		case <-ctx.Done():
@@ -269,7 +273,17 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 			return err
 		case <-time.After(files.pause()):
 		}
-		changed := files.next() && files.last.digest != served
+		settled := files.next()
+		changed := settled && files.last.digest != served
+		switch {
+		case settled:
+			writing = time.Time{}
+		case writing.IsZero():
+			writing = time.Now()
+		case time.Since(writing) > untold:
+			writing = time.Now().Add(time.Hour) // told
+			r.say("the files are being written all the time; they are read when they have not changed for %s", files.quiet)
+		}
 		if !changed && (again.IsZero() || time.Now().Before(again)) {
 			continue
 		}

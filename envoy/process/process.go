@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -64,7 +63,7 @@ const outputDelay = 2 * time.Second
 func Start(ctx context.Context, o Options) (*Process, error) {
 	var name [16]byte
 	_, _ = rand.Read(name[:]) // never fails
-	p := &Process{name: hex.EncodeToString(name[:]), tail: &tail{next: o.Output}, done: make(chan struct{}), admin: newAdmin(&o)}
+	p := &Process{name: hex.EncodeToString(name[:]), tail: &tail{}, done: make(chan struct{}), admin: newAdmin(&o)}
 	config := o.Config
 	if o.Bootstrap != nil {
 		var err error
@@ -88,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
 	}
 	p.cmd = exec.Command(o.Binary, args...)
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = p.tail, p.tail, outputDelay
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = newLines(o.Output), io.MultiWriter(p.tail, newLines(o.Output)), outputDelay
 	// A group of its own: what a terminal sends to ours, it must not get before its requests are answered.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
@@ -99,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		close(p.done)
 	}()
 	if err := p.waitReady(ctx, o.Ready); err != nil {
-		return nil, errors.Join(err, p.Stop())
+		return nil, errors.Join(err, p.Kill()) // it serves nobody
 	}
 	return p, nil
 }
@@ -171,7 +170,7 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Log is the end of what it printed.
+// Log is the end of what it printed on standard error: its own log, without access logs.
 func (p *Process) Log() string { return p.tail.String() }
 
 // PID is its process id.
@@ -215,32 +214,4 @@ func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.done
 	return p.dir.Remove()
-}
-
-// tail keeps the last lines and passes all of them on, without an error at any time.
-type tail struct {
-	mu   sync.Mutex
-	kept []byte
-	next io.Writer
-}
-
-const tailSize = 8 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, b...)
-	if len(t.kept) > tailSize {
-		t.kept = append(t.kept[:0], t.kept[len(t.kept)-tailSize:]...)
-	}
-	if t.next != nil {
-		_, _ = t.next.Write(b) // else a disk that was full for a moment would end the log
-	}
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.kept)
 }
