@@ -191,6 +191,17 @@ func TestModulesThatDoNotLoad(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusOK, status)
 	}
+	t.Run("the folder keeps what was in force", func(t *testing.T) {
+		folder := t.TempDir()
+		args := []string{"--engine", "envoy", "--envoy", defaultEnvoy(t).Path, "--dynamic", folder, "--module"}
+		r := serve(t, rules, append(args, good)...)
+		r.waitFor(t, "listening on")
+		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, r.exit(t, 20*time.Second), r.output())
+		before := contents(t, folder)
+		require.Error(t, serve(t, rules, append(args, files["cut off"])...).exit(t, 60*time.Second))
+		assert.Equal(t, before, contents(t, folder))
+	})
 	t.Run("native needs none", func(t *testing.T) {
 		serve(t, rules, append(envoyArgs(defaultEnvoy(t)), "--module", files["missing"])...).waitFor(t, "listening on")
 	})

@@ -69,6 +69,7 @@ func (e *envoyEngine) makeDir() (err error) {
 		}
 		return err
 	}
+	scratch.Sweep() // what a process left that had a temporary one
 	if e.options.Dir, err = filepath.Abs(e.options.Dir); err != nil {
 		return err
 	}

@@ -57,6 +57,18 @@ func (d *Dir) Remove() error {
 	return errors.Join(os.RemoveAll(d.Path), ignoreClosed(d.lock.Close()))
 }
 
+// Sweep removes the folders whose process has ended, for a process that needs none itself.
+func Sweep() {
+	parent, err := private()
+	if err != nil {
+		return // there is nothing of ours
+	}
+	if guard, err := lock(filepath.Join(parent, lockName), true); err == nil {
+		sweep(parent)
+		_ = guard.Close() // which unlocks it
+	}
+}
+
 func ignoreClosed(err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return nil

@@ -42,13 +42,21 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 
-	c := exec.Command(os.Args[0], "-test.run=^$")
-	c.Env = append(os.Environ(), "SCRATCH_TEST_DIES=1")
-	require.Error(t, c.Run())
-	left, err := filepath.Glob(filepath.Join(parent(tmp), "dies-*", "key"))
-	require.NoError(t, err)
-	require.Len(t, left, 1)
+	leave := func() []string {
+		c := exec.Command(os.Args[0], "-test.run=^$")
+		c.Env = append(os.Environ(), "SCRATCH_TEST_DIES=1")
+		require.Error(t, c.Run())
+		left, err := filepath.Glob(filepath.Join(parent(tmp), "dies-*", "key"))
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+		return left
+	}
+	left := leave()
+	scratch.Sweep()
+	assert.NoFileExists(t, left[0])
+	assert.DirExists(t, alive.Path)
 
+	left = leave()
 	next, err := scratch.New("next")
 	require.NoError(t, err)
 	assert.NoFileExists(t, left[0])
