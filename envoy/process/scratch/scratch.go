@@ -59,9 +59,12 @@ func (d *Dir) Remove() error {
 
 // Sweep removes the folders whose process has ended, for a process that needs none itself.
 func Sweep() {
+	if _, err := os.Lstat(place()); err != nil {
+		return // there is nothing of ours, and nothing is made
+	}
 	parent, err := private()
 	if err != nil {
-		return // there is nothing of ours
+		return
 	}
 	if guard, err := lock(filepath.Join(parent, lockName), true); err == nil {
 		sweep(parent)
@@ -76,9 +79,11 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+func place() string { return filepath.Join(os.TempDir(), "waymark-"+strconv.Itoa(os.Getuid())) }
+
 // private is the folder of this user. Whoever made it first could have given it to somebody else: it must be ours alone.
 func private() (string, error) {
-	path := filepath.Join(os.TempDir(), "waymark-"+strconv.Itoa(os.Getuid()))
+	path := place()
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("no temporary folder can be made: %w; TMPDIR names another place", err)
 	}

@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
+	scratch.Sweep()
+	assert.NoDirExists(t, parent(tmp), "looking makes nothing")
 	alive, err := scratch.New("alive")
 	require.NoError(t, err)
 	info, err := os.Stat(parent(tmp))
