@@ -124,8 +124,8 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	if err := enoughWatches(files.Watches() - e.watches); err != nil {
 		return err
 	}
-	if err := validatePlan(ctx, e.binary, p, e.options); err != nil {
-		return err
+	if err := validatePlan(ctx, e.binary, p, e.options, process.Validation{Dir: e.options.Dir, Mode: e.mode}); err != nil {
+		return e.readable(err)
 	}
 	dir := &rollout.Dir{Path: e.options.Dir, Mode: e.mode}
 	running := e.process != nil && e.process.Running()
@@ -170,7 +170,7 @@ func freeAddress(who, address, flag string, shared bool) error {
 		if errors.As(err, &e) {
 			err = e.Err
 		}
-		return &exitError{exitBadInput, fmt.Errorf("%s cannot listen on %s: %w; %s names another", who, address, err, flag)}
+		return &exitError{exitBadInput, fmt.Errorf("%s cannot listen on %s: %w; %s names another address", who, address, err, flag)}
 	}
 	return socket.Close()
 }
@@ -202,11 +202,7 @@ func (e *envoyEngine) readable(err error) error {
 	if m == nil || !strings.HasPrefix(m[1], e.options.Dir) {
 		return err
 	}
-	info, statErr := os.Stat(m[1])
-	if statErr != nil {
-		return err
-	}
-	return fmt.Errorf("%w\nenvoy cannot read %s, whose mode is %04o: where it runs as another user, --dynamic with --file-mode lets it", err, m[1], info.Mode().Perm())
+	return fmt.Errorf("%w\nenvoy cannot read %s, whose mode is %04o: where it runs as another user, --dynamic with --file-mode lets it", err, m[1], e.mode)
 }
 
 // watchOver starts Envoy again when it ends by itself, from the files as they are.

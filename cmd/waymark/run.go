@@ -65,6 +65,7 @@ func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer
 		for _, l := range r.plan.Listeners {
 			_, _ = fmt.Fprintf(talk, "listening on %s\n", r.engine.address(l)) // nobody could be told
 		}
+		reportLimits(talk, &r.options)
 		err = r.watch(first, files)
 		if first.Err() != nil {
 			r.say("requests that are under way have %s to end; another signal ends them at once", drain)
@@ -101,7 +102,6 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	if err != nil {
 		return nil, err
 	}
-	reportLimits(talk, &o)
 	mode, err := parseFileMode(f.fileMode)
 	if err != nil {
 		return nil, err

@@ -129,7 +129,9 @@ that is checked here. What it refuses is neither printed nor written.`,
 			defer working.end()
 			working.at("writing Envoy's configuration")
 			if dir == "" {
-				reportLimits(c.ErrOrStderr(), &o)
+				if form == "bootstrap" {
+					reportLimits(c.ErrOrStderr(), &o)
+				}
 				return write(c.OutOrStdout(), p, o)
 			}
 			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
@@ -226,6 +228,8 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 		d.Watcher = &rollout.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
 	case err == nil: // somebody may be watching
 		d.Watcher = rollout.Pause(pause)
+	default: // the first time
+		reportLimits(talk, &o)
 	}
 	return d.Apply(ctx, files)
 }

@@ -18,11 +18,11 @@ func validateFirst(ctx context.Context, name string, p *plan.Plan, o envoy.Optio
 	if err := fitEnvoy(ctx, binary, &o, given); err != nil {
 		return err
 	}
-	return validatePlan(ctx, binary, p, o)
+	return validatePlan(ctx, binary, p, o, process.Validation{})
 }
 
 // validatePlan lets an Envoy look at a plan. What it refuses is bad input.
-func validatePlan(ctx context.Context, binary string, p *plan.Plan, o envoy.Options) error {
+func validatePlan(ctx context.Context, binary string, p *plan.Plan, o envoy.Options, at process.Validation) error {
 	b, err := envoy.Validation(p, o)
 	if err != nil {
 		return &exitError{exitBadInput, err}
@@ -31,7 +31,7 @@ func validatePlan(ctx context.Context, binary string, p *plan.Plan, o envoy.Opti
 	if err != nil {
 		return err
 	}
-	if err := process.Validate(ctx, binary, text); err != nil {
+	if err := at.Validate(ctx, binary, text); err != nil {
 		return &exitError{exitBadInput, err}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +13,35 @@ import (
 	"waymark.dev/waymark/envoy/process/scratch"
 )
 
-// Validate lets an Envoy look at a bootstrap, without serving it. An error says what it refuses, in its own words. The
-// bootstrap may hold keys: its file is for this user alone, and goes at once.
-func Validate(ctx context.Context, binary string, bootstrap []byte) error {
-	dir, err := scratch.New("validate")
-	if err != nil {
+// Validation says where a bootstrap is written for an Envoy to look at, and who may read it: it may hold keys, and goes at
+// once.
+type Validation struct {
+	// Dir is a folder; "" is a temporary one that only this user can enter.
+	Dir string
+	// Mode of the file; 0 is 0600.
+	Mode fs.FileMode
+}
+
+// Validate lets an Envoy look at a bootstrap, without serving it. An error says what it refuses, in its own words.
+func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byte) error {
+	folder, mode := v.Dir, v.Mode
+	if folder == "" {
+		dir, err := scratch.New("validate")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = dir.Remove() }() // an error of the validation counts more
+		folder = dir.Path
+	}
+	if mode == 0 {
+		mode = 0o600
+	}
+	file := filepath.Join(folder, ".validate.json")
+	defer func() { _ = os.Remove(file) }() // likewise
+	if err := os.WriteFile(file, bootstrap, mode); err != nil {
 		return err
 	}
-	defer func() { _ = dir.Remove() }() // an error of the validation counts more
-	file := filepath.Join(dir.Path, "bootstrap.json")
-	if err := os.WriteFile(file, bootstrap, 0o600); err != nil {
+	if err := os.Chmod(file, mode); err != nil { // whatever the umask is
 		return err
 	}
 	text, err := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "error", "-c", file).CombinedOutput()
