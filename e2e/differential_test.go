@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http/httpguts"
 
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
@@ -108,9 +110,10 @@ var explained = []struct {
 		},
 	},
 	{
-		"The embedded data plane refuses what net/http does not take, before it is asked: stray percent signs, CR in values, Expect, codings of the transfer. Nothing is forwarded.",
+		"The embedded data plane refuses what net/http refuses before it is asked (targets with stray percent signs or tabs, hosts with user information, CR in values, Expect, codings of the transfer), and websockets. Nothing is forwarded.",
 		func(m met, who string) bool {
-			return who == "embedded" && m.answers[who].Seen == nil && (m.is(who, "400") || m.is(who, "417") || m.is(who, "501"))
+			refused := m.answers[who].Seen == nil && (m.is(who, "400") || m.is(who, "417") || m.is(who, "501"))
+			return who == "embedded" && refused && (!netHTTPTakes(m.nasty) || m.has("Upgrade"))
 		},
 	},
 	{
@@ -126,6 +129,20 @@ var explained = []struct {
 			return who == "embedded" && native.Seen != nil && got.Seen != nil && essence(without(native, "trailer", "user-agent"), false) == essence(without(got, "trailer", "user-agent"), false)
 		},
 	},
+}
+
+// netHTTPTakes says whether a server of net/http shows a request to its handler.
+func netHTTPTakes(n nasty) bool {
+	q, err := http.ReadRequest(bufio.NewReader(strings.NewReader(n.String())))
+	if err != nil || n.has("Expect") || n.has("Transfer-Encoding") || !httpguts.ValidHostHeader(n.host) || strings.Contains(n.host, "@") {
+		return false
+	}
+	for name, values := range q.Header {
+		if !httpguts.ValidHeaderFieldName(name) || slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // without is an answer without some headers that a destination saw.

@@ -142,3 +142,47 @@ func TestDecideOfPaths(t *testing.T) {
 		assert.Contains(t, stdout, "GET a.test"+c.path+" -> "+c.want, "%v", c.flags)
 	}
 }
+
+const certainRules = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: default}
+spec:
+  hosts: [a.test]
+  gateways: [gw]
+  http:
+  - {match: [{headers: {x-forwarded-proto: {exact: https}}}], route: [{destination: {host: secure.svc}}]}
+  - {match: [{headers: {x-envoy-external-address: {exact: 10.0.0.1}}}], route: [{destination: {host: client.svc}}]}
+  - {match: [{uri: {prefix: /id}, headers: {x-request-id: {regex: "a.*"}}}], route: [{destination: {host: id.svc}}]}
+  - {match: [{headers: {x-request-id: {}}}], route: [{destination: {host: up.svc}}]}
+`
+
+// decide answers as the proxy that the flags describe, and says where it cannot know.
+func TestDecideSaysWhatItDoesNotKnow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+certainRules), 0o600))
+	for _, c := range []struct {
+		what, request, want string
+		flags               []string
+	}{
+		{"a client's scheme is not believed", `"headers": {"x-forwarded-proto": "https"}, "client": "1.1.1.1"`, "up.svc  (default/a.http[3].match[0])\n", nil},
+		{"a proxy's is", `"headers": {"x-forwarded-proto": "https"}`, "secure.svc  (default/a.http[0].match[0])\n", []string{"--trusted-hops", "1"}},
+		{"the client", `"client": "10.0.0.1"`, "client.svc  (default/a.http[1].match[0])\n", nil},
+		{"the client of a proxy", `"headers": {"x-forwarded-for": "10.0.0.1, 2.2.2.2"}, "client": "3.3.3.3"`, "client.svc  (", []string{"--trusted-hops", "2"}},
+		{"no client", `"headers": {}`, "[not certain: rules compare x-envoy-external-address, which only the proxy knows]", nil},
+		{"a random id", `"path": "/id", "headers": {"x-request-id": "a"}, "client": "1.1.1.1"`, "up.svc  (default/a.http[3].match[0])  [not certain: rules compare x-request-id, which only the proxy knows]", nil},
+		{"underscores", `"headers": {"x_a": "1"}`, "400 bad request", nil},
+		{"underscores in a plain proxy", `"headers": {"x_a": "1"}, "client": "1.1.1.1"`, "up.svc", []string{"--profile", "plain"}},
+		{"an upgrade", `"headers": {"connection": "upgrade", "upgrade": "foo"}`, "403 upgrade refused", nil},
+		{"a method of no codec", `"method": "FOO"`, "400 bad request", nil},
+		{"... but of HTTP/2's", `"method": "FOO", "protocol": "HTTP/2", "client": "1.1.1.1"`, "up.svc", nil},
+		{"QUERY", `"method": "QUERY", "headers": {"content-type": "a"}`, "400 bad request", nil},
+		{"QUERY in 1.40", `"method": "QUERY", "headers": {"content-type": "a"}, "client": "1.1.1.1"`, "up.svc", []string{"--envoy-version", "1.40"}},
+		{"a host that is none", `"authority": "a.test/"`, "400 bad request", nil},
+		{"gRPC", `"authority": "b.test", "headers": {"content-type": "application/grpc"}`, "404 no virtual host (to gRPC: 200, grpc-status 12)", nil},
+	} {
+		args := append([]string{"decide", "-f", file, "--requests", "-"}, c.flags...)
+		stdout, stderr, status := waymark(t, `[{"gatewayPort": 80, "authority": "a.test", "path": "/", `+c.request+`}]`, args...)
+		assert.Zero(t, status, stderr)
+		assert.Contains(t, stdout, c.want, c.what)
+	}
+}

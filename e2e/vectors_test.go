@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -116,7 +117,9 @@ func loadCases(t testing.TB, files fs.FS) []*caseFile {
 		c := &caseFile{name: base, plan: p}
 		readJSON(t, files, base+".requests.json", &c.requests)
 		for i := range c.requests {
-			c.requests[i].Protocol = verdict.HTTP2 // Istio's oracle knows no codec: any method is a word
+			if !slices.Contains(standardMethods, c.requests[i].Method) {
+				c.requests[i].Protocol = verdict.HTTP2 // Istio's oracle knows no codec: a method is any word
+			}
 		}
 		var doc struct{ Verdicts []expectation }
 		readJSON(t, files, base+".verdicts.json", &doc)

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -161,9 +162,22 @@ func (in Intake) manage(r *Request) {
 		delete(h, "x-forwarded-client-cert")
 	}
 	client := cmp.Or(r.Client, UnknownClient)
+	h["x-envoy-external-address"] = []string{cmp.Or(in.trusted(h.first("x-forwarded-for")), client)}
 	h.add("x-forwarded-for", client)
-	h["x-envoy-external-address"] = []string{client}
 	h["x-request-id"] = []string{UnknownRequestID}
+}
+
+// trusted is the address that the outermost trusted proxy wrote into x-forwarded-for, or "".
+func (in Intake) trusted(forwarded string) string {
+	list := tokens(forwarded)
+	if in.TrustedHops == 0 || uint64(len(list)) < uint64(in.TrustedHops) {
+		return ""
+	}
+	address := list[len(list)-int(in.TrustedHops)]
+	if _, err := netip.ParseAddr(address); err != nil {
+		return ""
+	}
+	return address
 }
 
 // What stands in a received request for what only the proxy knows when the request is there.
@@ -180,9 +194,12 @@ func GRPCStatus(status int) string {
 }
 
 // FromProxy are the headers that the connection manager writes itself into every request, over a client's or in
-// addition to them. Of those with an unknown value, a rule that compares them cannot be decided offline.
-var FromProxy = map[string]bool{
-	"x-forwarded-proto": false, "x-forwarded-for": true, "x-envoy-external-address": true, "x-request-id": true,
+// addition to them.
+var FromProxy = []string{"x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "x-request-id"}
+
+// IsUnknown says that a value depends on what only the proxy knows: a rule that compares it cannot be decided offline.
+func IsUnknown(value string) bool {
+	return strings.HasSuffix(value, UnknownClient) || value == UnknownRequestID
 }
 
 // internalHeaders are removed from every request of an external client (cleanInternalHeaders).

@@ -53,7 +53,7 @@ func TestReceive(t *testing.T) {
 	}})
 	assert.Nil(t, refusal)
 	assert.Equal(t, "/b", in.Path)
-	for name := range plan.FromProxy {
+	for _, name := range plan.FromProxy {
 		assert.NotEmpty(t, in.Headers[name], name)
 		delete(in.Headers, name)
 	}

@@ -26,6 +26,8 @@ type Request struct {
 	// Scheme is the request's :scheme; the default follows TLS.
 	Scheme string `json:"scheme"`
 	Method string `json:"method"` // default GET
+	// Client is the address of the connection's other end; "" where it does not matter.
+	Client string `json:"client"`
 	// Protocol is HTTP/1.1, the default, or HTTP/2: their codecs refuse different things.
 	Protocol  string            `json:"protocol"`
 	Authority string            `json:"authority"`
@@ -224,7 +226,7 @@ func (v *Verdict) refuse(r *plan.Refusal) {
 
 // sent is the request as a client sends it, with defaults filled in.
 func (r Request) sent() plan.Request {
-	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Headers: plan.Headers{}}
+	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: plan.Headers{}}
 	if in.Method == "" {
 		in.Method = "GET"
 	}
@@ -234,9 +236,9 @@ func (r Request) sent() plan.Request {
 			in.Scheme = "https"
 		}
 	}
-	for name, v := range r.Headers {
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		lower := strings.ToLower(name)
-		in.Headers[lower] = append(in.Headers[lower], v...)
+		in.Headers[lower] = append(in.Headers[lower], r.Headers[name]...)
 	}
 	return in
 }
@@ -310,7 +312,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)
 		return
 	}
-	v.Unknown = unknown(host, d.Rule)
+	v.Unknown = unknown(host, d.Rule, in)
 	if d.Rule < 0 {
 		v.Kind, v.Status = NoRoute, 404
 		return
@@ -333,16 +335,19 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 }
 
 // unknown are the headers whose value only the proxy knows and that a rule compares, up to the one that was chosen.
-func unknown(h *plan.VirtualHost, chosen int) []string {
+func unknown(h *plan.VirtualHost, chosen int, in plan.Request) []string {
 	rules := h.Rules
 	if chosen >= 0 {
 		rules = rules[:chosen+1]
 	}
 	var out []string
 	for _, r := range rules {
+		if !mayFit(&r.Match.Path, in.Path) {
+			continue
+		}
 		for _, m := range r.Match.Headers {
 			name := strings.ToLower(m.Name)
-			if plan.FromProxy[name] && m.Kind != plan.Present && !slices.Contains(out, name) {
+			if m.Kind != plan.Present && slices.ContainsFunc(in.Headers[name], plan.IsUnknown) && !slices.Contains(out, name) {
 				out = append(out, name)
 			}
 		}
@@ -350,9 +355,26 @@ func unknown(h *plan.VirtualHost, chosen int) []string {
 	return out
 }
 
+// mayFit is false for a path that a condition surely does not fit.
+func mayFit(m *plan.PathMatch, path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	value := m.Value
+	if m.IgnoreCase {
+		path, value = strings.ToLower(path), strings.ToLower(value)
+	}
+	switch m.Kind {
+	case plan.Exact:
+		return path == value
+	case plan.Prefix, plan.Separated:
+		return strings.HasPrefix(path, value)
+	default:
+		return true
+	}
+}
+
 // shown are the headers of a destination's request without those that the connection manager added.
 func shown(h plan.Headers, sent plan.Request, in plan.Request) plan.Headers {
-	for name := range plan.FromProxy {
+	for _, name := range plan.FromProxy {
 		if _, fromClient := sent.Headers[name]; !fromClient && slices.Equal(h[name], in.Headers[name]) {
 			delete(h, name)
 		}

@@ -35,14 +35,15 @@ func poll_oneoff(%s) errno {
 func main() {
 	out := flag.String("o", "bin/waymark.wasm", "module to write")
 	pkg := flag.String("package", "./filter/wasm", "package main to build")
+	changed := flag.String("replace", "", "for tests: FILE=OTHER, a source file that another one takes the place of")
 	flag.Parse()
-	if err := run(*out, *pkg); err != nil {
+	if err := run(*out, *pkg, *changed); err != nil {
 		fmt.Fprintln(os.Stderr, "module: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(out, pkg string) error {
+func run(out, pkg, changed string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func run(out, pkg string) error {
 	if err := os.Chdir(main); err != nil {
 		return err
 	}
-	overlay, err := writeOverlay()
+	overlay, err := writeOverlay(changed)
 	if err != nil {
 		return err
 	}
@@ -65,8 +66,9 @@ func run(out, pkg string) error {
 	return build.Run()
 }
 
-// writeOverlay writes the changed copy of the runtime's file, and the overlay that puts it in place.
-func writeOverlay() (string, error) {
+// writeOverlay writes the changed copy of the runtime's file, and the overlay that puts it in place, with another changed
+// file where there is one.
+func writeOverlay(changed string) (string, error) {
 	root, err := goCommand("env", "GOROOT")
 	if err != nil {
 		return "", err
@@ -76,7 +78,7 @@ func writeOverlay() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed, err := replace(source)
+	answered, err := replace(source)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", original, err)
 	}
@@ -84,12 +86,23 @@ func writeOverlay() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: copied}})
+	replaced := map[string]string{original: copied}
+	if file, other, ok := strings.Cut(changed, "="); ok {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			return "", err
+		}
+		replaced[absolute] = other
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
 	file := filepath.Join(scratch, "overlay.json")
-	return file, writeAll(map[string][]byte{copied: changed, file: overlay})
+	if changed != "" {
+		file = filepath.Join(scratch, "overlay-replaced.json")
+	}
+	return file, writeAll(map[string][]byte{copied: answered, file: overlay})
 }
 
 func writeAll(files map[string][]byte) error {

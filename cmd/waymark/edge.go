@@ -18,6 +18,7 @@ import (
 type intakeFlags struct {
 	profile, version, normalization, escapedSlashes, underscores string
 	mergeSlashes                                                 bool
+	trustedHops                                                  uint32
 	command                                                      *cobra.Command
 }
 
@@ -29,6 +30,7 @@ func (f *intakeFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.mergeSlashes, "merge-slashes", false, "make one slash of several (default true with --profile edge, else as --path-normalization has it)")
 	c.Flags().StringVar(&f.escapedSlashes, "escaped-slashes", "", "what becomes of %2F and %5C in a path: KEEP_UNCHANGED, REJECT_REQUEST (400), UNESCAPE_AND_REDIRECT (307) or UNESCAPE_AND_FORWARD (default UNESCAPE_AND_REDIRECT with --profile edge, else as --path-normalization has it)")
 	c.Flags().StringVar(&f.underscores, "headers-with-underscores", "", "what becomes of names of headers with an underscore: ALLOW, DROP_HEADER or REJECT_REQUEST (400) (default REJECT_REQUEST with --profile edge, else ALLOW)")
+	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for and x-forwarded-proto are believed")
 }
 
 // intake fills an Envoy's options in. sidecar says for which kind of proxy, which chooses the profile.
@@ -50,6 +52,7 @@ func (f *intakeFlags) intake(o *envoy.Options, sidecar bool) error {
 		plan.NormalizeNone, plan.NormalizeBase, plan.NormalizeMergeSlashes, plan.NormalizeDecodeAndMergeSlashes); err != nil {
 		return err
 	}
+	o.TrustedHops = f.trustedHops
 	if f.command.Flags().Changed("merge-slashes") {
 		o.Paths.MergeSlashes = &f.mergeSlashes
 	}

@@ -26,7 +26,7 @@ type envoyFlags struct {
 	intakeFlags
 	limitFlags
 	matching, module, accessLog string
-	adminPort, trustedHops      uint32
+	adminPort                   uint32
 	routeStats                  bool
 }
 
@@ -43,7 +43,6 @@ func (f *envoyFlags) add(c *cobra.Command) {
 	f.limitFlags.add(c)
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addModuleFlag(c, &f.module)
-	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for is believed")
 	c.Flags().StringVar(&f.accessLog, "access-log", string(envoy.AccessLogJSON), "form of Envoy's access log: json or text")
 	c.Flags().BoolVar(&f.routeStats, "route-stats", true, "let Envoy count requests by rule and destination (2.2 kB of memory for each)")
 	c.Flags().Uint32Var(&f.adminPort, "admin-port", 9901, "port of Envoy's admin interface on the loopback address; 0 for none")
@@ -52,7 +51,7 @@ func (f *envoyFlags) add(c *cobra.Command) {
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	o := envoy.Options{
 		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort,
-		TrustedHops: f.trustedHops, AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats,
+		AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats,
 	}
 	if err := f.intake(&o, in.isSidecar()); err != nil {
 		return o, err
