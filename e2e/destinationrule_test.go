@@ -229,13 +229,13 @@ func TestLoadBalancing(t *testing.T) {
 		q := build(endpointsOf(five[0], five[1], five[3], five[4]), endpointsOf(five[0], five[1]))
 		text := strings.ReplaceAll(q.yaml.String(), fmt.Sprint("number: ", q.port), fmt.Sprint("number: ", p.port))
 		second, _ := translateYAML(t, text, gateway.Options{})
-		routes, plugins := d.stat(t, "listener_manager.lds.update_success"), d.stat(t, "cluster_manager.cds.update_success")
+		listeners, modified := d.stat(t, "listener_manager.lds.update_success"), d.stat(t, "cluster_manager.cluster_modified")
 		d.apply(t, second)
 		require.Eventually(t, func() bool { return d.stat(t, "cluster.outbound|80||ring.svc;.membership_total") == 4 }, 5*time.Second, 5*time.Millisecond)
 		assert.Less(t, a.counts("warm.test", 100)["2"], 36, "a new host gets less at first")
 		require.Eventually(t, func() bool { return d.stat(t, "cluster.outbound|80||maglev.svc;.membership_total") == 4 }, 5*time.Second, 5*time.Millisecond)
-		assert.Equal(t, routes, d.stat(t, "listener_manager.lds.update_success"), "a change of endpoints is no change of listeners")
-		assert.Equal(t, plugins, d.stat(t, "cluster_manager.cds.update_success"), "nor of clusters")
+		assert.Equal(t, listeners, d.stat(t, "listener_manager.lds.update_success"), "a change of endpoints is no change of listeners")
+		assert.EqualValues(t, len(hosts), d.stat(t, "cluster_manager.cluster_modified")-modified, "and of no clusters but those whose endpoints stand in them: not of the one that warms up")
 		for name, of := range hosts {
 			stayed, gone := 0, 0
 			for i := range users {

@@ -20,6 +20,7 @@ import (
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/plan"
 )
 
 // websocketUpstream answers every upgrade, and sends back what it gets.
@@ -123,10 +124,10 @@ func TestWebsocketsOutliveChanges(t *testing.T) {
 			t.Run(fmt.Sprintf("filter %v", module != ""), func(t *testing.T) {
 				n := names{"WEB": websocketUpstream(t)}.ports(t, "HTTP", "TLS")
 				certificate := secret("cert", newIssuer(t, "authority").issue(t, "a.test"), "")
-				plan := func(extra, more string) string {
+				rules := func(extra, more string) string {
 					return n.expand(t, strings.Replace(chainRules, "EXTRA", extra, 1)+more) + certificate
 				}
-				p, _ := translateYAML(t, plan("", ""), gateway.Options{})
+				p, _ := translateYAML(t, rules("", ""), gateway.Options{})
 				d := openDoor(t, b, p, envoy.Options{Module: module})
 				plain, err := net.Dial("tcp", n.address("HTTP"))
 				require.NoError(t, err)
@@ -144,7 +145,7 @@ func TestWebsocketsOutliveChanges(t *testing.T) {
 					if strings.HasPrefix(change.more, "apiVersion") {
 						change.more = "---\n" + change.more
 					}
-					p, _ := translateYAML(t, plan(change.extra, change.more), gateway.Options{})
+					p, _ := translateYAML(t, rules(change.extra, change.more), gateway.Options{})
 					d.apply(t, p)
 					for _, w := range open {
 						require.NoError(t, w.echo(change.what), change.what)
@@ -377,6 +378,7 @@ func TestWatchesAreCounted(t *testing.T) {
 		secret("cert", own.issue(t, "a.test"), "")
 	for _, module := range []string{"", module} {
 		p, _ := translateYAML(t, rules, gateway.Options{Secrets: map[string]gateway.SecretFiles{"files": {Cert: cert, Key: key}}})
+		p.Clusters[0].Warmup = &plan.Warmup{Duration: time.Minute}
 		d := openDoor(t, defaultEnvoy(t), p, envoy.Options{Module: module})
 		files, err := envoy.WatchedFiles(p, d.options)
 		require.NoError(t, err)

@@ -63,6 +63,8 @@ type Options struct {
 	validating bool
 	// NoRouteStats leaves out the statistics of each rule and destination.
 	NoRouteStats bool
+
+	ownEndpoints map[*plan.Cluster]bool // clusters whose endpoints have a file of their own
 }
 
 // Era says how this Envoy reads rules.

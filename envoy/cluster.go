@@ -64,7 +64,12 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 		out.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{BaseInterval: durationpb.New(dnsRetryFirst), MaxInterval: durationpb.New(dnsRetryLast)}
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
-	default: // endpoints stand in it, also in a file that Envoy watches: see RATIONALE.md
+	default:
+		if o.ownEndpoints[c] {
+			out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+			out.LoadAssignment = nil
+			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
+		}
 	}
 	out.PerConnectionBufferLimitBytes = optionalNumber(o.limits().Buffer)
 	loadBalancer(out, c)
@@ -85,6 +90,30 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(options)}
 	}
 	return out
+}
+
+// mostOutlierFiles bounds the files of endpoints, but for those of clusters with a warm-up: a quarter of the instances of
+// inotify that Linux gives a user, which other programs need, too.
+const mostOutlierFiles = 32
+
+// ownEndpoints are the clusters whose endpoints have a file of their own, so that a change leaves the cluster as it is:
+// those for which Envoy remembers something of each endpoint. A warm-up that began anew with every change would favour the
+// new endpoint; that Envoy forgets which endpoints have failed is borne where the files would be too many.
+func ownEndpoints(p *plan.Plan) map[*plan.Cluster]bool {
+	warming, outliers := map[*plan.Cluster]bool{}, map[*plan.Cluster]bool{}
+	for _, c := range p.Clusters {
+		switch {
+		case c.Discovery != plan.Static:
+		case c.Warmup != nil:
+			warming[c], outliers[c] = true, true
+		case c.Outlier != nil:
+			outliers[c] = true
+		}
+	}
+	if len(outliers)-len(warming) > mostOutlierFiles {
+		return warming
+	}
+	return outliers
 }
 
 // circuitBreakers are open as wide as Istio has them where nothing is said: with Envoy's own limits, no more than three

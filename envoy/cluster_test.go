@@ -104,6 +104,27 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+// Endpoints have a file of their own where Envoy remembers something of each, as long as these are not too many.
+func TestOwnEndpoints(t *testing.T) {
+	p := &plan.Plan{}
+	add := func(n int, change func(*plan.Cluster)) {
+		for range n {
+			p.Clusters = append(p.Clusters, clusterWith(change))
+		}
+	}
+	add(200, func(*plan.Cluster) {})
+	add(40, func(c *plan.Cluster) { c.Warmup = &plan.Warmup{} })
+	add(1, func(c *plan.Cluster) { c.Discovery, c.Outlier = plan.StrictDNS, &plan.OutlierDetection{} })
+	add(mostOutlierFiles, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
+	assert.Len(t, ownEndpoints(p), 40+mostOutlierFiles)
+	c := p.Clusters[200]
+	o := Options{Dir: "/d", ownEndpoints: ownEndpoints(p)}
+	assert.Equal(t, "/d/"+endpointsPath(c.Name), cluster(c, &o).EdsClusterConfig.EdsConfig.GetPathConfigSource().Path)
+	assert.Nil(t, cluster(c, &o).LoadAssignment)
+	add(1, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
+	assert.Len(t, ownEndpoints(p), 40, "only those with a warm-up")
+}
+
 // Secrets are written by paths, whose folders Envoy watches, or with their content.
 func TestSecretFiles(t *testing.T) {
 	p := &plan.Plan{Clusters: []*plan.Cluster{

@@ -12,6 +12,7 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -28,18 +29,19 @@ const (
 	ListenersFile = "listeners.json"
 	ClustersFile  = "clusters.json"
 	routesDir     = "routes"
-	endpointsDir  = "endpoints" // of older versions
+	endpointsDir  = "endpoints"
 	pluginsDir    = "plugins"
 	secretsDir    = "secrets"
 )
 
 // Files are a configuration in files that Envoy watches: each kind of resource in its own, so that a change of endpoints,
-// which stand with the clusters, touches neither routes nor the filter. Keys of the maps are paths below the folder.
+// which stand with the clusters or in files of their own, touches neither routes nor the filter. Keys of the maps are paths below the folder.
 type Files struct {
 	Bootstrap *bootstrapv3.Bootstrap
 	Listeners []*listenerv3.Listener
 	Clusters  []*clusterv3.Cluster
 	Routes    map[string]*routev3.RouteConfiguration
+	Endpoints map[string]*endpointv3.ClusterLoadAssignment
 	Plugins   map[string]*corev3.TypedExtensionConfig
 	// Secrets may hold private keys.
 	Secrets map[string][]byte
@@ -57,6 +59,7 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 	f := &Files{
 		Bootstrap: b,
 		Routes:    map[string]*routev3.RouteConfiguration{},
+		Endpoints: map[string]*endpointv3.ClusterLoadAssignment{},
 		Plugins:   map[string]*corev3.TypedExtensionConfig{},
 	}
 	all := allWays(p, &o)
@@ -80,7 +83,11 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 		name := pluginName(rc)
 		f.Plugins[pluginPath(name)] = &corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(wasmFilter(config, &o))}
 	}
+	o.ownEndpoints = ownEndpoints(p)
 	for _, c := range p.Clusters {
+		if o.ownEndpoints[c] {
+			f.Endpoints[endpointsPath(c.Name)] = loadAssignment(c)
+		}
 		f.Clusters = append(f.Clusters, cluster(c, &o))
 	}
 	if f.Secrets, err = secrets(p); err != nil {
@@ -93,7 +100,7 @@ func WatchedFiles(p *plan.Plan, o Options) (*Files, error) {
 // secret's own files. Linux allows a user 128 of all processes together, unless fs.inotify.max_user_instances says otherwise;
 // an Envoy that gets none ends at once.
 func (f *Files) Watches() int {
-	n := 2 + len(f.Routes) + len(f.Plugins) + len(f.Secrets) // 2: listeners and clusters
+	n := 2 + len(f.Routes) + len(f.Endpoints) + len(f.Plugins) + len(f.Secrets) // 2: listeners and clusters
 	for _, text := range f.Secrets {
 		if bytes.Contains(text, []byte(`"filename"`)) {
 			n++
@@ -115,6 +122,9 @@ func (f *Files) validate() error {
 	for _, m := range f.Routes {
 		all = append(all, m)
 	}
+	for _, m := range f.Endpoints {
+		all = append(all, m)
+	}
 	for _, m := range f.Plugins {
 		all = append(all, m)
 	}
@@ -133,8 +143,9 @@ func (o *Options) watched(path string) *corev3.ConfigSource {
 	return fromFile(filepath.Join(o.Dir, path))
 }
 
-func routesPath(name string) string { return filepath.Join(routesDir, fileName(name)) }
-func pluginPath(name string) string { return filepath.Join(pluginsDir, fileName(name)) }
+func routesPath(name string) string    { return filepath.Join(routesDir, fileName(name)) }
+func endpointsPath(name string) string { return filepath.Join(endpointsDir, fileName(name)) }
+func pluginPath(name string) string    { return filepath.Join(pluginsDir, fileName(name)) }
 
 // SecretPath is the file of a secret, below the folder.
 func SecretPath(name string) string { return filepath.Join(secretsDir, fileName(name)) }

@@ -51,7 +51,7 @@ func subscription(f File) (prefix, taken string, refused []string) {
 		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected"}
 	case envoy.SecretResources:
 		return "sds." + secretStat.Replace(f.Name) + ".", "update_success", []string{"update_rejected"}
-	default:
+	default: // endpoints: what needs them waits for them
 		return "", "", nil
 	}
 }

@@ -6,8 +6,8 @@
 // files on disk are a configuration that works, so that an Envoy that was killed starts again from them.
 //
 // The hard case is a rule that changes its outcome. Workers take a new plugin configuration one by one, so for a while
-// one of them asks for the old outcome and another for the new. So first come certificates and clusters with their
-// endpoints, old and new together; then routes with the outcomes of both; then listeners; then the plugin configuration; and only when
+// one of them asks for the old outcome and another for the new. So first come certificates, endpoints and clusters, old
+// and new together; then routes with the outcomes of both; then listeners; then the plugin configuration; and only when
 // Envoy has taken that, what nothing needs any more goes.
 package rollout
 
@@ -35,6 +35,7 @@ type Step string
 // The steps, in their order.
 const (
 	Secrets   Step = "certificates"
+	Endpoints Step = "endpoints"
 	Clusters  Step = "clusters"
 	Routes    Step = "routes"
 	Listeners Step = "listeners"
@@ -117,6 +118,10 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 
 // batches are the files of all steps, in order.
 func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
+	endpoints, err := contents(next.Endpoints, envoy.ResourceFile)
+	if err != nil {
+		return nil, err
+	}
 	plugins, err := contents(next.Plugins, envoy.ResourceFile)
 	if err != nil {
 		return nil, err
@@ -167,6 +172,7 @@ func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
 	// routes have the outcomes of both.
 	return []batch{
 		{Secrets, next.Secrets},
+		{Endpoints, endpoints},
 		{Clusters, map[string][]byte{envoy.ClustersFile: both}},
 		{Routes, merged},
 		{Plugins, plugins},
