@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/e2e/internal/wasmfile"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
@@ -55,39 +56,50 @@ var missing = map[string]string{
 func TestCapabilities(t *testing.T) {
 	module, _ := readModule(t)
 	for _, b := range envoys(t) {
-		t.Run(b.Version, func(t *testing.T) { startEnvoy(t, b, rulesRoad(t, faultRules), module) })
+		t.Run(b.Version, func(t *testing.T) {
+			r := rulesRoad(t, faultRules)
+			p := startEnvoy(t, b, r, module)
+			got, err := r.client().retry(request("/abort", nil))
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusTeapot, got.status)
+			assert.NotContains(t, p.Log(), "capability_restriction_config", "not in the form that is deprecated")
+			withoutCapability(t, b, module, "proxy_on_configure")
+		})
 	}
 	b := defaultEnvoy(t)
 	require.Len(t, missing, len(envoy.Capabilities()))
 	for _, name := range envoy.Capabilities() {
-		t.Run("without "+name, func(t *testing.T) {
-			r := rulesRoad(t, faultRules)
-			ports, err := process.FreePorts(1)
-			require.NoError(t, err)
-			resources, err := envoy.Bootstrap(r.plan, envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module})
-			require.NoError(t, err)
-			text, err := envoy.JSON(resources)
-			require.NoError(t, err)
-			entry := regexp.MustCompile(`,?\s*"` + name + `": *\{\}`)
-			require.Len(t, entry.FindAll(text, -1), 1)
-			text = regexp.MustCompile(`\{,`).ReplaceAll(entry.ReplaceAll(text, nil), []byte("{")) // the first one's comma stays
-			p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: text, AdminPort: ports[0], Concurrency: 1})
-			if missing[name] == "no start" {
-				require.Error(t, err)
-				return
-			}
-			require.NoError(t, err)
-			defer func() { require.NoError(t, p.Stop()) }()
-			for path, status := range map[string]int{"/plain": http.StatusOK, "/abort": http.StatusTeapot, "/none": http.StatusNotFound} {
-				if missing[name] == "no route" {
-					status = http.StatusNotFound
-				} else {
-					assert.True(t, strings.HasPrefix(missing[name], "works"), missing[name])
-				}
-				got, err := r.client().retry(request(path, nil))
-				require.NoError(t, err)
-				assert.Equal(t, status, got.status, path)
-			}
-		})
+		t.Run("without "+name, func(t *testing.T) { withoutCapability(t, b, module, name) })
+	}
+}
+
+// withoutCapability takes one away from a configuration and looks at what an Envoy does with it.
+func withoutCapability(t *testing.T, b envoytest.Binary, module, name string) {
+	r := rulesRoad(t, faultRules)
+	ports, err := process.FreePorts(1)
+	require.NoError(t, err)
+	resources, err := envoy.Bootstrap(r.plan, envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module})
+	require.NoError(t, err)
+	text, err := envoy.JSON(resources)
+	require.NoError(t, err)
+	entry := regexp.MustCompile(`,?\s*"` + name + `": *\{\}`)
+	require.Len(t, entry.FindAll(text, -1), 1)
+	text = regexp.MustCompile(`\{,`).ReplaceAll(entry.ReplaceAll(text, nil), []byte("{")) // the first one's comma stays
+	p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: text, AdminPort: ports[0], Concurrency: 1})
+	if missing[name] == "no start" {
+		require.Error(t, err)
+		return
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Stop()) }()
+	for path, status := range map[string]int{"/plain": http.StatusOK, "/abort": http.StatusTeapot, "/none": http.StatusNotFound} {
+		if missing[name] == "no route" {
+			status = http.StatusNotFound
+		} else {
+			assert.True(t, strings.HasPrefix(missing[name], "works"), missing[name])
+		}
+		got, err := r.client().retry(request(path, nil))
+		require.NoError(t, err)
+		assert.Equal(t, status, got.status, path)
 	}
 }

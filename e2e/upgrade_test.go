@@ -166,6 +166,15 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 			t.Run(fmt.Sprintf("%s %s", b.Version, m), func(t *testing.T) {
 				n.ports(t, "HTTP")
 				p, _ := translateYAML(t, n.expand(t, rules), gateway.Options{})
+				o := envoy.Options{Minor: b.Minor}
+				matchingOf(m)(&o)
+				for _, c := range envoy.Choices(p, o) {
+					want := map[envoy.Matching]envoy.Way{envoy.MatchingNative: envoy.WayList, envoy.MatchingFilter: envoy.WayFilter, envoy.MatchingAuto: envoy.WayFilter}[m]
+					if c.Rules == 1 && m == envoy.MatchingAuto {
+						want = envoy.WayList
+					}
+					require.Equal(t, want, c.Way, c.VirtualHost)
+				}
 				startEnvoy(t, b, &road{plan: p}, module, matchingOf(m))
 				test(t, b, m, n.address("HTTP"))
 			})

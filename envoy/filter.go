@@ -30,30 +30,38 @@ func watchedFilter(rc *plan.RouteConfig, o *Options) *hcmv3.HttpFilter {
 	}}}
 }
 
-// wasmFilter loads the module. A VM that died is made anew for the next request; until then requests get 503: the
+// wasmFilter loads the module, and lets it do what it needs to, see [Capabilities]. A VM that died is made anew for the next request; until then requests get 503: the
 // filter never fails open.
 func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
-	return &wasmfilterv3.Wasm{Config: &wasmv3.PluginConfig{
+	vm := &wasmv3.VmConfig{
+		VmId:    filterName,
+		Runtime: "envoy.wasm.runtime.v8",
+		Code: &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
+			Specifier: &corev3.DataSource_Filename{Filename: o.Module},
+		}}},
+	}
+	plugin := &wasmv3.PluginConfig{
 		Name:          filterName,
 		RootId:        filterName,
 		FailurePolicy: wasmv3.FailurePolicy_FAIL_RELOAD,
-		Vm: &wasmv3.PluginConfig_VmConfig{VmConfig: &wasmv3.VmConfig{
-			VmId:    filterName,
-			Runtime: "envoy.wasm.runtime.v8",
-			Code: &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
-				Specifier: &corev3.DataSource_Filename{Filename: o.Module},
-			}}},
-		}},
-		CapabilityRestrictionConfig: capabilities(),
-		Configuration:               typed(wrapperspb.String(string(config))),
-	}}
+		Vm:            &wasmv3.PluginConfig_VmConfig{VmConfig: vm},
+		Configuration: typed(wrapperspb.String(string(config))),
+	}
+	if o.Minor >= 40 {
+		vm.CapabilityRestrictionConfig = capabilities()
+	} else {
+		//nolint:staticcheck // its successor is not known before 1.40
+		plugin.CapabilityRestrictionConfig = capabilities()
+	}
+	return &wasmfilterv3.Wasm{Config: plugin}
 }
 
 // outcomeInput names the header that a map of outcomes is searched by.
 const outcomeInput = "outcome"
 
 // outcomeMap finds a route by the header that the filter wrote, by one hash look-up. A missing or unknown id has no
-// route: 404; see [refusedUpgrades] for the one exception. Outcomes that occur twice, because a VirtualService is reached through two servers, are one entry.
+// route: 404; see [refusedUpgrades] for the one exception. Outcomes that occur twice, because a VirtualService is reached
+// through two servers, are one entry.
 func outcomeMap(h *plan.VirtualHost, o *Options) *xdsmatcherv3.Matcher {
 	routes := map[string]*xdsmatcherv3.Matcher_OnMatch{}
 	for _, r := range h.Rules {

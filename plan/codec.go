@@ -50,7 +50,8 @@ func isFieldValue(s string) bool {
 // checkHTTP1 is the codec of HTTP/1.1. query says that it knows the method QUERY. hostless says that Connection named Host, which takes it away.
 func (r *Request) checkHTTP1(query bool) (refusal *Refusal, hostless bool) {
 	r.Path, r.Authority = strings.Trim(r.Path, " \t"), strings.Trim(r.Authority, " \t")
-	if !methods[r.Method] && !(query && r.Method == methodQuery) || !isTarget(r.Path, r.Method == http.MethodConnect) || !isFieldValue(r.Authority) {
+	known := methods[r.Method] || query && r.Method == methodQuery
+	if !known || !isTarget(r.Path, r.Method == http.MethodConnect) || !isFieldValue(r.Authority) {
 		return badRequest, false
 	}
 	if refusal := framed(r.Method, r.Headers); refusal != nil {

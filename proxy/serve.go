@@ -81,7 +81,7 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusForbidden, "", nil)
 		return
 	}
-	if host.RequireTLS && !x.in.TLS {
+	if host.RequireTLS && !x.in.Secure() {
 		x.reply(http.StatusMovedPermanently, "", plan.Headers{"location": {plan.TLSLocation(x.in)}})
 		return
 	}
@@ -133,7 +133,7 @@ func (x *exchange) execute() {
 
 // received is the request as a filter sees it.
 func (x *exchange) received() (plan.Request, *plan.Refusal) {
-	in := plan.Request{Method: x.r.Method, Scheme: "http", Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
+	in := plan.Request{Method: x.r.Method, Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
 	for name, values := range x.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}

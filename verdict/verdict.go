@@ -196,6 +196,7 @@ func (j *Judge) Decide(r Request) *Verdict {
 		return v
 	}
 	sent := r.sent()
+	sent.ClientCertificate = chain.TLS != nil && chain.TLS.RequireClient
 	in, refusal := j.options.Receive(sent)
 	v.RouteConfig = chain.Routes.Name
 	if refusal != nil {
@@ -229,12 +230,6 @@ func (r Request) sent() plan.Request {
 	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: plan.Headers{}}
 	if in.Method == "" {
 		in.Method = "GET"
-	}
-	if in.Scheme == "" {
-		in.Scheme = "http"
-		if r.TLS {
-			in.Scheme = "https"
-		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		lower := strings.ToLower(name)
@@ -308,7 +303,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		v.Kind, v.Status = UpgradeRefused, 403
 		return
 	}
-	if host.RequireTLS && !in.TLS {
+	if host.RequireTLS && !in.Secure() {
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)
 		return
 	}
