@@ -28,7 +28,7 @@ metadata: {name: gw, namespace: default}
 spec:
   selector: {istio: ingressgateway}
   servers:
-  - {port: {number: $HTTP, name: http, protocol: HTTP}, bind: 127.0.0.1, hosts: [a.test, some.test, plain.test]}
+  - {port: {number: $HTTP, name: http, protocol: HTTP}, bind: 127.0.0.1, hosts: [a.test, some.test, plain.test, tree.test]}
   - {port: {number: $HTTP, name: http-s, protocol: HTTP}, bind: 127.0.0.1, hosts: [secure.test], tls: {httpsRedirect: true}}
 ---
 apiVersion: networking.istio.io/v1
@@ -61,6 +61,17 @@ spec:
   hosts: [plain.test]
   gateways: [gw]
   http: [{name: plain, match: [{uri: {prefix: /s}}], route: [{destination: {host: up.svc}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: tree, namespace: default}
+spec:
+  hosts: [tree.test]
+  gateways: [gw]
+  http:
+  - {name: one, match: [{uri: {prefix: /s/t}}], directResponse: {status: 403}}
+  - {name: two, match: [{uri: {prefix: /s}}], route: [{destination: {host: up.svc}}]}
+  - {name: three, match: [{uri: {prefix: /t}}], route: [{destination: {host: up.svc}}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -151,10 +162,11 @@ func (s *switching) upgrade(t testing.TB, address, raw string) upgraded {
 // matchings are the ways to match of a test that compares them.
 var matchings = []envoy.Matching{envoy.MatchingNative, envoy.MatchingFilter, envoy.MatchingAuto}
 
-// matchingOf chooses a way to match. With auto, a virtual host of one rule has a list, and all others the filter.
+// matchingOf chooses a way to match. With auto, a virtual host of one rule has a list, one of paths alone a tree, and all
+// others the filter.
 func matchingOf(m envoy.Matching) func(*envoy.Options) {
 	return func(o *envoy.Options) {
-		o.Matching, o.Costs = m, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 10, Filter: 0.6}
+		o.Matching, o.Costs = m, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 0.7, Filter: 0.8}
 	}
 }
 
@@ -170,8 +182,10 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 				matchingOf(m)(&o)
 				for _, c := range envoy.Choices(p, o) {
 					want := map[envoy.Matching]envoy.Way{envoy.MatchingNative: envoy.WayList, envoy.MatchingFilter: envoy.WayFilter, envoy.MatchingAuto: envoy.WayFilter}[m]
-					if c.Rules == 1 && m == envoy.MatchingAuto {
+					if m == envoy.MatchingAuto && c.Rules == 1 {
 						want = envoy.WayList
+					} else if m == envoy.MatchingAuto && c.Rules == 3 {
+						want = envoy.WayTree
 					}
 					require.Equal(t, want, c.Way, c.VirtualHost)
 				}
@@ -204,6 +218,8 @@ func TestUpgrades(t *testing.T) {
 		"a websocket to no host":                {ask("/s", "other.test", "websocket"), nowhere},
 		"a websocket without TLS":               {ask("/s", "secure.test", "websocket"), upgraded{status: http.StatusMovedPermanently}},
 		"a websocket in a list":                 {ask("/s", "plain.test", "websocket"), switched},
+		"a websocket in a tree":                 {ask("/s", "tree.test", "websocket"), switched},
+		"another protocol in a tree":            {ask("/s", "tree.test", "foo"), refused},
 		"another protocol to no host":           {ask("/s", "other.test", "foo"), nowhere},
 		"another protocol without TLS":          {ask("/s", "secure.test", "foo"), refused},
 		"another protocol in a list":            {ask("/s", "plain.test", "foo"), refused},
@@ -240,5 +256,9 @@ func TestUpgrades(t *testing.T) {
 			want = refused
 		}
 		assert.Equal(t, want, up.upgrade(t, address, ask("/none", "some.test", "foo")), "another protocol that no rule takes")
+		if m == envoy.MatchingAuto {
+			want = nowhere
+		}
+		assert.Equal(t, want, up.upgrade(t, address, ask("/none", "tree.test", "foo")), "another protocol that no rule of a tree takes")
 	})
 }

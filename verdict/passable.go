@@ -51,6 +51,16 @@ func (j *Judge) Passages() []Passage {
 	return out
 }
 
+// AnyDenies says whether a plan has a rule that could be passed.
+func AnyDenies(p *plan.Plan) bool {
+	for r := range p.Rules() {
+		if denies(r) {
+			return true
+		}
+	}
+	return false
+}
+
 // denies says that a rule keeps every request from its destinations.
 func denies(r *plan.Rule) bool {
 	switch {
@@ -76,9 +86,14 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 		return nil // it has conditions that the request does not meet, or an earlier rule takes it
 	}
 	var out []Passage
+	found := map[bool]bool{} // by parameters
 	for _, s := range spellings(path) {
+		if found[strings.Contains(s, ";")] {
+			continue
+		}
 		ask.Path = s
 		if v := j.Decide(ask); v.Kind == Route && v.rule != r && !denies(v.rule) {
+			found[strings.Contains(s, ";")] = true
 			out = append(out, Passage{r, v.rule, ask.Authority, s, v.NormalizedPath, strings.Contains(s, ";")})
 		}
 	}

@@ -67,6 +67,9 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 // warnOfPassages reports the rules that deny a path and can be passed. Rules that cannot be translated are not looked at.
 func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 	for _, p := range r.Plans() {
+		if !verdict.AnyDenies(p) {
+			continue
+		}
 		j, err := verdict.New(p, o.Intake())
 		if err != nil {
 			continue // an expression that this Envoy does not know; translating says so
