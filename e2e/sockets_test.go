@@ -230,8 +230,15 @@ func TestBindChanges(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
+	addresses := []string{fmt.Sprintf("[::]:%d", ports[0]), "::", "[::]"}
+	probe, err := net.Listen("tcp", "[::1]:0") // a system may have no address of IPv6
+	loopback := err == nil
+	if loopback {
+		require.NoError(t, probe.Close())
+		addresses = append(addresses, fmt.Sprintf("[::1]:%d", ports[0]))
+	}
 	for engine, args := range map[string][]string{"wasm": {"--engine", "wasm"}, "envoy": envoyArgs(defaultEnvoy(t))} {
-		for _, listen := range []string{fmt.Sprintf("[::]:%d", ports[0]), "::", "[::]", fmt.Sprintf("[::1]:%d", ports[0])} {
+		for _, listen := range addresses {
 			t.Run(engine+" "+listen, func(t *testing.T) {
 				rules := strings.Replace(allowAll, "number: 80", fmt.Sprintf("number: %d", ports[0]), 1)
 				r := serve(t, rulesFile(t, rules), append(args, "--listen", listen)...)
@@ -242,10 +249,7 @@ func TestIPv6(t *testing.T) {
 					return err == nil && status == http.StatusOK
 				}
 				assert.Equal(t, !strings.Contains(listen, "::1"), answers("127.0.0.1"))
-				if probe, err := net.Listen("tcp", "[::1]:0"); err == nil { // a system may have none
-					require.NoError(t, probe.Close())
-					assert.True(t, answers("::1"))
-				}
+				assert.Equal(t, loopback, answers("::1"))
 				require.NoError(t, r.cmd.Process.Signal(os.Interrupt))
 				require.NoError(t, r.exit(t, 10*time.Second), r.output())
 			})

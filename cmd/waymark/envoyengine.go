@@ -54,7 +54,7 @@ func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.
 		e.options.AdminSocket, err = adminSocket(e.options.Dir)
 	}
 	if err == nil && e.options.AdminSocket == "" {
-		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port", false)
+		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port names another", false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.removeDir())
@@ -117,7 +117,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 		if e.bound[e.address(l)] {
 			continue
 		}
-		if err := freeAddress("listener "+l.Name, e.address(l), "--listen", e.hasPort(l.Port)); err != nil {
+		if err := freeAddress("listener "+l.Name, e.address(l), "--listen names another address", e.hasPort(l.Port)); err != nil {
 			return err
 		}
 	}
@@ -163,14 +163,14 @@ func (e *envoyEngine) watcher() *rollout.Admin {
 
 // freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would
 // say why. With shared, the port is that Envoy's own, on another address.
-func freeAddress(who, address, flag string, shared bool) error {
+func freeAddress(who, address, wayOut string, shared bool) error {
 	socket, err := listening.Listen(context.Background(), address, shared)
 	if err != nil {
 		var e *net.OpError
 		if errors.As(err, &e) {
 			err = e.Err
 		}
-		return &exitError{exitBadInput, fmt.Errorf("%s cannot listen on %s: %w; %s names another address", who, address, err, flag)}
+		return &exitError{exitBadInput, fmt.Errorf("%s cannot listen on %s: %w; %s", who, address, err, wayOut)}
 	}
 	return socket.Close()
 }
