@@ -46,6 +46,11 @@ func look(paths, more []string) set {
 	if err != nil {
 		_, _ = fmt.Fprintln(sum, err) // a hash takes everything
 	}
+	for _, folder := range paths { // one that is empty is about to be filled
+		if info, err := os.Stat(folder); err == nil {
+			s.changed = latest(s.changed, changeOf(info))
+		}
+	}
 	for _, name := range append(files, more...) {
 		for _, place := range []string{name, filepath.Dir(name)} {
 			if info, err := os.Stat(place); err == nil {

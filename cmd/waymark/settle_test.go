@@ -116,3 +116,8 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 	assert.Len(t, e.plans, 1, said.String())
 	assert.Equal(t, 1, strings.Count(said.String(), "cannot be read"), "the same failure is told once: %s", said.String())
 }
+
+// A folder that was just made is waited for, though nothing is in it yet.
+func TestANewFolder(t *testing.T) {
+	assert.Less(t, time.Since(look([]string{t.TempDir()}, nil).changed), time.Minute)
+}

@@ -30,6 +30,13 @@ type Admin struct {
 // DefaultLimit bounds the wait for one step.
 const DefaultLimit = 30 * time.Second
 
+func (a *Admin) limit() time.Duration {
+	if a.Limit == 0 {
+		return DefaultLimit
+	}
+	return a.Limit
+}
+
 // settled is how long after Envoy's main thread has taken a plugin configuration its workers have it, too. It is given to
 // them at once; this is the time that a busy worker may need to get to it.
 const settled = 250 * time.Millisecond
@@ -94,6 +101,8 @@ func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
 
 // Before remembers the counters.
 func (a *Admin) Before(ctx context.Context, _ Step, files []File) error {
+	ctx, cancel := context.WithTimeout(ctx, a.limit())
+	defer cancel()
 	stats, err := a.statistics(ctx)
 	if err != nil {
 		return err
@@ -110,10 +119,7 @@ func (a *Admin) Before(ctx context.Context, _ Step, files []File) error {
 // Taken waits until the counters have moved, and nothing is warming any more. Files that nobody has subscribed to, such
 // as those of a listener that is still to come, are not waited for.
 func (a *Admin) Taken(ctx context.Context, step Step, files []File) error {
-	limit := a.Limit
-	if limit == 0 {
-		limit = DefaultLimit
-	}
+	limit := a.limit()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	begun := time.Now()
@@ -188,10 +194,7 @@ const (
 // Started looks whether an Envoy that has just started has taken all of its files and opened its listeners. Where it has
 // not, it serves all the same: a listener without its filter answers 500, and one that was refused is not there.
 func (a *Admin) Started(ctx context.Context, listeners int) error {
-	limit := a.Limit
-	if limit == 0 {
-		limit = DefaultLimit
-	}
+	limit := a.limit()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {

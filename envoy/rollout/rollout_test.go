@@ -251,3 +251,18 @@ func TestStarted(t *testing.T) {
 		}
 	}
 }
+
+// An Envoy that does not answer holds up a change for a limited time.
+func TestAnEnvoyThatDoesNotAnswer(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	before := tree(t, dir)
+	d := &rollout.Dir{Path: dir, Watcher: &rollout.Admin{Limit: 50 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}}}
+	begun := time.Now()
+	require.Error(t, d.Apply(t.Context(), generation(2)))
+	assert.Less(t, time.Since(begun), 5*time.Second)
+	assert.Equal(t, before, tree(t, dir))
+}
