@@ -38,8 +38,8 @@ func TestWhatCannotBeExecutedIsAnErrorThatNamesRuleAndFeature(t *testing.T) {
 		"a claim with the filter":                 {claim(), Options{Minor: 39, Matching: MatchingFilter}, "a.yaml:7:5: error: default/a.http[0]: a match on the claim group of a JWT: the filter knows no tokens"},
 		"a claim that Envoy itself matches":       {claim(), Options{Minor: 39, Matching: MatchingNative}, ""},
 		"an operator that all have":               {header("%START_TIME(%s)% 100%%"), Options{Minor: 36, Matching: MatchingNative}, ""},
-		"an operator that none has":               {header("a %NONE% b"), Options{Minor: 40, Matching: MatchingNative}, "default/a.http[0]: \"a %NONE% b\" in a header operation: %NONE%: Envoy has no command operator of that name"},
-		"an operator that an older one lacks":     {header("%SPAN_ID%"), Options{Minor: 37, Matching: MatchingNative}, "Envoy has this command operator from 1.38 on, and this is for 1.37"},
+		"an operator that none has":               {header("a %NONE% b"), Options{Minor: 40, Matching: MatchingNative}, "default/a.http[0]: \"a %NONE% b\" in a header operation: %NONE%: no Envoy has a command operator of that name"},
+		"an operator that an older one lacks":     {header("%SPAN_ID%"), Options{Minor: 37, Matching: MatchingNative}, "%SPAN_ID%: it came with Envoy 1.38, and this is for 1.37"},
 		"an operator that a newer one has":        {header("%SPAN_ID%"), Options{Minor: 38, Matching: MatchingNative}, ""},
 		"an operator with arguments that has one": {header("%REQ(x-a?y-b):10%"), Options{Minor: 38, Matching: MatchingFilter, Module: "waymark.wasm"}, ""},
 	} {

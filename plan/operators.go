@@ -40,7 +40,7 @@ func CheckFormat(value string, minor int) error {
 }
 
 // CheckFormats is [CheckFormat] for all supported Envoys: everywhere says that every one of them refuses the value.
-func CheckFormats(value string) (err error, everywhere bool) { //nolint:staticcheck // the second is about the first
+func CheckFormats(value string) (err error, everywhere bool) {
 	newest, oldest := CheckFormat(value, NewestMinor), CheckFormat(value, OldestMinor)
 	if newest != nil {
 		return newest, oldest != nil
@@ -62,13 +62,13 @@ func checkOperator(text string, minor int) error {
 	o, ok := operators[name]
 	switch {
 	case !ok:
-		return errors.New("Envoy has no command operator of that name, and would refuse the whole configuration")
+		return errors.New("no Envoy has a command operator of that name; each would refuse the whole configuration")
 	case o.since > minor:
-		return fmt.Errorf("Envoy has this command operator from 1.%d on, and this is for 1.%d", o.since, minor)
+		return fmt.Errorf("it came with Envoy 1.%d, and this is for 1.%d", o.since, minor)
 	case length != "" && !o.takesLength:
 		return errors.New("no length can be given")
 	case length != "" && o.lengthSince > minor:
-		return fmt.Errorf("Envoy takes a length here from 1.%d on, and this is for 1.%d", o.lengthSince, minor)
+		return fmt.Errorf("it takes a length from Envoy 1.%d on, and this is for 1.%d", o.lengthSince, minor)
 	case argument == "" && o.needsArgument:
 		return errors.New("an argument in parentheses is missing")
 	case argument == "":
@@ -76,7 +76,7 @@ func checkOperator(text string, minor int) error {
 	case !o.takesArgument:
 		return errors.New("it takes no argument")
 	case o.argumentSince > minor:
-		return fmt.Errorf("Envoy takes an argument here from 1.%d on, and this is for 1.%d", o.argumentSince, minor)
+		return fmt.Errorf("it takes an argument from Envoy 1.%d on, and this is for 1.%d", o.argumentSince, minor)
 	case o.check != nil:
 		if problem := o.check(argument, minor); problem != "" {
 			return errors.New(problem)

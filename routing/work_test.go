@@ -27,7 +27,7 @@ func TestMatchingIsGivenUp(t *testing.T) {
 	ask := func(path string, values int) *routing.Request {
 		r := routingtest.Ask(path)
 		for i := range values {
-			r.Set("x-a", string(*routingtest.Text("v%d", i)))
+			r.Set("x-a", *routingtest.Text("v%d", i))
 		}
 		return r
 	}
