@@ -230,7 +230,7 @@ func TestUpgrades(t *testing.T) {
 		"CONNECT":                               {"CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n", nowhere},
 		"CONNECT with an upgrade":               {"CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n", nowhere},
 	}
-	for _, to := range []string{"foo", "tcp", "SPDY/3.1", "TLS/1.0", "h2c, foo", "foo, h2c", "websocket, foo", "foo, websocket", "websocket/13", "websocke", "CONNECT", ""} {
+	for _, to := range []string{"foo", "tcp", "SPDY/3.1", "TLS/1.0", "h2c, foo", "foo, h2c", "websocket, foo", "foo, websocket", "websocket/13", "websocke", "CONNECT", "", "\xff", "foo\xff", "websocket\xff", "é", "foo\tbar", strings.Repeat("f", 9000)} {
 		cases["upgrade to "+to] = struct {
 			raw  string
 			want upgraded
