@@ -155,6 +155,7 @@ var codes = []Code{
 	{"VAL-X-03", warned, true, "an expression that some Envoys refuse"},
 	{"VAL-X-04", warned, true, "a header that belongs to one connection"},
 	{"VAL-X-05", refused, true, "a list of ciphers that Envoy refuses"},
+	{"VAL-X-06", warned, true, "an expression that is too costly for the filter"},
 }
 
 // isBeyond says whether Istio's validation does not see what a code says.

@@ -197,8 +197,8 @@ func (v *validator) regex(code, field, pattern string) {
 			v.refuse(code, field, "%q: %s", pattern, err)
 		case refusedSince139(pattern) != nil:
 			v.warn("VAL-X-03", field, "%q: Envoy refuses it from 1.39 on: %s", pattern, refusedSince139(pattern))
-		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1):
-			v.problems.add(Notice, v.object, field, "%q has no automaton of a bearable size; where a long value could make it cost too much, Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
+		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
+			v.warn("VAL-X-06", field, "%q has too many states to bound what a long value costs the filter; Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
 		}
 	}
 }

@@ -12,10 +12,8 @@ import (
 // TooCostly says why the filter does not decide for a virtual host, or "": a single request, whose every header and query
 // parameter occurs once, could make its expressions take more steps than are allowed. Envoy's own list of routes decides
 // then, and means the same.
-//
-// Expressions that an automaton reads may take all of [routing.MaxWork]. Those that are followed state by state may take a
-// twentieth of it together: RE2 makes the automaton of such a one while it reads, and keeps what it has made, so that the
-// second request like it costs a list little.
+// Expressions that an automaton reads may take all of [routing.MaxWork], those that are followed state by state
+// [regex.MaxSlow].
 func (h *VirtualHost) TooCostly(era Era) string {
 	encoding := era.Encoding()
 	slow := map[string]int{}    // steps of the patterns without automaton, by what is compared
@@ -36,13 +34,13 @@ func (h *VirtualHost) TooCostly(era Era) string {
 		}
 		slow[subject] = min(routing.MaxWork, slow[subject]+regex.Steps(pattern, encoding))
 	})
-	const maxSlow, enough = routing.MaxWork / 20, routing.MaxWork / regex.MaxValue
+	const enough = routing.MaxWork / regex.MaxValue
 	always := map[string]int{}
 	if len(seen) > enough {
 		always = all.AlwaysRead(enough)
 	}
 	for _, subject := range slices.Sorted(maps.Keys(slow)) {
-		if slow[subject] > maxSlow {
+		if slow[subject] > regex.MaxSlow {
 			r := costly[subject]
 			return fmt.Sprintf("expressions for the %s, that of %s first, have too many states to bound what a long value costs", subject, r.Ref())
 		}

@@ -11,6 +11,11 @@ import (
 // MaxValue is the longest value that an expression can meet, in bytes: Envoy takes 60 KiB of headers.
 const MaxValue = 60 << 10
 
+// MaxSlow is how many steps, in the sense of [routing.MaxWork], the patterns without automaton that are compared with one thing
+// may take together in the filter: a twentieth of all. RE2 makes the automaton of such a pattern while it reads, and keeps
+// what it has made, so that the second request like it costs a list little.
+const MaxSlow = routing.MaxWork / 20
+
 // Steps is how many steps, in the sense of [routing.MaxWork], a pattern takes at most for a value of any length. Nearly every
 // pattern has an automaton, which takes one a byte. One that has none is followed state by state, in proportion to its own
 // length and to that of the longest value that it can match. A pattern that cannot be compiled takes none.
