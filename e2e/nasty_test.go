@@ -143,7 +143,7 @@ var (
 	nastyBodies = [][2]string{ // a header and the body that belongs to it, or does not
 		{"Content-Length: 3", "abc"}, {"Content-Length: 0", ""}, {"Content-Length: 03", "abc"}, {"Content-Length: +3", "abc"}, {"Content-Length: -1", ""}, {"Content-Length: x", ""}, {"Content-Length: 3, 3", "abc"}, {"Content-Length: ", ""},
 		{"Transfer-Encoding: chunked", "0\r\n\r\n"}, {"Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"}, {"Transfer-Encoding: gzip", ""}, {"Transfer-Encoding: identity", ""}, {"Transfer-Encoding: gzip, chunked", "0\r\n\r\n"},
-		{"Transfer-Encoding: Chunked", "0\r\n\r\n"}, {"Transfer-Encoding: ", ""},
+		{"Transfer-Encoding: Chunked", "0\r\n\r\n"}, {"Transfer-Encoding: ", ""}, {"Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nContent-Length: 0", "0\r\n\r\n"},
 	}
 )
 

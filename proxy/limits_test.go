@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,4 +48,65 @@ func TestClientsAreLimited(t *testing.T) {
 	require.NoError(t, err)
 	_ = response.Body.Close()
 	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
+}
+
+// A request with a length and with chunks is refused, as by Envoy, and so is one whose head was not seen because it came
+// together with the one before; requests one after the other are answered.
+func TestBothLengths(t *testing.T) {
+	p := &Proxy{options: Options{Access: func(Access) {}}, state: &state{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := p.httpServer("none") // which answers 404
+	go func() { _ = s.Serve(watchedListener{l}) }()
+	defer func() { _ = s.Close() }()
+	const get, post = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\n"
+	for what, c := range map[string]struct {
+		parts  []string // each sent when the one before was answered, or at once with it
+		status []int
+	}{
+		"a length":                    {[]string{post + "Content-Length: 3\r\n\r\nabc", get}, []int{404, 404}},
+		"chunks":                      {[]string{post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", get}, []int{404, 404}},
+		"both":                        {[]string{post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{400}},
+		"both, the other way round":   {[]string{post + "transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n"}, []int{400}},
+		"both in the second request":  {[]string{get, post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},
+		"both behind a body":          {[]string{post + "Content-Length: 3\r\n\r\nabc", post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},
+		"two requests at once":        {[]string{get + post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},
+		"lines that end in line feed": {[]string{"POST / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding: chunked\n\n0\r\n\r\n"}, []int{400}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			for _, size := range []int{1 << 20, 7, 1} { // bytes that are sent at a time
+				connection, err := net.Dial("tcp", l.Addr().String())
+				require.NoError(t, err)
+				require.NoError(t, connection.SetDeadline(time.Now().Add(10*time.Second)))
+				answers := bufio.NewReader(connection)
+				got := []int{}
+				read := func() {
+					response, err := http.ReadResponse(answers, nil)
+					require.NoError(t, err)
+					_, _ = io.Copy(io.Discard, response.Body)
+					got = append(got, response.StatusCode)
+				}
+				for _, part := range c.parts {
+					for at := 0; at < len(part); at += size {
+						_, err := io.WriteString(connection, part[at:min(len(part), at+size)])
+						if err != nil {
+							break // it was refused before its end
+						}
+					}
+					read()
+				}
+				for len(got) < len(c.status) {
+					read()
+				}
+				want := c.status
+				if what == "two requests at once" && size < 100 {
+					want = nil // the second may come by itself
+				}
+				if want != nil {
+					assert.Equal(t, want, got, "%d bytes at a time", size)
+				}
+				_ = connection.Close()
+			}
+		})
+	}
 }

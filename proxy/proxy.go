@@ -163,14 +163,14 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 		name := l.Name
 		o := &server{socket: socket, addr: socket.Addr(), http: p.httpServer(name)}
 		opened[name] = o
-		go func() { _ = o.http.Serve(socket) }() // ends when the server is closed
+		go func() { _ = o.http.Serve(watchedListener{socket}) }() // ends when the server is closed
 	}
 	return opened, nil
 }
 
 // httpServer speaks with the clients of a listener.
 func (p *Proxy) httpServer(listener string) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		ReadHeaderTimeout:            headersTimeout,
 		ReadTimeout:                  requestTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -181,6 +181,13 @@ func (p *Proxy) httpServer(listener string) *http.Server {
 			p.serve(listener, w, r)
 		}),
 	}
+	watch(s, func(r *http.Request) {
+		p.options.Access(Access{
+			Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI, Status: http.StatusBadRequest,
+			Detail: "http1.content_length_and_chunked_not_allowed",
+		})
+	})
+	return s
 }
 
 // Limits on what a client may do. Envoy's of the edge profile are the model; there is no limit on how long an answer takes,

@@ -65,7 +65,9 @@ func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer
 		for _, l := range r.plan.Listeners {
 			_, _ = fmt.Fprintf(talk, "listening on %s\n", r.engine.address(l)) // nobody could be told
 		}
-		reportLimits(talk, &r.options)
+		if f.engine == "envoy" {
+			reportLimits(talk, &r.options)
+		}
 		err = r.watch(first, files)
 		if first.Err() != nil {
 			r.say("requests that are under way have %s to end; another signal ends them at once", drain)
