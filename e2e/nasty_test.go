@@ -168,6 +168,10 @@ func nastyRequests(n int, seed uint64) []nasty {
 	for _, m := range nastyMethods {
 		with(func(q *nasty) { q.method = m })
 	}
+	for _, target := range []string{"a.test:80", "secure.test:80", "secure.test", "b.test:443"} {
+		with(func(q *nasty) { q.method, q.target = "CONNECT", target })
+		with(func(q *nasty) { q.method, q.target, q.host = "CONNECT", target, target })
+	}
 	for _, target := range nastyTargets {
 		with(func(q *nasty) { q.target = target })
 		with(func(q *nasty) { q.target, q.method = target, "OPTIONS" })

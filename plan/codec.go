@@ -114,6 +114,9 @@ func (r *Request) target() *Refusal {
 		return badRequest
 	}
 	if r.Method == http.MethodConnect {
+		if _, port, ok := strings.Cut(r.Path[strings.LastIndexByte(r.Path, ']')+1:], ":"); !ok || !isNumber(port) {
+			return badRequest
+		}
 		r.Authority, r.Path = r.Path, ""
 	} else if scheme, rest, ok := strings.Cut(r.Path, "://"); ok && r.Path[0] != '/' && r.Path[0] != '*' {
 		host, path := rest, "/"

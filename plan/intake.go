@@ -26,10 +26,9 @@ const (
 //
 // The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
 //
-//	method, target, names and values of headers    balsa_parser.cc
-//	target and Host                                http1/codec_impl.cc
-//	headers that Connection names                  http/utility.cc, sanitizeConnectionHeader
-//	path, then headers about client and proxy      conn_manager_impl.cc, conn_manager_utility.cc
+//	names and values of headers, method, bytes of the target    balsa_parser.cc
+//	lengths of the body, Connection, target and Host            http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
+//	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
 	// Era of the Envoy.
 	Era Era
@@ -39,7 +38,7 @@ type Intake struct {
 	Underscores Underscores
 	// Query says that the Envoy knows the method QUERY, which needs a content-type: from 1.40 on.
 	Query bool
-	// TrustedHops are the proxies in front whose x-forwarded-proto is believed.
+	// TrustedHops are the proxies in front whose x-forwarded-proto and x-forwarded-for are believed (GW-HCM-01).
 	TrustedHops uint32
 }
 
@@ -65,7 +64,7 @@ var badRequest = &Refusal{Status: http.StatusBadRequest}
 func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	out := r
 	out.Headers = Headers{}
-	if refusal := in.lines(r.Headers, out.Headers); refusal != nil {
+	if refusal := in.lines(r, out.Headers); refusal != nil {
 		if r.HTTP2 {
 			refusal = &Refusal{}
 		}
@@ -105,8 +104,8 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 }
 
 // lines checks the lines of headers, and writes them as Envoy keeps them.
-func (in Intake) lines(from, into Headers) *Refusal {
-	for _, name := range sortedNames(from) {
+func (in Intake) lines(r Request, into Headers) *Refusal {
+	for _, name := range sortedNames(r.Headers) {
 		if !isToken(name) {
 			return badRequest
 		}
@@ -117,8 +116,10 @@ func (in Intake) lines(from, into Headers) *Refusal {
 			}
 			dropped = in.Underscores == DropUnderscores
 		}
-		for _, value := range from[name] {
-			value = strings.ReplaceAll(strings.Trim(value, " \t"), "\r", "") // Envoy drops a CR that ends no line
+		for _, value := range r.Headers[name] {
+			if value = strings.Trim(value, " \t"); !r.HTTP2 {
+				value = strings.ReplaceAll(value, "\r", "") // Envoy drops a CR that ends no line
+			}
 			if !isFieldValue(value) {
 				return badRequest
 			}

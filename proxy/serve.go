@@ -71,12 +71,13 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusNotFound, "", nil)
 		return
 	}
-	if x.in.Method == http.MethodConnect {
+	connects := x.in.Method == http.MethodConnect
+	if connects && !host.RequireTLS {
 		x.log.Detail = "route_not_found"
 		x.reply(http.StatusNotFound, "", nil)
 		return
 	}
-	if x.in.Upgrades() && !x.in.IsWebsocket() && len(host.Rules) > 0 {
+	if connects || x.in.Upgrades() && !x.in.IsWebsocket() && len(host.Rules) > 0 {
 		x.log.Detail = "upgrade_failed"
 		x.reply(http.StatusForbidden, "", nil)
 		return

@@ -296,7 +296,9 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 	}
 	v.Domain = host.Match(in.Authority)
 	if in.Method == http.MethodConnect { // it has no path, and no rule is about what has none
-		v.Kind, v.Status = NoRoute, 404
+		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // a route is known: that to https
+			v.Kind, v.Status = UpgradeRefused, 403
+		}
 		return
 	}
 	if in.Upgrades() && !in.IsWebsocket() && len(host.Rules) > 0 {
