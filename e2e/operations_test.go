@@ -428,7 +428,7 @@ func TestAChangeWhileEnvoyIsDown(t *testing.T) {
 	for _, pid := range r.children(t) {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
-	assert.Eventually(t, func() bool { s, err := r.get("a.test", "/"); return err == nil && s == http.StatusNoContent }, 20*time.Second, 20*time.Millisecond, r.output)
+	r.eventually(t, "the change", func() bool { s, err := r.get("a.test", "/"); return err == nil && s == http.StatusNoContent })
 }
 
 // With --admin-port 0 no port is opened but the listeners'.

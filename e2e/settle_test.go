@@ -61,7 +61,17 @@ func serve(t *testing.T, files string, args ...string) *running {
 
 func (r *running) waitFor(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(r.output(), text) }, 30*time.Second, 20*time.Millisecond, "%s: %s", text, r.output)
+	r.eventually(t, text, func() bool { return strings.Contains(r.output(), text) })
+}
+
+// eventually waits until something is so, and shows what was printed where it never is.
+func (r *running) eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for begun := time.Now(); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("%s: never. Printed:\n%s", what, r.output())
+		}
+	}
 }
 
 // writeSlowly writes a file in place, with a pause between its parts that is shorter than --settle.

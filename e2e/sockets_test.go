@@ -209,17 +209,23 @@ func TestBindChanges(t *testing.T) {
 			file := rulesFile(t, rules("127.0.0.1"))
 			r := serve(t, file, append(args, "--settle", "0", "--listen", "")...)
 			r.waitFor(t, "listening on")
-			open := func(address string) bool {
-				r.address = fmt.Sprintf("%s:%d", address, ports[0])
-				status, err := r.get("a.test", "/")
-				return err == nil && status == http.StatusOK
+			open := func(address string) bool { // to a new connection: old ones outlive their listener
+				c := &client{address: fmt.Sprintf("%s:%d", address, ports[0])}
+				defer c.close()
+				got, err := c.send(request("/", nil))
+				return err == nil && got.status == http.StatusOK
 			}
 			require.True(t, open("127.0.0.1"))
 			require.False(t, open("127.0.0.2"))
 			for _, bind := range []string{"0.0.0.0", "127.0.0.2", "127.0.0.1", "::", "127.0.0.1"} {
 				renameInto(t, file, rules(bind))
 				want := [2]bool{bind != "127.0.0.2" && (bind != "::" || everywhere), bind == "127.0.0.2" || bind != "127.0.0.1" && everywhere}
-				assert.Eventually(t, func() bool { return [2]bool{open("127.0.0.1"), open("127.0.0.2")} == want }, 15*time.Second, 50*time.Millisecond, "%s: %s", bind, r.output)
+				var got [2]bool
+				assert.Eventually(t, func() bool {
+					got = [2]bool{open("127.0.0.1"), open("127.0.0.2")}
+					return got == want
+				}, 15*time.Second, 50*time.Millisecond)
+				assert.Equal(t, want, got, "%s: %s", bind, r.output())
 			}
 			assert.NotContains(t, r.output(), "are not used")
 		})
@@ -304,7 +310,7 @@ func TestCertificateFiles(t *testing.T) {
 			r.waitFor(t, "listening on")
 			require.Equal(t, "one.test", shown())
 			put(authority.issue(t, "two.test"))
-			assert.Eventually(t, func() bool { return shown() == "two.test" }, 15*time.Second, 50*time.Millisecond, r.output)
+			r.eventually(t, "the change", func() bool { return shown() == "two.test" })
 			assert.NotContains(t, r.output(), "are not used", "a pair is read when both are there")
 		})
 	}
