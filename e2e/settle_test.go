@@ -163,6 +163,14 @@ func TestHalfWrittenFiles(t *testing.T) {
 	})
 }
 
+func TestTimesThatAreNone(t *testing.T) {
+	for _, flag := range []string{"--settle", "--drain-timeout"} {
+		_, stderr, status := waymark(t, "", "run", "-f", "examples/bookinfo", flag, "-1s")
+		assert.Equal(t, 64, status)
+		assert.Contains(t, stderr, flag+" -1s is less than 0")
+	}
+}
+
 // A file of the same size and time is another one by its inode or by what it holds.
 func TestChangesThatSizeAndTimeDoNotShow(t *testing.T) {
 	for what, replace := range map[string]func(t *testing.T, file string, text []byte){

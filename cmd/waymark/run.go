@@ -136,8 +136,12 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	return r, err
 }
 
-// errChanged says that the files changed while they were read.
-var errChanged = errors.New("the files changed while they were read")
+// errChanged says that the files changed while they were read, and errMore that there are certificates among them that
+// have not been looked at.
+var (
+	errChanged = errors.New("the files changed while they were read")
+	errMore    = errors.New("there are more files")
+)
 
 // load reads, translates and serves what the files hold, unless they are changing still. Everything that is wrong is
 // written to w.
@@ -152,7 +156,7 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (er
 		files := certificateFiles(p)
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
 			r.certificates = files
-			return errChanged
+			return errMore
 		}
 		err = readCertificates(p)
 	}
@@ -209,6 +213,9 @@ the ones before go on, and what is wrong is said. At the end, requests that are 
   waymark run -f rules.yaml --gateway public --endpoint reviews=127.0.0.1:9080`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if settle < 0 {
+				return usageError("--settle %s is less than 0", settle)
+			}
 			if drain < 0 {
 				return usageError("--drain-timeout %s is less than 0", drain)
 			}
@@ -233,14 +240,16 @@ the ones before go on, and what is wrong is said. At the end, requests that are 
 
 // start serves the files once nobody writes them.
 func (r *road) start(ctx context.Context, files *settling) error {
-	for {
-		err := files.first(ctx, func() {
+	for changed := false; ; {
+		err := files.first(ctx, changed, func() {
 			r.say("the files are being written; they are read when they have not changed for %s", files.quiet)
 		})
 		if err != nil {
 			return err
 		}
-		if err = r.load(ctx, talk, files.unchanged); !errors.Is(err, errChanged) {
+		err = r.load(ctx, talk, files.unchanged)
+		changed = errors.Is(err, errChanged)
+		if !changed && !errors.Is(err, errMore) {
 			return err
 		}
 	}
@@ -292,7 +301,7 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		var wrong strings.Builder
 		err := r.load(ctx, &wrong, files.unchanged)
 		switch {
-		case errors.Is(err, errChanged):
+		case errors.Is(err, errChanged), errors.Is(err, errMore):
 			continue
 		case ctx.Err() != nil:
 			return nil

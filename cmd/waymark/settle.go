@@ -22,11 +22,12 @@ import (
 //
 // Looking works on every file system and for every editor, which notifications do not.
 
-// Looks at a set that does not change are lookInterval apart. A large set is looked at less often: looking takes at most
-// one part in lookShare of the time.
+// Looks at a set that does not change are lookInterval apart. A large set is looked at less often, so that looking takes
+// one part in lookShare of the time, but every lookLongest at least.
 const (
 	lookInterval = 500 * time.Millisecond
 	lookShare    = 20
+	lookLongest  = 5 * time.Second
 )
 
 // set is what files hold at one moment.
@@ -140,17 +141,19 @@ func (s *settling) pause() time.Duration {
 	if rest := s.quiet - time.Since(s.since); rest > 0 {
 		pause = min(pause, max(s.quiet/4, 10*time.Millisecond))
 	}
-	return max(pause, lookShare*s.cost)
+	return max(pause, min(lookShare*s.cost, lookLongest))
 }
 
 // toldAfter is how long waiting at the start goes untold.
 const toldAfter = 3 * time.Second
 
 // first waits until the set has settled at the start. A set that the file system says was not changed for that time
-// need not be waited for. Waiting for long is told, once.
-func (s *settling) first(ctx context.Context, told func()) error {
+// need not be waited for, unless it was seen to change. Waiting for long is told, once.
+func (s *settling) first(ctx context.Context, changed bool, told func()) error {
 	s.next()
-	if age := time.Since(s.last.changed); age >= s.quiet { // never true for times in the future
+	if changed {
+		s.since = time.Now()
+	} else if age := time.Since(s.last.changed); age >= s.quiet { // never true for times in the future
 		s.since = time.Now().Add(-age)
 		return nil
 	}

@@ -75,7 +75,7 @@ func TestASetThatNeverSettles(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	told := 0
 	enough := errors.New("enough")
-	err := files.first(ctx, func() { told++; cancel(enough) })
+	err := files.first(ctx, false, func() { told++; cancel(enough) })
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 1, told)
 }
@@ -120,4 +120,14 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 // A folder that was just made is waited for, though nothing is in it yet.
 func TestANewFolder(t *testing.T) {
 	assert.Less(t, time.Since(look([]string{t.TempDir()}, nil).changed), time.Minute)
+}
+
+// A set that the file system says is old, and that was seen to change all the same, is waited for: clocks differ.
+func TestAClockThatIsSlow(t *testing.T) {
+	files := &settling{quiet: 200 * time.Millisecond, look: func() set { return set{changed: time.Now().Add(-time.Hour)} }}
+	begun := time.Now()
+	require.NoError(t, files.first(t.Context(), false, nil))
+	assert.Less(t, time.Since(begun), files.quiet)
+	require.NoError(t, files.first(t.Context(), true, nil))
+	assert.GreaterOrEqual(t, time.Since(begun), files.quiet)
 }
