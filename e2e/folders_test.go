@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -106,17 +107,21 @@ func TestFilesOfOthersStay(t *testing.T) {
 
 // An Envoy of another user reads the files where --file-mode lets it; else the error names the file, and the way out.
 func TestAnEnvoyOfAnotherUser(t *testing.T) {
-	b := defaultEnvoy(t)
-	other, hidden := "", "0600"
-	if os.Getuid() == 0 { // a program that becomes somebody else
-		other = "exec setpriv --reuid 65534 --regid 65534 --clear-groups "
-	}
-	wrapper := filepath.Join(t.TempDir(), "envoy")
-	require.NoError(t, os.WriteFile(wrapper, []byte("#!/bin/sh\n"+other+b.Path+" \"$@\"\n"), 0o755))
 	dir, err := os.MkdirTemp("/tmp", "waymark-test-") // others can enter it
 	require.NoError(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
 	require.NoError(t, os.Chmod(dir, 0o777))
+	binary, err := filepath.EvalSymlinks(defaultEnvoy(t).Path)
+	require.NoError(t, err)
+	reachable := filepath.Join(dir, "envoy-of-others") // where it was installed, others may not come
+	text, err := exec.Command("sh", "-c", `ln "$0" "$1" 2>/dev/null || cp "$0" "$1"`, binary, reachable).CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	become := ""
+	if os.Getuid() == 0 {
+		become = "setpriv --reuid 65534 --regid 65534 --clear-groups "
+	}
+	wrapper := filepath.Join(t.TempDir(), "envoy")
+	require.NoError(t, os.WriteFile(wrapper, []byte("#!/bin/sh\nexec "+become+reachable+" \"$@\"\n"), 0o755))
 	dynamic := filepath.Join(dir, "envoy")
 	args := []string{"--engine", "envoy", "--envoy", wrapper, "--matching", "native", "--dynamic", dynamic}
 	ports, err := process.FreePorts(1)
@@ -132,7 +137,7 @@ func TestAnEnvoyOfAnotherUser(t *testing.T) {
 	_ = r.exit(t, 10*time.Second) // an Envoy of another user gets no signals of ours
 
 	if os.Getuid() == 0 {
-		r = serve(t, rulesFile(t, allowAll), append(args, "--file-mode", hidden)...)
+		r = serve(t, rulesFile(t, allowAll), append(args, "--file-mode", "0600")...)
 		require.Error(t, r.exit(t, 20*time.Second))
 		assert.Contains(t, r.output(), "whose mode is 0600: where it runs as another user, --dynamic with --file-mode lets it")
 		assert.Contains(t, r.output(), "envoy cannot read "+dynamic+"/")
