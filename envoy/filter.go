@@ -30,8 +30,8 @@ func watchedFilter(rc *plan.RouteConfig, o *Options) *hcmv3.HttpFilter {
 	}}}
 }
 
-// wasmFilter loads the module, and lets it do what it needs to, see [Capabilities]. A VM that died is made anew for the next request; until then requests get 503: the
-// filter never fails open.
+// wasmFilter loads the module, and lets it do what it needs to, see [Capabilities]. A VM that died is made anew for the next
+// request; until then requests get 503: the filter never fails open.
 func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 	vm := &wasmv3.VmConfig{
 		VmId:    filterName,
