@@ -68,7 +68,11 @@ func TestPassagesAreReal(t *testing.T) {
 				if name == "edge" {
 					each = 1
 				}
-				assert.Equal(t, map[string]int{"admin": each, "secret": each, "moved": each, "aborted": each}, rules)
+				want := map[string]int{"admin": each, "secret": each, "aborted": each}
+				if name != "edge" {
+					want["moved"] = 1 // a redirect is not looked at with parameters
+				}
+				assert.Equal(t, want, rules)
 				if name != "edge" {
 					return
 				}

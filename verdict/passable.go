@@ -18,7 +18,8 @@ type Passage struct {
 }
 
 // Passages are the ways past all rules that deny a path: those that answer with 400 or more, redirect, or abort every
-// request. Of each rule there is at most one with parameters and one without.
+// request. Of each rule there is at most one with parameters and one without; of a redirect, which seldom keeps anybody out,
+// only one without: no setting of Envoy closes those with parameters.
 //
 // A spelling counts where the rule takes the plain path and another rule forwards the spelling. For a rule about
 // "/admin" on a proxy that does not merge slashes, //admin is one: many servers read both alike.
@@ -88,7 +89,7 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 	var out []Passage
 	found := map[bool]bool{} // by parameters
 	for _, s := range spellings(path) {
-		if found[strings.Contains(s, ";")] {
+		if found[strings.Contains(s, ";")] || r.Redirect != nil && strings.Contains(s, ";") {
 			continue
 		}
 		ask.Path = s
