@@ -17,8 +17,11 @@ func init() {
 	}
 }
 
-// methodQuery is one that Envoy knows from 1.40 on.
-const methodQuery = "QUERY"
+// methodQuery is one that Envoy knows from a version on, and that needs a content-type then.
+const (
+	methodQuery = "QUERY"
+	queryMinor  = 40
+)
 
 func sortedNames(h Headers) []string { return slices.Sorted(maps.Keys(h)) }
 
@@ -57,17 +60,20 @@ func (r *Request) checkHTTP1(query bool) (refusal *Refusal, hostless bool) {
 	if refusal := framed(r.Method, r.Headers); refusal != nil {
 		return refusal, false
 	}
-	ok, hostless := nominated(r.Headers)
-	if !ok {
-		return badRequest, false
-	}
 	r.dropUpgradeToHTTP2()
+	if !r.Upgrades() && r.Method != http.MethodConnect { // which keep their Connection as it is
+		ok, host := nominated(r.Headers)
+		if !ok {
+			return badRequest, false
+		}
+		hostless = host && !strings.Contains(r.Path, "://") // a URL brings its own
+	}
 	return r.target(), hostless
 }
 
 // checkHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error, for which the
 // stream or the connection is closed.
-func (r *Request) checkHTTP2(era Era) *Refusal {
+func (r *Request) checkHTTP2(minor int) *Refusal {
 	for _, name := range []string{"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding"} {
 		if r.Headers[name] != nil {
 			return &Refusal{}
@@ -75,9 +81,9 @@ func (r *Request) checkHTTP2(era Era) *Refusal {
 	}
 	length := r.Headers["content-length"]
 	switch {
-	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
+	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), r.Authority == "" && minor >= 37, !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
 		return &Refusal{}
-	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], era):
+	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], minor):
 		return &Refusal{}
 	case len(length) > 0 && !isNumber(length[0]):
 		return &Refusal{}
@@ -91,10 +97,10 @@ func (r *Request) checkHTTP2(era Era) *Refusal {
 	return nil
 }
 
-// isTrailers says that TE is the one word that HTTP/2 allows; before 1.39 in lower case alone.
-func isTrailers(te string, era Era) bool {
+// isTrailers says that TE is the one word that HTTP/2 allows; before 1.37 in lower case alone.
+func isTrailers(te string, minor int) bool {
 	return te != "" && !slices.ContainsFunc(tokens(te), func(t string) bool {
-		return t != "trailers" && (era == Before139 || !strings.EqualFold(t, "trailers"))
+		return t != "trailers" && (minor < 37 || !strings.EqualFold(t, "trailers"))
 	})
 }
 
@@ -156,13 +162,8 @@ func isTarget(s string, connect bool) bool {
 	}
 	if !connect {
 		scheme, rest, ok := strings.Cut(s, "://")
-		if !ok || scheme == "" || !isAlphanumeric(scheme[0]) || scheme[0] <= '9' {
+		if !ok || !isScheme(scheme) {
 			return false
-		}
-		for i := range len(scheme) {
-			if c := scheme[i]; !isAlphanumeric(c) && c != '+' && c != '-' && c != '.' {
-				return false
-			}
 		}
 		s = rest
 	}
@@ -176,6 +177,16 @@ func isTarget(s string, connect bool) bool {
 		}
 	}
 	return !strings.Contains(host, "@@") && isPath(path)
+}
+
+// isScheme says whether a text may be a URL's scheme.
+func isScheme(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && c != '+' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return s != "" && s[0] > '9'
 }
 
 // isAuthority says whether a Host is one: the bytes of a host, a port and user information.
@@ -193,6 +204,8 @@ func framed(method string, h Headers) *Refusal {
 	length, coding := h["content-length"], h["transfer-encoding"]
 	switch {
 	case len(length) > 0 && (len(coding) > 0 || !isNumber(length[0])):
+		return badRequest
+	case len(length) > 0 && method == http.MethodConnect && length[0] != "0":
 		return badRequest
 	case len(coding) > 0 && (method == http.MethodConnect || !strings.EqualFold(coding[0], "chunked")):
 		return &Refusal{Status: http.StatusNotImplemented}
@@ -291,7 +304,13 @@ func (r Request) dropUpgradeToHTTP2() {
 	if !r.Upgrades() || !strings.EqualFold(r.Headers.first("upgrade"), "h2c") {
 		return
 	}
+	left := slices.DeleteFunc(tokens(r.Headers.first("connection")), func(t string) bool {
+		return strings.EqualFold(t, "upgrade") || strings.EqualFold(t, "http2-settings")
+	})
 	for _, name := range []string{"upgrade", "http2-settings", "connection"} {
 		delete(r.Headers, name)
+	}
+	if len(left) > 0 {
+		r.Headers["connection"] = []string{strings.Join(left, ",")}
 	}
 }

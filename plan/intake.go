@@ -36,8 +36,8 @@ type Intake struct {
 	Paths Paths
 	// Underscores; "" allows them.
 	Underscores Underscores
-	// Query says that the Envoy knows the method QUERY, which needs a content-type: from 1.40 on.
-	Query bool
+	// Minor version of Envoy 1; 0 is 39, or 38 before it.
+	Minor int
 	// TrustedHops are the proxies in front whose x-forwarded-proto and x-forwarded-for are believed (GW-HCM-01).
 	TrustedHops uint32
 }
@@ -70,16 +70,16 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 		}
 		return r, refusal
 	}
-	hostless := false
+	hostless, minor := false, in.minor()
 	if r.HTTP2 {
-		refusal = out.checkHTTP2(in.Era)
+		refusal = out.checkHTTP2(minor)
 	} else {
-		refusal, hostless = out.checkHTTP1(in.Query)
+		refusal, hostless = out.checkHTTP1(minor >= queryMinor)
 	}
 	if refusal != nil {
 		return r, refusal
 	}
-	if hostless || in.Query && r.Method == methodQuery && out.Headers.first("content-type") == "" {
+	if hostless {
 		return r, out.refuse(http.StatusBadRequest, "")
 	}
 	if strings.EqualFold(out.Headers.first("expect"), "100-continue") {
@@ -91,6 +91,9 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	if !strings.HasPrefix(out.Path, "/") {
 		return r, out.refuse(http.StatusNotFound, "")
 	}
+	if minor >= queryMinor && r.Method == methodQuery && out.Headers.first("content-type") == "" {
+		return r, out.refuse(http.StatusBadRequest, "")
+	}
 	var action PathAction
 	out.Path, action = in.Paths.Normalize(out.Path, in.Era)
 	switch {
@@ -101,6 +104,17 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	}
 	in.manage(&out)
 	return out, nil
+}
+
+func (in Intake) minor() int {
+	switch {
+	case in.Minor != 0:
+		return in.Minor
+	case in.Era == Before139:
+		return 38
+	default:
+		return 39
+	}
 }
 
 // lines checks the lines of headers, and writes them as Envoy keeps them.
@@ -145,6 +159,9 @@ func (in Intake) manage(r *Request) {
 	}
 	for _, name := range []string{"proxy-connection", "keep-alive", "transfer-encoding"} {
 		delete(h, name)
+	}
+	if !isReferer(h.first("referer")) {
+		delete(h, "referer")
 	}
 	scheme := "http"
 	if r.TLS {

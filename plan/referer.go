@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+)
+
+// isReferer says whether Envoy passes a referer on: a URL with a host, or a relative one, both without a fragment
+// (Http::Utility::isValidRefererValue).
+//
+//	http://a.test/b?c    yes
+//	/b?c, b, ""          yes
+//	about:blank          no: a scheme without a host
+//	http://u@a.test/     no: user information
+//	http://a_b.test/     no: not a host
+func isReferer(s string) bool {
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && isScheme(scheme) {
+		host, path := rest, ""
+		if i := strings.IndexAny(rest, "/?"); i >= 0 {
+			host, path = rest[:i], rest[i:]
+		}
+		if isHostPort(host) {
+			return isReference(path)
+		}
+	}
+	beginning, _, _ := strings.Cut(s, "/")
+	return !strings.Contains(beginning, ":") && isReference(s)
+}
+
+// isHostPort takes names of letters, digits, dots and hyphens, and IPv6 addresses in brackets.
+func isHostPort(s string) bool {
+	host, port := s, ""
+	if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 {
+		host, port = s[1:end], s[end+1:]
+	} else if i := strings.IndexByte(s, ':'); i >= 0 {
+		host, port = s[:i], s[i:]
+	}
+	if port != "" {
+		if n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16); err != nil || n > 65535 {
+			return false
+		}
+	}
+	for i := range len(host) {
+		if c := host[i]; !isAlphanumeric(c) && c != '.' && c != '-' && c != ':' {
+			return false
+		}
+	}
+	return host != ""
+}
+
+// isReference says whether a text has nothing but the bytes of a path and a query.
+func isReference(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~%!$&'()*+,;=:@/?", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
