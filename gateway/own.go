@@ -61,19 +61,41 @@ func sameLabels(a, b map[string]string) bool {
 	return true
 }
 
-// Warn adds a finding of Waymark's own about a rule to the VirtualService that holds it.
-func (r *Report) Warn(code string, rule *plan.Rule, field, message string) {
-	name := rule.VirtualService
-	if rule.Delegate != "" {
-		name = rule.Delegate
-	}
-	for i := range r.Resources {
-		c := &r.Resources[i]
-		if c.Kind == "VirtualService" && c.Namespace+"/"+c.Name == name {
-			c.Findings = Merge(c.Findings, Problems{{
-				Severity: Warning, Code: code, Source: rule.Source, Object: "VirtualService " + name, Field: field, Message: message,
-			}})
-			return
+// Own is a finding of Waymark's own about a rule.
+type Own struct {
+	// Severity is Warning, or Notice for what nothing but the destination can change.
+	Severity       Severity
+	Code           string
+	Rule           *plan.Rule
+	Field, Message string
+}
+
+// Add adds findings to the VirtualServices that hold the rules; notices to what belongs to no resource.
+func (r *Report) Add(found []Own) {
+	index := make(map[string]int, len(r.Resources))
+	for i, c := range r.Resources {
+		if c.Kind == "VirtualService" {
+			index[c.Namespace+"/"+c.Name] = i
 		}
 	}
+	changed := map[int]bool{}
+	for _, f := range found {
+		name := f.Rule.VirtualService
+		if f.Rule.Delegate != "" {
+			name = f.Rule.Delegate
+		}
+		p := Problem{Severity: f.Severity, Code: f.Code, Source: f.Rule.Source, Object: "VirtualService " + name, Field: f.Field, Message: f.Message}
+		i, ok := index[name]
+		if !ok || f.Severity == Notice {
+			p.Message += " [" + p.Code + "]" // what is printed of the others has it anyway
+			r.Other = append(r.Other, p)
+			continue
+		}
+		r.Resources[i].Findings = append(r.Resources[i].Findings, p)
+		changed[i] = true
+	}
+	for i := range changed {
+		r.Resources[i].Findings.sort()
+	}
+	r.Other.sort()
 }

@@ -74,15 +74,21 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 		if err != nil {
 			continue // an expression that this Envoy does not know; translating says so
 		}
+		var found []gateway.Own
 		for _, way := range j.Passages() {
+			severity := gateway.Warning
 			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
 			if way.Parameters {
+				if o.Minor >= 39 {
+					severity = gateway.Notice // no setting and no newer version closes it
+				}
 				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
 			}
-			r.Warn(code, way.Denied, fmt.Sprintf("spec.http[%d]", way.Denied.HTTP), fmt.Sprintf(
+			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: way.Denied, Field: fmt.Sprintf("spec.http[%d]", way.Denied.HTTP), Message: fmt.Sprintf(
 				"denies %s, but %s%s is sent on as %s by %s; %s",
-				way.Denied.Match.Path.Value, way.Authority, way.Path, way.Forwarded, way.By.RouteName(), mend))
+				way.Denied.Match.Path.Value, way.Authority, way.Path, way.Forwarded, way.By.RouteName(), mend)})
 		}
+		r.Add(found)
 	}
 }
 
