@@ -116,7 +116,7 @@ var (
 	nastyTargets = []string{
 		"/", "/a", "/admin", "//admin", `/\admin`, "/%2fadmin", "/admin%2f..", "/x/..%2fadmin", "/x/..;a=b/admin", "/x/%2e%2e;a=b/admin", "/x/../admin", "/%61dmin",
 		"/ADMIN", "/moved", "/moved?a=b", "/moved/", "/proto", "/xff", "/forwarded", "/id", "/te", "/hop", "/ref", "/rewritten/a", "/p?q=%2f", "/p%20q", "/p//q", "/none",
-		"*", "", "a", "http://a.test/admin", "http://b.test/a", "HTTP://a.test", "http://a.test?q=%2f", "https://a.test/a", "ftp://a.test/a", "http://", "http:///a", "http://a.test:8080/a",
+		"*", "", "a", "http://a.test/admin", "http://b.test/a", "HTTP://a.test", "http://a.test?q=%2f", "https://a.test/a", "ftp://a.test/a", "http://", "http:///a", "http://a.test:8080/a", "http://u@a.test/admin", "http://u:p@b.test/admin", "http://@a.test/a", "http://x@y@a.test/a", "http://a.test@b.test/admin", "http://a.test:/a", "http://a.test:99999/a", "http://a.test:80/admin", "http://[::1]/a", "http://[::1]:80/a", "/a\tb", "/adm\tin", "http://a.test/a\tb",
 		"/a#b", "/#/admin", "/a?#", "/?q=%2f", "/?q=/", "/%", "/%2%61", "/%zz", "/%00", "/a%0d%0ab", "/\t", "/a b", "/\x01", "/\x7f", "/\xc3\xbc", "/%c3%bc", "/a|b", "/a\"b", "/<>",
 		"a.test:80", "a.test", "/.", "/..", "/./admin", "/%2e/admin", "/;/admin", "/a/;b", "?", "/?", "*a", "*/", "/a\t", "\t/a", "//", "///", "/*",
 	}

@@ -51,6 +51,13 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
 			missing.add(severity, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
 		}
+		n := 0
+		for _, l := range c.Localities {
+			n += len(l.Endpoints)
+		}
+		if !t.endpoints.add(n, at.object, at.field) {
+			continue
+		}
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })

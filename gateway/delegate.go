@@ -35,6 +35,7 @@ func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualSe
 		}
 	}
 	var roots []*boundVirtualService
+	made := &bound{what: "rules of delegates", most: maxRules, problems: problems}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
 			continue
@@ -44,7 +45,7 @@ func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualSe
 			if rule.GetDelegate() == nil {
 				root.rules = append(root.rules, httpRule{rule, vs, i})
 			} else {
-				root.rules = append(root.rules, delegated(vs, i, delegates, problems)...)
+				root.rules = append(root.rules, delegated(vs, i, delegates, made)...)
 			}
 		}
 		roots = append(roots, root)
@@ -53,8 +54,8 @@ func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualSe
 }
 
 // delegated are the rules that the root's rule i stands for.
-func delegated(root *VirtualService, i int, delegates map[string]*VirtualService, problems *Problems) []httpRule {
-	rule := root.Spec.Http[i]
+func delegated(root *VirtualService, i int, delegates map[string]*VirtualService, made *bound) []httpRule {
+	rule, problems := root.Spec.Http[i], made.problems
 	field := "spec.http[" + itoa(i) + "].delegate"
 	namespace := rule.Delegate.Namespace
 	if namespace == "" {
@@ -74,6 +75,9 @@ func delegated(root *VirtualService, i int, delegates map[string]*VirtualService
 	for j, sub := range d.Spec.Http {
 		if sub.GetDelegate() != nil {
 			continue // one level only (VS-DEL-02)
+		}
+		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), &root.Object, field) {
+			break
 		}
 		if merged := mergeRule(rule, sub); merged != nil {
 			out = append(out, httpRule{merged, d, j})

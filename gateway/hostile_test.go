@@ -237,8 +237,7 @@ func TestAliases(t *testing.T) {
 				assert.Empty(t, errs)
 				return
 			}
-			require.Len(t, errs, 1)
-			assert.Contains(t, errs[0], c.say)
+			assert.Contains(t, strings.Join(errs, "\n"), c.say)
 		})
 	}
 }
@@ -308,5 +307,45 @@ func within(t *testing.T, do func()) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("it hangs")
+	}
+}
+
+// A set that comes to far more than it is written with is refused with its place, and so is one with findings without end.
+func TestWhatComesToTooMuch(t *testing.T) {
+	delegates := func(rules, of int) string {
+		return fmt.Sprintf(oneGateway, "'*'") +
+			fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: root}\nspec: {hosts: ['*'], gateways: [gw], http: [%s]}\n---\n", list(rules, "{match: [{uri: {prefix: /p%dx}}], delegate: {name: d}}")) +
+			fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: d}\nspec: {http: [%s]}\n", list(of, "{match: [{headers: {x: {exact: v%d}}}], directResponse: {status: 200}}"))
+	}
+	var ports strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&ports, "  - {port: {number: %d, name: p%d, protocol: HTTP}, hosts: ['*']}\n", 20000+i, i)
+	}
+	everyPort := strings.TrimSuffix(fmt.Sprintf(oneGateway, "'*'"), "---\n") + ports.String() + "---\n" +
+		fmt.Sprintf(oneVirtualService, 0, "a.test", list(201, "{match: [{uri: {prefix: /%d}}], directResponse: {status: 200}}"))
+	for what, c := range map[string]struct{ text, say string }{
+		"rules of delegates":          {delegates(5000, 1000), "VirtualService default/root: spec.http[500].delegate: with this, there are more than 500000 rules of delegates"},
+		"rules of many ports":         {everyPort, "with this, there are more than 500000 rules, counted each time that they are used"},
+		"findings":                    {fmt.Sprintf(oneVirtualService, 0, "a.test", list(60_000, "{bad%d: 1}")), "error: there are more than 50000 findings; the rest is not reported"},
+		"delegates as people have it": {delegates(100, 20), ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			within(t, func() {
+				r, problems := gateway.Read([]string{"-"}, strings.NewReader(c.text))
+				_, more := gateway.Translate(r, gateway.Options{})
+				all := gateway.Merge(problems, more)
+				if c.say == "" {
+					assert.False(t, all.HasErrors(), all)
+					return
+				}
+				said := ""
+				for _, p := range all {
+					if p.Severity == gateway.Error {
+						said += p.String() + "\n"
+					}
+				}
+				assert.Contains(t, said, c.say)
+			})
+		})
 	}
 }

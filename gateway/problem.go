@@ -74,7 +74,16 @@ func Merge(lists ...Problems) Problems {
 	return out
 }
 
+// maxProblems bounds what is reported: the first error beyond ends reporting. Nothing of a set with an error is executed.
+const maxProblems = 50_000
+
 func (ps *Problems) add(severity Severity, o *Object, field, format string, args ...any) {
+	if n := len(*ps); n >= maxProblems {
+		if n == maxProblems {
+			*ps = append(*ps, Problem{Severity: Error, Message: fmt.Sprintf("there are more than %d findings; the rest is not reported", maxProblems)})
+		}
+		return
+	}
 	p := Problem{Severity: severity, Field: field, Message: fmt.Sprintf(format, args...)}
 	if o != nil {
 		p.Object, p.Source, p.root = o.String(), o.source(field), o.doc.root
@@ -84,6 +93,10 @@ func (ps *Problems) add(severity Severity, o *Object, field, format string, args
 
 // find adds what a rule of Istio's validation finds.
 func (ps *Problems) find(severity Severity, code string, o *Object, field, format string, args ...any) {
-	ps.add(severity, o, field, format, args...)
-	(*ps)[len(*ps)-1].Code = code
+	if n := len(*ps); n < maxProblems {
+		ps.add(severity, o, field, format, args...)
+		(*ps)[n].Code = code
+		return
+	}
+	ps.add(severity, o, field, format, args...) // the last word
 }

@@ -274,8 +274,11 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*problems)
 		report := func(code, field string, n *yaml.Node, format string, args ...any) {
-			problems.find(Error, code, o, field, format, args...)
-			(*problems)[len(*problems)-1].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
+			before := len(*problems)
+			if problems.find(Error, code, o, field, format, args...); before >= maxProblems {
+				return
+			}
+			(*problems)[before].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
 		}
 		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
 			switch key.Value {

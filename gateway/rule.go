@@ -32,6 +32,9 @@ type listenerContext struct {
 func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) []*plan.Rule {
 	var rules []*plan.Rule
 	for _, h := range vs.rules {
+		if !t.made.add(max(1, len(h.Match)), &h.origin.Object, h.field("")) {
+			return rules
+		}
 		if len(h.Match) == 0 {
 			rules = append(rules, t.translateRule(vs, h, -1, c))
 			break

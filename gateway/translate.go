@@ -101,6 +101,8 @@ type translator struct {
 	secrets  *secretStore
 	clusters map[clusterRef]*reference
 	problems *Problems
+	// made bounds the rules, endpoints those of all clusters.
+	made, endpoints *bound
 }
 
 // Translate works out the plan of one proxy. The plan is complete even where there are errors, so that it can be asked
@@ -118,6 +120,9 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 		secrets:  newSecretStore(r, o, &problems),
 		clusters: map[clusterRef]*reference{},
 		problems: &problems,
+
+		made:      &bound{what: "rules", most: maxRules, problems: &problems},
+		endpoints: &bound{what: "endpoints", most: maxEndpoints, problems: &problems},
 	}
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
 	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -129,6 +130,16 @@ func (r *Request) target() *Refusal {
 		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 			host, path = rest[:i], rest[i:]
 		}
+		if _, bare, ok := strings.Cut(host, "@"); ok { // who asks is nobody's business
+			if host = bare; strings.Contains(bare, "@") {
+				return badRequest
+			}
+		}
+		if port := host[strings.LastIndexByte(host, ']')+1:]; strings.Contains(port, ":") {
+			if n, err := strconv.Atoi(port[strings.IndexByte(port, ':')+1:]); err != nil || n > 65535 {
+				return badRequest
+			}
+		}
 		isHTTPS := strings.EqualFold(scheme, "https")
 		switch {
 		case host == "", !isHTTPS && !strings.EqualFold(scheme, "http"):
@@ -148,7 +159,7 @@ func (r *Request) target() *Refusal {
 func isTarget(s string, connect bool) bool {
 	isPath := func(s string) bool {
 		for i := range len(s) {
-			if c := s[i]; c != '\t' && c != '\f' && (c < '!' || c > '~') {
+			if c := s[i]; c != '\f' && (c < '!' || c > '~') {
 				return false
 			}
 		}
