@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,7 +52,9 @@ func TestPassagesAreReal(t *testing.T) {
 				require.NoError(t, err)
 				c := r.client()
 				rules := map[string]int{}
-				for _, p := range j.Passages() {
+				ways, all := j.Passages()
+				assert.True(t, all)
+				for _, p := range ways {
 					rules[p.Denied.Name]++
 					q := request(p.Path, nil)
 					if p.Denied.Name == "secret" {
@@ -126,6 +131,41 @@ func TestCheckWarnsOfPassages(t *testing.T) {
 	}
 	document, _, _ := waymark(t, "", "check", "-f", file, "-o", "json", "--profile", "plain")
 	assert.Contains(t, document, `"verdict": "ok"`, "Istio does not warn of these")
+}
+
+// A rule for a path that no request has after normalisation denies nothing; check says so.
+func TestCheckWarnsOfPathsThatNoRequestHas(t *testing.T) {
+	for path, want := range map[string]string{
+		"/files//private": "/files/private", "/%61dmin": "/admin", `/dir\\secret`: "/dir/secret",
+	} {
+		rules := fmt.Sprintf(`apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: default}
+spec:
+  hosts: [a.test]
+  gateways: [gw]
+  http:
+  - {match: [{uri: {prefix: "%s"}}], directResponse: {status: 403}}
+  - {route: [{destination: {host: up.svc}}]}
+`, path)
+		stdout, stderr, status := waymark(t, gatewayRules+rules, "check", "-f", "-")
+		assert.Equal(t, 79, status, "%s: %s", path, stderr)
+		assert.Contains(t, stdout, " is sent on as "+want+" by default/a.http[1]; no request has the path as the rule has it; write it as Envoy has it [WM-PATH-01]")
+	}
+}
+
+// Thousands of rules that deny take no longer than a moment.
+func TestCheckOfManyDenials(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(gatewayRules + "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: default}\nspec:\n  hosts: [a.test]\n  gateways: [gw]\n  http:\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "  - {match: [{uri: {prefix: /a%d}, headers: {x-%d: {exact: b}}}], directResponse: {status: 403}}\n", i, i)
+	}
+	begun := time.Now()
+	_, stderr, status := waymark(t, b.String(), "check", "-f", "-")
+	assert.Zero(t, status)
+	assert.Contains(t, stderr, "notice: more than 2000 rules deny a path; which ways lead past the others is not looked at")
+	assert.Less(t, time.Since(begun), time.Minute)
 }
 
 // decide gives the answer of the chosen version and normalisation.

@@ -13,6 +13,8 @@ type Passage struct {
 	Denied, By *plan.Rule
 	// Authority and Path are what a client sends, Forwarded is the path that the destination gets before rewrites.
 	Authority, Path, Forwarded string
+	// Unmet says that no request meets the rule as it is written: Envoy has its path as Forwarded.
+	Unmet bool
 	// Parameters says that the path is only read as the denied one by what drops the parameters of a segment (";a=b").
 	Parameters bool
 }
@@ -23,8 +25,10 @@ type Passage struct {
 //
 // A spelling counts where the rule takes the plain path and another rule forwards the spelling. For a rule about
 // "/admin" on a proxy that does not merge slashes, //admin is one: many servers read both alike.
-func (j *Judge) Passages() []Passage {
-	var out []Passage
+//
+// Of more than [MostDenying] rules the rest is not looked at, and all is false.
+func (j *Judge) Passages() (out []Passage, all bool) {
+	looked := 0
 	seen := map[*plan.Rule]map[bool]bool{} // by parameters
 	for _, l := range j.plan.Listeners {
 		for _, c := range l.Chains {
@@ -38,6 +42,9 @@ func (j *Judge) Passages() []Passage {
 					}
 					if seen[r] == nil {
 						seen[r] = map[bool]bool{}
+						if looked++; looked > MostDenying {
+							return out, false
+						}
 					}
 					for _, p := range j.passagesOf(l, c, h, r) {
 						if !seen[r][p.Parameters] {
@@ -49,8 +56,11 @@ func (j *Judge) Passages() []Passage {
 			}
 		}
 	}
-	return out
+	return out, true
 }
+
+// MostDenying bounds the rules that [Judge.Passages] looks at: each takes a score of decisions.
+const MostDenying = 2000
 
 // AnyDenies says whether a plan has a rule that could be passed.
 func AnyDenies(p *plan.Plan) bool {
@@ -83,7 +93,11 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 	if !ok {
 		return nil
 	}
-	if ask.Path = path; j.Decide(ask).rule != r {
+	ask.Path = path
+	if v := j.Decide(ask); v.rule != r {
+		if v.Kind == Route && v.NormalizedPath != path && !denies(v.rule) {
+			return []Passage{{Denied: r, By: v.rule, Authority: ask.Authority, Path: path, Forwarded: v.NormalizedPath, Unmet: true}}
+		}
 		return nil // it has conditions that the request does not meet, or an earlier rule takes it
 	}
 	var out []Passage
@@ -95,7 +109,7 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 		ask.Path = s
 		if v := j.Decide(ask); v.Kind == Route && v.rule != r && !denies(v.rule) {
 			found[strings.Contains(s, ";")] = true
-			out = append(out, Passage{r, v.rule, ask.Authority, s, v.NormalizedPath, strings.Contains(s, ";")})
+			out = append(out, Passage{Denied: r, By: v.rule, Authority: ask.Authority, Path: s, Forwarded: v.NormalizedPath, Parameters: strings.Contains(s, ";")})
 		}
 	}
 	return out

@@ -75,7 +75,11 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 			continue // an expression that this Envoy does not know; translating says so
 		}
 		var found []gateway.Own
-		for _, way := range j.Passages() {
+		ways, all := j.Passages()
+		if !all {
+			fmt.Fprintf(talk, "notice: more than %d rules deny a path; which ways lead past the others is not looked at\n", verdict.MostDenying)
+		}
+		for _, way := range ways {
 			severity := gateway.Warning
 			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
 			if way.Parameters {
@@ -83,6 +87,9 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 					severity = gateway.Notice // no setting and no newer version closes it
 				}
 				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
+			}
+			if way.Unmet {
+				mend = "no request has the path as the rule has it; write it as Envoy has it"
 			}
 			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: way.Denied, Field: fmt.Sprintf("spec.http[%d]", way.Denied.HTTP), Message: fmt.Sprintf(
 				"denies %s, but %s%s is sent on as %s by %s; %s",

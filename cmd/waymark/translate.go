@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,9 @@ func (f *envoyFlags) add(c *cobra.Command) {
 }
 
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {
+	if f.adminPort > math.MaxUint16 {
+		return envoy.Options{}, usageError("--admin-port %d is not between 0 and %d", f.adminPort, math.MaxUint16)
+	}
 	o := envoy.Options{
 		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort,
 		AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats,
