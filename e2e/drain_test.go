@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -96,6 +97,10 @@ func TestSignalsDrain(t *testing.T) {
 				continue // what Envoy does is the same for all signals: it gets none of them
 			}
 			t.Run(engine+" "+name, func(t *testing.T) {
+				// A test run that ignores SIGHUP (nohup) hands that on, and what is under test then ignores it, too.
+				caught := make(chan os.Signal, 1)
+				signal.Notify(caught, s)
+				defer signal.Stop(caught)
 				u := startUpstream(t, "slow", nil)
 				u.hold = make(chan struct{})
 				r := serveUpstream(t, u.port, args...)
@@ -111,7 +116,7 @@ func TestSignalsDrain(t *testing.T) {
 				time.Sleep(time.Second)
 				select {
 				case got := <-done:
-					t.Errorf("answered before the upstream did: %s", got)
+					t.Fatalf("answered before the upstream did: %s", got)
 				default:
 				}
 				close(u.hold)

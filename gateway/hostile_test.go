@@ -338,13 +338,13 @@ func TestWhatComesToTooMuch(t *testing.T) {
 					assert.False(t, all.HasErrors(), all)
 					return
 				}
-				said := ""
+				var said strings.Builder
 				for _, p := range all {
 					if p.Severity == gateway.Error {
-						said += p.String() + "\n"
+						said.WriteString(p.String() + "\n")
 					}
 				}
-				assert.Contains(t, said, c.say)
+				assert.Contains(t, said.String(), c.say)
 			})
 		})
 	}
