@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"waymark.dev/waymark/internal/lines"
 )
 
 // output passes lines on without ever making their writer wait. A reader that stalls must hold up neither requests nor
@@ -18,7 +20,7 @@ type output struct {
 
 	mu      sync.Mutex
 	more    *sync.Cond
-	part    []byte   // of a line that has no end yet
+	lines   lines.Splitter
 	queue   [][]byte // whole lines
 	size    int      // bytes in the queue
 	dropped int      // lines since the last notice
@@ -27,11 +29,8 @@ type output struct {
 	idle    chan struct{} // closed when everything was written after close
 }
 
-// queueSize bounds the bytes that wait for a reader, and lineSize those of a line that has no end.
-const (
-	queueSize = 1 << 20
-	lineSize  = 64 << 10
-)
+// queueSize bounds the bytes that wait for a reader.
+const queueSize = 1 << 20
 
 // tellEvery is how long lines are counted before the next notice.
 const tellEvery = 5 * time.Second
@@ -47,17 +46,10 @@ func newOutput(name string, to, tell io.Writer) *output {
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := len(b)
-	end := bytes.LastIndexByte(b, '\n') + 1
-	if end == 0 && len(o.part)+n > lineSize {
-		end = n
+	if whole := o.lines.Add(b); whole != nil {
+		o.add(whole)
 	}
-	if end > 0 {
-		o.add(append(o.part, b[:end]...))
-		o.part, b = nil, b[end:]
-	}
-	o.part = append(o.part, b...)
-	return n, nil
+	return len(b), nil
 }
 
 // add queues whole lines, or counts them as dropped.
@@ -136,9 +128,8 @@ func (o *output) say(notice string) {
 // close writes what waits, for a limited time.
 func (o *output) close(limit time.Duration) {
 	o.mu.Lock()
-	if len(o.part) > 0 {
-		o.add(o.part)
-		o.part = nil
+	if rest := o.lines.Rest(); len(rest) > 0 {
+		o.add(rest)
 	}
 	o.closed = true
 	o.more.Signal()

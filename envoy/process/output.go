@@ -1,9 +1,10 @@
 package process
 
 import (
-	"bytes"
 	"io"
 	"sync"
+
+	"waymark.dev/waymark/internal/lines"
 )
 
 // tail keeps the end of what is written to it.
@@ -30,40 +31,26 @@ func (t *tail) String() string {
 	return string(t.kept)
 }
 
-// lines passes whole lines of one stream on, so that those of two streams do not mix, and never fails: an error would end
+// wholeLines passes whole lines of one stream on, so that those of two streams do not mix, and never fails: an error would end
 // the stream, and with it the log of an Envoy whose disk was full for a moment.
-type lines struct {
-	next io.Writer // nil drops them
-	part []byte
+type wholeLines struct {
+	next  io.Writer // nil drops them
+	lines lines.Splitter
 }
 
-// lineSize bounds a line that has no end.
-const lineSize = 64 << 10
-
-func newLines(next io.Writer) *lines { return &lines{next: next} }
+func newLines(next io.Writer) *wholeLines { return &wholeLines{next: next} }
 
 // outputs keeps the lines of one stream apart from those of another: a Write of theirs need not be safe for both.
 var outputs sync.Mutex
 
-func (l *lines) Write(b []byte) (int, error) {
-	n := len(b)
+func (l *wholeLines) Write(b []byte) (int, error) {
 	if l.next == nil {
-		return n, nil
+		return len(b), nil
 	}
-	end := bytes.LastIndexByte(b, '\n') + 1
-	if end == 0 && len(l.part)+n > lineSize {
-		end = n
+	if whole := l.lines.Add(b); whole != nil {
+		outputs.Lock()
+		defer outputs.Unlock()
+		_, _ = l.next.Write(whole) // see above
 	}
-	if end > 0 {
-		l.pass(append(l.part, b[:end]...))
-		l.part, b = nil, b[end:]
-	}
-	l.part = append(l.part, b...)
-	return n, nil
-}
-
-func (l *lines) pass(text []byte) {
-	outputs.Lock()
-	defer outputs.Unlock()
-	_, _ = l.next.Write(text) // see above
+	return len(b), nil
 }
