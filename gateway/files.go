@@ -57,12 +57,27 @@ func (r *reader) refuse(file string, err error) {
 	*r.problems = append(*r.problems, Problem{Severity: Error, Source: plan.Source{File: file}, Message: reason(err)})
 }
 
-// file reads a file that is regular, or one that stands for what the caller has open: a pipe that nobody writes to, or a
-// device without end, would never be read to its end.
+// file reads a file, or standard input.
 func (r *reader) file(name string) ([]byte, error) {
+	var data []byte
+	var err error
 	if name == "-" {
-		return r.bounded(r.stdin)
+		data, err = readBounded(r.stdin)
+	} else {
+		data, err = ReadFile(name)
 	}
+	if err != nil {
+		return nil, err
+	}
+	if r.read += int64(len(data)); r.read > maxFiles {
+		return nil, errManyBytes
+	}
+	return data, nil
+}
+
+// ReadFile reads a file that is regular, or one that stands for what the caller has open: a pipe that nobody writes to, or
+// a device without end, would never be read to its end. A file of more than 128 MiB is an error.
+func ReadFile(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -78,21 +93,15 @@ func (r *reader) file(name string) ([]byte, error) {
 	if info.Mode().IsRegular() && info.Size() > maxFile {
 		return nil, errLargeFile
 	}
-	return r.bounded(f)
+	return readBounded(f)
 }
 
-func (r *reader) bounded(from io.Reader) ([]byte, error) {
+func readBounded(from io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, maxFile+1))
-	r.read += int64(len(data))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > maxFile:
-		return nil, errLargeFile
-	case r.read > maxFiles:
-		return nil, errManyBytes
+	if err == nil && len(data) > maxFile {
+		err = errLargeFile
 	}
-	return data, nil
+	return data, err
 }
 
 var (

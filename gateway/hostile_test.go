@@ -268,6 +268,20 @@ func TestFilesThatAreNoFiles(t *testing.T) {
 	})
 }
 
+// A rule that names a pipe or a device as a certificate does not hang the reading, nor fill the memory.
+func TestCertificatesThatAreNoFiles(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe.pem")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, name := range []string{pipe, "/dev/zero"} {
+		text := strings.Replace(strings.Replace(oneGateway, "protocol: HTTP}", "protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: "+name+", privateKey: "+name+"}", 1), "%s", "'*'", 1)
+		within(t, func() {
+			r, _ := gateway.Read([]string{"-"}, strings.NewReader(text))
+			_, problems := gateway.Translate(r, gateway.Options{})
+			assert.Contains(t, fmt.Sprint(problems), name+" cannot be read: it is not a regular file")
+		})
+	}
+}
+
 // What a shell has opened for a command is read: <(command).
 func TestAnOpenPipeIsRead(t *testing.T) {
 	from, to, err := os.Pipe()

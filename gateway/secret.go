@@ -8,8 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -168,13 +166,9 @@ func (s *secretStore) content(path string, w wanted) (text []byte, ok bool) {
 	if s.options.RemoteFiles {
 		return nil, false
 	}
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
-		var e *fs.PathError
-		if errors.As(err, &e) {
-			err = e.Err
-		}
-		s.problems.add(Error, w.object, w.field, "%s cannot be read: %s; with --remote-files, certificates are not looked for on this machine", path, err)
+		s.problems.add(Error, w.object, w.field, "%s %s; with --remote-files, certificates are not looked for on this machine", path, reason(err))
 		return nil, false
 	}
 	return text, true

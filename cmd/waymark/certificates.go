@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
 
@@ -37,7 +37,7 @@ func readCertificates(p *plan.Plan) error {
 			if *f.file == "" {
 				continue
 			}
-			text, err := os.ReadFile(*f.file)
+			text, err := gateway.ReadFile(*f.file)
 			if err != nil {
 				return &exitError{exitBadInput, fmt.Errorf("certificate %s: %w", c.Name, err)}
 			}
