@@ -71,6 +71,7 @@ vet-module: needs-go
 .PHONY: test-quick
 test-quick: needs-go ## pass the tests that need neither Envoy nor containers
 	go test $$(go list ./... | grep -v /e2e)
+	go test ./e2e -run '^(TestImports|TestArchitectureNamesThePackages)$$'
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ var reaches = map[string]reach{
 	"plan":                  {[]string{"routing", "routing/regex"}, nil},
 	"gateway":               {model, istioAPI},
 	"envoy":                 {model, envoyAPI},
-	"envoy/process":         {[]string{"envoy/process/scratch", "internal/listening"}, nil},
+	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
 	"envoy/process/scratch": {nil, nil},
 	"envoy/rollout":         {append([]string{"envoy"}, model...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, model...), envoyAPI},
@@ -50,6 +51,7 @@ var reaches = map[string]reach{
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},
 	"proxy/standin":         {model, gjson},
 	"internal/ask":          {append([]string{"envoy", "verdict"}, model...), envoyAPI},
+	"internal/lines":        {nil, nil},
 	"internal/listening":    {nil, nil},
 	"internal/routingtest":  {[]string{"routing", "routing/regex"}, nil},
 }
@@ -96,6 +98,15 @@ func TestImports(t *testing.T) {
 		}
 	}
 	assert.Empty(t, missing, "packages that are gone")
+}
+
+// TestArchitectureNamesThePackages checks that the document in which people look for a package has each of them.
+func TestArchitectureNamesThePackages(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	require.NoError(t, err)
+	for name := range reaches {
+		assert.Contains(t, string(text), "`"+name+"`", "docs/architecture.md says nothing of it")
+	}
 }
 
 // TestNothingHeavyIsCompiledToWasm looks at what the module is built of, with the replacements of its build.
