@@ -111,8 +111,15 @@ func askH2(address string, fields ...string) (out reply, settings map[http2.Sett
 	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
 		return reply{Outcome: err.Error()}, settings
 	}
-	_ = f.WriteSettings() // as below: a connection that is gone is seen when it is read
-	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte(block.String()), EndStream: true, EndHeaders: true})
+	_ = f.WriteSettings()  // as below: a connection that is gone is seen when it is read
+	const frame = 16 << 10 // what every server takes
+	text := block.String()
+	first, rest := text[:min(frame, len(text))], text[min(frame, len(text)):]
+	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte(first), EndStream: true, EndHeaders: rest == ""})
+	for rest != "" {
+		first, rest = rest[:min(frame, len(rest))], rest[min(frame, len(rest)):]
+		_ = f.WriteContinuation(1, rest == "", []byte(first))
+	}
 	header, status := http.Header{}, 0
 	decoder := hpack.NewDecoder(4096, func(h hpack.HeaderField) {
 		if h.Name == ":status" {

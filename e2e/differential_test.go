@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -170,6 +171,25 @@ func TestNastyRequests(t *testing.T) {
 	}
 }
 
+// together does something to each of a list, several at a time: most of it is waiting, since Envoy closes a connection of
+// HTTP/2 a second after an error.
+func together[T any](list []T, do func(T)) {
+	next := make(chan T)
+	var workers sync.WaitGroup
+	for range 16 {
+		workers.Go(func() {
+			for x := range next {
+				do(x)
+			}
+		})
+	}
+	for _, x := range list {
+		next <- x
+	}
+	close(next)
+	workers.Wait()
+}
+
 // usualSeed makes the requests of every run of the tests; WAYMARK_SEED makes others.
 const usualSeed = 1
 
@@ -196,29 +216,18 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 			results = append(results, &met{nasty: q, http2: true, answers: map[string]reply{}})
 		}
 	}
-	next := make(chan *met)
-	var workers sync.WaitGroup
-	for range 16 { // most wait: Envoy closes a connection of HTTP/2 a second after an error
-		workers.Go(func() {
-			for m := range next {
-				for _, e := range envoys {
-					if m.http2 {
-						m.answers[e.name], _ = askH2(e.address, m.fields()...)
-					} else {
-						m.answers[e.name] = askRaw(e.address, m.String())
-					}
-				}
-				if !m.http2 {
-					m.answers[plane.name] = askRaw(plane.address, m.String())
-				}
+	together(results, func(m *met) {
+		for _, e := range envoys {
+			if m.http2 {
+				m.answers[e.name], _ = askH2(e.address, m.fields()...)
+			} else {
+				m.answers[e.name] = askRaw(e.address, m.String())
 			}
-		})
-	}
-	for _, m := range results {
-		next <- m
-	}
-	close(next)
-	workers.Wait()
+		}
+		if !m.http2 {
+			m.answers[plane.name] = askRaw(plane.address, m.String())
+		}
+	})
 
 	used, forwarded := map[string]int{}, 0
 	for _, m := range results {
@@ -259,4 +268,68 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 	}
 	t.Logf("%d requests, %d forwarded", len(results), forwarded)
 	assert.Greater(t, forwarded, 700)
+}
+
+// TestLargeHeaders compares what becomes of requests about as large as Envoy takes them, by the number of lines and by
+// their bytes, with what decide says. A direct response answers, so that no upstream has limits of its own.
+func TestLargeHeaders(t *testing.T) {
+	lines := func(n int, name string) (out [][2]string) {
+		for i := range n {
+			out = append(out, [2]string{strings.ReplaceAll(name, "N", strconv.Itoa(i)), "v"})
+		}
+		return out
+	}
+	var all []nasty
+	for n := 94; n <= 102; n++ {
+		for _, name := range []string{"x-N", "x-one", "via", "cookie"} {
+			all = append(all, nasty{lines: lines(n, name)})
+		}
+		all = append(all, nasty{lines: append(lines(n, "x-N"), [2]string{"Host", "a.test"})}, nasty{lines: append(lines(n, "x-N"), lines(5, "via")...)})
+	}
+	for d := -56; d <= -36; d++ { // the other bytes of the request
+		long := strings.Repeat("a", 60<<10+d)
+		all = append(all, nasty{lines: [][2]string{{"x-long", long}}}, nasty{target: "/admin?" + long})
+	}
+	long := strings.Repeat("a", 61<<10)
+	bad := [2]string{"x a", "1"}
+	all = append(all,
+		nasty{lines: [][2]string{{"x-long", long}, bad}}, nasty{lines: [][2]string{bad, {"x-long", long}}},
+		nasty{lines: append(lines(101, "x-N"), bad)}, nasty{lines: append([][2]string{bad}, lines(101, "x-N")...)},
+		nasty{method: "GE(T", lines: [][2]string{{"x-long", long}}}, nasty{target: "/\x01", lines: [][2]string{{"x-long", long}}}, nasty{target: "/a b", lines: [][2]string{{"x-long", long}}}, nasty{target: "a", lines: [][2]string{{"x-long", long}}}, nasty{target: "http://a.test/\x01", lines: [][2]string{{"x-long", long}}}, nasty{target: "http://a.test\x01/", lines: [][2]string{{"x-long", long}}}, nasty{target: "*\x01", lines: [][2]string{{"x-long", long}}}, nasty{method: "CONNECT", lines: [][2]string{{"x-long", long}}},
+		nasty{target: "/%00", lines: lines(101, "x-N")}, nasty{host: "a/b", lines: lines(101, "x-N")}, nasty{lines: append(lines(101, "x-N"), [2]string{"Connection", "host"})},
+		nasty{lines: [][2]string{{"cookie", long}}}, nasty{lines: [][2]string{{"cookie", strings.Repeat("a", 40<<10)}, {"cookie", strings.Repeat("b", 40<<10)}}},
+		nasty{lines: [][2]string{{"via", strings.Repeat("a", 40<<10)}, {"via", strings.Repeat("b", 21<<10)}}},
+	)
+	for _, b := range envoys(t) {
+		t.Run(b.Version, func(t *testing.T) {
+			o := envoy.Options{Minor: b.Minor}
+			envoys := comparedEnvoys(t, b, nastyRules, func(*envoy.Options) {})
+			r := rawRoad(t, nastyRules)
+			j, err := verdict.New(r.plan, o.Intake())
+			require.NoError(t, err)
+			var mu sync.Mutex
+			outcomes := map[string]int{}
+			together(all, func(q nasty) {
+				q.method, q.target, q.host = cmp.Or(q.method, "GET"), cmp.Or(q.target, "/admin"), cmp.Or(q.host, "a.test")
+				for _, protocol := range []string{verdict.HTTP1, verdict.HTTP2} {
+					asked := q.asked()
+					asked.GatewayPort, asked.Protocol = r.ports[""], protocol
+					for _, e := range envoys {
+						var got reply
+						if protocol == verdict.HTTP2 {
+							got, _ = askH2(e.address, q.fields()...)
+						} else {
+							got = askRaw(e.address, q.String())
+						}
+						mu.Lock() // Judge and testing.T are shared
+						assert.Equal(t, essence(judged(j.Decide(asked), q.method), false), essence(got, false), "%s, %s: %.200q", e.name, protocol, q.String())
+						outcomes[protocol+" "+essence(got, false)]++
+						mu.Unlock()
+					}
+				}
+			})
+			t.Log(outcomes)
+			assert.Len(t, outcomes, 6) // 403, 400, 404 and 431; over HTTP/2, 403 or no answer
+		})
+	}
 }

@@ -138,7 +138,7 @@ var (
 		{"x-only", "some"}, {"User-Agent", "a bot"}, {"User-Agent", ""}, {"User-Agent", "x"}, {"Referer", "http://b.test/"}, {"Referer", "junk"}, {"Referer", ""}, {"Referer", "/a"}, {"Referer", "https://b.test"}, {"Cookie", "a=1"}, {"Cookie", "b=2; a=1"}, {"Cookie", "b=2"}, {"Cookie", ""},
 		{"Content-Type", "application/grpc"}, {"Content-Type", "application/grpc+proto"}, {"Content-Type", "application/grpcx"}, {"Content-Type", "text/plain"}, {"Accept", "*/*"}, {"Authorization", "x"}, {"Authorization", "y"}, {"Via", "1.1 x"}, {"Origin", "null"},
 		{"Expect", "100-continue"}, {"Expect", "x"}, {"x-a", "\x00"}, {"x-a", "\x01"}, {"x-a", "a\x7fb"}, {"x-a", "\xff\xfe"}, {"x-a", "a\rb"}, {"x a", "1"}, {"x(a", "1"}, {"x-a ", "1"}, {"", "1"}, {":path", "/admin"}, {":authority", "b.test"}, {"x\x00", "1"}, {"x\xc3\xbc", "1"},
-		{"Trailer", "x-a"}, {"x-none", "1"}, {"Host2", "b.test"}, {"Cdn-Loop", "a"}, {"Early-Data", "1"}, {"Grpc-Timeout", "1S"}, {"Grpc-Timeout", "x"}, {"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+		{"Trailer", "x-a"}, {"x-none", "1"}, {"Host2", "b.test"}, {"Host", "a.test"}, {"Host", "b.test"}, {"Host", ""}, {"Host", "a/b"}, {"Host", "u@a.test"}, {"x-long", strings.Repeat("a", 61<<10)}, {"Cdn-Loop", "a"}, {"Early-Data", "1"}, {"Grpc-Timeout", "1S"}, {"Grpc-Timeout", "x"}, {"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 	}
 	nastyBodies = [][2]string{ // a header and the body that belongs to it, or does not
 		{"Content-Length: 3", "abc"}, {"Content-Length: 0", ""}, {"Content-Length: 03", "abc"}, {"Content-Length: +3", "abc"}, {"Content-Length: -1", ""}, {"Content-Length: x", ""}, {"Content-Length: 3, 3", "abc"}, {"Content-Length: ", ""},

@@ -228,6 +228,8 @@ func TestDecideSaysWhatItDoesNotKnow(t *testing.T) {
 		{"QUERY", `"method": "QUERY", "headers": {"content-type": "a"}`, "400 bad request", nil},
 		{"QUERY in 1.40", `"method": "QUERY", "headers": {"content-type": "a"}, "client": "1.1.1.1"`, "up.svc", []string{"--envoy-version", "1.40"}},
 		{"a host that is none", `"authority": "a.test/"`, "400 bad request", nil},
+		{"two hosts", `"headers": {"host": "b.test"}`, "404 no virtual host", nil},
+		{"headers that are too long", `"headers": {"x-a": "` + strings.Repeat("a", 60<<10) + `"}`, "431 bad request", nil},
 		{"gRPC", `"authority": "b.test", "headers": {"content-type": "application/grpc"}`, "404 no virtual host (to gRPC: 200, grpc-status 12)", nil},
 	} {
 		args := append([]string{"decide", "-f", file, "--requests", "-"}, c.flags...)

@@ -127,6 +127,19 @@ func TestDecideReadsStandardInput(t *testing.T) {
 	assert.Equal(t, "GET reviews.bookinfo.example.com/ -> outbound|9080|v2|reviews.default.svc.cluster.local  (default/reviews.http[0].match[0]:jason)\n", stdout)
 }
 
+func TestDecideRefusesWhatItDoesNotKnow(t *testing.T) {
+	for requests, want := range map[string]string{
+		`[{"gatewayPort": 80, "authorty": "a.test"}]`:                      `-: not a list of requests: json: unknown field "authorty"`,
+		`[{"protocol": "HTTP/2"}, {"protocol": "HTTP/1.0"}]`:               `-: request 1: protocol: "HTTP/1.0" is neither HTTP/1.1 nor HTTP/2`,
+		`[{"authority": "a.test", "path": "/"}] [{"authority": "b.test"}]`: `-: there is text after the list of requests`,
+		`{"authority": "a.test"}`:                                          `-: not a list of requests: `,
+	} {
+		_, stderr, status := waymark(t, requests, "decide", "-f", "examples/bookinfo", "--requests", "-")
+		assert.Equal(t, 65, status)
+		assert.Contains(t, stderr, want)
+	}
+}
+
 // running is 'waymark run' in the background.
 type running struct {
 	cmd     *exec.Cmd

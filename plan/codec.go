@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -51,12 +52,63 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// checkHTTP1 is the codec of HTTP/1.1. query says that it knows the method QUERY. hostless says that Connection named Host, which takes it away.
-func (r *Request) checkHTTP1(query bool) (refusal *Refusal, hostless bool) {
-	r.Path, r.Authority = strings.Trim(r.Path, " \t"), strings.Trim(r.Authority, " \t")
+// What a request's headers may come to where nothing else is said, as here (max_request_headers_kb, max_headers_count).
+const (
+	mostHeaderBytes = 60 << 10
+	mostHeaders     = 100
+)
+
+var headersTooLarge = &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge}
+
+// checkFirstLine is what the parser of HTTP/1.1 does before it looks at any header. query says that it knows the method
+// QUERY.
+func (r Request) checkFirstLine(query bool) *Refusal {
 	known := methods[r.Method] || query && r.Method == methodQuery
-	if !known || !isTarget(r.Path, r.Method == http.MethodConnect) || !isFieldValue(r.Authority) {
+	path, ok := targetPath(strings.Trim(r.Path, " \t"), r.Method == http.MethodConnect)
+	if !known || !ok {
+		return badRequest
+	}
+	length := len(r.Method+" "+r.Path+" HTTP/1.1\r\n") + len("Host: "+r.Authority+"\r\n") + len("\r\n")
+	for name, values := range r.Headers {
+		for _, v := range values {
+			length += len(name) + len(": ") + len(v) + len("\r\n")
+		}
+	}
+	switch {
+	case length > mostHeaderBytes:
+		return headersTooLarge
+	case !isPath(path):
+		return badRequest
+	default:
+		return nil
+	}
+}
+
+// count is the number of headers as Envoy keeps them, and the length of their names and values.
+func (h Headers) count() (number, length int) {
+	for name, values := range h {
+		for _, v := range values {
+			number++
+			length += len(name) + len(v)
+		}
+	}
+	return number, length
+}
+
+// checkHTTP1 is the codec of HTTP/1.1 after the parser. hostless says that Connection named Host, which takes it away.
+func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
+	number, _ := r.Headers.count()
+	r.Path, r.Authority = strings.Trim(r.Path, " \t"), strings.Trim(r.Authority, " \t")
+	if hosts := r.Headers["host"]; hosts != nil { // lines of Host are one, and so is the number of them
+		number -= len(hosts)
+		r.Authority = joined(append([]string{r.Authority}, hosts...))
+		delete(r.Headers, "host")
+	}
+	switch {
+	case !isFieldValue(r.Authority):
 		return badRequest, false
+	case number+1 > mostHeaders: // Host is one
+		return headersTooLarge, false
 	}
 	if refusal := framed(r.Method, r.Headers); refusal != nil {
 		return refusal, false
@@ -72,30 +124,64 @@ func (r *Request) checkHTTP1(query bool) (refusal *Refusal, hostless bool) {
 	return r.target(), hostless
 }
 
-// checkHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error, for which the
-// stream or the connection is closed.
-func (r *Request) checkHTTP2(minor int) *Refusal {
+// takenByHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error. Where it is
+// false, the stream or the connection is closed.
+func (r *Request) takenByHTTP2(minor int) bool {
+	hosts, length := r.Headers["host"], r.Headers["content-length"]
+	switch {
+	case r.tooLargeForHTTP2(minor), minor >= 37 && len(hosts) > 1, slices.ContainsFunc(hosts, func(h string) bool {
+		return h == "" && minor >= 37 || !isAuthority(h) || strings.Contains(h, "@")
+	}):
+		return false
+	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), r.Authority == "" && minor >= 37, !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
+		return false
+	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], minor):
+		return false
+	case len(length) > 0 && !isNumber(length[0]):
+		return false
+	}
 	for _, name := range []string{"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding"} {
 		if r.Headers[name] != nil {
-			return &Refusal{}
+			return false
 		}
 	}
-	length := r.Headers["content-length"]
-	switch {
-	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), r.Authority == "" && minor >= 37, !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
-		return &Refusal{}
-	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], minor):
-		return &Refusal{}
-	case len(length) > 0 && !isNumber(length[0]):
-		return &Refusal{}
+	delete(r.Headers, "host") // :authority counts
+	if cookie := r.cookie(); cookie == "" {
+		delete(r.Headers, "cookie")
+	} else {
+		r.Headers["cookie"] = []string{cookie}
 	}
-	if cookies := r.Headers["cookie"]; len(cookies) > 0 { // crumbs are put together, empty ones dropped
-		cookies = slices.DeleteFunc(cookies, func(c string) bool { return c == "" })
-		if delete(r.Headers, "cookie"); len(cookies) > 0 {
-			r.Headers["cookie"] = []string{strings.Join(cookies, "; ")}
-		}
+	return true
+}
+
+// cookie is one line of the crumbs that HTTP/2 may make of it.
+func (r *Request) cookie() string {
+	crumbs := slices.Clone(r.Headers["cookie"])
+	return strings.Join(slices.DeleteFunc(crumbs, func(c string) bool { return c == "" }), "; ")
+}
+
+// tooLargeForHTTP2 counts as Envoy does while headers arrive: crumbs of cookies not before 1.38, Host not before 1.39.
+func (r *Request) tooLargeForHTTP2(minor int) bool {
+	others := maps.Clone(r.Headers)
+	delete(others, "cookie")
+	if minor < 39 {
+		delete(others, "host")
 	}
-	return nil
+	number, length := others.count()
+	pseudo := []string{":method", r.Method, ":authority", r.Authority}
+	if r.Method != http.MethodConnect {
+		pseudo = append(pseudo, ":scheme", cmp.Or(r.Scheme, "http"), ":path", r.Path)
+	}
+	number += len(pseudo) / 2
+	length += len(strings.Join(pseudo, ""))
+	crumbs := r.Headers["cookie"]
+	if minor >= 38 {
+		number += len(crumbs)
+		length += len(r.cookie())
+	}
+	return number > mostHeaders || length > mostHeaderBytes || minor < 37 && slices.ContainsFunc(crumbs, func(c string) bool {
+		return len("cookie"+c) > mostHeaderBytes
+	})
 }
 
 // isTrailers says that TE is the one word that HTTP/2 allows; before 1.37 in lower case alone.
@@ -155,39 +241,36 @@ func (r *Request) target() *Refusal {
 	return nil
 }
 
-// isTarget is what the parser takes: a path, an asterisk, or, except for CONNECT, a URL.
-func isTarget(s string, connect bool) bool {
-	isPath := func(s string) bool {
-		for i := range len(s) {
-			if c := s[i]; c != '\f' && (c < '!' || c > '~') {
-				return false
-			}
-		}
-		return true
-	}
-	if s == "" {
-		return false
-	}
-	if s[0] == '/' || s[0] == '*' {
-		return isPath(s)
+// targetPath is the path of a target that the parser takes: a path, an asterisk, or a URL, or of CONNECT a host. Its
+// bytes are looked at later.
+func targetPath(s string, connect bool) (path string, ok bool) {
+	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "*") {
+		return s, !strings.ContainsAny(s, " \t") // which end it
 	}
 	if !connect {
 		scheme, rest, ok := strings.Cut(s, "://")
 		if !ok || !isScheme(scheme) {
-			return false
+			return "", false
 		}
 		s = rest
+	} else if s == "" {
+		return "", false
 	}
-	host, path := s, ""
+	host := s
 	if i := strings.IndexAny(s, "/?"); i >= 0 {
 		host, path = s[:i], s[i:]
 	}
-	for i := range len(host) {
-		if c := host[i]; !isAlphanumeric(c) && strings.IndexByte("!$%&'()*+,-.:;=@[]_~", c) < 0 {
+	return path, isAuthority(host) && !strings.Contains(host, "@@") && !strings.ContainsAny(path, " \t")
+}
+
+// isPath says that a path has the bytes that the parser takes.
+func isPath(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '\f' && (c < '!' || c > '~') {
 			return false
 		}
 	}
-	return !strings.Contains(host, "@@") && isPath(path)
+	return true
 }
 
 // isScheme says whether a text may be a URL's scheme.

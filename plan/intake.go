@@ -26,8 +26,9 @@ const (
 //
 // The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
 //
-//	names and values of headers, method, bytes of the target    balsa_parser.cc
-//	lengths of the body, Connection, target and Host            http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
+//	method and target, length of all lines, bytes of the path   balsa_parser.cc
+//	names and values of headers                                 balsa_parser.cc
+//	number of headers, length of the body, Connection, Host     http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
 //	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
 	// Era of the Envoy.
@@ -64,23 +65,25 @@ var badRequest = &Refusal{Status: http.StatusBadRequest}
 func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	out := r
 	out.Headers = Headers{}
-	if refusal := in.lines(r, out.Headers); refusal != nil {
-		if r.HTTP2 {
-			refusal = &Refusal{}
-		}
-		return r, refusal
-	}
-	hostless, minor := false, in.minor()
+	minor := in.minor()
 	if r.HTTP2 {
-		refusal = out.checkHTTP2(minor)
+		if in.lines(r, out.Headers) != nil || !out.takenByHTTP2(minor) {
+			return r, &Refusal{}
+		}
 	} else {
-		refusal, hostless = out.checkHTTP1(minor >= queryMinor)
-	}
-	if refusal != nil {
-		return r, refusal
-	}
-	if hostless {
-		return r, out.refuse(http.StatusBadRequest, "")
+		hostless := false
+		if refusal = r.checkFirstLine(minor >= queryMinor); refusal == nil {
+			refusal = in.lines(r, out.Headers)
+		}
+		if refusal == nil {
+			refusal, hostless = out.checkHTTP1()
+		}
+		if refusal != nil {
+			return r, refusal
+		}
+		if hostless {
+			return r, out.refuse(http.StatusBadRequest, "")
+		}
 	}
 	if strings.EqualFold(out.Headers.first("expect"), "100-continue") {
 		delete(out.Headers, "expect") // Envoy answers it

@@ -56,17 +56,14 @@ var singleHeaders = map[string]bool{
 
 // add appends a line, or joins it to the one that Envoy keeps.
 func (h Headers) add(name, value string) {
-	old := h[name]
-	if len(old) == 0 || !singleHeaders[name] {
-		h[name] = append(old, value)
-		return
+	if h[name] = append(h[name], value); singleHeaders[name] {
+		h[name] = []string{joined(h[name])}
 	}
-	switch {
-	case old[0] == "":
-		h[name] = []string{value}
-	case value != "":
-		h[name] = []string{old[0] + "," + value}
-	}
+}
+
+// joined are the lines of a header of which Envoy keeps one: empty ones are dropped.
+func joined(lines []string) string {
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), ",")
 }
 
 // Routing writes the request, which must be a received one, into the form that rules are asked with.

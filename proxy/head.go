@@ -9,7 +9,8 @@ import (
 )
 
 // watchedConn looks at the heads of requests as they come in. net/http takes a request that has both a length and chunks,
-// and drops the length without a word; Envoy refuses it, since whoever believes the other one reads another request.
+// or the same length twice, and drops a line without a word; Envoy refuses it, since whoever believes the other one reads
+// another request.
 type watchedConn struct {
 	net.Conn
 
@@ -17,7 +18,7 @@ type watchedConn struct {
 	isHead  bool   // what comes next belongs to a head
 	head    []byte // what has come of it
 	isWhole bool
-	hasBoth bool
+	lengths int // lines about the length of the body
 }
 
 // maxWatched bounds what is kept of a head; net/http ends a larger one by itself.
@@ -38,7 +39,7 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	from := max(0, len(c.head)-3)
 	c.head = append(c.head, b[:n]...)
 	if end := headEnd(c.head[from:]); end >= 0 {
-		c.isHead, c.isWhole, c.hasBoth = false, true, hasBothLengths(c.head[:from+end])
+		c.isHead, c.isWhole, c.lengths = false, true, lengthsOf(c.head[:from+end])
 		c.head = nil
 	}
 	return n, err
@@ -54,29 +55,30 @@ func headEnd(b []byte) int {
 	return -1
 }
 
-func hasBothLengths(head []byte) bool {
-	length, chunks := false, false
+// lengthsOf counts the lines that say how long the body is.
+func lengthsOf(head []byte) (n int) {
 	for line := range bytes.Lines(head) {
 		name, _, _ := bytes.Cut(line, []byte(":"))
-		length = length || bytes.EqualFold(name, []byte("Content-Length"))
-		chunks = chunks || bytes.EqualFold(name, []byte("Transfer-Encoding"))
+		if bytes.EqualFold(name, []byte("Content-Length")) || bytes.EqualFold(name, []byte("Transfer-Encoding")) {
+			n++
+		}
 	}
-	return length && chunks
+	return n
 }
 
 // begin says that a request comes next.
 func (c *watchedConn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.isHead, c.isWhole, c.hasBoth, c.head = true, false, false, nil
+	c.isHead, c.isWhole, c.lengths, c.head = true, false, 0, nil
 }
 
-// isClear says that the head of the request at hand was seen, and has not both lengths. One that came together with the
+// isClear says that the head of the request at hand was seen, and has at most one length. One that came together with the
 // request before it was not seen.
 func (c *watchedConn) isClear() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.isWhole && !c.hasBoth
+	return c.isWhole && c.lengths <= 1
 }
 
 // watchedListener watches the connections of a listener.
@@ -95,7 +97,7 @@ func (l watchedListener) Accept() (net.Conn, error) {
 
 type connKey struct{}
 
-// watch makes a server look at heads, and answer those with both lengths by itself; its listener is a [watchedListener].
+// watch makes a server look at heads, and answer those with several lengths by itself; its listener is a [watchedListener].
 func watch(s *http.Server, refuse func(*http.Request)) {
 	next := s.Handler
 	s.ConnState = func(c net.Conn, state http.ConnState) {

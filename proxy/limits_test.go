@@ -50,9 +50,9 @@ func TestClientsAreLimited(t *testing.T) {
 	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
 }
 
-// A request with a length and with chunks is refused, as by Envoy, and so is one whose head was not seen because it came
+// A request with a length and with chunks, or with two lengths, is refused, as by Envoy, and so is one whose head was not seen because it came
 // together with the one before; requests one after the other are answered.
-func TestBothLengths(t *testing.T) {
+func TestLengths(t *testing.T) {
 	p := &Proxy{options: Options{Access: func(Access) {}}, state: &state{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -68,6 +68,7 @@ func TestBothLengths(t *testing.T) {
 		"chunks":                      {[]string{post + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", get}, []int{404, 404}},
 		"both":                        {[]string{post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{400}},
 		"both, the other way round":   {[]string{post + "transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n"}, []int{400}},
+		"the same twice":              {[]string{post + "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"}, []int{400}},
 		"both in the second request":  {[]string{get, post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},
 		"both behind a body":          {[]string{post + "Content-Length: 3\r\n\r\nabc", post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},
 		"two requests at once":        {[]string{get + post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, []int{404, 400}},

@@ -184,7 +184,7 @@ func (p *Proxy) httpServer(listener string) *http.Server {
 	watch(s, func(r *http.Request) {
 		p.options.Access(Access{
 			Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI, Status: http.StatusBadRequest,
-			Detail: "http1.content_length_and_chunked_not_allowed",
+			Detail: "http1.codec_error",
 		})
 	})
 	return s

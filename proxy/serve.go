@@ -54,6 +54,11 @@ type exchange struct {
 
 // decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.
 func (x *exchange) decide(site *site) {
+	if !x.r.ProtoAtLeast(1, 1) { // GW-HCM-06
+		x.log.Detail = "low_version"
+		x.reply(http.StatusUpgradeRequired, "", nil)
+		return
+	}
 	var refusal *plan.Refusal
 	if x.in, refusal = x.received(); refusal != nil {
 		x.refuse(refusal)

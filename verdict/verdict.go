@@ -35,8 +35,11 @@ type Request struct {
 	Headers   map[string]values `json:"headers"`
 }
 
-// HTTP2 is the protocol of a request that is not one of HTTP/1.1.
-const HTTP2 = "HTTP/2"
+// The protocols of a request.
+const (
+	HTTP1 = "HTTP/1.1"
+	HTTP2 = "HTTP/2"
+)
 
 // values is one string or a list of strings.
 type values []string

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,8 +104,18 @@ func readRequests(file string) ([]verdict.Request, error) {
 		return nil, &exitError{exitBadInput, err}
 	}
 	var list []verdict.Request
-	if err := json.Unmarshal(data, &list); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields() // a field that is misspelt would change the question in silence
+	if err := d.Decode(&list); err != nil {
 		return nil, &exitError{exitBadInput, fmt.Errorf("%s: not a list of requests: %w", file, err)}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, &exitError{exitBadInput, fmt.Errorf("%s: there is text after the list of requests", file)}
+	}
+	for i, r := range list {
+		if r.Protocol != "" && r.Protocol != verdict.HTTP1 && r.Protocol != verdict.HTTP2 {
+			return nil, &exitError{exitBadInput, fmt.Errorf("%s: request %d: protocol: %q is neither %s nor %s", file, i, r.Protocol, verdict.HTTP1, verdict.HTTP2)}
+		}
 	}
 	return list, nil
 }
