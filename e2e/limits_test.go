@@ -122,3 +122,23 @@ func TestLimitsOnEnvoys(t *testing.T) {
 		assert.Equal(t, "b", seen.Header.Get("X-User"))
 	})
 }
+
+// A body keeps the form in which it came, however long it is: with its length, or in chunks. It is the same with an Envoy
+// and with the embedded data plane.
+func TestBodiesKeepTheirLength(t *testing.T) {
+	all := append(comparedEnvoys(t, defaultEnvoy(t), nastyRules, func(*envoy.Options) {})[:1], comparedPlane(t, nastyRules, &envoy.Options{}))
+	long := strings.Repeat("a", 3<<20)
+	for _, c := range []struct{ head, body, length, coding string }{
+		{"Content-Length: 3", "abc", "3", ""},
+		{"Content-Length: 0", "", "0", ""},
+		{"Content-Length: 3145728", long, "3145728", ""},
+		{"Transfer-Encoding: chunked", "300000\r\n" + long + "\r\n0\r\n\r\n", "", "chunked"},
+	} {
+		for _, who := range all {
+			got := askRaw(who.address, "POST /a HTTP/1.1\r\nHost: a.test\r\n"+c.head+"\r\n\r\n"+c.body)
+			require.NotNil(t, got.Seen, "%s, %s: %s", who.name, c.head, got.Outcome)
+			assert.Equal(t, c.length, strings.Join(got.Seen.Headers["content-length"], ","), "%s, %s", who.name, c.head)
+			assert.Equal(t, c.coding, strings.Join(got.Seen.Headers["transfer-encoding"], ","), "%s, %s", who.name, c.head)
+		}
+	}
+}

@@ -86,11 +86,11 @@ func (x *exchange) try(ctx context.Context, b *balancer, up plan.Request, body [
 		if retry != nil && retry.PerTryTimeout > 0 {
 			attempt, cancel = context.WithTimeout(ctx, retry.PerTryTimeout)
 		}
-		var payload io.Reader = bytes.NewReader(body)
+		payload, size := io.Reader(bytes.NewReader(body)), int64(len(body))
 		if !whole {
-			payload = io.MultiReader(payload, x.r.Body)
+			payload, size = io.MultiReader(payload, x.r.Body), x.r.ContentLength
 		}
-		response, err := x.proxy.send(attempt, endpoint, up, payload, int64(len(body)), whole, x.log.Attempts)
+		response, err := x.proxy.send(attempt, endpoint, up, payload, size, x.log.Attempts)
 		again := retry != nil && whole && x.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
 		if !again {
 			return response, cancel, err
@@ -163,9 +163,9 @@ var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "t
 // obeyed are headers that end here because they say how a request is to be sent.
 var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
 
-// send makes one attempt.
-func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body io.Reader, size int64, sized bool, attempt int) (*http.Response, error) {
-	if size == 0 && sized {
+// send makes one attempt. The body has size bytes, or is sent in chunks if that is -1.
+func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
+	if size == 0 {
 		body = http.NoBody
 	}
 	r, err := http.NewRequestWithContext(ctx, up.Method, "http://"+endpoint+"/", body)
@@ -183,9 +183,7 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body
 		r.Header["User-Agent"] = nil // keep net/http from adding its own
 	}
 	r.Header.Set("X-Envoy-Attempt-Count", strconv.Itoa(attempt))
-	if sized {
-		r.ContentLength = size
-	}
+	r.ContentLength = size
 	return p.client.RoundTrip(r)
 }
 
@@ -253,7 +251,7 @@ func (x *exchange) mirror(up plan.Request, body []byte, whole bool, key string) 
 		copied.Headers = maps.Clone(up.Headers)
 		go func() {
 			defer cancel()
-			if r, err := x.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), true, 1); err == nil {
+			if r, err := x.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
 				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // fire and forget
 				_ = r.Body.Close()
 			}
