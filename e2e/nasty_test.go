@@ -118,7 +118,7 @@ var (
 		"/ADMIN", "/moved", "/moved?a=b", "/moved/", "/proto", "/xff", "/forwarded", "/id", "/te", "/hop", "/ref", "/rewritten/a", "/p?q=%2f", "/p%20q", "/p//q", "/none",
 		"*", "", "a", "http://a.test/admin", "http://b.test/a", "HTTP://a.test", "http://a.test?q=%2f", "https://a.test/a", "ftp://a.test/a", "http://", "http:///a", "http://a.test:8080/a", "http://u@a.test/admin", "http://u:p@b.test/admin", "http://@a.test/a", "http://x@y@a.test/a", "http://a.test@b.test/admin", "http://a.test:/a", "http://a.test:99999/a", "http://a.test:80/admin", "http://[::1]/a", "http://[::1]:80/a", "/a\tb", "/adm\tin", "http://a.test/a\tb",
 		"/a#b", "/#/admin", "/a?#", "/?q=%2f", "/?q=/", "/%", "/%2%61", "/%zz", "/%00", "/a%0d%0ab", "/\t", "/a b", "/\x01", "/\x7f", "/\xc3\xbc", "/%c3%bc", "/a|b", "/a\"b", "/<>",
-		"a.test:80", "a.test", "/.", "/..", "/./admin", "/%2e/admin", "/;/admin", "/a/;b", "?", "/?", "*a", "*/", "/a\t", "\t/a", "//", "///", "/*",
+		"a.test:80", "a.test", "/.", "/..", "/./admin", "/%2e/admin", "/;/admin", "/a/;b", "?", "/?", "*a", "*/", "/a\t", "\t/a", "/a\r", "\r/a", "/admin\x01", "\x01/admin", "/a\f", "/a\fb", "/a\rb", "//", "///", "/*",
 	}
 	nastyHosts = []string{
 		"a.test", "a.test", "a.test", "a.test", "a.test", "a.test", "a.test", "A.test", "a.test:8080", "a.test:80", "a.test.", "a.test/", "a.test/x", "a.test?", "a.test#", "a.test:", "a.test:x", "b.test",
@@ -140,10 +140,11 @@ var (
 		{"Expect", "100-continue"}, {"Expect", "x"}, {"x-a", "\x00"}, {"x-a", "\x01"}, {"x-a", "a\x7fb"}, {"x-a", "\xff\xfe"}, {"x-a", "a\rb"}, {"x a", "1"}, {"x(a", "1"}, {"x-a ", "1"}, {"", "1"}, {":path", "/admin"}, {":authority", "b.test"}, {"x\x00", "1"}, {"x\xc3\xbc", "1"},
 		{"Trailer", "x-a"}, {"x-none", "1"}, {"Host2", "b.test"}, {"Host", "a.test"}, {"Host", "b.test"}, {"Host", ""}, {"Host", "a/b"}, {"Host", "u@a.test"}, {"x-long", strings.Repeat("a", 61<<10)}, {"Cdn-Loop", "a"}, {"Early-Data", "1"}, {"Grpc-Timeout", "1S"}, {"Grpc-Timeout", "x"}, {"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 	}
-	nastyBodies = [][2]string{ // a header and the body that belongs to it, or does not
+	nastyBodies = [][2]string{ // headers and the body that belongs to them, or does not
 		{"Content-Length: 3", "abc"}, {"Content-Length: 0", ""}, {"Content-Length: 03", "abc"}, {"Content-Length: +3", "abc"}, {"Content-Length: -1", ""}, {"Content-Length: x", ""}, {"Content-Length: 3, 3", "abc"}, {"Content-Length: ", ""},
 		{"Transfer-Encoding: chunked", "0\r\n\r\n"}, {"Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"}, {"Transfer-Encoding: gzip", ""}, {"Transfer-Encoding: identity", ""}, {"Transfer-Encoding: gzip, chunked", "0\r\n\r\n"},
 		{"Transfer-Encoding: Chunked", "0\r\n\r\n"}, {"Transfer-Encoding: ", ""}, {"Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nContent-Length: 0", "0\r\n\r\n"},
+		{"Content-Length: 3\r\nContent-Length: 3", "abc"}, {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"},
 	}
 )
 
@@ -195,8 +196,11 @@ func nastyRequests(n int, seed uint64) []nasty {
 	}
 	body := func(q *nasty) {
 		b := nastyBodies[r.IntN(len(nastyBodies))]
-		name, value, _ := strings.Cut(b[0], ": ")
-		q.lines, q.body = append(q.lines, [2]string{name, value}), b[1]
+		q.body = b[1]
+		for line := range strings.SplitSeq(b[0], "\r\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			q.lines = append(q.lines, [2]string{name, value})
+		}
 	}
 	for range 200 {
 		with(func(q *nasty) {

@@ -64,8 +64,8 @@ var headersTooLarge = &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge}
 // QUERY.
 func (r Request) checkFirstLine(query bool) *Refusal {
 	known := methods[r.Method] || query && r.Method == methodQuery
-	path, ok := targetPath(strings.Trim(r.Path, " \t"), r.Method == http.MethodConnect)
-	if !known || !ok {
+	target := trimTarget(r.Path)
+	if !known || !isTarget(target, r.Method == http.MethodConnect) {
 		return badRequest
 	}
 	length := len(r.Method+" "+r.Path+" HTTP/1.1\r\n") + len("Host: "+r.Authority+"\r\n") + len("\r\n")
@@ -77,11 +77,16 @@ func (r Request) checkFirstLine(query bool) *Refusal {
 	switch {
 	case length > mostHeaderBytes:
 		return headersTooLarge
-	case !isPath(path):
+	case strings.Trim(r.Path, " \t\r") != target: // which may stand around it
 		return badRequest
 	default:
 		return nil
 	}
+}
+
+// trimTarget takes away what the parser takes for the end of a word: spaces and all control bytes.
+func trimTarget(s string) string {
+	return strings.TrimFunc(s, func(c rune) bool { return c <= ' ' })
 }
 
 // count is the number of headers as Envoy keeps them, and the length of their names and values.
@@ -98,7 +103,7 @@ func (h Headers) count() (number, length int) {
 // checkHTTP1 is the codec of HTTP/1.1 after the parser. hostless says that Connection named Host, which takes it away.
 func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
 	number, _ := r.Headers.count()
-	r.Path, r.Authority = strings.Trim(r.Path, " \t"), strings.Trim(r.Authority, " \t")
+	r.Path, r.Authority = trimTarget(r.Path), strings.Trim(r.Authority, " \t")
 	if hosts := r.Headers["host"]; hosts != nil { // lines of Host are one, and so is the number of them
 		number -= len(hosts)
 		r.Authority = joined(append([]string{r.Authority}, hosts...))
@@ -241,32 +246,31 @@ func (r *Request) target() *Refusal {
 	return nil
 }
 
-// targetPath is the path of a target that the parser takes: a path, an asterisk, or a URL, or of CONNECT a host. Its
-// bytes are looked at later.
-func targetPath(s string, connect bool) (path string, ok bool) {
+// isTarget is what the parser takes: a path, an asterisk, or, except for CONNECT, a URL.
+func isTarget(s string, connect bool) bool {
 	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "*") {
-		return s, !strings.ContainsAny(s, " \t") // which end it
+		return isVisible(s)
 	}
 	if !connect {
 		scheme, rest, ok := strings.Cut(s, "://")
 		if !ok || !isScheme(scheme) {
-			return "", false
+			return false
 		}
 		s = rest
 	} else if s == "" {
-		return "", false
+		return false
 	}
-	host := s
+	host, path := s, ""
 	if i := strings.IndexAny(s, "/?"); i >= 0 {
 		host, path = s[:i], s[i:]
 	}
-	return path, isAuthority(host) && !strings.Contains(host, "@@") && !strings.ContainsAny(path, " \t")
+	return isAuthority(host) && !strings.Contains(host, "@@") && isVisible(path)
 }
 
-// isPath says that a path has the bytes that the parser takes.
-func isPath(s string) bool {
+// isVisible says that a text has only bytes of ASCII that are seen.
+func isVisible(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c != '\f' && (c < '!' || c > '~') {
+		if c := s[i]; c < '!' || c > '~' {
 			return false
 		}
 	}
@@ -296,10 +300,11 @@ func isAuthority(s string) bool {
 // framed refuses a body whose length is not clear.
 func framed(method string, h Headers) *Refusal {
 	length, coding := h["content-length"], h["transfer-encoding"]
+	if method == http.MethodConnect && len(length) > 0 && length[0] == "0" {
+		length = nil // it has no body in any case
+	}
 	switch {
-	case len(length) > 0 && (len(coding) > 0 || !isNumber(length[0])):
-		return badRequest
-	case len(length) > 0 && method == http.MethodConnect && length[0] != "0":
+	case len(length) > 0 && (len(coding) > 0 || method == http.MethodConnect || !isNumber(length[0])):
 		return badRequest
 	case len(coding) > 0 && (method == http.MethodConnect || !strings.EqualFold(coding[0], "chunked")):
 		return &Refusal{Status: http.StatusNotImplemented}

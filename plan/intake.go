@@ -26,7 +26,7 @@ const (
 //
 // The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
 //
-//	method and target, length of all lines, bytes of the path   balsa_parser.cc
+//	method and target, then the length of all lines             balsa_parser.cc
 //	names and values of headers                                 balsa_parser.cc
 //	number of headers, length of the body, Connection, Host     http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
 //	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
