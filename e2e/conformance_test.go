@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -76,7 +75,7 @@ func TestRepeatedHeadersJoined(t *testing.T) {
 	for _, c := range loadCases(t, vectors(t)) {
 		each, err := verdict.New(c.plan, verdict.Options{})
 		require.NoError(t, err)
-		joined, err := verdict.New(c.plan, verdict.Options{Era: plan.Before139})
+		joined, err := verdict.New(c.plan, verdict.Options{Minor: 38})
 		require.NoError(t, err)
 		var differ []int
 		for i, r := range c.requests {

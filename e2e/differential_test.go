@@ -31,7 +31,7 @@ func comparedPlane(t testing.TB, yaml string, o *envoy.Options) compared {
 	_, wasm := readModule(t)
 	r := rawRoad(t, yaml)
 	ctx := context.Background()
-	p, err := proxy.New(ctx, wasm, proxy.Options{Intake: o.Intake(), Era: o.Era()})
+	p, err := proxy.New(ctx, wasm, proxy.Options{Intake: o.Intake()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
 	require.NoError(t, p.Apply(ctx, r.plan))
@@ -91,8 +91,8 @@ func essence(r reply, all bool) string {
 // met is a request with all the answers to it, by name; "decide" is the verdict's.
 type met struct {
 	nasty
-	http2   bool
-	answers map[string]reply
+	protocol string
+	answers  map[string]reply
 }
 
 func (m met) is(who, text string) bool { return m.answers[who].Outcome == text }
@@ -210,33 +210,24 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 	require.Len(t, all, overHTTP1)
 	var results []*met
 	for i, q := range all {
-		results = append(results, &met{nasty: q, answers: map[string]reply{}})
+		results = append(results, &met{nasty: q, protocol: verdict.HTTP1, answers: map[string]reply{}})
 		ofOnePart := q.target == "/a" && len(q.lines) == 0 // a method or a host
 		if (ofOnePart || i%(overHTTP1/overHTTP2) == 0) && q.body == "" {
-			results = append(results, &met{nasty: q, http2: true, answers: map[string]reply{}})
+			results = append(results, &met{nasty: q, protocol: verdict.HTTP2, answers: map[string]reply{}})
 		}
 	}
 	together(results, func(m *met) {
 		for _, e := range envoys {
-			if m.http2 {
-				m.answers[e.name], _ = askH2(e.address, m.fields()...)
-			} else {
-				m.answers[e.name] = askRaw(e.address, m.String())
-			}
+			m.answers[e.name] = m.send(e.address, m.protocol)
 		}
-		if !m.http2 {
-			m.answers[plane.name] = askRaw(plane.address, m.String())
+		if m.protocol != verdict.HTTP2 {
+			m.answers[plane.name] = m.send(plane.address, m.protocol)
 		}
 	})
 
 	used, forwarded := map[string]int{}, 0
 	for _, m := range results {
-		asked := m.asked()
-		asked.GatewayPort = r.ports[""]
-		if m.http2 {
-			asked.Protocol = verdict.HTTP2
-		}
-		m.answers["decide"] = judged(j.Decide(asked), m.method)
+		m.answers["decide"] = judged(j.Decide(m.asked(r.ports[""], m.protocol)), m.method)
 		native := m.answers["native"]
 		if native.Seen != nil {
 			forwarded++
@@ -253,7 +244,7 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 				return e.fits(*m, who)
 			})
 			if i < 0 {
-				t.Errorf("%s differs, HTTP/2 %t: %q\n  native: %s\n  %s: %s", who, m.http2, m.String(), essence(native, between), who, essence(got, between))
+				t.Errorf("%s differs, %s: %q\n  native: %s\n  %s: %s", who, m.protocol, m.String(), essence(native, between), who, essence(got, between))
 				continue
 			}
 			used[explained[i].why]++
@@ -315,15 +306,9 @@ func TestLargeHeaders(t *testing.T) {
 			together(all, func(q nasty) {
 				q.method, q.target, q.host = cmp.Or(q.method, "GET"), cmp.Or(q.target, "/admin"), cmp.Or(q.host, "a.test")
 				for _, protocol := range []string{verdict.HTTP1, verdict.HTTP2} {
-					asked := q.asked()
-					asked.GatewayPort, asked.Protocol = r.ports[""], protocol
+					asked := q.asked(r.ports[""], protocol)
 					for _, e := range envoys {
-						var got reply
-						if protocol == verdict.HTTP2 {
-							got, _ = askH2(e.address, q.fields()...)
-						} else {
-							got = askRaw(e.address, q.String())
-						}
+						got := q.send(e.address, protocol)
 						mu.Lock() // Judge and testing.T are shared
 						assert.Equal(t, essence(judged(j.Decide(asked), q.method), false), essence(got, false), "%s, %s: %.200q", e.name, protocol, q.String())
 						outcomes[protocol+" "+essence(got, false)]++

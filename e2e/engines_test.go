@@ -16,7 +16,6 @@ import (
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
 )
@@ -131,7 +130,7 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...f
 		joined := joinedVectors(t)
 		judges := map[string]*verdict.Judge{}
 		for _, c := range cases {
-			j, err := verdict.New(c.plan, verdict.Options{Era: plan.Before139})
+			j, err := verdict.New(c.plan, verdict.Options{Minor: 38})
 			require.NoError(t, err)
 			judges[c.name] = j
 		}

@@ -102,10 +102,19 @@ func (n nasty) fields() []string {
 	return out
 }
 
+// send sends the request, over HTTP/1.1 or HTTP/2.
+func (n nasty) send(address, protocol string) reply {
+	if protocol != verdict.HTTP2 {
+		return askRaw(address, n.String())
+	}
+	answer, _ := askH2(address, n.fields()...)
+	return answer
+}
+
 // asked is the request as decide gets it.
-func (n nasty) asked() verdict.Request {
+func (n nasty) asked(port uint32, protocol string) verdict.Request {
 	q := request(n.target, nil)
-	q.Method, q.Authority, q.GatewayPort = n.method, n.host, 0
+	q.Method, q.Authority, q.GatewayPort, q.Protocol = n.method, n.host, port, protocol
 	q.SetHeaders(n.lines)
 	return q
 }

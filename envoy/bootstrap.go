@@ -68,12 +68,7 @@ type Options struct {
 }
 
 // Era says how this Envoy reads rules.
-func (o *Options) Era() plan.Era {
-	if o.Minor < 39 {
-		return plan.Before139
-	}
-	return plan.Since139
-}
+func (o *Options) Era() plan.Era { return plan.EraOf(o.Minor) }
 
 // Bootstrap is a complete configuration that a stock Envoy starts with.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {

@@ -65,7 +65,7 @@ func (p Profile) Limits() Limits {
 // Intake is what this Envoy does with a request before any rule: what paths and underscores leave open is the profile's.
 // Istio's EDGE merges slashes and redirects escaped ones at any level of path normalisation, and refuses underscores.
 func (o *Options) Intake() plan.Intake {
-	in := plan.Intake{Era: o.Era(), Paths: o.Paths, Underscores: o.Underscores, TrustedHops: o.TrustedHops, Minor: o.Minor}
+	in := plan.Intake{Minor: o.Minor, Paths: o.Paths, Underscores: o.Underscores, TrustedHops: o.TrustedHops}
 	if o.Profile != ProfilePlain {
 		in.Paths.EscapedSlashes = cmp.Or(in.Paths.EscapedSlashes, plan.RedirectEscapedSlashes)
 		in.Underscores = cmp.Or(in.Underscores, plan.RejectUnderscores)

@@ -78,25 +78,20 @@ func Merge(lists ...Problems) Problems {
 const maxProblems = 50_000
 
 func (ps *Problems) add(severity Severity, o *Object, field, format string, args ...any) {
+	ps.find(severity, "", o, field, format, args...)
+}
+
+// find adds what a rule of Istio's validation finds.
+func (ps *Problems) find(severity Severity, code string, o *Object, field, format string, args ...any) {
 	if n := len(*ps); n >= maxProblems {
 		if n == maxProblems {
 			*ps = append(*ps, Problem{Severity: Error, Message: fmt.Sprintf("there are more than %d findings; the rest is not reported", maxProblems)})
 		}
 		return
 	}
-	p := Problem{Severity: severity, Field: field, Message: fmt.Sprintf(format, args...)}
+	p := Problem{Severity: severity, Code: code, Field: field, Message: fmt.Sprintf(format, args...)}
 	if o != nil {
 		p.Object, p.Source, p.root = o.String(), o.source(field), o.doc.root
 	}
 	*ps = append(*ps, p)
-}
-
-// find adds what a rule of Istio's validation finds.
-func (ps *Problems) find(severity Severity, code string, o *Object, field, format string, args ...any) {
-	if n := len(*ps); n < maxProblems {
-		ps.add(severity, o, field, format, args...)
-		(*ps)[n].Code = code
-		return
-	}
-	ps.add(severity, o, field, format, args...) // the last word
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"waymark.dev/waymark/routing/regex"
 )
 
 // methods that Envoy's codec takes (balsa_parser.cc).
@@ -30,14 +32,16 @@ func sortedNames(h Headers) []string { return slices.Sorted(maps.Keys(h)) }
 const tokenBytes = "!#$%&'*+-.^_`|~"
 
 // isToken says whether a text is the name of a header.
-func isToken(s string) bool {
+func isToken(s string) bool { return s != "" && consistsOf(s, tokenBytes) }
+
+// consistsOf says that a text has only letters and digits of ASCII, and some other bytes.
+func consistsOf(s, others string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !isAlphanumeric(c) && strings.IndexByte(tokenBytes, c) < 0 {
+		if !isAlphanumeric(s[i]) && strings.IndexByte(others, s[i]) < 0 {
 			return false
 		}
 	}
-	return s != ""
+	return true
 }
 
 func isAlphanumeric(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
@@ -54,8 +58,8 @@ func isFieldValue(s string) bool {
 
 // What a request's headers may come to where nothing else is said, as here (max_request_headers_kb, max_headers_count).
 const (
-	mostHeaderBytes = 60 << 10
-	mostHeaders     = 100
+	MaxHeaderBytes = regex.MaxValue
+	maxHeaders     = 100
 )
 
 var headersTooLarge = &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge}
@@ -68,14 +72,10 @@ func (r Request) checkFirstLine(query bool) *Refusal {
 	if !known || !isTarget(target, r.Method == http.MethodConnect) {
 		return badRequest
 	}
-	length := len(r.Method+" "+r.Path+" HTTP/1.1\r\n") + len("Host: "+r.Authority+"\r\n") + len("\r\n")
-	for name, values := range r.Headers {
-		for _, v := range values {
-			length += len(name) + len(": ") + len(v) + len("\r\n")
-		}
-	}
+	number, length := r.Headers.count()
+	length += number*len(": \r\n") + len(r.Method+" "+r.Path+" HTTP/1.1\r\n") + len("Host: "+r.Authority+"\r\n") + len("\r\n")
 	switch {
-	case length > mostHeaderBytes:
+	case length > MaxHeaderBytes:
 		return headersTooLarge
 	case strings.Trim(r.Path, " \t\r") != target: // which may stand around it
 		return badRequest
@@ -89,7 +89,7 @@ func trimTarget(s string) string {
 	return strings.TrimFunc(s, func(c rune) bool { return c <= ' ' })
 }
 
-// count is the number of headers as Envoy keeps them, and the length of their names and values.
+// count is the number of lines, and the length of their names and values.
 func (h Headers) count() (number, length int) {
 	for name, values := range h {
 		for _, v := range values {
@@ -112,7 +112,7 @@ func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
 	switch {
 	case !isFieldValue(r.Authority):
 		return badRequest, false
-	case number+1 > mostHeaders: // Host is one
+	case number+1 > maxHeaders: // Host is one
 		return headersTooLarge, false
 	}
 	if refusal := framed(r.Method, r.Headers); refusal != nil {
@@ -184,8 +184,8 @@ func (r *Request) tooLargeForHTTP2(minor int) bool {
 		number += len(crumbs)
 		length += len(r.cookie())
 	}
-	return number > mostHeaders || length > mostHeaderBytes || minor < 37 && slices.ContainsFunc(crumbs, func(c string) bool {
-		return len("cookie"+c) > mostHeaderBytes
+	return number > maxHeaders || length > MaxHeaderBytes || minor < 37 && slices.ContainsFunc(crumbs, func(c string) bool {
+		return len("cookie"+c) > MaxHeaderBytes
 	})
 }
 
@@ -212,22 +212,20 @@ func (r *Request) target() *Refusal {
 		return badRequest
 	}
 	if r.Method == http.MethodConnect {
-		if _, port, ok := strings.Cut(r.Path[strings.LastIndexByte(r.Path, ']')+1:], ":"); !ok || !isNumber(port) {
+		if port, ok := portOf(r.Path); !ok || !isNumber(port) {
 			return badRequest
 		}
 		r.Authority, r.Path = r.Path, ""
 	} else if scheme, rest, ok := strings.Cut(r.Path, "://"); ok && r.Path[0] != '/' && r.Path[0] != '*' {
-		host, path := rest, "/"
-		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-			host, path = rest[:i], rest[i:]
-		}
+		host, path := cutAt(rest, "/?#")
+		path = cmp.Or(path, "/")
 		if _, bare, ok := strings.Cut(host, "@"); ok { // who asks is nobody's business
 			if host = bare; strings.Contains(bare, "@") {
 				return badRequest
 			}
 		}
-		if port := host[strings.LastIndexByte(host, ']')+1:]; strings.Contains(port, ":") {
-			if n, err := strconv.Atoi(port[strings.IndexByte(port, ':')+1:]); err != nil || n > 65535 {
+		if port, ok := portOf(host); ok {
+			if n, err := strconv.Atoi(port); err != nil || n > 65535 {
 				return badRequest
 			}
 		}
@@ -260,10 +258,7 @@ func isTarget(s string, connect bool) bool {
 	} else if s == "" {
 		return false
 	}
-	host, path := s, ""
-	if i := strings.IndexAny(s, "/?"); i >= 0 {
-		host, path = s[:i], s[i:]
-	}
+	host, path := cutAt(s, "/?")
 	return isAuthority(host) && !strings.Contains(host, "@@") && isVisible(path)
 }
 
@@ -278,23 +273,23 @@ func isVisible(s string) bool {
 }
 
 // isScheme says whether a text may be a URL's scheme.
-func isScheme(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && c != '+' && c != '-' && c != '.' {
-			return false
-		}
-	}
-	return s != "" && s[0] > '9'
-}
+func isScheme(s string) bool { return s != "" && s[0] > '9' && consistsOf(s, "+-.") }
 
 // isAuthority says whether a Host is one: the bytes of a host, a port and user information.
-func isAuthority(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("!$%&'()*+,-.:;=@[]_~", c) < 0 {
-			return false
-		}
+func isAuthority(s string) bool { return consistsOf(s, "!$%&'()*+,-.:;=@[]_~") }
+
+// cutAt cuts a text before the first of some bytes.
+func cutAt(s, bytes string) (before, from string) {
+	if i := strings.IndexAny(s, bytes); i >= 0 {
+		return s[:i], s[i:]
 	}
-	return true
+	return s, ""
+}
+
+// portOf is what stands behind the colon of a host, which an address of IPv6 has more of.
+func portOf(host string) (port string, ok bool) {
+	_, port, ok = strings.Cut(host[strings.LastIndexByte(host, ']')+1:], ":")
+	return port, ok
 }
 
 // framed refuses a body whose length is not clear.

@@ -21,6 +21,14 @@ const (
 	Before139
 )
 
+// EraOf is the era of a minor version of Envoy 1.
+func EraOf(minor int) Era {
+	if minor < 39 {
+		return Before139
+	}
+	return Since139
+}
+
 // Encoding is how an Envoy reads regular expressions and what they are compared with.
 func (e Era) Encoding() regex.Encoding {
 	if e == Before139 {

@@ -31,14 +31,12 @@ const (
 //	number of headers, length of the body, Connection, Host     http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
 //	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
-	// Era of the Envoy.
-	Era Era
+	// Minor version of Envoy 1; 0 is 39.
+	Minor int
 	// Paths say what is done to a path.
 	Paths Paths
 	// Underscores; "" allows them.
 	Underscores Underscores
-	// Minor version of Envoy 1; 0 is 39, or 38 before it.
-	Minor int
 	// TrustedHops are the proxies in front whose x-forwarded-proto and x-forwarded-for are believed (GW-HCM-01).
 	TrustedHops uint32
 }
@@ -98,7 +96,7 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 		return r, out.refuse(http.StatusBadRequest, "")
 	}
 	var action PathAction
-	out.Path, action = in.Paths.Normalize(out.Path, in.Era)
+	out.Path, action = in.Paths.Normalize(out.Path, in.Era())
 	switch {
 	case action == PathRefused, action == PathRedirected && out.IsGRPC():
 		return r, out.refuse(http.StatusBadRequest, "")
@@ -109,16 +107,10 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	return out, nil
 }
 
-func (in Intake) minor() int {
-	switch {
-	case in.Minor != 0:
-		return in.Minor
-	case in.Era == Before139:
-		return 38
-	default:
-		return 39
-	}
-}
+func (in Intake) minor() int { return cmp.Or(in.Minor, 39) }
+
+// Era of the Envoy.
+func (in Intake) Era() Era { return EraOf(in.minor()) }
 
 // lines checks the lines of headers, and writes them as Envoy keeps them.
 func (in Intake) lines(r Request, into Headers) *Refusal {

@@ -15,10 +15,7 @@ import (
 //	http://a_b.test/     no: not a host
 func isReferer(s string) bool {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && isScheme(scheme) {
-		host, path := rest, ""
-		if i := strings.IndexAny(rest, "/?"); i >= 0 {
-			host, path = rest[:i], rest[i:]
-		}
+		host, path := cutAt(rest, "/?")
 		if isHostPort(host) {
 			return isReference(path)
 		}
@@ -36,24 +33,12 @@ func isHostPort(s string) bool {
 		host, port = s[:i], s[i:]
 	}
 	if port != "" {
-		if n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16); err != nil || n > 65535 {
+		if _, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16); err != nil {
 			return false
 		}
 	}
-	for i := range len(host) {
-		if c := host[i]; !isAlphanumeric(c) && c != '.' && c != '-' && c != ':' {
-			return false
-		}
-	}
-	return host != ""
+	return host != "" && consistsOf(host, ".-:")
 }
 
 // isReference says whether a text has nothing but the bytes of a path and a query.
-func isReference(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._~%!$&'()*+,;=:@/?", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
+func isReference(s string) bool { return consistsOf(s, "-._~%!$&'()*+,;=:@/?") }

@@ -12,6 +12,7 @@ import (
 // TooCostly says why the filter does not decide for a virtual host, or "": a single request, whose every header and query
 // parameter occurs once, could make its expressions take more steps than are allowed. Envoy's own list of routes decides
 // then, and means the same.
+//
 // Expressions that an automaton reads may take all of [routing.MaxWork], those that are followed state by state
 // [regex.MaxSlow].
 func (h *VirtualHost) TooCostly(era Era) string {

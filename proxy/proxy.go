@@ -38,10 +38,8 @@ type Options struct {
 	Access func(Access)
 	// Log gets the module's lines.
 	Log func(message string)
-	// Intake is what is done with a request before rules see it; its Era is set from the one below.
+	// Intake is what is done with a request before rules see it; its Envoy's reading of rules is followed.
 	Intake plan.Intake
-	// Era of the Envoy whose reading of rules is followed.
-	Era plan.Era
 }
 
 // Access is what the access log says of a request.
@@ -78,7 +76,6 @@ type server struct {
 
 // New compiles the module and makes as many VMs as there are cores, four at most.
 func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
-	options.Intake.Era = options.Era
 	if options.Access == nil {
 		options.Access = func(Access) {}
 	}
@@ -196,8 +193,8 @@ const (
 	headersTimeout = time.Minute
 	requestTimeout = 5 * time.Minute
 	idleTimeout    = time.Hour
-	maxHeaders     = 60<<10 - 4096 // net/http adds 4096
-	maxRequestBody = 256 << 20     // a body of more bytes is answered with 413
+	maxHeaders     = plan.MaxHeaderBytes - 4096 // net/http adds 4096
+	maxRequestBody = 256 << 20                  // a body of more bytes is answered with 413
 )
 
 // loopback is an address to bind: the loopback one in the place of every address.

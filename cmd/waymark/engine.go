@@ -80,7 +80,7 @@ func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named li
 		listen = func(l *plan.Listener) string { return net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port))) }
 	}
 	p, err := proxy.New(ctx, module, proxy.Options{
-		Listen: listen, Access: access, Intake: o.Intake(), Era: o.Era(),
+		Listen: listen, Access: access, Intake: o.Intake(),
 		Log: func(message string) { fmt.Fprintln(log, message) },
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,12 +31,7 @@ type Admin struct {
 // DefaultLimit bounds the wait for one step.
 const DefaultLimit = 30 * time.Second
 
-func (a *Admin) limit() time.Duration {
-	if a.Limit == 0 {
-		return DefaultLimit
-	}
-	return a.Limit
-}
+func (a *Admin) limit() time.Duration { return cmp.Or(a.Limit, DefaultLimit) }
 
 // settled is how long after Envoy's main thread has taken a plugin configuration its workers have it, too. It is given to
 // them at once; this is the time that a busy worker may need to get to it.
