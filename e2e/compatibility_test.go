@@ -97,17 +97,17 @@ func vectorFields(t testing.TB) map[string]bool {
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		require.NoError(t, err)
-		r, _ := gateway.Read([]string{"-"}, strings.NewReader(string(text)))
-		for _, o := range r.Gateways {
+		in := gateway.Load([]string{"-"}, strings.NewReader(string(text)))
+		for _, o := range in.Set.Gateways {
 			note(o.Spec.ProtoReflect())
 		}
-		for _, o := range r.VirtualServices {
+		for _, o := range in.Set.VirtualServices {
 			note(o.Spec.ProtoReflect())
 		}
-		for _, o := range r.DestinationRules {
+		for _, o := range in.Set.DestinationRules {
 			note(o.Spec.ProtoReflect())
 		}
-		for _, o := range r.ServiceEntries {
+		for _, o := range in.Set.ServiceEntries {
 			note(o.Spec.ProtoReflect())
 		}
 	}

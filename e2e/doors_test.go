@@ -27,6 +27,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
@@ -76,12 +77,12 @@ func (n names) ports(t testing.TB, list ...string) names {
 func (n names) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", n[port]) }
 
 // translateYAML makes the plan of a piece of YAML, which must have no errors.
-func translateYAML(t testing.TB, yaml string, o gateway.Options) (*plan.Plan, gateway.Problems) {
-	r, problems := gateway.Read([]string{"-"}, strings.NewReader(yaml))
-	require.False(t, problems.HasErrors(), "%v", problems)
-	p, more := gateway.Translate(r, o)
+func translateYAML(t testing.TB, yaml string, o gateway.Options) (*plan.Plan, diag.Findings) {
+	in := gateway.Load([]string{"-"}, strings.NewReader(yaml))
+	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+	p, more := gateway.Translate(in.Set, o)
 	require.False(t, more.HasErrors(), "%v", more)
-	return p, gateway.Merge(problems, more)
+	return p, diag.Merge(in.Findings, more)
 }
 
 // door is an Envoy on files that it watches.

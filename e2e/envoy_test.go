@@ -39,9 +39,9 @@ spec:
 func rulesRoad(t testing.TB, yaml string) *road {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+yaml), 0o600))
-	resources, problems := gateway.Read([]string{file}, nil)
-	require.False(t, problems.HasErrors(), "%v", problems)
-	p, _ := gateway.Translate(resources, gateway.Options{})
+	in := gateway.Load([]string{file}, nil)
+	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+	p, _ := gateway.Translate(in.Set, gateway.Options{})
 	return echoRoad(t, p)
 }
 

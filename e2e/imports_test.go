@@ -30,7 +30,7 @@ var (
 		"github.com/modern-go", "github.com/x448/float16",
 	})
 	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
-	model  = []string{"plan", "routing", "routing/regex"}
+	model  = []string{"diag", "plan", "routing", "routing/regex"}
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -40,7 +40,8 @@ var reaches = map[string]reach{
 	"hostcalls":             {nil, nil},
 	"hostcalls/hosttest":    {[]string{"hostcalls"}, nil},
 	"filter":                {[]string{"hostcalls", "routing"}, nil},
-	"plan":                  {[]string{"routing", "routing/regex"}, nil},
+	"diag":                  {nil, nil},
+	"plan":                  {[]string{"diag", "routing", "routing/regex"}, nil},
 	"gateway":               {model, istioAPI},
 	"envoy":                 {model, envoyAPI},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},

@@ -191,9 +191,9 @@ kind: VirtualService
 metadata: {name: a.b, namespace: default}
 spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: b.test}}]}]}
 `, port), 0o600))
-	resources, problems := gateway.Read([]string{file}, nil)
-	require.False(t, problems.HasErrors(), "%v", problems)
-	p, _ := gateway.Translate(resources, gateway.Options{})
+	in := gateway.Load([]string{file}, nil)
+	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+	p, _ := gateway.Translate(in.Set, gateway.Options{})
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	require.Len(t, p.Listeners, 1)

@@ -102,9 +102,9 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
 		r.issued[g.certificate] = r.issuer.issue(t, fmt.Sprintf("generation-%d", g.certificate), "a.test")
 	}
 	require.NoError(t, os.WriteFile(file, []byte(g.yaml(r.issued[g.certificate])), 0o600))
-	resources, problems := gateway.Read([]string{file}, nil)
-	require.False(t, problems.HasErrors(), "%v", problems)
-	p, _ := gateway.Translate(resources, gateway.Options{})
+	in := gateway.Load([]string{file}, nil)
+	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+	p, _ := gateway.Translate(in.Set, gateway.Options{})
 	for _, l := range p.Listeners {
 		l.Bind = "127.0.0.1"
 		if l.Port == 443 {

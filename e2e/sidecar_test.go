@@ -66,9 +66,9 @@ spec:
 func sidecarRoad(t testing.TB, policy gateway.OutboundTrafficPolicy) *road {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(sidecarRules), 0o600))
-	resources, problems := gateway.Read([]string{file}, nil)
-	require.False(t, problems.HasErrors(), "%v", problems)
-	p, problems := gateway.Translate(resources, gateway.Options{
+	in := gateway.Load([]string{file}, nil)
+	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+	p, problems := gateway.Translate(in.Set, gateway.Options{
 		Proxy: gateway.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,
 	})
 	require.False(t, problems.HasErrors(), "%v", problems)

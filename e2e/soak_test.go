@@ -82,9 +82,9 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	files := func(change int) *envoy.Files {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
-		resources, problems := gateway.Read([]string{file}, nil)
-		require.False(t, problems.HasErrors(), "%v", problems)
-		p, _ := gateway.Translate(resources, gateway.Options{})
+		in := gateway.Load([]string{file}, nil)
+		require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+		p, _ := gateway.Translate(in.Set, gateway.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 		p.Clusters = []*plan.Cluster{{Name: "outbound|80||up.test", Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}}}
 		f, err := envoy.WatchedFiles(p, envoy.Options{Minor: b.Minor, Module: module, Matching: matching, AdminPort: ports[1], Dir: dir})

@@ -76,9 +76,9 @@ func TestSurprises(t *testing.T) {
 	for _, s := range all {
 		got = append(got, s.id)
 		t.Run(s.id, func(t *testing.T) {
-			r, problems := gateway.Read([]string{"-"}, strings.NewReader(s.resources))
-			require.False(t, problems.HasErrors(), "%v", problems)
-			p, _ := gateway.Translate(r, gateway.Options{}) // destinations are names alone
+			in := gateway.Load([]string{"-"}, strings.NewReader(s.resources))
+			require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
+			p, _ := gateway.Translate(in.Set, gateway.Options{}) // destinations are names alone
 			judge, err := verdict.New(p, verdict.Options{})
 			require.NoError(t, err)
 			for _, text := range s.asked {

@@ -111,9 +111,9 @@ func loadCases(t testing.TB, files fs.FS) []*caseFile {
 		base := strings.TrimSuffix(name, ".yaml")
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, text, 0o600))
-		resources, problems := gateway.Read([]string{file}, nil)
-		require.False(t, problems.HasErrors(), "%s: %v", base, problems)
-		p, _ := gateway.Translate(resources, gateway.Options{}) // destinations that do not exist are part of the vectors
+		in := gateway.Load([]string{file}, nil)
+		require.False(t, in.Findings.HasErrors(), "%s: %v", base, in.Findings)
+		p, _ := gateway.Translate(in.Set, gateway.Options{}) // destinations that do not exist are part of the vectors
 		c := &caseFile{name: base, plan: p}
 		readJSON(t, files, base+".requests.json", &c.requests)
 		for i := range c.requests {

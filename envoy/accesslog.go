@@ -8,6 +8,7 @@ import (
 	streamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -38,7 +39,7 @@ func httpAccessLog(o *Options) []*accesslogv3.AccessLog {
 
 // tcpAccessLog says of a connection which rule took it; Envoy has no name for it.
 func tcpAccessLog(t *plan.TCPProxy, o *Options) []*accesslogv3.AccessLog {
-	rule := strings.ReplaceAll(plan.Printable(t.Rule), "%", "%%")
+	rule := strings.ReplaceAll(diag.Printable(t.Rule), "%", "%%")
 	fields := []string{
 		"time=%START_TIME%", "protocol=TCP", "server_name=%REQUESTED_SERVER_NAME%", "flags=%RESPONSE_FLAGS%", "rule=" + rule,
 		"cluster=%UPSTREAM_CLUSTER_RAW%", "upstream=%UPSTREAM_HOST%", "duration_ms=%DURATION%", "bytes_in=%BYTES_RECEIVED%",

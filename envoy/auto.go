@@ -88,7 +88,7 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 	case c.Way == WayList && whyNot == "":
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
 	case c.Way == WayList && claims != nil:
-		c.Why = claims.Ref() + " asks for claims of a JWT, which the filter does not know"
+		c.Why = claims.String() + " asks for claims of a JWT, which the filter does not know"
 	case c.Way == WayList && costly != "":
 		c.Why = costly
 	case c.Way == WayList:

@@ -1,10 +1,10 @@
 package envoy
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 	regexes "waymark.dev/waymark/routing/regex"
 )
@@ -12,38 +12,36 @@ import (
 // supported reports everything in a plan that an Envoy with these options does not execute, all of it at once. Envoy
 // itself would refuse the whole configuration for some of it, and pass over the rest in silence.
 func supported(p *plan.Plan, o *Options) error {
-	var found plan.UnsupportedError
+	var found diag.Findings
 	for r := range p.Rules() {
 		if o.Matching == MatchingFilter {
 			for _, c := range r.Match.Claims {
-				found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; "+
+				found.Add(diag.Error, "", r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; "+
 					"use --matching native and a JWT filter of your own, or take the rule out")
 			}
 		}
 		r.EachValue(func(value string) {
 			if err := plan.CheckFormat(value, o.Minor); err != nil {
-				found.AddRule(r, strconv.Quote(value)+" in a header operation", "%s", err)
+				found.Add(diag.Error, "", r, strconv.Quote(value)+" in a header operation", "%s", err)
 			}
 		})
 		r.EachExpression(func(what, pattern string) {
 			if _, err := regexes.Compile(pattern, o.Era().Encoding()); err != nil {
-				found.AddRule(r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
+				found.Add(diag.Error, "", r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
 			}
 		})
 	}
 	found = append(found, p.Unwritable()...)
 	for _, c := range p.Clusters {
 		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
-			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "retryBudget.budgetInterval of " + strings.Join(c.Rules, ", "),
-				Reason: fmt.Sprintf("Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)})
+			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)
 		}
 	}
 	pairs, authorities := credentials(p)
 	for _, c := range append(pairs, authorities...) {
 		if c.HasContent() && !o.dynamic() && !o.validating {
-			found = append(found, plan.Unsupported{Source: c.Source, Object: "credential " + strings.TrimPrefix(c.Name, "kubernetes://"),
-				Feature: "a certificate that stands in a Secret document", Reason: "it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret"})
+			found.AddAt(c.Source, diag.Error, "", diag.Name("credential "+strings.TrimPrefix(c.Name, "kubernetes://")), "a certificate that stands in a Secret document", "it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret")
 		}
 	}
-	return found.OrNil()
+	return found.Err()
 }

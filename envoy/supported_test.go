@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -13,7 +14,7 @@ import (
 func planOf(r *plan.Rule) *plan.Plan {
 	r.VirtualService = "default/a"
 	r.MatchIndex = -1
-	r.Source = plan.Source{File: "a.yaml", Line: 7, Column: 5}
+	r.Source = diag.Place{File: "a.yaml", Line: 7, Column: 5}
 	if r.Route == nil && r.Redirect == nil {
 		r.DirectResponse = &plan.DirectResponse{Status: 200}
 	}
@@ -49,7 +50,7 @@ func TestWhatCannotBeExecutedIsAnErrorThatNamesRuleAndFeature(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			var e plan.UnsupportedError
+			var e *diag.FindingsError
 			require.ErrorAs(t, err, &e)
 			assert.Contains(t, err.Error(), c.want)
 		})

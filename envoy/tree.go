@@ -46,9 +46,9 @@ func pathTree(h *plan.VirtualHost) (*paths, string) {
 		p := r.Match.Path
 		switch {
 		case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:
-			return nil, r.Ref() + " asks for more than a path"
+			return nil, r.String() + " asks for more than a path"
 		case p.Kind == plan.Regex || p.Kind == plan.Separated || p.IgnoreCase:
-			return nil, r.Ref() + " asks for more than the beginning or the whole of a path"
+			return nil, r.String() + " asks for more than the beginning or the whole of a path"
 		case strings.ContainsAny(p.Value, "?#"):
 			continue // no path has these: never reached
 		case p.Kind == plan.Exact:

@@ -1,5 +1,7 @@
 package gateway
 
+import "waymark.dev/waymark/diag"
+
 // What a set of resources may come to, whatever its size is: rules of a delegate count for each rule that delegates to it,
 // rules of a VirtualService for each port, endpoints for each port of their service. A set that comes to more is refused; it
 // would take gigabytes.
@@ -12,7 +14,7 @@ const (
 type bound struct {
 	what     string
 	most, n  int
-	problems *Problems
+	findings *diag.Findings
 }
 
 // add counts, and says whether that much may still be made. The object and its field are those that it is made of.
@@ -20,7 +22,7 @@ func (b *bound) add(n int, o *Object, field string) bool {
 	fits := b.n <= b.most
 	b.n += n
 	if fits && b.n > b.most {
-		b.problems.add(Error, o, field, "with this, there are more than %d %s, counted each time that they are used; the rest is not translated", b.most, b.what)
+		b.findings.Add(diag.Error, "", o, field, "with this, there are more than %d %s, counted each time that they are used; the rest is not translated", b.most, b.what)
 	}
 	return b.n <= b.most
 }

@@ -7,6 +7,7 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -15,40 +16,40 @@ type reference struct {
 	object *Object
 	field  string
 	// missingPort is how bad it is if the destination's host has no such port.
-	missingPort Severity
+	missingPort diag.Severity
 }
 
 // destination finds the cluster that a destination of a rule means, and notes where it was named.
 func (t *translator) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
 	ref := c.services.cluster(d, c.port)
-	missingPort := Error
+	missingPort := diag.Error
 	if d.GetPort() == nil && c.missingPort != "" {
 		missingPort = c.missingPort
 	}
-	t.reference(ref, &h.origin.Object, field, missingPort)
+	t.reference(ref, h.origin.Object, field, missingPort)
 	return ref
 }
 
 // reference notes a place that names a cluster: the first one, or the first where a missing port is an error.
-func (t *translator) reference(c clusterRef, o *Object, field string, missingPort Severity) {
-	if known := t.clusters[c]; known == nil || known.missingPort != Error && missingPort == Error {
+func (t *translator) reference(c clusterRef, o *Object, field string, missingPort diag.Severity) {
+	if known := t.clusters[c]; known == nil || known.missingPort != diag.Error && missingPort == diag.Error {
 		t.clusters[c] = &reference{o, field, missingPort}
 	}
 }
 
 // planClusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
 // a 503 (VS-SPLIT-03).
-func (t *translator) planClusters() (out []*plan.Cluster, missing Problems) {
+func (t *translator) planClusters() (out []*plan.Cluster, missing diag.Findings) {
 	for ref, at := range t.clusters {
 		c, why := t.planCluster(ref)
 		if why != "" {
-			severity := Error
+			severity := diag.Error
 			if s := t.registry.find(ref.host); s != nil {
 				if _, ok := s.port(ref.port); !ok {
 					severity = at.missingPort
 				}
 			}
-			missing.add(severity, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			missing.Add(severity, "", at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
 		}
 		n := 0
@@ -117,10 +118,10 @@ func (t *translator) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref 
 		c.ProxyProtocol = int(pp.Version) + 1
 	}
 	if p.tunnel != nil {
-		t.problems.add(Error, rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
+		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
 	}
 	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
-		t.problems.add(Error, rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
 			"zone-aware load balancing is not executed: it needs to know the proxies of all zones; use localityLbSetting; the cluster is %s", c.Name)
 	}
 }

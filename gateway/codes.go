@@ -1,11 +1,13 @@
 package gateway
 
+import "waymark.dev/waymark/diag"
+
 // Code is one kind of finding: a rule of Istio's validation.
 type Code struct {
 	// ID is stable. Section of docs/findings.md.
 	ID string
-	// Severities are those that Istio gives it: Error where it refuses the object, Warning where it warns, or both.
-	Severities []Severity
+	// Severities are those that Istio gives it: diag.an error where it refuses the object, diag.Warning where it warns, or both.
+	Severities []diag.Severity
 	// Beyond says that Istio's validation does not see it: it is gone when the document has been decoded, or only Envoy
 	// refuses it. It counts like others, but is no part of the verdict.
 	Beyond bool
@@ -17,9 +19,9 @@ type Code struct {
 func Codes() []Code { return codes }
 
 var (
-	refused = []Severity{Error}
-	warned  = []Severity{Warning}
-	either  = []Severity{Error, Warning}
+	refused = []diag.Severity{diag.Error}
+	warned  = []diag.Severity{diag.Warning}
+	either  = []diag.Severity{diag.Error, diag.Warning}
 )
 
 var codes = []Code{

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 )
 
@@ -27,7 +28,7 @@ func TestFindingsAreDocumented(t *testing.T) {
 	for _, c := range append(slices.Clone(gateway.Codes()), gateway.OwnCodes()...) {
 		severity := "Error or warning"
 		if len(c.Severities) == 1 {
-			severity = map[gateway.Severity]string{gateway.Error: "Error", gateway.Warning: "Warning"}[c.Severities[0]]
+			severity = map[diag.Severity]string{diag.Error: "Error", diag.Warning: "Warning"}[c.Severities[0]]
 		}
 		listed = append(listed, c.ID+" "+severity)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
 )
 
 // boundVirtualService is a VirtualService with hosts, its delegates merged into its rules.
@@ -27,7 +28,7 @@ func (h httpRule) field(rest string) string { return "spec.http[" + itoa(h.index
 // mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and drops the delegates
 // themselves: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is missing
 // or not exported to it is dropped with a warning (VS-DEL-03).
-func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualService {
+func mergeDelegates(all []*VirtualService, findings *diag.Findings) []*boundVirtualService {
 	delegates := map[string]*VirtualService{}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
@@ -35,7 +36,7 @@ func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualSe
 		}
 	}
 	var roots []*boundVirtualService
-	made := &bound{what: "rules of delegates", most: maxRules, problems: problems}
+	made := &bound{what: "rules of delegates", most: maxRules, findings: findings}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
 			continue
@@ -55,7 +56,7 @@ func mergeDelegates(all []*VirtualService, problems *Problems) []*boundVirtualSe
 
 // delegated are the rules that the root's rule i stands for.
 func delegated(root *VirtualService, i int, delegates map[string]*VirtualService, made *bound) []httpRule {
-	rule, problems := root.Spec.Http[i], made.problems
+	rule, findings := root.Spec.Http[i], made.findings
 	field := "spec.http[" + itoa(i) + "].delegate"
 	namespace := rule.Delegate.Namespace
 	if namespace == "" {
@@ -68,7 +69,7 @@ func delegated(root *VirtualService, i int, delegates map[string]*VirtualService
 		if ok {
 			why = "it is not exported to namespace " + root.Namespace
 		}
-		problems.add(Warning, &root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
+		findings.Add(diag.Warning, "", root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
 		return nil
 	}
 	var out []httpRule
@@ -76,14 +77,14 @@ func delegated(root *VirtualService, i int, delegates map[string]*VirtualService
 		if sub.GetDelegate() != nil {
 			continue // one level only (VS-DEL-02)
 		}
-		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), &root.Object, field) {
+		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), root.Object, field) {
 			break
 		}
 		if merged := mergeRule(rule, sub); merged != nil {
 			out = append(out, httpRule{merged, d, j})
 			continue
 		}
-		problems.add(Warning, &root.Object, field,
+		findings.Add(diag.Warning, "", root.Object, field,
 			"rule http[%d] of delegate %s is dropped: one of its matches contradicts every match of this rule", j, key)
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -47,7 +48,7 @@ func newDestinationRules(r *Resources, o *Options) *destinationRules {
 		slices.SortFunc(in.wildcards, moreSpecific)
 		for _, list := range in.byHost {
 			slices.SortStableFunc(list, func(a, b *DestinationRule) int { // those with a selector first (DR-SEL-04)
-				return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(&a.Object, &b.Object))
+				return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(a.Object, b.Object))
 			})
 		}
 	}
@@ -277,7 +278,7 @@ func (t *translator) warnIdleRules(r *Resources) {
 		if known[host] || isWildcard(host) && takes(host) {
 			continue
 		}
-		t.problems.add(Warning, &d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+		t.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
 	}
 }
 
@@ -326,10 +327,10 @@ func (p *destinationPolicy) names() (out []string) {
 func (p *destinationPolicy) object() *Object {
 	for _, d := range p.rules {
 		if d.Spec.TrafficPolicy != nil {
-			return &d.Object
+			return d.Object
 		}
 	}
-	return &p.rules[0].Object
+	return p.rules[0].Object
 }
 
 // subsetLabels are the labels that choose a cluster's endpoints; ok is false where no rule defines the subset

@@ -9,12 +9,12 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // split parses the documents of one file. A document that is no YAML ends the file: what follows it has no borders.
-func split(file string, data []byte, problems *Problems) []document {
-	var docs []document
+func split(file string, data []byte, findings *diag.Findings) []*document {
+	var docs []*document
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var node yaml.Node
@@ -24,7 +24,7 @@ func split(file string, data []byte, problems *Problems) []document {
 		}
 		if err != nil {
 			line, message := yamlError(err)
-			*problems = append(*problems, Problem{Severity: Error, Source: plan.Source{File: file, Line: line}, Message: message})
+			findings.AddAt(diag.Place{File: file, Line: line}, diag.Error, "", nil, "", "%s", message)
 			return docs
 		}
 		if len(node.Content) == 1 && !isNull(node.Content[0]) {
@@ -34,13 +34,13 @@ func split(file string, data []byte, problems *Problems) []document {
 }
 
 // flatten takes the items out of a Kubernetes List.
-func flatten(d document) []document {
+func flatten(d *document) []*document {
 	kind := child(d.root, "kind")
 	items := child(d.root, "items")
 	if kind == nil || kind.Value != "List" || items == nil || items.Kind != yaml.SequenceNode {
-		return []document{d}
+		return []*document{d}
 	}
-	var docs []document
+	var docs []*document
 	for _, item := range items.Content {
 		docs = append(docs, newDocument(d.file, item))
 	}

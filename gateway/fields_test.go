@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 )
 
@@ -237,9 +238,9 @@ func TestFields(t *testing.T) {
 		Secrets: map[string]gateway.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
 	}
 	planOf := func(resources string) (plan, problems string) {
-		r, read := gateway.Read([]string{"-"}, strings.NewReader(resources))
-		p, more := gateway.Translate(r, o)
-		for _, problem := range gateway.Merge(read, more) {
+		in := gateway.Load([]string{"-"}, strings.NewReader(resources))
+		p, more := gateway.Translate(in.Set, o)
+		for _, problem := range diag.Merge(in.Findings, more) {
 			problems += problem.Code + " " + problem.String() + "\n"
 		}
 		text, err := json.Marshal(p)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // Limits on what is read, in bytes. A file beyond them is an error that names it.
@@ -20,25 +20,25 @@ const (
 	maxFiles = 512 << 20 // all files of one reading together
 )
 
-// reader reads files, and remembers their texts.
+// reader fills an input.
 type reader struct {
 	stdin    io.Reader
-	texts    map[string]string
-	problems *Problems
+	input    *Input
+	unfolder unfolder
 	read     int64 // bytes so far
 }
 
 // documents reads the documents of files and of the YAML and JSON files below folders; "-" is standard input. Files are
 // read in the order of their names.
-func (r *reader) documents(paths []string) []document {
-	var docs []document
+func (r *reader) documents(paths []string) []*document {
+	var docs []*document
 	for _, path := range paths {
 		files, others, err := listFiles(path)
 		if err != nil {
 			r.refuse(path, err)
 		}
 		for _, file := range others {
-			*r.problems = append(*r.problems, Problem{Severity: Notice, Source: plan.Source{File: file}, Message: "is not a regular file; skipped"})
+			r.input.Findings.AddAt(diag.Place{File: file}, diag.Notice, "", nil, "", "is not a regular file; skipped")
 		}
 		for _, file := range files {
 			data, err := r.file(file)
@@ -46,15 +46,15 @@ func (r *reader) documents(paths []string) []document {
 				r.refuse(file, err)
 				continue
 			}
-			r.texts[file] = string(data)
-			docs = append(docs, split(file, data, r.problems)...)
+			r.input.Texts.Add(file, string(data))
+			docs = append(docs, split(file, data, &r.input.Findings)...)
 		}
 	}
 	return docs
 }
 
 func (r *reader) refuse(file string, err error) {
-	*r.problems = append(*r.problems, Problem{Severity: Error, Source: plan.Source{File: file}, Message: reason(err)})
+	r.input.Findings.AddAt(diag.Place{File: file}, diag.Error, "", nil, "", "%s", reason(err))
 }
 
 // file reads a file, or standard input.

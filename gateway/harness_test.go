@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/plan"
@@ -42,13 +43,13 @@ func check(t *testing.T, resources string, facts []fact) {
 }
 
 // translate reads resources that are right in themselves; they may name destinations that do not exist.
-func translate(t *testing.T, resources string, o gateway.Options) (*plan.Plan, gateway.Problems) {
+func translate(t *testing.T, resources string, o gateway.Options) (*plan.Plan, diag.Findings) {
 	t.Helper()
-	r, problems := gateway.Read([]string{"-"}, strings.NewReader(resources))
-	for _, p := range problems {
-		require.NotEqual(t, gateway.Error, p.Severity, p.String())
+	in := gateway.Load([]string{"-"}, strings.NewReader(resources))
+	for _, p := range in.Findings {
+		require.NotEqual(t, diag.Error, p.Severity, p.String())
 	}
-	return gateway.Translate(r, o)
+	return gateway.Translate(in.Set, o)
 }
 
 // object is a document: its name is [namespace/]name[@creation], its spec is YAML.

@@ -9,11 +9,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 )
 
@@ -153,19 +155,18 @@ func readAll(t testing.TB, data []byte) {
 	for _, p := range report.Findings() {
 		assert.True(t, slices.ContainsFunc(gateway.Codes(), func(c gateway.Code) bool { return c.ID == p.Code }), "%s has the code %q", p, p.Code)
 	}
-	for _, p := range gateway.Merge(report.Findings(), report.Other) {
-		if p.Source.Column > 0 {
-			_, _, ok := report.Excerpt(p.Source, 120)
-			assert.True(t, ok || strings.Contains(string(data), "Secret"), "the line of %s", p)
-		}
-		if excerpt, at, ok := report.Excerpt(p.Source, 120); ok {
-			assert.LessOrEqual(t, len(excerpt), 120)
-			assert.LessOrEqual(t, at, len(excerpt))
+	for _, p := range diag.Merge(report.Findings(), report.Other) {
+		if p.Place.Column > 0 {
+			excerpt := report.Texts.Excerpt(p.Place)
+			assert.True(t, excerpt != "" || strings.Contains(string(data), "Secret"), "the line of %s", p)
+			for _, line := range strings.Split(excerpt, "\n") {
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 121) // with the caret
+			}
 		}
 	}
-	r, _ := gateway.Read([]string{"-"}, strings.NewReader(string(data)))
+	in := gateway.Load([]string{"-"}, strings.NewReader(string(data)))
 	for _, proxy := range []gateway.ProxyType{gateway.GatewayProxy, gateway.SidecarProxy} {
-		gateway.Translate(r, gateway.Options{Proxy: proxy})
+		gateway.Translate(in.Set, gateway.Options{Proxy: proxy})
 	}
 }
 
@@ -200,7 +201,7 @@ func TestPlacesOfKeys(t *testing.T) {
 		require.NotEmpty(t, report.Findings(), key)
 		for _, p := range report.Findings() {
 			if strings.HasSuffix(p.Field, ".regex") {
-				assert.Equal(t, 9, p.Source.Line, "%q: %s", key, p)
+				assert.Equal(t, 9, p.Place.Line, "%q: %s", key, p)
 			}
 		}
 	}
@@ -226,10 +227,10 @@ func TestAliases(t *testing.T) {
 		"itself":                        {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [*a]\n", "it is nested more than 1000 levels deep"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			_, problems := gateway.Read([]string{"-"}, strings.NewReader(c.text))
+			in := gateway.Load([]string{"-"}, strings.NewReader(c.text))
 			var errs []string
-			for _, p := range problems {
-				if p.Severity == gateway.Error {
+			for _, p := range in.Findings {
+				if p.Severity == diag.Error {
 					errs = append(errs, p.String())
 				}
 			}
@@ -252,18 +253,18 @@ func TestFilesThatAreNoFiles(t *testing.T) {
 	require.NoError(t, os.Symlink(pipe, filepath.Join(dir, "link.json")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "good.yaml"), []byte(everyKind), 0o600))
 	within(t, func() {
-		r, problems := gateway.Read([]string{dir}, nil)
-		assert.Len(t, r.VirtualServices, 1)
-		assert.False(t, problems.HasErrors(), problems)
+		in := gateway.Load([]string{dir}, nil)
+		assert.Len(t, in.Set.VirtualServices, 1)
+		assert.False(t, in.Findings.HasErrors(), in.Findings)
 		for _, name := range []string{"pipe.yaml", "zero.yaml", "link.json"} {
-			assert.Contains(t, fmt.Sprint(problems), filepath.Join(dir, name)+": notice: is not a regular file; skipped")
+			assert.Contains(t, fmt.Sprint(in.Findings), filepath.Join(dir, name)+": notice: is not a regular file; skipped")
 		}
 		files, err := gateway.Files([]string{dir})
 		require.NoError(t, err)
 		assert.Equal(t, []string{filepath.Join(dir, "good.yaml")}, files)
 		for _, name := range []string{pipe, "/dev/zero", "/dev/null"} {
-			_, problems = gateway.Read([]string{name}, nil)
-			assert.Contains(t, fmt.Sprint(problems), name+": error: cannot be read: it is not a regular file")
+			in = gateway.Load([]string{name}, nil)
+			assert.Contains(t, fmt.Sprint(in.Findings), name+": error: cannot be read: it is not a regular file")
 		}
 	})
 }
@@ -275,8 +276,8 @@ func TestCertificatesThatAreNoFiles(t *testing.T) {
 	for _, name := range []string{pipe, "/dev/zero"} {
 		text := strings.Replace(strings.Replace(oneGateway, "protocol: HTTP}", "protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: "+name+", privateKey: "+name+"}", 1), "%s", "'*'", 1)
 		within(t, func() {
-			r, _ := gateway.Read([]string{"-"}, strings.NewReader(text))
-			_, problems := gateway.Translate(r, gateway.Options{})
+			in := gateway.Load([]string{"-"}, strings.NewReader(text))
+			_, problems := gateway.Translate(in.Set, gateway.Options{})
 			assert.Contains(t, fmt.Sprint(problems), name+" cannot be read: it is not a regular file")
 		})
 	}
@@ -293,9 +294,9 @@ func TestAnOpenPipeIsRead(t *testing.T) {
 		_ = to.Close()
 	}()
 	within(t, func() {
-		r, problems := gateway.Read([]string{fmt.Sprintf("/dev/fd/%d", from.Fd())}, nil)
-		assert.False(t, problems.HasErrors(), problems)
-		assert.Len(t, r.Gateways, 1)
+		in := gateway.Load([]string{fmt.Sprintf("/dev/fd/%d", from.Fd())}, nil)
+		assert.False(t, in.Findings.HasErrors(), in.Findings)
+		assert.Len(t, in.Set.Gateways, 1)
 	})
 }
 
@@ -307,8 +308,8 @@ func TestLargeFiles(t *testing.T) {
 	require.NoError(t, f.Truncate(10<<30))
 	require.NoError(t, f.Close())
 	within(t, func() {
-		_, problems := gateway.Read([]string{file}, nil)
-		assert.Contains(t, fmt.Sprint(problems), file+": error: cannot be read: it is larger than 128 MiB; split it")
+		in := gateway.Load([]string{file}, nil)
+		assert.Contains(t, fmt.Sprint(in.Findings), file+": error: cannot be read: it is larger than 128 MiB; split it")
 	})
 }
 
@@ -345,16 +346,16 @@ func TestWhatComesToTooMuch(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			within(t, func() {
-				r, problems := gateway.Read([]string{"-"}, strings.NewReader(c.text))
-				_, more := gateway.Translate(r, gateway.Options{})
-				all := gateway.Merge(problems, more)
+				in := gateway.Load([]string{"-"}, strings.NewReader(c.text))
+				_, more := gateway.Translate(in.Set, gateway.Options{})
+				all := diag.Merge(in.Findings, more)
 				if c.say == "" {
 					assert.False(t, all.HasErrors(), all)
 					return
 				}
 				var said strings.Builder
 				for _, p := range all {
-					if p.Severity == gateway.Error {
+					if p.Severity == diag.Error {
 						said.WriteString(p.String() + "\n")
 					}
 				}

@@ -77,9 +77,9 @@ func readingTime(text string) time.Duration {
 	begun := time.Now()
 	report := gateway.Check([]string{"-"}, strings.NewReader(text))
 	for _, p := range report.Findings() {
-		report.Excerpt(p.Source, 120)
+		report.Texts.Excerpt(p.Place)
 	}
-	r, _ := gateway.Read([]string{"-"}, strings.NewReader(text))
-	gateway.Translate(r, gateway.Options{})
+	in := gateway.Load([]string{"-"}, strings.NewReader(text))
+	gateway.Translate(in.Set, gateway.Options{})
 	return time.Since(begun)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -59,9 +60,9 @@ func (m *mesh) group(vs *boundVirtualService, port uint32, here *registry) *mesh
 	if len(g.services) == 0 && (port != 80 || len(g.hosts) == 0) {
 		return nil
 	}
-	c := listenerContext{port: port, gateway: meshGateway, services: here, missingPort: Warning}
+	c := listenerContext{port: port, gateway: meshGateway, services: here, missingPort: diag.Warning}
 	if len(g.services) == 0 && !slices.ContainsFunc(g.hosts, func(h string) bool { return m.registry.find(h) == nil }) {
-		c.missingPort = Notice // services of other ports, of which Istio lets port 80 know all the same
+		c.missingPort = diag.Notice // services of other ports, of which Istio lets port 80 know all the same
 	}
 	if g.rules = m.translateRules(vs, c); len(g.rules) == 0 {
 		return nil
@@ -153,6 +154,6 @@ func (m *mesh) warnLost(g, first *meshGroup, host string) {
 		return
 	}
 	m.lost[g.vs.Key()+" "+host] = true
-	m.problems.add(Warning, &g.vs.Object, "spec.hosts", "%s has %s already, and the mesh does not merge: the rules of this VirtualService are not used for it (VS-MESH-01)",
+	m.findings.Add(diag.Warning, "", g.vs.Object, "spec.hosts", "%s has %s already, and the mesh does not merge: the rules of this VirtualService are not used for it (VS-MESH-01)",
 		first.vs, host)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
@@ -36,7 +37,7 @@ func rules(key string, age int, spec string) string {
 	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: %s, namespace: %s, creationTimestamp: %q}\nspec: %s\n", name, namespace, created, spec)
 }
 
-func translateSidecar(t *testing.T, yaml string, o gateway.Options) (*plan.Plan, gateway.Problems) {
+func translateSidecar(t *testing.T, yaml string, o gateway.Options) (*plan.Plan, diag.Findings) {
 	o.Proxy = gateway.SidecarProxy
 	return translate(t, yaml, o)
 }

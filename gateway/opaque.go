@@ -6,6 +6,7 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -22,7 +23,7 @@ type opaqueChains struct {
 
 func (o *opaqueChains) chains(s *server, services boundByGateway) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
-		o.problems.add(Error, &s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
+		o.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
 		return nil
 	}
 	var out []*plan.FilterChain
@@ -88,7 +89,7 @@ func (s *server) takes(port uint32, gateways []string) bool {
 // tcpProxy is where the connections of a rule go. One destination's weight means nothing, of several those without one get
 // none (TCP-03). The first destination's DestinationRule says when idle connections are closed (TCP-04).
 func (o *opaqueChains) tcpProxy(s *server, vs *boundVirtualService, rule string, routes []*istio.RouteDestination) *plan.TCPProxy {
-	out := &plan.TCPProxy{Rule: vs.Key() + "." + rule, Source: vs.source("spec." + rule)}
+	out := &plan.TCPProxy{Rule: vs.Key() + "." + rule, Source: vs.Place("spec." + rule)}
 	services := o.registry.from(vs.Namespace)
 	for i, r := range routes {
 		weight := uint32(max(r.GetWeight(), 0))
@@ -96,7 +97,7 @@ func (o *opaqueChains) tcpProxy(s *server, vs *boundVirtualService, rule string,
 			continue
 		}
 		ref := services.cluster(r.GetDestination(), s.Port.Number)
-		o.reference(ref, &vs.Object, "spec."+rule+".route["+itoa(i)+"].destination", Error)
+		o.reference(ref, vs.Object, "spec."+rule+".route["+itoa(i)+"].destination", diag.Error)
 		if len(out.Destinations) == 0 {
 			found := services.find(ref.host)
 			if policy := o.rules.find(ref.host, found); policy != nil {

@@ -63,7 +63,7 @@ func orderVirtualServices(all []*boundVirtualService, namespace string) []*bound
 		late := func(vs *boundVirtualService) bool {
 			return rank[vs] == public && (!vs.isRoute() || vs.Namespace != namespace)
 		}
-		return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool(late(a), late(b)), byAge(&a.Object, &b.Object))
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool(late(a), late(b)), byAge(a.Object, b.Object))
 	})
 	return kept
 }
@@ -82,7 +82,7 @@ func orderServiceEntries(all []*ServiceEntry, namespace string) []*ServiceEntry 
 // orderGateways puts older Gateways first: in every conflict between servers the earlier one wins (GW-SEL-02).
 func orderGateways(gateways []*Gateway) []*Gateway {
 	sorted := slices.Clone(gateways)
-	slices.SortStableFunc(sorted, func(a, b *Gateway) int { return byAge(&a.Object, &b.Object) })
+	slices.SortStableFunc(sorted, func(a, b *Gateway) int { return byAge(a.Object, b.Object) })
 	return sorted
 }
 

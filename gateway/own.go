@@ -3,6 +3,7 @@ package gateway
 import (
 	"slices"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -64,7 +65,7 @@ func sameLabels(a, b map[string]string) bool {
 // Own is a finding of Waymark's own about a rule.
 type Own struct {
 	// Severity is Warning, or Notice for what nothing but the destination can change.
-	Severity       Severity
+	Severity       diag.Severity
 	Code           string
 	Rule           *plan.Rule
 	Field, Message string
@@ -84,10 +85,9 @@ func (r *Report) Add(found []Own) {
 		if f.Rule.Delegate != "" {
 			name = f.Rule.Delegate
 		}
-		p := Problem{Severity: f.Severity, Code: f.Code, Source: f.Rule.Source, Object: "VirtualService " + name, Field: f.Field, Message: f.Message}
+		p := diag.Finding{Severity: f.Severity, Code: f.Code, Place: f.Rule.Source, Object: "VirtualService " + name, Field: f.Field, Message: f.Message}
 		i, ok := index[name]
-		if !ok || f.Severity == Notice {
-			p.Message += " [" + p.Code + "]" // what is printed of the others has it anyway
+		if !ok || f.Severity == diag.Notice {
 			r.Other = append(r.Other, p)
 			continue
 		}
@@ -95,7 +95,7 @@ func (r *Report) Add(found []Own) {
 		changed[i] = true
 	}
 	for i := range changed {
-		r.Resources[i].Findings.sort()
+		r.Resources[i].Findings.Sort()
 	}
-	r.Other.sort()
+	r.Other.Sort()
 }

@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // document is one YAML document of a file.
@@ -17,15 +17,15 @@ type document struct {
 	places *places
 }
 
-func newDocument(file string, root *yaml.Node) document {
-	return document{file, root, &places{children: map[*yaml.Node]map[string]*yaml.Node{}}}
+func newDocument(file string, root *yaml.Node) *document {
+	return &document{file, root, &places{children: map[*yaml.Node]map[string]*yaml.Node{}}}
 }
 
 // at is the place of a field: of its value, or of the nearest parent that the document has.
 //
 // A field is a text for people, such as spec.http[0].match[1] or headers["x.y"], in which keys are whatever a user wrote.
 // It is never split into keys: at each mapping, the texts of the keys that are there are compared with the field.
-func (d document) at(field string) plan.Source {
+func (d *document) at(field string) diag.Place {
 	n := d.root
 	for rest := field; rest != "" && len(field) <= maxField; {
 		next, after := d.places.step(n, strings.TrimPrefix(rest, "."))
@@ -34,7 +34,7 @@ func (d document) at(field string) plan.Source {
 		}
 		n, rest = next, after
 	}
-	return plan.Source{File: d.file, Line: n.Line, Column: n.Column}
+	return diag.Place{File: d.file, Line: n.Line, Column: n.Column}
 }
 
 // maxField bounds the fields that are looked for, in bytes. No field of a resource is as long.

@@ -21,8 +21,7 @@ import (
 	discovery "k8s.io/api/discovery/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	strictjson "sigs.k8s.io/json"
-
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // Resources are all objects that were read, in the order of the files.
@@ -37,28 +36,25 @@ type Resources struct {
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
 
-	// read are all of Istio's resources, the refused ones among them, in the order of the files.
-	read []*Object
-	// files are the texts that were read, by name.
-	files    map[string]string
-	unfolder unfolder
-	// secrets are the documents that may hold keys, whether or not they can be read.
-	secrets []document
-	// incomplete says that a destination was refused, so that what refers to it is not to be blamed.
-	incomplete bool
+	// Refused are objects that were taken out, see [Resources.Without]: what refers to one of them is not to be blamed.
+	Refused []*Object
 }
 
 // Object is what all resources have in common.
 type Object struct {
 	Kind, Namespace, Name string
 	Labels, Annotations   map[string]string
-	Created               time.Time
-	doc                   document
+	// Created decides which of two objects is older. From files it mostly is unknown, and the same for all.
+	Created time.Time
+
+	document *document // nil for an object that was read from no file
 }
 
 // String is Kind namespace/name, as far as they are known.
 func (o *Object) String() string {
 	switch {
+	case o == nil:
+		return ""
 	case o.Name == "":
 		return o.Kind
 	case o.Namespace == "":
@@ -71,48 +67,55 @@ func (o *Object) String() string {
 // Key is namespace/name.
 func (o *Object) Key() string { return o.Namespace + "/" + o.Name }
 
-func (o *Object) source(field string) plan.Source { return o.doc.at(field) }
+// Place is where a field, or the nearest parent that is there, was written; nowhere for an object that was read from no
+// file.
+func (o *Object) Place(field string) diag.Place {
+	if o == nil || o.document == nil {
+		return diag.Place{}
+	}
+	return o.document.at(field)
+}
 
 // The resources of Istio and Kubernetes that Waymark reads.
 type (
 	// Gateway says which ports, hosts and certificates a proxy serves.
 	Gateway struct {
-		Object
+		*Object
 		Spec *istio.Gateway
 	}
 	// VirtualService holds rules for hosts.
 	VirtualService struct {
-		Object
+		*Object
 		Spec *istio.VirtualService
 	}
 	// DestinationRule holds subsets and policies of a destination.
 	DestinationRule struct {
-		Object
+		*Object
 		Spec *istio.DestinationRule
 	}
 	// ServiceEntry makes a service known by hand.
 	ServiceEntry struct {
-		Object
+		*Object
 		Spec *istio.ServiceEntry
 	}
 	// WorkloadEntry is an endpoint that is known by hand.
 	WorkloadEntry struct {
-		Object
+		*Object
 		Spec *istio.WorkloadEntry
 	}
 	// Secret holds a certificate. What is in it is never printed.
 	Secret struct {
-		Object
+		*Object
 		Data map[string][]byte
 	}
 	// Service is a Kubernetes service.
 	Service struct {
-		Object
+		*Object
 		Spec core.ServiceSpec
 	}
 	// EndpointSlice holds addresses of a Kubernetes service.
 	EndpointSlice struct {
-		Object
+		*Object
 		Ports     []discovery.EndpointPort
 		Endpoints []discovery.Endpoint
 	}
@@ -121,49 +124,59 @@ type (
 // defaultCreated stands in for a missing creationTimestamp, so that age never decides between objects from files.
 var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Read reads the resources in files and folders ("-" is stdin). Documents of other kinds are skipped with a notice;
-// every problem is reported.
-func Read(paths []string, stdin io.Reader) (*Resources, Problems) {
-	var problems Problems
-	r := &Resources{files: map[string]string{}}
-	input := &reader{stdin: stdin, texts: r.files, problems: &problems}
-	for _, doc := range input.documents(paths) {
-		r.add(doc, &problems)
-	}
-	r.validate(&problems)
-	r.dropRefused(problems)
-	problems.sort()
-	return r, problems
+// Input is what was read.
+type Input struct {
+	// Set has the objects that could be decoded.
+	Set *Resources
+	// Objects are Istio's resources in the order of the files, those that could not be decoded among them.
+	Objects []*Object
+	// Texts of the files, for excerpts. Lines of Secrets are hidden.
+	Texts diag.Texts
+	// Findings are about files and documents that cannot be decoded, and about those of other kinds.
+	Findings diag.Findings
 }
 
-// dropRefused takes out what must not be translated, so that the rest can be, and all problems come to light at once.
-func (r *Resources) dropRefused(problems Problems) {
-	refused := map[*yaml.Node]bool{}
-	for _, p := range problems {
-		if p.Severity == Error && p.root != nil {
-			refused[p.root] = true
-		}
+// Read reads the resources in files and folders ("-" is stdin). Documents of other kinds are skipped with a notice;
+// everything that cannot be decoded is reported. It does not validate.
+func Read(paths []string, stdin io.Reader) *Input {
+	in := &Input{Set: &Resources{}}
+	r := &reader{stdin: stdin, input: in}
+	docs := r.documents(paths)
+	for _, doc := range docs {
+		r.add(doc)
 	}
-	isRefused := func(o *Object) bool { return refused[o.doc.root] }
-	r.Gateways = slices.DeleteFunc(r.Gateways, func(gw *Gateway) bool { return isRefused(&gw.Object) })
-	r.VirtualServices = slices.DeleteFunc(r.VirtualServices, func(vs *VirtualService) bool { return isRefused(&vs.Object) })
-	r.DestinationRules = slices.DeleteFunc(r.DestinationRules, func(dr *DestinationRule) bool { return isRefused(&dr.Object) })
-	r.ServiceEntries = slices.DeleteFunc(r.ServiceEntries, func(se *ServiceEntry) bool { return isRefused(&se.Object) })
-	r.WorkloadEntries = slices.DeleteFunc(r.WorkloadEntries, func(we *WorkloadEntry) bool { return isRefused(&we.Object) })
-	r.incomplete = slices.ContainsFunc(r.read, func(o *Object) bool {
-		return isRefused(o) && slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
-	})
+	return in
+}
+
+// Without is the set without some objects, which it notes as refused.
+func (r *Resources) Without(all []*Object) *Resources {
+	refused := make(map[*Object]bool, len(all))
+	for _, o := range all {
+		refused[o] = true
+	}
+	out := *r
+	out.Gateways = without(r.Gateways, func(gw *Gateway) bool { return refused[gw.Object] })
+	out.VirtualServices = without(r.VirtualServices, func(vs *VirtualService) bool { return refused[vs.Object] })
+	out.DestinationRules = without(r.DestinationRules, func(dr *DestinationRule) bool { return refused[dr.Object] })
+	out.ServiceEntries = without(r.ServiceEntries, func(se *ServiceEntry) bool { return refused[se.Object] })
+	out.WorkloadEntries = without(r.WorkloadEntries, func(we *WorkloadEntry) bool { return refused[we.Object] })
+	out.Refused = slices.Concat(r.Refused, all)
+	return &out
+}
+
+func without[T any](all []T, isRefused func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), isRefused)
 }
 
 // add decodes one document into its list.
-func (r *Resources) add(doc document, problems *Problems) {
+func (r *reader) add(doc *document) {
 	text := func(key string) string {
 		if n := child(doc.root, key); n != nil && n.Kind == yaml.ScalarNode {
 			return n.Value
 		}
 		return ""
 	}
-	o := Object{Kind: text("kind"), doc: doc, Created: defaultCreated}
+	o := &Object{Kind: text("kind"), document: doc, Created: defaultCreated}
 	if n := child(doc.root, "metadata"); n != nil {
 		if name := child(n, "name"); name != nil {
 			o.Name = name.Value
@@ -172,9 +185,10 @@ func (r *Resources) add(doc document, problems *Problems) {
 			o.Namespace = namespace.Value
 		}
 	}
-	if o.Kind == "Secret" {
-		r.secrets = append(r.secrets, doc)
+	if o.Kind == "Secret" { // whether or not it can be decoded
+		r.input.Texts.Hide(doc.file, doc.root.Line, lastLine(doc.root))
 	}
+	findings := &r.input.Findings
 	apiVersion := text("apiVersion")
 	kind, known := kinds[groupOf(apiVersion)+"/"+o.Kind]
 	if !known || !kind.versions[apiVersion] {
@@ -182,23 +196,32 @@ func (r *Resources) add(doc document, problems *Problems) {
 		if what == "" {
 			what = "a document without apiVersion and kind"
 		}
-		problems.add(Notice, &o, "", "%s is not a resource that Waymark reads; skipped", what)
+		findings.Add(diag.Notice, "", o, "", "%s is not a resource that Waymark reads; skipped", what)
 		return
 	}
 	if o.Namespace == "" && !kind.clusterScoped {
 		o.Namespace = "default"
 	}
 	if kind.isIstio {
-		r.read = append(r.read, &o)
+		r.input.Objects = append(r.input.Objects, o)
 	}
-	text1, err := r.unfolder.JSON(doc.root)
+	json, err := r.unfolder.JSON(doc.root)
 	if err != nil {
-		problems.find(Error, "VAL-ANY-04", &o, "", "%s", err)
+		findings.Add(diag.Error, "VAL-ANY-04", o, "", "%s", err)
 		return
 	}
-	before := len(*problems)
-	o.readMeta(kind.clusterScoped, text1, problems)
-	kind.add(r, &o, text1, problems, len(*problems) > before)
+	before := len(*findings)
+	o.readMeta(kind.clusterScoped, json, findings)
+	kind.add(r.input.Set, o, json, findings, len(*findings) > before)
+}
+
+// lastLine is the last line of a node.
+func lastLine(n *yaml.Node) int {
+	last := n.Line + diag.CountLines(n.Value) - 1
+	for _, c := range n.Content {
+		last = max(last, lastLine(c))
+	}
+	return last
 }
 
 func groupOf(apiVersion string) string {
@@ -215,28 +238,28 @@ type kind struct {
 	clusterScoped bool
 	isIstio       bool
 	// add decodes the document and, unless it is broken, appends it.
-	add func(r *Resources, o *Object, text []byte, problems *Problems, broken bool)
+	add func(r *Resources, o *Object, text []byte, findings *diag.Findings, broken bool)
 }
 
 var istioVersions = map[string]bool{"networking.istio.io/v1": true, "networking.istio.io/v1beta1": true, "networking.istio.io/v1alpha3": true}
 
 var kinds = map[string]kind{
-	"networking.istio.io/Gateway": istioKind(func(r *Resources, o Object, s *istio.Gateway) {
+	"networking.istio.io/Gateway": istioKind(func(r *Resources, o *Object, s *istio.Gateway) {
 		r.Gateways = append(r.Gateways, &Gateway{o, s})
 	}),
-	"networking.istio.io/VirtualService": istioKind(func(r *Resources, o Object, s *istio.VirtualService) {
+	"networking.istio.io/VirtualService": istioKind(func(r *Resources, o *Object, s *istio.VirtualService) {
 		r.VirtualServices = append(r.VirtualServices, &VirtualService{o, s})
 	}),
-	"networking.istio.io/DestinationRule": istioKind(func(r *Resources, o Object, s *istio.DestinationRule) {
+	"networking.istio.io/DestinationRule": istioKind(func(r *Resources, o *Object, s *istio.DestinationRule) {
 		r.DestinationRules = append(r.DestinationRules, &DestinationRule{o, s})
 	}),
-	"networking.istio.io/ServiceEntry": istioKind(func(r *Resources, o Object, s *istio.ServiceEntry) {
+	"networking.istio.io/ServiceEntry": istioKind(func(r *Resources, o *Object, s *istio.ServiceEntry) {
 		r.ServiceEntries = append(r.ServiceEntries, &ServiceEntry{o, s})
 	}),
-	"networking.istio.io/WorkloadEntry": istioKind(func(r *Resources, o Object, s *istio.WorkloadEntry) {
+	"networking.istio.io/WorkloadEntry": istioKind(func(r *Resources, o *Object, s *istio.WorkloadEntry) {
 		r.WorkloadEntries = append(r.WorkloadEntries, &WorkloadEntry{o, s})
 	}),
-	"/Secret": kubernetesKind("v1", false, func(r *Resources, o Object, s *core.Secret) {
+	"/Secret": kubernetesKind("v1", false, func(r *Resources, o *Object, s *core.Secret) {
 		for key, value := range s.StringData {
 			if s.Data == nil {
 				s.Data = map[string][]byte{}
@@ -245,42 +268,38 @@ var kinds = map[string]kind{
 		}
 		r.Secrets = append(r.Secrets, &Secret{o, s.Data})
 	}),
-	"/Service": kubernetesKind("v1", false, func(r *Resources, o Object, s *core.Service) {
+	"/Service": kubernetesKind("v1", false, func(r *Resources, o *Object, s *core.Service) {
 		r.Services = append(r.Services, &Service{o, s.Spec})
 	}),
-	"/Namespace": kubernetesKind("v1", true, func(r *Resources, o Object, _ *core.Namespace) {
-		r.Namespaces = append(r.Namespaces, &o)
+	"/Namespace": kubernetesKind("v1", true, func(r *Resources, o *Object, _ *core.Namespace) {
+		r.Namespaces = append(r.Namespaces, o)
 	}),
-	"discovery.k8s.io/EndpointSlice": kubernetesKind("discovery.k8s.io/v1", false, func(r *Resources, o Object, s *discovery.EndpointSlice) {
+	"discovery.k8s.io/EndpointSlice": kubernetesKind("discovery.k8s.io/v1", false, func(r *Resources, o *Object, s *discovery.EndpointSlice) {
 		r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{o, s.Ports, s.Endpoints})
 	}),
 }
 
 // kubernetesKind reads a kind of Kubernetes' own: one version, and nothing of an object in which anything is wrong.
-func kubernetesKind[T any](version string, clusterScoped bool, add func(*Resources, Object, *T)) kind {
+func kubernetesKind[T any](version string, clusterScoped bool, add func(*Resources, *Object, *T)) kind {
 	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
-		add: func(r *Resources, o *Object, text []byte, problems *Problems, broken bool) {
+		add: func(r *Resources, o *Object, text []byte, findings *diag.Findings, broken bool) {
 			var object T
-			if strict(o, text, &object, problems) && !broken {
-				add(r, *o, &object)
+			if strict(o, text, &object, findings) && !broken {
+				add(r, o, &object)
 			}
 		}}
 }
 
 // istioKind reads a kind whose spec is a protobuf message.
-func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
-	return kind{versions: istioVersions, isIstio: true, add: func(r *Resources, o *Object, text []byte, problems *Problems, _ bool) {
+func istioKind[M proto.Message](add func(*Resources, *Object, M)) kind {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *Resources, o *Object, text []byte, findings *diag.Findings, _ bool) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
-		before := len(*problems)
+		before := len(*findings)
 		report := func(code, field string, n *yaml.Node, format string, args ...any) {
-			before := len(*problems)
-			if problems.find(Error, code, o, field, format, args...); before >= maxProblems {
-				return
-			}
-			(*problems)[before].Source = plan.Source{File: o.doc.file, Line: n.Line, Column: n.Column}
+			findings.AddAt(diag.Place{File: o.document.file, Line: n.Line, Column: n.Column}, diag.Error, code, o, field, format, args...)
 		}
-		eachKey(resolve(o.doc.root), "", report, func(key, value *yaml.Node) {
+		eachKey(resolve(o.document.root), "", report, func(key, value *yaml.Node) {
 			switch key.Value {
 			case "apiVersion", "kind", "metadata", "status":
 			case "spec":
@@ -289,17 +308,17 @@ func istioKind[M proto.Message](add func(*Resources, Object, M)) kind {
 				report("VAL-ANY-03", keyField("", key.Value), key, "unknown field %q", key.Value)
 			}
 		})
-		unknown := len(*problems) > before // it is decoded all the same, so that the rest is checked, too
+		unknown := len(*findings) > before // it is decoded all the same, so that the rest is checked, too
 		raw := []byte(gjson.GetBytes(text, "spec").Raw)
 		if len(raw) == 0 || string(raw) == "null" {
 			raw = []byte("{}")
 		}
 		if err := unmarshalSpec(raw, spec, unknown); err != nil {
 			field := blame(raw, spec, "spec")
-			problems.find(Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			findings.Add(diag.Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
 			return
 		}
-		add(r, *o, spec)
+		add(r, o, spec)
 	}}
 }
 
@@ -350,28 +369,28 @@ func blame(text []byte, message proto.Message, field string) string {
 }
 
 // strict decodes a Kubernetes object and reports unknown and duplicate fields.
-func strict(o *Object, text []byte, into any, problems *Problems) bool {
+func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 	unknown, err := strictjson.UnmarshalStrict(text, into)
 	if err != nil {
-		problems.add(Error, o, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		findings.Add(diag.Error, "", o, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	for _, e := range unknown {
 		var field strictjson.FieldError
 		if errors.As(e, &field) {
-			problems.add(Error, o, field.FieldPath(), "%s", e)
+			findings.Add(diag.Error, "", o, field.FieldPath(), "%s", e)
 		} else {
-			problems.add(Error, o, "", "%s", e)
+			findings.Add(diag.Error, "", o, "", "%s", e)
 		}
 	}
 	return err == nil && len(unknown) == 0
 }
 
 // readMeta fills in the metadata. An object without namespace is in "default".
-func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
+func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
 	var m struct{ Metadata meta.ObjectMeta }
 	if raw := gjson.GetBytes(text, "metadata").Raw; raw == "" || raw == "null" {
 	} else if err := json.Unmarshal([]byte(raw), &m.Metadata); err != nil {
-		problems.find(Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return
 	}
 	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
@@ -382,6 +401,6 @@ func (o *Object) readMeta(clusterScoped bool, text []byte, problems *Problems) {
 		o.Created = t
 	}
 	if o.Name == "" {
-		problems.find(Error, "VAL-ANY-03", o, "metadata.name", "is missing")
+		findings.Add(diag.Error, "VAL-ANY-03", o, "metadata.name", "is missing")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -23,7 +24,7 @@ type listenerContext struct {
 	isTLS    bool
 	services *registry // those that a destination without a port may mean (VS-SPLIT-02)
 	// missingPort is how bad it is if a destination without a port has none of this number; "" is an error.
-	missingPort Severity
+	missingPort diag.Severity
 }
 
 // translateRules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
@@ -32,7 +33,7 @@ type listenerContext struct {
 func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) []*plan.Rule {
 	var rules []*plan.Rule
 	for _, h := range vs.rules {
-		if !t.made.add(max(1, len(h.Match)), &h.origin.Object, h.field("")) {
+		if !t.made.add(max(1, len(h.Match)), h.origin.Object, h.field("")) {
 			return rules
 		}
 		if len(h.Match) == 0 {
@@ -73,7 +74,7 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 		HTTP:           h.index,
 		MatchIndex:     match,
 		Name:           h.Name,
-		Source:         h.origin.source(h.field("")),
+		Source:         h.origin.Place(h.field("")),
 	}
 	if h.origin != vs.VirtualService {
 		r.Delegate = h.origin.Key()
@@ -165,7 +166,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		sum += uint64(d.Weight)
 	}
 	if sum > math.MaxUint32 {
-		t.problems.add(Error, &h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
+		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
 	}
 	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
 	t.mirrors(a, h, c)
@@ -259,7 +260,7 @@ func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redi
 	}
 	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
 		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
-		t.problems.add(Error, &h.origin.Object, h.field(".redirect.redirectCode"),
+		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
 			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
 	}
 	switch port := in.RedirectPort.(type) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -22,12 +23,12 @@ type SecretFiles struct{ Cert, Key, CA string }
 type secretStore struct {
 	options   *Options
 	documents []*Secret
-	problems  *Problems
+	findings  *diag.Findings
 	found     map[string]*plan.Credential
 }
 
-func newSecretStore(r *Resources, o *Options, problems *Problems) *secretStore {
-	return &secretStore{o, r.Secrets, problems, map[string]*plan.Credential{}}
+func newSecretStore(r *Resources, o *Options, findings *diag.Findings) *secretStore {
+	return &secretStore{o, r.Secrets, findings, map[string]*plan.Credential{}}
 }
 
 // wanted is a place that needs a certificate.
@@ -41,7 +42,7 @@ type wanted struct {
 func (s *secretStore) isContent(w wanted, texts ...string) bool {
 	for _, text := range texts {
 		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
-			s.problems.add(Error, w.object, w.field, "a name or the path of a file is wanted here, and this is the content of one")
+			s.findings.Add(diag.Error, "", w.object, w.field, "a name or the path of a file is wanted here, and this is the content of one")
 			return true
 		}
 	}
@@ -64,9 +65,9 @@ func (s *secretStore) pair(name string, w wanted) *plan.Credential {
 			s.missing(name, w)
 			return false
 		}
-		c.Cert, c.Key, c.Source = d.first("tls.crt", "cert"), d.first("tls.key", "key"), d.source("")
+		c.Cert, c.Key, c.Source = d.first("tls.crt", "cert"), d.first("tls.key", "key"), d.Place("")
 		if c.Cert == nil || c.Key == nil {
-			s.problems.add(Error, w.object, w.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
+			s.findings.Add(diag.Error, "", w.object, w.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
 			return false
 		}
 		return s.checkPair(c, w)
@@ -89,18 +90,18 @@ func (s *secretStore) authority(name string, w wanted) *plan.Credential {
 				continue
 			}
 			if ca := d.first("ca.crt", "cacert"); ca != nil {
-				c.CA, c.CRL, c.Source = ca, d.first("ca.crl", "crl"), d.source("")
+				c.CA, c.CRL, c.Source = ca, d.first("ca.crl", "crl"), d.Place("")
 				return s.checkAuthority(c, w)
 			}
 		}
-		s.problems.add(Error, w.object, w.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
+		s.findings.Add(diag.Error, "", w.object, w.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
 			name, s.options.Namespace, name, s.options.Namespace, name, name)
 		return false
 	})
 }
 
 func (s *secretStore) missing(name string, w wanted) {
-	s.problems.add(Error, w.object, w.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
+	s.findings.Add(diag.Error, "", w.object, w.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
 }
 
 // pairFiles is a certificate in files.
@@ -168,7 +169,7 @@ func (s *secretStore) content(path string, w wanted) (text []byte, ok bool) {
 	}
 	text, err := ReadFile(path)
 	if err != nil {
-		s.problems.add(Error, w.object, w.field, "%s %s; with --remote-files, certificates are not looked for on this machine", path, reason(err))
+		s.findings.Add(diag.Error, "", w.object, w.field, "%s %s; with --remote-files, certificates are not looked for on this machine", path, reason(err))
 		return nil, false
 	}
 	return text, true
@@ -188,11 +189,11 @@ func (s *secretStore) checkPair(c *plan.Credential, w wanted) bool {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		s.problems.add(Error, w.object, w.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
+		s.findings.Add(diag.Error, "", w.object, w.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
 		return false
 	}
 	if problem := refusedKey(pair.Leaf); problem != "" {
-		s.problems.add(Error, w.object, w.field, "the key of %s cannot be used: %s", what, problem)
+		s.findings.Add(diag.Error, "", w.object, w.field, "the key of %s cannot be used: %s", what, problem)
 		return false
 	}
 	s.checkTime(pair.Leaf, what, w)
@@ -227,7 +228,7 @@ func (s *secretStore) checkAuthority(c *plan.Credential, w wanted) bool {
 	}
 	certificates, err := parseCertificates(text)
 	if err != nil {
-		s.problems.add(Error, w.object, w.field, "the authority in %s cannot be used: %s", what, err)
+		s.findings.Add(diag.Error, "", w.object, w.field, "the authority in %s cannot be used: %s", what, err)
 		return false
 	}
 	for _, cert := range certificates {
@@ -267,11 +268,11 @@ func (s *secretStore) checkTime(c *x509.Certificate, what string, w wanted) {
 	}
 	switch {
 	case now.After(c.NotAfter):
-		s.problems.add(Warning, w.object, w.field, "the certificate of %s in %s has expired on %s", name, what, c.NotAfter.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s has expired on %s", name, what, c.NotAfter.Format(time.DateOnly))
 	case now.Before(c.NotBefore):
-		s.problems.add(Warning, w.object, w.field, "the certificate of %s in %s is not valid before %s", name, what, c.NotBefore.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s is not valid before %s", name, what, c.NotBefore.Format(time.DateOnly))
 	case now.Add(7 * day).After(c.NotAfter):
-		s.problems.add(Warning, w.object, w.field, "the certificate of %s in %s expires on %s", name, what, c.NotAfter.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s expires on %s", name, what, c.NotAfter.Format(time.DateOnly))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
 )
 
 // server is one server of a Gateway, resolved.
@@ -112,7 +113,7 @@ type merged struct {
 
 // mergeServers puts the servers of all Gateways of one proxy together, in order. A server that does not fit to an
 // earlier one on the same port is left out with a warning: Istio does so silently (GW-MERGE-01 to GW-MERGE-05).
-func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problems *Problems) *merged {
+func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, findings *diag.Findings) *merged {
 	m := &merged{routes: map[string][]*server{}}
 	plain := map[uint32]socket{}                // the first plaintext server of a port
 	usedPorts := map[uint32]bool{}              // any server at all
@@ -140,8 +141,8 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 			}
 			s := &server{Server: spec, gateway: gw, index: i, hosts: normalizeServerHosts(spec.Hosts, gw.Namespace), port: bound(spec)}
 			s.routes = s.routesName()
-			skip := func(severity Severity, field, format string, args ...any) {
-				problems.add(severity, &gw.Object, s.field(field), format, args...)
+			skip := func(severity diag.Severity, field, format string, args ...any) {
+				findings.Add(severity, "", gw.Object, s.field(field), format, args...)
 			}
 			if s.Tls != nil {
 				if tlsHosts[s.port] == nil {
@@ -149,7 +150,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 				}
 				known := tlsHosts[s.port]
 				if j := slices.IndexFunc(s.hosts, func(h string) bool { return known[h] != nil && known[h].Bind == s.Bind }); j >= 0 {
-					skip(Warning, ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
+					skip(diag.Warning, ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
 					continue
 				}
 				for _, h := range s.hosts {
@@ -169,7 +170,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 				here, there := parseProtocol(k.protocol), parseProtocol(first.protocol)
 				compatible := here == protocolHTTP && there == protocolHTTP
 				if !compatible && first.bind == k.bind {
-					skip(Error, ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
+					skip(diag.Error, ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
 					continue
 				}
 				if first.bind != k.bind {
@@ -179,7 +180,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 				}
 			default:
 				if s.routes != "" && len(m.routes[s.routes]) > 0 {
-					skip(Warning, ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
+					skip(diag.Warning, ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
 					continue
 				}
 				newBind := !slices.Contains(tlsBinds[s.port], s.Bind)
@@ -187,7 +188,7 @@ func mergeServers(gateways []*Gateway, bound func(*istio.Server) uint32, problem
 					tlsBinds[s.port] = append(tlsBinds[s.port], s.Bind)
 				}
 				if s.Tls == nil && !newBind {
-					skip(Error, ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
+					skip(diag.Error, ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
 					continue
 				}
 				join(k, s)

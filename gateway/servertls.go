@@ -16,10 +16,10 @@ func (t *translator) serverTLS(s *server) *plan.ServerTLS {
 		MinVersion:     tlsVersion(in.MinProtocolVersion),
 		MaxVersion:     tlsVersion(in.MaxProtocolVersion),
 		HTTP:           s.routes != "",
-		Server:         s.gateway.source(s.field(".tls")),
+		Server:         s.gateway.Place(s.field(".tls")),
 		CredentialName: in.CredentialName,
 	}
-	at := func(field string) wanted { return wanted{&s.gateway.Object, s.field(".tls." + field)} }
+	at := func(field string) wanted { return wanted{s.gateway.Object, s.field(".tls." + field)} }
 	verifies := in.Mode == istio.ServerTLSSettings_MUTUAL || in.Mode == istio.ServerTLSSettings_OPTIONAL_MUTUAL
 	out.RequireClient = in.Mode == istio.ServerTLSSettings_MUTUAL
 	add := func(c *plan.Credential) {

@@ -203,9 +203,9 @@ func (s *service) port(number uint32) (servicePort, bool) {
 // object is the resource that a service comes from.
 func (s *service) object() *Object {
 	if s.kubernetes != nil {
-		return &s.kubernetes.Object
+		return s.kubernetes.Object
 	}
-	return &s.entry.Object
+	return s.entry.Object
 }
 
 // isHeadless says that a Kubernetes Service has no address of its own, so that clients connect to its endpoints.

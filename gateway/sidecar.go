@@ -7,6 +7,7 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -91,9 +92,9 @@ func (t *translator) sidecarPorts(services []*service) []uint32 {
 			}
 			switch {
 			case !p.isUndeclared():
-				t.problems.add(Notice, s.object(), portField(p), "port %d speaks %s, and a sidecar's listeners serve HTTP only; it is left aside", p.number, p.protocol)
+				t.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d speaks %s, and a sidecar's listeners serve HTTP only; it is left aside", p.number, p.protocol)
 			case !slices.Contains(ports, p.number):
-				t.problems.add(Notice, s.object(), portField(p), "port %d declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http", p.number)
+				t.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http", p.number)
 			}
 		}
 	}
@@ -119,7 +120,7 @@ func (t *translator) anyOtherHost() *plan.VirtualHost {
 // The retry policy avoids hosts that were tried even under consistent hashing, other than a VirtualService's (VS-RETRY-06).
 func (t *translator) defaultRule(s *service, p servicePort) *plan.Rule {
 	ref := clusterRef{host: s.host, port: p.number}
-	t.reference(ref, s.object(), portField(p), Error)
+	t.reference(ref, s.object(), portField(p), diag.Error)
 	a := &plan.RouteAction{Destinations: []plan.Destination{{Cluster: ref.name()}}, Retry: translateRetries(nil, false)}
 	d := &istio.Destination{Host: s.host, Port: &istio.PortSelector{Number: p.number}}
 	if hash := t.rules.find(s.host, s).consistentHash(d); hash != nil {
@@ -127,7 +128,7 @@ func (t *translator) defaultRule(s *service, p servicePort) *plan.Rule {
 			a.HashPolicies = []plan.HashPolicy{*policy}
 		}
 	}
-	r := &plan.Rule{Name: defaultRoute, MatchIndex: -1, Source: s.object().source(portField(p)), Match: translateMatch(nil, false), Route: a}
+	r := &plan.Rule{Name: defaultRoute, MatchIndex: -1, Source: s.object().Place(portField(p)), Match: translateMatch(nil, false), Route: a}
 	r.Seal()
 	return r
 }
@@ -138,7 +139,7 @@ func (m *mesh) unheard() {
 	for _, vs := range m.virtualServices {
 		for i, h := range vs.Spec.Hosts {
 			if !slices.ContainsFunc(services, func(s *service) bool { return hostsMatch(strings.ToLower(s.host), strings.ToLower(h)) }) {
-				m.problems.add(Warning, &vs.Object, "spec.hosts["+itoa(i)+"]",
+				m.findings.Add(diag.Warning, "", vs.Object, "spec.hosts["+itoa(i)+"]",
 					"%q is no service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)", h)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
@@ -67,7 +68,7 @@ spec:
 	assert.Equal(t, []uint32{8001, 8002, 8005, 9080}, ports)
 	var notices []string
 	for _, n := range problems {
-		assert.Equal(t, gateway.Notice, n.Severity)
+		assert.Equal(t, diag.Notice, n.Severity)
 		notices = append(notices, n.Field+": "+n.Message)
 	}
 	assert.Equal(t, []string{

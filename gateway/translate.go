@@ -9,6 +9,7 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -100,15 +101,15 @@ type translator struct {
 	entries  []*WorkloadEntry
 	secrets  *secretStore
 	clusters map[clusterRef]*reference
-	problems *Problems
+	findings *diag.Findings
 	// made bounds the rules, endpoints those of all clusters.
 	made, endpoints *bound
 }
 
 // Translate works out the plan of one proxy. The plan is complete even where there are errors, so that it can be asked
 // what Istio would do; it must not be executed then.
-func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
-	var problems Problems
+func Translate(r *Resources, options Options) (*plan.Plan, diag.Findings) {
+	var findings diag.Findings
 	options = options.WithDefaults()
 	o := &options
 	t := &translator{
@@ -117,29 +118,29 @@ func Translate(r *Resources, options Options) (*plan.Plan, Problems) {
 		rules:    newDestinationRules(r, o),
 		slices:   r.EndpointSlices,
 		entries:  r.WorkloadEntries,
-		secrets:  newSecretStore(r, o, &problems),
+		secrets:  newSecretStore(r, o, &findings),
 		clusters: map[clusterRef]*reference{},
-		problems: &problems,
+		findings: &findings,
 
-		made:      &bound{what: "rules", most: maxRules, problems: &problems},
-		endpoints: &bound{what: "endpoints", most: maxEndpoints, problems: &problems},
+		made:      &bound{what: "rules", most: maxRules, findings: &findings},
+		endpoints: &bound{what: "endpoints", most: maxEndpoints, findings: &findings},
 	}
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
-	bound := orderVirtualServices(mergeDelegates(resolved, &problems), o.Namespace)
+	bound := orderVirtualServices(mergeDelegates(resolved, &findings), o.Namespace)
 	var p *plan.Plan
 	if o.Proxy == SidecarProxy {
 		p = t.sidecarListeners(bound)
 	} else {
-		p = t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &problems), bound)
+		p = t.listeners(mergeServers(t.selectGateways(r.Gateways), boundPort(r.Services, o), &findings), bound)
 	}
 	clusters, missing := t.planClusters()
 	p.Clusters = append(p.Clusters, clusters...)
-	if !r.incomplete {
-		problems = append(problems, missing...)
+	if !slices.ContainsFunc(r.Refused, isDestination) {
+		findings = append(findings, missing...)
 		t.warnIdleRules(r)
 	}
-	problems.sort()
-	return p, problems
+	findings.Sort()
+	return p, findings
 }
 
 // selectGateways keeps the Gateways that select the proxy, in order (GW-SEL-01, GW-SEL-02).
@@ -154,15 +155,20 @@ func (t *translator) selectGateways(all []*Gateway) []*Gateway {
 			named = true
 		}
 		if !subset(gw.Spec.Selector, t.options.Labels) {
-			t.problems.add(Warning, &gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used", labelText(t.options.Labels))
+			t.findings.Add(diag.Warning, "", gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used", labelText(t.options.Labels))
 			continue
 		}
 		kept = append(kept, gw)
 	}
 	if t.options.Gateway != "" && !named {
-		t.problems.add(Error, nil, "", "there is no Gateway %s", t.options.Gateway)
+		t.findings.Add(diag.Error, "", nil, "", "there is no Gateway %s", t.options.Gateway)
 	}
 	return kept
+}
+
+// isDestination says that destinations of rules refer to an object.
+func isDestination(o *Object) bool {
+	return slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
 }
 
 func labelText(labels map[string]string) string {
@@ -243,7 +249,7 @@ func (t *translator) listeners(m *merged, bound []*boundVirtualService) *plan.Pl
 		if l == nil {
 			if _, err := netip.ParseAddr(bind); err != nil {
 				s := socket.servers[0]
-				t.problems.add(Error, &s.gateway.Object, s.field(".bind"), "%q is no IP address", bind)
+				t.findings.Add(diag.Error, "", s.gateway.Object, s.field(".bind"), "%q is no IP address", bind)
 			}
 			l = &plan.Listener{Name: name, Bind: bind, Port: socket.port}
 			byAddress[name] = l
@@ -287,7 +293,7 @@ func (t *translator) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *serve
 		if name != "" {
 			what = "the server name " + strconv.Quote(name)
 		}
-		t.problems.add(Error, &s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
+		t.findings.Add(diag.Error, "", s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
 			what, l.Port, first.gateway, first.field(""))
 		break
 	}

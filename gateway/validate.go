@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/routing/regex"
 )
 
@@ -21,39 +22,41 @@ import (
 // nothing is wrong.
 type validator struct {
 	object   *Object
-	problems *Problems
+	findings *diag.Findings
 }
 
-// validate holds all objects that could be decoded against Istio's validation.
-func (r *Resources) validate(problems *Problems) {
+// Validate reports what Istio's validation refuses or warns of in the objects of a set.
+func Validate(r *Resources) diag.Findings {
+	var findings diag.Findings
 	of := func(o *Object) *validator {
-		v := &validator{o, problems}
+		v := &validator{o, &findings}
 		v.annotations()
 		return v
 	}
 	for _, gw := range r.Gateways {
-		of(&gw.Object).gateway(gw.Spec)
+		of(gw.Object).gateway(gw.Spec)
 	}
 	for _, vs := range r.VirtualServices {
-		of(&vs.Object).virtualService(vs)
+		of(vs.Object).virtualService(vs)
 	}
 	for _, dr := range r.DestinationRules {
-		of(&dr.Object).destinationRule(dr.Spec)
+		of(dr.Object).destinationRule(dr.Spec)
 	}
 	for _, se := range r.ServiceEntries {
-		of(&se.Object).serviceEntry(se)
+		of(se.Object).serviceEntry(se)
 	}
 	for _, we := range r.WorkloadEntries {
-		of(&we.Object).workloadEntry(we.Spec)
+		of(we.Object).workloadEntry(we.Spec)
 	}
+	return findings
 }
 
 func (v *validator) refuse(code, field, format string, args ...any) {
-	v.problems.find(Error, code, v.object, field, format, args...)
+	v.findings.Add(diag.Error, code, v.object, field, format, args...)
 }
 
 func (v *validator) warn(code, field, format string, args ...any) {
-	v.problems.find(Warning, code, v.object, field, format, args...)
+	v.findings.Add(diag.Warning, code, v.object, field, format, args...)
 }
 
 // annotations that Istio keeps for itself.

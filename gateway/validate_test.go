@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 )
 
@@ -85,7 +86,7 @@ func TestValidation(t *testing.T) {
 			got := []string{}
 			for _, f := range report.Findings() {
 				got = append(got, f.Code+" "+string(f.Severity))
-				assert.NotZero(t, f.Source.Line, "%s has a place", f)
+				assert.NotZero(t, f.Place.Line, "%s has a place", f)
 				assert.NotContains(t, f.Message, "\n")
 			}
 			slices.Sort(got)
@@ -141,7 +142,7 @@ func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
 	assert.Equal(t, "VirtualService", report.Resources[0].Kind)
 	require.Len(t, report.Other, 2)
 	for _, p := range report.Other {
-		assert.Equal(t, gateway.Notice, p.Severity)
+		assert.Equal(t, diag.Notice, p.Severity)
 	}
 }
 
@@ -151,8 +152,8 @@ func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
 		return []int{len(r.Gateways), len(r.VirtualServices), len(r.DestinationRules), len(r.ServiceEntries)}
 	}
 	read := func(docs ...string) []int {
-		r, _ := gateway.Read([]string{"-"}, strings.NewReader(strings.Join(docs, "---\n")))
-		return count(r)
+		in := gateway.Load([]string{"-"}, strings.NewReader(strings.Join(docs, "---\n")))
+		return count(in.Set)
 	}
 	good := []string{
 		gatewayOf("port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']"), ruleOf("{" + to + "}, {" + to + "}"),

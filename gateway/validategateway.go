@@ -62,7 +62,7 @@ func (v *validator) server(field string, s *istio.Server) {
 
 // serverPort says whether the port is valid; only then its protocol is held against tls.
 func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
-	before := len(*v.problems)
+	before := len(*v.findings)
 	if p == nil {
 		v.refuse("VAL-G-05", field, "is missing")
 		return false
@@ -79,7 +79,7 @@ func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
 	if p.TargetPort > 0 { //nolint:staticcheck // deprecated, and refused
 		v.refuse("VAL-G-05", field+".targetPort", "has no effect on a Gateway")
 	}
-	return len(*v.problems) == before
+	return len(*v.findings) == before
 }
 
 // serverHost is host or namespace/host. An IPv6 address has no dot, and is refused as a short name.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
 )
 
 // reach covers VAL-W: rules and matches that no request comes to. It knows what Istio's analysis knows, and no more.
@@ -47,7 +48,7 @@ func (v *validator) reach(s *istio.VirtualService) {
 		}
 	})
 	if compared > maxCompared {
-		v.problems.add(Notice, v.object, "spec.http", "there are too many matches to compare all of them: some prefixes that are not reached are not reported")
+		v.findings.Add(diag.Notice, "", v.object, "spec.http", "there are too many matches to compare all of them: some prefixes that are not reached are not reported")
 	}
 	v.repeated("spec.tls", matchKeys(s.Tls, asJSON[*istio.TLSMatchAttributes]), nil)
 	v.repeated("spec.tcp", matchKeys(s.Tcp, asJSON[*istio.L4MatchAttributes]), nil)

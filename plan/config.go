@@ -122,7 +122,7 @@ func (w *configWriter) stringMatch(r *Rule, subject string, kind MatchKind, valu
 func (w *configWriter) regex(r *Rule, subject, pattern string) int {
 	i, err := w.regexes.Add(pattern, w.host+" "+subject)
 	if err != nil && w.err == nil {
-		w.err = fmt.Errorf("%s: regex %q: %w", r.Ref(), pattern, err)
+		w.err = fmt.Errorf("%s: regex %q: %w", r.String(), pattern, err)
 	}
 	return i
 }
@@ -156,7 +156,7 @@ func (p *Plan) CheckIDs() error {
 	for r := range p.Rules() {
 		for _, o := range r.Outcomes {
 			if other, ok := seen[o.ID]; ok && other.sum != o.sum {
-				return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.Ref(), r.Ref(), o.ID)
+				return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.String(), r.String(), o.ID)
 			}
 			seen[o.ID] = owner{r, o.sum}
 		}

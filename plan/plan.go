@@ -12,9 +12,10 @@
 package plan
 
 import (
-	"fmt"
 	"iter"
 	"time"
+
+	"waymark.dev/waymark/diag"
 )
 
 // Plan is all that the translator worked out for one proxy.
@@ -113,7 +114,7 @@ type Rule struct {
 	HTTP, MatchIndex int
 	// Name is the user's, as Istio composes it from rule and match (VS-ORD-08). Mostly empty.
 	Name   string
-	Source Source
+	Source diag.Place
 
 	Match Match
 	// Exactly one of Route, Redirect and DirectResponse is set.
@@ -141,12 +142,6 @@ type Outcome struct {
 	Weight      uint32
 
 	sum [32]byte // the whole hash that ID is the beginning of
-}
-
-// Source is a place in a user's file.
-type Source struct {
-	File         string
-	Line, Column int
 }
 
 // Match holds the conditions of a rule, all of which must be met.
@@ -355,16 +350,4 @@ type CORSPolicy struct {
 type OriginMatch struct {
 	Kind  MatchKind
 	Value string
-}
-
-// String is file:line:column, as far as known.
-func (s Source) String() string {
-	switch {
-	case s.File == "" || s.Line == 0:
-		return s.File
-	case s.Column == 0:
-		return fmt.Sprintf("%s:%d", s.File, s.Line)
-	default:
-		return fmt.Sprintf("%s:%d:%d", s.File, s.Line, s.Column)
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+
+	"waymark.dev/waymark/diag"
 )
 
 // idEncoding spells ids in lower-case letters and digits.
@@ -39,7 +41,7 @@ func (r *Rule) Seal() {
 // outcome hashes the JSON of the rule with all but the chosen destination removed.
 func (r *Rule) outcome(destination int, weight uint32) Outcome {
 	content := *r
-	content.Source, content.Fault, content.Outcomes = Source{}, nil, nil
+	content.Source, content.Fault, content.Outcomes = diag.Place{}, nil, nil
 	if r.Route != nil {
 		route := *r.Route
 		chosen := route.Destinations[destination]
@@ -55,9 +57,9 @@ func (r *Rule) outcome(destination int, weight uint32) Outcome {
 	return Outcome{ID: "k" + idEncoding.EncodeToString(sum[:])[:idLength], Destination: destination, Weight: weight, sum: sum}
 }
 
-// Ref says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
+// String says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
 // a delegate. A rule of Istio's own is its name.
-func (r *Rule) Ref() string {
+func (r *Rule) String() string {
 	if r.VirtualService == "" {
 		return r.Name
 	}
@@ -72,11 +74,14 @@ func (r *Rule) Ref() string {
 	return ref
 }
 
+// Place is where the rule was written, whatever the field is.
+func (r *Rule) Place(string) diag.Place { return r.Source }
+
 // RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it. A name
 // that would end a line of a log is escaped.
 func (r *Rule) RouteName() string {
 	if r.Name == "" || r.VirtualService == "" {
-		return Printable(r.Ref())
+		return diag.Printable(r.String())
 	}
-	return Printable(r.Ref() + ":" + r.Name)
+	return diag.Printable(r.String() + ":" + r.Name)
 }

@@ -43,7 +43,7 @@ func (h *VirtualHost) TooCostly(era Era) string {
 	for _, subject := range slices.Sorted(maps.Keys(slow)) {
 		if slow[subject] > regex.MaxSlow {
 			r := costly[subject]
-			return fmt.Sprintf("expressions for the %s, that of %s first, have too many states to bound what a long value costs", subject, r.Ref())
+			return fmt.Sprintf("expressions for the %s, that of %s first, have too many states to bound what a long value costs", subject, r.String())
 		}
 	}
 	for _, subject := range slices.Sorted(maps.Keys(always)) {

@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"time"
+
+	"waymark.dev/waymark/diag"
+)
 
 // Credential is a certificate with its key, an authority's certificate, or both, as files or as content. Content is never
 // printed: it comes from a Kubernetes Secret, and goes into files that Envoy watches and nobody else may read.
@@ -10,8 +14,8 @@ type Credential struct {
 	// Paths, as Envoy sees them; "" where there is none. CRLFile is a list of revoked certificates.
 	CertFile, KeyFile, CAFile, CRLFile string
 	// Content in PEM, where there are no paths.
-	Cert, Key, CA, CRL []byte `json:"-"`
-	Source             Source `json:"-"`
+	Cert, Key, CA, CRL []byte     `json:"-"`
+	Source             diag.Place `json:"-"`
 }
 
 // HasContent says that the credential must be written into files before Envoy can read it.
@@ -34,7 +38,7 @@ type ServerTLS struct {
 	// HTTP offers h2 and http/1.1 by ALPN.
 	HTTP bool
 	// Server is the Gateway server these settings come from, for messages.
-	Server Source `json:"-"`
+	Server diag.Place `json:"-"`
 	// CredentialName is what the Gateway says, for messages.
 	CredentialName string `json:",omitempty"`
 }
@@ -43,7 +47,7 @@ type ServerTLS struct {
 type TCPProxy struct {
 	// Rule is where it comes from: default/a.tcp[0].
 	Rule   string
-	Source Source `json:"-"`
+	Source diag.Place `json:"-"`
 	// Destinations by weight, at least one; each connection is given to one of them.
 	Destinations []Destination
 	// IdleTimeout closes connections on which nothing moves; nil is Envoy's hour, 0 never.

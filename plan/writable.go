@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"waymark.dev/waymark/diag"
 )
 
 // Place is a place where Envoy writes a text that is a user's.
@@ -67,20 +67,6 @@ func CheckWritable(text string, place Place) error {
 	return nil
 }
 
-// Printable is a text as it may stand in a line of a log or a message: what is not printable is escaped as in Go. Most
-// texts stay as they are.
-func Printable(s string) string {
-	plain := utf8.ValidString(s)
-	for _, r := range s {
-		plain = plain && unicode.IsPrint(r)
-	}
-	if plain {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-}
-
 // eachText visits everything in a rule that is a user's text and that Envoy writes somewhere.
 func (r *Rule) eachText(visit func(what string, place Place, text string)) {
 	operations := func(what string, o HeaderOperations) {
@@ -130,15 +116,15 @@ func (r *Rule) eachText(visit func(what string, place Place, text string)) {
 }
 
 // Unwritable are the texts of the plan's rules that must not be written where Envoy would write them.
-func (p *Plan) Unwritable() UnsupportedError {
-	var found UnsupportedError
+func (p *Plan) Unwritable() diag.Findings {
+	var found diag.Findings
 	for r := range p.Rules() {
 		r.eachText(func(what string, place Place, text string) {
 			if text == "" && place != HeaderName && place != CookieName {
 				return
 			}
 			if err := CheckWritable(text, place); err != nil {
-				found.AddRule(r, what+": "+strconv.Quote(text), "%s", err)
+				found.Add(diag.Error, "", r, what+": "+strconv.Quote(text), "%s", err)
 			}
 		})
 	}

@@ -4,49 +4,49 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
 // supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
 func supported(p *plan.Plan, era plan.Era) error {
 	const instead = "the embedded data plane does not execute it; use --engine envoy"
-	var found plan.UnsupportedError
+	var found diag.Findings
 	for _, l := range p.Listeners {
 		if len(l.Chains) != 1 || l.Chains[0].Routes == nil || l.Chains[0].TLS != nil {
-			found = append(found, plan.Unsupported{Object: "listener " + l.Name, Feature: "TLS or TCP", Reason: instead})
+			found.Add(diag.Error, "", diag.Name("listener "+l.Name), "TLS or TCP", instead)
 		}
 	}
 	for rc := range p.RouteConfigs() {
 		for _, h := range rc.VirtualHosts {
 			if why := h.TooCostly(era); why != "" {
-				found = append(found, plan.Unsupported{Object: "virtual host " + h.Name, Feature: "expressions that are left to Envoy", Reason: why + "; use --engine envoy"})
+				found.Add(diag.Error, "", diag.Name("virtual host "+h.Name), "expressions that are left to Envoy", "%s; use --engine envoy", why)
 			}
 		}
 	}
 	for rc := range p.RouteConfigs() {
 		if rc.GRPCWeb {
-			found = append(found, plan.Unsupported{Object: "routes " + rc.Name, Feature: "gRPC-Web", Reason: instead})
+			found.Add(diag.Error, "", diag.Name("routes "+rc.Name), "gRPC-Web", instead)
 		}
 	}
 	for r := range p.Rules() {
 		for _, c := range r.Match.Claims {
-			found.AddRule(r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
+			found.Add(diag.Error, "", r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
 		}
 		for _, operator := range r.Operators() {
 			name, _, _ := strings.Cut(operator, "(")
 			if !slices.Contains(plan.Evaluated, name) {
-				found.AddRule(r, "%"+operator+"% in a header operation", instead)
+				found.Add(diag.Error, "", r, "%"+operator+"% in a header operation", instead)
 			}
 		}
 	}
 	for _, c := range p.Clusters {
 		if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
-			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "sending to a connection's original destination",
-				Reason: "the embedded data plane does not know it; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address"})
+			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "sending to a connection's original destination", "the embedded data plane does not know it; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address")
 		}
 		if c.HTTP2 {
-			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "HTTP/2", Reason: instead})
+			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "HTTP/2", instead)
 		}
 	}
-	return found.OrNil()
+	return found.Err()
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // Text is the verdict on one line: request, what happens, rule and destinations.
@@ -45,5 +45,5 @@ func (v *Verdict) Text(r Request) string {
 	if len(v.Unknown) > 0 {
 		fmt.Fprintf(b, "  [not certain: rules compare %s, which only the proxy knows]", strings.Join(v.Unknown, ", "))
 	}
-	return plan.Printable(b.String())
+	return diag.Printable(b.String())
 }

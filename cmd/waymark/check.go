@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/gateway"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -47,7 +44,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			}
 			r := gateway.Check(files, os.Stdin)
 			warnOfPassages(r, &o)
-			report(talk, r.Other)
+			_ = r.Other.Write(talk, r.Texts) // nobody could be told
 			write := writeFindings
 			if output == "json" {
 				write = writeChecked
@@ -80,11 +77,11 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 			fmt.Fprintf(talk, "notice: more than %d rules deny a path; which ways lead past the others is not looked at\n", verdict.MostDenying)
 		}
 		for _, way := range ways {
-			severity := gateway.Warning
+			severity := diag.Warning
 			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
 			if way.Parameters {
 				if o.Minor >= 39 {
-					severity = gateway.Notice // no setting and no newer version closes it
+					severity = diag.Notice // no setting and no newer version closes it
 				}
 				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
 			}
@@ -112,39 +109,7 @@ func checkStatus(r *gateway.Report) error {
 	}
 }
 
-// writeFindings prints a line per finding, and below it the line of the file with a caret under the place.
-func writeFindings(w io.Writer, r *gateway.Report) error {
-	for _, f := range r.Findings() {
-		if _, err := fmt.Fprintf(w, "%s [%s]\n%s", f, f.Code, excerpt(r, f.Source)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxExcerpt is how much of a long line is shown, in characters: half of it before the place.
-const maxExcerpt = 120
-
-// excerpt is "" where there is no such line. What cannot be printed is shown as a question mark.
-func excerpt(r *gateway.Report, s plan.Source) string {
-	line, at, ok := r.Excerpt(s, maxExcerpt)
-	if !ok {
-		return ""
-	}
-	caret := make([]rune, at)
-	for i, c := range line {
-		if c != '\t' && (c == utf8.RuneError || !unicode.IsPrint(c)) {
-			line[i] = '?'
-		}
-		if i < at {
-			caret[i] = ' '
-			if c == '\t' {
-				caret[i] = '\t'
-			}
-		}
-	}
-	return strings.TrimRightFunc(string(line), unicode.IsSpace) + "\n" + string(caret) + "^\n"
-}
+func writeFindings(w io.Writer, r *gateway.Report) error { return r.Findings().Write(w, r.Texts) }
 
 // checkedJSON and findingJSON are the documented form of 'check -o json': docs/findings.md.
 type checkedJSON struct {
@@ -154,13 +119,13 @@ type checkedJSON struct {
 }
 
 type findingJSON struct {
-	Code     string           `json:"code"`
-	Severity gateway.Severity `json:"severity"`
-	Message  string           `json:"message"`
-	Field    string           `json:"field"`
-	File     string           `json:"file"`
-	Line     int              `json:"line"`
-	Column   int              `json:"column"`
+	Code     string        `json:"code"`
+	Severity diag.Severity `json:"severity"`
+	Message  string        `json:"message"`
+	Field    string        `json:"field"`
+	File     string        `json:"file"`
+	Line     int           `json:"line"`
+	Column   int           `json:"column"`
 }
 
 func writeChecked(w io.Writer, r *gateway.Report) error {
@@ -168,7 +133,7 @@ func writeChecked(w io.Writer, r *gateway.Report) error {
 	for i, c := range r.Resources {
 		out[i] = checkedJSON{c.Kind + "/" + c.Namespace + "/" + c.Name, c.Verdict(), make([]findingJSON, len(c.Findings))}
 		for j, f := range c.Findings {
-			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Source.File, f.Source.Line, f.Source.Column}
+			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Place.File, f.Place.Line, f.Place.Column}
 		}
 	}
 	return writeJSON(w, map[string]any{"resources": out})

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
@@ -99,13 +99,13 @@ func pairs(flag string, list []string) (map[string]string, error) {
 // translate reads and translates, and reports everything that is wrong on standard error. What Istio would refuse ends it
 // with status 65; with strict, an error of the translation does, too: the plan must not be executed then.
 func (in *input) translate(strict bool) (*plan.Plan, error) {
-	p, problems, err := in.work(strict)
-	report(talk, problems)
+	p, found, err := in.work(strict)
+	found.report(talk)
 	return p, err
 }
 
 // work is [input.translate] without the report.
-func (in *input) work(strict bool) (*plan.Plan, gateway.Problems, error) {
+func (in *input) work(strict bool) (*plan.Plan, *found, error) {
 	o, err := in.options()
 	if err != nil {
 		return nil, nil, err
@@ -115,12 +115,12 @@ func (in *input) work(strict bool) (*plan.Plan, gateway.Problems, error) {
 	}
 	working := newProgress()
 	working.at("reading")
-	r, refused := gateway.Read(in.files, os.Stdin)
-	working.at("translating %d VirtualServices", len(r.VirtualServices))
-	p, problems := gateway.Translate(r, o)
+	read := gateway.Load(in.files, os.Stdin)
+	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
+	p, findings := gateway.Translate(read.Set, o)
 	working.end()
-	all := gateway.Merge(refused, problems)
-	if refused.HasErrors() || strict && problems.HasErrors() {
+	all := &found{diag.Merge(read.Findings, findings), &read.Texts}
+	if read.Findings.HasErrors() || strict && findings.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}
 	}
 	return p, all, nil
@@ -129,8 +129,14 @@ func (in *input) work(strict bool) (*plan.Plan, gateway.Problems, error) {
 // talk is where messages go.
 var talk io.Writer = os.Stderr
 
-func report(w io.Writer, problems gateway.Problems) {
-	for _, p := range problems {
-		_, _ = fmt.Fprintln(w, p) // nobody could be told
+// found is what is wrong with the input, with the texts that it is in; nil is nothing.
+type found struct {
+	diag.Findings
+	texts *diag.Texts
+}
+
+func (f *found) report(w io.Writer) {
+	if f != nil {
+		_ = f.Write(w, f.texts) // nobody could be told
 	}
 }

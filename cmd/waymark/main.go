@@ -9,8 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/diag"
 )
 
 // Exit statuses, as sysexits.h has them; 79 is for findings.
@@ -55,9 +54,9 @@ func main() {
 	if errors.As(err, &e) {
 		status = e.status
 	}
-	var unsupported plan.UnsupportedError
-	if errors.As(err, &unsupported) { // each line names its place
-		fmt.Fprintln(os.Stderr, unsupported)
+	var findings *diag.FindingsError
+	if errors.As(err, &findings) { // each line names its place
+		_ = findings.Findings.Write(os.Stderr, &diag.Texts{})
 	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
@@ -151,7 +152,7 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (er
 			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
 		}
 	}()
-	p, problems, err := r.in.work(true)
+	p, found, err := r.in.work(true)
 	if err == nil && !r.in.remoteFiles {
 		files := certificateFiles(p)
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
@@ -163,7 +164,7 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (er
 	if !unchanged() {
 		return errChanged
 	}
-	report(w, problems)
+	found.report(w)
 	if err != nil {
 		return err
 	}
@@ -339,7 +340,7 @@ func accessLog(w io.Writer) func(proxy.Access) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintf(w, "%s %s %s%s %d %.1fms rule=%s cluster=%s upstream=%s attempts=%d details=%s\n", a.Time.UTC().Format(time.RFC3339),
-			plan.Printable(a.Method), plan.Printable(a.Authority), plan.Printable(a.Path), a.Status, float64(a.Duration.Microseconds())/1000,
+			diag.Printable(a.Method), diag.Printable(a.Authority), diag.Printable(a.Path), a.Status, float64(a.Duration.Microseconds())/1000,
 			dash(a.Rule), dash(a.Cluster), dash(a.Upstream), a.Attempts, dash(a.Detail))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/plan"
@@ -219,9 +220,9 @@ func translate(yaml string) (*plan.Plan, error) {
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		return nil, err
 	}
-	resources, problems := gateway.Read([]string{file}, nil)
-	p, more := gateway.Translate(resources, gateway.Options{})
-	if all := gateway.Merge(problems, more); all.HasErrors() {
+	in := gateway.Load([]string{file}, nil)
+	p, more := gateway.Translate(in.Set, gateway.Options{})
+	if all := diag.Merge(in.Findings, more); all.HasErrors() {
 		return nil, fmt.Errorf("%s, and %d more", all[0], len(all)-1)
 	}
 	return p, nil
