@@ -12,10 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // policies are hosts NAME.test, each with a destination NAME.svc that has its own endpoints and traffic policy.
@@ -133,7 +132,7 @@ func TestLoadBalancing(t *testing.T) {
 			return p
 		}
 		p := build(all, endpointsOf(five[0]))
-		first, _ := translateYAML(t, p.yaml.String(), gateway.Options{})
+		first, _ := translateYAML(t, p.yaml.String(), translate.Options{})
 		d := openDoor(t, b, first, envoy.Options{})
 		started := time.Now()
 		a := asker{t, &client{address: p.address()}}
@@ -228,7 +227,7 @@ func TestLoadBalancing(t *testing.T) {
 		time.Sleep(time.Until(started.Add(2500 * time.Millisecond)))
 		q := build(endpointsOf(five[0], five[1], five[3], five[4]), endpointsOf(five[0], five[1]))
 		text := strings.ReplaceAll(q.yaml.String(), fmt.Sprint("number: ", q.port), fmt.Sprint("number: ", p.port))
-		second, _ := translateYAML(t, text, gateway.Options{})
+		second, _ := translateYAML(t, text, translate.Options{})
 		listeners, modified := d.stat(t, "listener_manager.lds.update_success"), d.stat(t, "cluster_manager.cluster_modified")
 		d.apply(t, second)
 		require.Eventually(t, func() bool { return d.stat(t, "cluster.outbound|80||ring.svc;.membership_total") == 4 }, 5*time.Second, 5*time.Millisecond)
@@ -283,7 +282,7 @@ func TestPoolsAndOutliers(t *testing.T) {
 		p.add("single", endpointsOf(web), "connectionPool: {http: {maxRequestsPerConnection: 1}}")
 		p.add("upgrade", endpointsOf(web), "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}")
 		p.add("client", endpointsOf(web), "connectionPool: {http: {useClientProtocol: true}}")
-		first, _ := translateYAML(t, p.yaml.String(), gateway.Options{Locality: "r1/z1/s1"})
+		first, _ := translateYAML(t, p.yaml.String(), translate.Options{Locality: "r1/z1/s1"})
 		d := openDoor(t, b, first, envoy.Options{})
 		a := asker{t, &client{address: p.address()}}
 		defer a.close()
@@ -407,7 +406,7 @@ func TestUpstreamTLS(t *testing.T) {
 		for name, c := range cases {
 			p.add(name, endpointsOf(c.upstream), "tls: {"+c.settings+"}")
 		}
-		plan, _ := translateYAML(t, p.yaml.String()+secret("client", clients.issue(t, "waymark.test"), servers.pem), gateway.Options{SystemAuthorities: foreign})
+		plan, _ := translateYAML(t, p.yaml.String()+secret("client", clients.issue(t, "waymark.test"), servers.pem), translate.Options{SystemAuthorities: foreign})
 		d := openDoor(t, b, plan, envoy.Options{})
 		a := asker{t, &client{address: p.address()}}
 		defer a.close()

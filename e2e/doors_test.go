@@ -26,13 +26,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -77,10 +77,10 @@ func (n names) ports(t testing.TB, list ...string) names {
 func (n names) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", n[port]) }
 
 // translateYAML makes the plan of a piece of YAML, which must have no errors.
-func translateYAML(t testing.TB, yaml string, o gateway.Options) (*plan.Plan, diag.Findings) {
+func translateYAML(t testing.TB, yaml string, o translate.Options) (*plan.Plan, diag.Findings) {
 	in := gateway.Load([]string{"-"}, strings.NewReader(yaml))
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-	p, more := gateway.Translate(in.Set, o)
+	p, more := translate.Plan(in.Set, o)
 	require.False(t, more.HasErrors(), "%v", more)
 	return p, diag.Merge(in.Findings, more)
 }

@@ -16,10 +16,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -72,7 +71,7 @@ type edge struct {
 func startEdge(t testing.TB, b envoytest.Binary, o envoy.Options) *edge {
 	e := &edge{web: startUpstream(t, "web", nil)}
 	e.names = names{"WEB": e.web.port, "PLAIN": tcpUpstream(t, "plain", nil)}.ports(t, "HTTP", "TCP", "DOWN")
-	p, _ := translateYAML(t, e.expand(t, edgeRules), gateway.Options{})
+	p, _ := translateYAML(t, e.expand(t, edgeRules), translate.Options{})
 	e.door = openDoor(t, b, p, o)
 	return e
 }

@@ -15,10 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
@@ -41,7 +41,7 @@ func rulesRoad(t testing.TB, yaml string) *road {
 	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+yaml), 0o600))
 	in := gateway.Load([]string{file}, nil)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-	p, _ := gateway.Translate(in.Set, gateway.Options{})
+	p, _ := translate.Plan(in.Set, translate.Options{})
 	return echoRoad(t, p)
 }
 

@@ -9,10 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 const grpcWebRules = `
@@ -46,7 +45,7 @@ func TestGRPCWeb(t *testing.T) {
 		for _, module := range []string{module, ""} {
 			up := startUpstream(t, "web", nil)
 			n := names{"UP": up.port}.ports(t, "WEB", "PLAIN")
-			p, _ := translateYAML(t, n.expand(t, grpcWebRules), gateway.Options{})
+			p, _ := translateYAML(t, n.expand(t, grpcWebRules), translate.Options{})
 			openDoor(t, b, p, envoy.Options{Module: module})
 			post := func(port string) (seen *http.Request) {
 				message := base64.StdEncoding.EncodeToString([]byte("\x00\x00\x00\x00\x00"))

@@ -12,11 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -57,7 +56,7 @@ func TestCookiesInjectNothing(t *testing.T) {
 		assert.NotContains(t, stdout+stderr, "\r")
 	}
 	for _, b := range envoys(t) {
-		p, _ := translateYAML(t, fmt.Sprintf(hashed, "/a"), gateway.Options{})
+		p, _ := translateYAML(t, fmt.Sprintf(hashed, "/a"), translate.Options{})
 		_, err := envoy.Bootstrap(p, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingNative})
 		require.NoError(t, err)
 		for r := range p.Rules() {

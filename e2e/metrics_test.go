@@ -13,10 +13,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // sample is one line of Envoy's /stats/prometheus.
@@ -193,7 +193,7 @@ spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: b.test}
 `, port), 0o600))
 	in := gateway.Load([]string{file}, nil)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-	p, _ := gateway.Translate(in.Set, gateway.Options{})
+	p, _ := translate.Plan(in.Set, translate.Options{})
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	require.Len(t, p.Listeners, 1)

@@ -11,6 +11,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+
+	"waymark.dev/waymark/istio/translate"
+
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
@@ -21,9 +24,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
-	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/routing/regex"
 )
 
@@ -189,7 +190,7 @@ func TestEnvoysTakeTheCiphers(t *testing.T) {
 		if !taken {
 			continue
 		}
-		p, _ := translateYAML(t, yaml, gateway.Options{})
+		p, _ := translateYAML(t, yaml, translate.Options{})
 		tls := p.Listeners[0].Chains[0].TLS
 		params := map[string]any{}
 		if len(tls.Ciphers) > 0 {

@@ -18,13 +18,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -104,7 +104,7 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
 	require.NoError(t, os.WriteFile(file, []byte(g.yaml(r.issued[g.certificate])), 0o600))
 	in := gateway.Load([]string{file}, nil)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-	p, _ := gateway.Translate(in.Set, gateway.Options{})
+	p, _ := translate.Plan(in.Set, translate.Options{})
 	for _, l := range p.Listeners {
 		l.Bind = "127.0.0.1"
 		if l.Port == 443 {

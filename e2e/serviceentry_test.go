@@ -10,10 +10,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 const destinationRules = `
@@ -172,7 +171,7 @@ func TestDestinations(t *testing.T) {
 		go func() { _ = unix.Serve(l) }() // ends when closed
 		defer func() { require.NoError(t, unix.Close()) }()
 		n := names{"A": startUpstream(t, "a", nil).port, "B": startUpstream(t, "b", nil).port, "SOCKET": socket}.ports(t, "HTTP")
-		p, _ := translateYAML(t, n.expand(t, destinationRules), gateway.Options{})
+		p, _ := translateYAML(t, n.expand(t, destinationRules), translate.Options{})
 		openDoor(t, b, p, envoy.Options{})
 		a := asker{t, &client{address: n.address("HTTP")}}
 		defer a.close()

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
 )
@@ -63,13 +63,13 @@ spec:
 `
 
 // sidecarRoad is the outbound side of a sidecar of app web in default.
-func sidecarRoad(t testing.TB, policy gateway.OutboundTrafficPolicy) *road {
+func sidecarRoad(t testing.TB, policy translate.OutboundTrafficPolicy) *road {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(sidecarRules), 0o600))
 	in := gateway.Load([]string{file}, nil)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-	p, problems := gateway.Translate(in.Set, gateway.Options{
-		Proxy: gateway.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,
+	p, problems := translate.Plan(in.Set, translate.Options{
+		Proxy: translate.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,
 	})
 	require.False(t, problems.HasErrors(), "%v", problems)
 	return echoRoad(t, p)
@@ -133,13 +133,13 @@ func TestSidecar(t *testing.T) {
 	b := defaultEnvoy(t)
 	for how, module := range map[string]string{"filter": path, "native": ""} {
 		t.Run("Envoy "+b.Version+" "+how, func(t *testing.T) {
-			r := sidecarRoad(t, gateway.RegistryOnly)
+			r := sidecarRoad(t, translate.RegistryOnly)
 			startEnvoy(t, b, r, module)
 			test(t, r)
 		})
 	}
 	t.Run("wazero", func(t *testing.T) {
-		r := sidecarRoad(t, gateway.RegistryOnly)
+		r := sidecarRoad(t, translate.RegistryOnly)
 		ctx := context.Background()
 		p, err := proxy.New(ctx, wasm, proxy.Options{})
 		require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestSidecarAllowAny(t *testing.T) {
 	b := defaultEnvoy(t)
 	for how, module := range map[string]string{"filter": path, "native": ""} {
 		t.Run("Envoy "+b.Version+" "+how, func(t *testing.T) {
-			r := sidecarRoad(t, gateway.AllowAny)
+			r := sidecarRoad(t, translate.AllowAny)
 			startEnvoy(t, b, r, module)
 			got, _ := ask(t, r.onListener("127.0.0.1_9080"), "example.org", "/", nil)
 			assert.Equal(t, http.StatusServiceUnavailable, got.status)
@@ -170,7 +170,7 @@ func TestSidecarAllowAny(t *testing.T) {
 		p, err := proxy.New(ctx, wasm, proxy.Options{})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
-		assert.ErrorContains(t, p.Apply(ctx, sidecarRoad(t, gateway.AllowAny).plan),
+		assert.ErrorContains(t, p.Apply(ctx, sidecarRoad(t, translate.AllowAny).plan),
 			"cluster PassthroughCluster: sending to a connection's original destination: the embedded data plane does not know it")
 	})
 }

@@ -15,13 +15,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -84,7 +84,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
 		in := gateway.Load([]string{file}, nil)
 		require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-		p, _ := gateway.Translate(in.Set, gateway.Options{})
+		p, _ := translate.Plan(in.Set, translate.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 		p.Clusters = []*plan.Cluster{{Name: "outbound|80||up.test", Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}}}
 		f, err := envoy.WatchedFiles(p, envoy.Options{Minor: b.Minor, Module: module, Matching: matching, AdminPort: ports[1], Dir: dir})

@@ -15,11 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -127,7 +126,7 @@ func TestWebsocketsOutliveChanges(t *testing.T) {
 				rules := func(extra, more string) string {
 					return n.expand(t, strings.Replace(chainRules, "EXTRA", extra, 1)+more) + certificate
 				}
-				p, _ := translateYAML(t, rules("", ""), gateway.Options{})
+				p, _ := translateYAML(t, rules("", ""), translate.Options{})
 				d := openDoor(t, b, p, envoy.Options{Module: module})
 				plain, err := net.Dial("tcp", n.address("HTTP"))
 				require.NoError(t, err)
@@ -145,7 +144,7 @@ func TestWebsocketsOutliveChanges(t *testing.T) {
 					if strings.HasPrefix(change.more, "apiVersion") {
 						change.more = "---\n" + change.more
 					}
-					p, _ := translateYAML(t, rules(change.extra, change.more), gateway.Options{})
+					p, _ := translateYAML(t, rules(change.extra, change.more), translate.Options{})
 					d.apply(t, p)
 					for _, w := range open {
 						require.NoError(t, w.echo(change.what), change.what)
@@ -178,7 +177,7 @@ func TestRequestsOutliveChangedEndpoints(t *testing.T) {
 		rules := func(port uint32) string {
 			return strings.Replace(n.expand(t, strings.Replace(chainRules, "EXTRA", "", 1)), "[{address: 127.0.0.1}]", fmt.Sprintf("[{address: 127.0.0.1, ports: {http: %d}}]", port), 1) + certificate
 		}
-		p, _ := translateYAML(t, rules(slow.port), gateway.Options{})
+		p, _ := translateYAML(t, rules(slow.port), translate.Options{})
 		d := openDoor(t, b, p, envoy.Options{})
 		held := make(chan string, 1)
 		go func() {
@@ -186,7 +185,7 @@ func TestRequestsOutliveChangedEndpoints(t *testing.T) {
 			held <- fmt.Sprint(got.status, got.body, err)
 		}()
 		require.Eventually(t, func() bool { return slow.asked.Load() > 0 }, 5*time.Second, time.Millisecond)
-		p, _ = translateYAML(t, rules(next.port), gateway.Options{})
+		p, _ = translateYAML(t, rules(next.port), translate.Options{})
 		d.apply(t, p)
 		got, err := (&client{address: n.address("HTTP")}).send(request("/", nil))
 		require.NoError(t, err)
@@ -272,7 +271,7 @@ func TestIPv4ClientsOfIPv6Listeners(t *testing.T) {
 		web := startUpstream(t, "web", nil)
 		n := names{"WEB": web.port}.ports(t, "HTTP", "TLS")
 		rules := strings.ReplaceAll(strings.Replace(chainRules, "EXTRA", "", 1), "bind: 127.0.0.1", `bind: "::"`)
-		p, _ := translateYAML(t, n.expand(t, rules)+secret("cert", newIssuer(t, "authority").issue(t, "a.test"), ""), gateway.Options{})
+		p, _ := translateYAML(t, n.expand(t, rules)+secret("cert", newIssuer(t, "authority").issue(t, "a.test"), ""), translate.Options{})
 		openDoor(t, b, p, envoy.Options{TrustedHops: 0})
 		got, err := (&client{address: n.address("HTTP")}).send(request("/", nil))
 		require.NoError(t, err)
@@ -320,7 +319,7 @@ func TestCertificateFiles(t *testing.T) {
 			first, second := authority.issue(t, "one.test"), authority.issue(t, "two.test")
 			renameInto(t, key, first.key)
 			renameInto(t, cert, first.cert)
-			p, _ := translateYAML(t, rules, gateway.Options{Secrets: map[string]gateway.SecretFiles{"cert": {Cert: cert, Key: key}}})
+			p, _ := translateYAML(t, rules, translate.Options{Secrets: map[string]translate.SecretFiles{"cert": {Cert: cert, Key: key}}})
 			p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", port[0]
 			openDoor(t, b, p, envoy.Options{})
 			require.Equal(t, "one.test", shown())
@@ -387,7 +386,7 @@ func TestWatchesAreCounted(t *testing.T) {
 	rules := n.expand(t, strings.Replace(chainRules, "EXTRA", "", 1)+strings.Replace(anotherServer, "credentialName: cert", "credentialName: files", 1)) +
 		secret("cert", own.issue(t, "a.test"), "")
 	for _, module := range []string{"", module} {
-		p, _ := translateYAML(t, rules, gateway.Options{Secrets: map[string]gateway.SecretFiles{"files": {Cert: cert, Key: key}}})
+		p, _ := translateYAML(t, rules, translate.Options{Secrets: map[string]translate.SecretFiles{"files": {Cert: cert, Key: key}}})
 		p.Clusters[0].Warmup = &plan.Warmup{Duration: time.Minute}
 		d := openDoor(t, defaultEnvoy(t), p, envoy.Options{Module: module})
 		files, err := envoy.WatchedFiles(p, d.options)

@@ -13,16 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"waymark.dev/waymark/istio/translate"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/anypb"
-
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
-	"waymark.dev/waymark/gateway"
 )
 
 // A second proxy that cannot have its admin port says so, and does not take the first one's Envoy for its own.
@@ -124,7 +125,7 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 			require.NoError(t, err)
 			o := envoy.Options{Dir: t.TempDir(), AdminPort: ports[1], Minor: b.Minor, Matching: envoy.MatchingNative}
 			files := func(host string) *envoy.Files {
-				p, _ := translateYAML(t, rules(host), gateway.Options{})
+				p, _ := translateYAML(t, rules(host), translate.Options{})
 				p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 				f, err := envoy.WatchedFiles(p, o)
 				require.NoError(t, err)

@@ -14,8 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
+
 	questions "waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
@@ -78,7 +79,7 @@ func TestSurprises(t *testing.T) {
 		t.Run(s.id, func(t *testing.T) {
 			in := gateway.Load([]string{"-"}, strings.NewReader(s.resources))
 			require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
-			p, _ := gateway.Translate(in.Set, gateway.Options{}) // destinations are names alone
+			p, _ := translate.Plan(in.Set, translate.Options{}) // destinations are names alone
 			judge, err := verdict.New(p, verdict.Options{})
 			require.NoError(t, err)
 			for _, text := range s.asked {

@@ -11,10 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 const plainRules = `
@@ -119,7 +118,7 @@ func TestServersWithoutTLS(t *testing.T) {
 			"WEB": startUpstream(t, "web", nil).port, "OTHER": startUpstream(t, "other", nil).port,
 			"LEFT": tcpUpstream(t, "left", nil), "RIGHT": tcpUpstream(t, "right", nil),
 		}.ports(t, "HTTP", "FOREIGN", "TCP", "SPLIT", "SILENT")
-		p, problems := translateYAML(t, n.expand(t, plainRules), gateway.Options{})
+		p, problems := translateYAML(t, n.expand(t, plainRules), translate.Options{})
 		assert.Contains(t, fmt.Sprint(problems), "Gateway default/foreign: spec.selector: does not select this proxy")
 		openDoor(t, b, p, envoy.Options{Module: module})
 

@@ -9,10 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // tlsRules are servers of every mode on one port, told apart by SNI.
@@ -138,7 +137,7 @@ func TestServersWithTLS(t *testing.T) {
 			"CERT": cert, "KEY": key, "WEB": startUpstream(t, "web", nil).port, "HTTPS": startUpstream(t, "https", behindTLS).port,
 			"EXACT": tcpUpstream(t, "exact", behindTLS), "WILD": tcpUpstream(t, "wild", behindTLS), "PLAIN": tcpUpstream(t, "plain", nil),
 		}.ports(t, "TLS", "ANY")
-		o := gateway.Options{Secrets: map[string]gateway.SecretFiles{"default": {Cert: meshCert, Key: meshKey, CA: filepath.Join(dir, "ca.crt")}}}
+		o := translate.Options{Secrets: map[string]translate.SecretFiles{"default": {Cert: meshCert, Key: meshKey, CA: filepath.Join(dir, "ca.crt")}}}
 		rules := n.expand(t, tlsRules) + secret("mutual", mutual, clients.pem) + secret("any", own.issue(t, "any.test"), "")
 		p, _ := translateYAML(t, rules+secret("simple", simple, ""), o)
 		d := openDoor(t, b, p, envoy.Options{})

@@ -13,10 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // The virtual hosts of upgradeRules: a.test has rules for everything, empty.test has none for most paths, secure.test
@@ -177,7 +176,7 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 		for _, m := range matchings {
 			t.Run(fmt.Sprintf("%s %s", b.Version, m), func(t *testing.T) {
 				n.ports(t, "HTTP")
-				p, _ := translateYAML(t, n.expand(t, rules), gateway.Options{})
+				p, _ := translateYAML(t, n.expand(t, rules), translate.Options{})
 				o := envoy.Options{Minor: b.Minor}
 				matchingOf(m)(&o)
 				for _, c := range envoy.Choices(p, o) {

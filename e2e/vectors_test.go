@@ -16,8 +16,8 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
@@ -113,7 +113,7 @@ func loadCases(t testing.TB, files fs.FS) []*caseFile {
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 		in := gateway.Load([]string{file}, nil)
 		require.False(t, in.Findings.HasErrors(), "%s: %v", base, in.Findings)
-		p, _ := gateway.Translate(in.Set, gateway.Options{}) // destinations that do not exist are part of the vectors
+		p, _ := translate.Plan(in.Set, translate.Options{}) // destinations that do not exist are part of the vectors
 		c := &caseFile{name: base, plan: p}
 		readJSON(t, files, base+".requests.json", &c.requests)
 		for i := range c.requests {

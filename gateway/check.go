@@ -4,6 +4,8 @@ import (
 	"io"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/validate"
 )
 
 // Report is what Istio's validation finds in a set of files.
@@ -15,7 +17,7 @@ type Report struct {
 	// Texts of the files, for excerpts.
 	Texts *diag.Texts
 
-	set *Resources
+	set *resource.Set
 }
 
 // Checked is one resource and what is wrong with it.
@@ -41,7 +43,7 @@ func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
 	for _, f := range c.Findings {
 		switch {
-		case isBeyond(f.Code), isOwn(f.Code):
+		case validate.IsBeyond(f.Code), isOwn(f.Code):
 		case f.Severity == diag.Error:
 			return VerdictError
 		default:

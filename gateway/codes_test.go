@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/validate"
 )
 
 // section is the heading of a code and the first words below it.
@@ -25,7 +25,7 @@ func TestFindingsAreDocumented(t *testing.T) {
 	for _, s := range section.FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, s[1]+" "+s[2])
 	}
-	for _, c := range append(slices.Clone(gateway.Codes()), gateway.OwnCodes()...) {
+	for _, c := range append(slices.Clone(validate.Codes()), gateway.OwnCodes()...) {
 		severity := "Error or warning"
 		if len(c.Severities) == 1 {
 			severity = map[diag.Severity]string{diag.Error: "Error", diag.Warning: "Warning"}[c.Severities[0]]
@@ -39,7 +39,7 @@ func TestCodesBeyondIstioAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/findings.md")
 	require.NoError(t, err)
 	var ids []string
-	for _, c := range gateway.Codes() {
+	for _, c := range validate.Codes() {
 		if c.Beyond {
 			ids = append(ids, c.ID)
 		}

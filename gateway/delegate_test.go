@@ -4,8 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // Rules that delegate (section 1.7).
@@ -75,9 +74,9 @@ func TestDelegates(t *testing.T) {
 
 // VS-DEL-03, VS-DEL-05: Istio is silent about rules that it drops, Waymark is not.
 func TestDroppedDelegatesAreNamed(t *testing.T) {
-	_, problems := translate(t, everything+
+	_, problems := translated(t, everything+
 		ruled("root", "- {match: [{uri: {prefix: /a}}], delegate: {name: missing}}\n- {match: [{uri: {prefix: /b}}], delegate: {name: sub}}")+
-		object("VirtualService", "sub", "http:\n- {match: [{uri: {exact: /a}}], route: [{destination: {host: x.svc}}]}"), gateway.Options{})
+		object("VirtualService", "sub", "http:\n- {match: [{uri: {exact: /a}}], route: [{destination: {host: x.svc}}]}"), translate.Options{})
 	var messages []string
 	for _, p := range problems {
 		messages = append(messages, string(p.Severity)+" "+p.Field+" "+p.Message)

@@ -5,8 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -83,8 +82,8 @@ func TestServices(t *testing.T) {
 
 // DR-SEL-02: what a proxy of another namespace than the root's finds in its own comes first.
 func TestDestinationRulesOfTheProxy(t *testing.T) {
-	p, _ := translate(t, everything+entry("shop/svc", "svc.com", "", 80)+ruled("a", "- {route: [{destination: {host: svc.com}}]}")+
-		hashed("edge/e", "*", "edge", "")+hashed("edge/f", "svc.com", "elsewhere", "exportTo: [other]")+hashed("shop/s", "svc.com", "shop", ""), gateway.Options{Namespace: "edge"})
+	p, _ := translated(t, everything+entry("shop/svc", "svc.com", "", 80)+ruled("a", "- {route: [{destination: {host: svc.com}}]}")+
+		hashed("edge/e", "*", "edge", "")+hashed("edge/f", "svc.com", "elsewhere", "exportTo: [other]")+hashed("shop/s", "svc.com", "shop", ""), translate.Options{Namespace: "edge"})
 	require.Len(t, p.Listeners, 1)
 	assert.Equal(t, []plan.HashPolicy{{Header: "edge"}}, p.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules[0].Route.HashPolicies)
 }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // field is a field of Istio's API, set in a resource and then left out of it.
@@ -233,13 +233,13 @@ func entryOf(address, labels string) string {
 
 // TestFields leaves each field out of a resource that has it, and wants the difference that it makes.
 func TestFields(t *testing.T) {
-	o := gateway.Options{
-		Locality: "r1/z1", RemoteFiles: true,
-		Secrets: map[string]gateway.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
+	o := translate.Options{
+		Locality: "r1/z1",
+		Secrets:  map[string]translate.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
 	}
 	planOf := func(resources string) (plan, problems string) {
 		in := gateway.Load([]string{"-"}, strings.NewReader(resources))
-		p, more := gateway.Translate(in.Set, o)
+		p, more := translate.Plan(in.Set, o)
 		for _, problem := range diag.Merge(in.Findings, more) {
 			problems += problem.Code + " " + problem.String() + "\n"
 		}

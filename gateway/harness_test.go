@@ -11,6 +11,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/ask"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
@@ -28,7 +29,7 @@ func check(t *testing.T, resources string, facts []fact) {
 	t.Helper()
 	for _, f := range facts {
 		t.Run(f.sentence, func(t *testing.T) {
-			p, _ := translate(t, resources+f.resources, gateway.Options{})
+			p, _ := translated(t, resources+f.resources, translate.Options{})
 			judge, err := verdict.New(p, verdict.Options{})
 			require.NoError(t, err)
 			for _, asked := range f.asked {
@@ -42,14 +43,14 @@ func check(t *testing.T, resources string, facts []fact) {
 	}
 }
 
-// translate reads resources that are right in themselves; they may name destinations that do not exist.
-func translate(t *testing.T, resources string, o gateway.Options) (*plan.Plan, diag.Findings) {
+// translated reads resources that are right in themselves; they may name destinations that do not exist.
+func translated(t *testing.T, resources string, o translate.Options) (*plan.Plan, diag.Findings) {
 	t.Helper()
 	in := gateway.Load([]string{"-"}, strings.NewReader(resources))
 	for _, p := range in.Findings {
 		require.NotEqual(t, diag.Error, p.Severity, p.String())
 	}
-	return gateway.Translate(in.Set, o)
+	return translate.Plan(in.Set, o)
 }
 
 // object is a document: its name is [namespace/]name[@creation], its spec is YAML.

@@ -14,9 +14,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/istio/validate"
 )
 
 // everyKind are documents of all kinds that are read, with mappings at every depth.
@@ -153,7 +155,7 @@ func TestKeysThatLookLikeFields(t *testing.T) {
 func readAll(t testing.TB, data []byte) {
 	report := gateway.Check([]string{"-"}, strings.NewReader(string(data)))
 	for _, p := range report.Findings() {
-		assert.True(t, slices.ContainsFunc(gateway.Codes(), func(c gateway.Code) bool { return c.ID == p.Code }), "%s has the code %q", p, p.Code)
+		assert.True(t, slices.ContainsFunc(validate.Codes(), func(c validate.Code) bool { return c.ID == p.Code }), "%s has the code %q", p, p.Code)
 	}
 	for _, p := range diag.Merge(report.Findings(), report.Other) {
 		if p.Place.Column > 0 {
@@ -165,8 +167,8 @@ func readAll(t testing.TB, data []byte) {
 		}
 	}
 	in := gateway.Load([]string{"-"}, strings.NewReader(string(data)))
-	for _, proxy := range []gateway.ProxyType{gateway.GatewayProxy, gateway.SidecarProxy} {
-		gateway.Translate(in.Set, gateway.Options{Proxy: proxy})
+	for _, proxy := range []translate.ProxyType{translate.GatewayProxy, translate.SidecarProxy} {
+		translate.Plan(in.Set, translate.Options{Proxy: proxy})
 	}
 }
 
@@ -259,7 +261,7 @@ func TestFilesThatAreNoFiles(t *testing.T) {
 		for _, name := range []string{"pipe.yaml", "zero.yaml", "link.json"} {
 			assert.Contains(t, fmt.Sprint(in.Findings), filepath.Join(dir, name)+": notice: is not a regular file; skipped")
 		}
-		files, err := gateway.Files([]string{dir})
+		files, err := resource.Files([]string{dir})
 		require.NoError(t, err)
 		assert.Equal(t, []string{filepath.Join(dir, "good.yaml")}, files)
 		for _, name := range []string{pipe, "/dev/zero", "/dev/null"} {
@@ -277,7 +279,7 @@ func TestCertificatesThatAreNoFiles(t *testing.T) {
 		text := strings.Replace(strings.Replace(oneGateway, "protocol: HTTP}", "protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: "+name+", privateKey: "+name+"}", 1), "%s", "'*'", 1)
 		within(t, func() {
 			in := gateway.Load([]string{"-"}, strings.NewReader(text))
-			_, problems := gateway.Translate(in.Set, gateway.Options{})
+			_, problems := translate.Plan(in.Set, translate.Options{ReadFile: resource.ReadFile})
 			assert.Contains(t, fmt.Sprint(problems), name+" cannot be read: it is not a regular file")
 		})
 	}
@@ -347,7 +349,7 @@ func TestWhatComesToTooMuch(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			within(t, func() {
 				in := gateway.Load([]string{"-"}, strings.NewReader(c.text))
-				_, more := gateway.Translate(in.Set, gateway.Options{})
+				_, more := translate.Plan(in.Set, translate.Options{})
 				all := diag.Merge(in.Findings, more)
 				if c.say == "" {
 					assert.False(t, all.HasErrors(), all)

@@ -6,8 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -50,7 +49,7 @@ func TestIstioGatewayHTTPRouteConfig(t *testing.T) {
 		{"http & https redirection: http", https("example.org", "example.org", redirect+", "+simple), "http.80", "example.org:80 [example.org] 0 true"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			p, _ := translate(t, c.resources, gateway.Options{})
+			p, _ := translated(t, c.resources, translate.Options{})
 			rc := routeConfig(p, c.routes)
 			require.NotNil(t, rc)
 			require.Len(t, rc.VirtualHosts, 1)
@@ -95,7 +94,7 @@ func TestIstioBuildGatewayListeners(t *testing.T) {
 			[]string{"0.0.0.0_443", "0.0.0.0_9443"}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			p, _ := translate(t, c.resources, gateway.Options{})
+			p, _ := translated(t, c.resources, translate.Options{})
 			var names []string
 			for _, l := range p.Listeners {
 				names = append(names, l.Name)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 const oneGateway = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: gw}\nspec:\n  selector: {istio: ingressgateway}\n  servers:\n  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [%s]}\n---\n"
@@ -80,6 +80,6 @@ func readingTime(text string) time.Duration {
 		report.Texts.Excerpt(p.Place)
 	}
 	in := gateway.Load([]string{"-"}, strings.NewReader(text))
-	gateway.Translate(in.Set, gateway.Options{})
+	translate.Plan(in.Set, translate.Options{})
 	return time.Since(begun)
 }

@@ -5,8 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // DR-LOC-01: which localities come first, and what share each has.
@@ -43,7 +42,7 @@ func TestLocalities(t *testing.T) {
 			want: []place{{"r1/z2/s1", 0, 1}, {"r1/z1/s1", 1, 1}, {"r1/z1/s2", 1, 1}, {"r2/z1/s1", 1, 3}, {"r3/z1/s1", 1, 1}}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := clustersOf(t, "trafficPolicy: {"+c.policy+"}", endpoints, gateway.Options{Locality: c.locality, Labels: c.labels})[":80"]
+			got := clustersOf(t, "trafficPolicy: {"+c.policy+"}", endpoints, translate.Options{Locality: c.locality, Labels: c.labels})[":80"]
 			var places []place
 			for _, l := range got.Localities {
 				places = append(places, place{l.Region + "/" + l.Zone + "/" + l.SubZone, l.Priority, l.Weight})

@@ -7,9 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -37,9 +36,9 @@ func rules(key string, age int, spec string) string {
 	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: %s, namespace: %s, creationTimestamp: %q}\nspec: %s\n", name, namespace, created, spec)
 }
 
-func translateSidecar(t *testing.T, yaml string, o gateway.Options) (*plan.Plan, diag.Findings) {
-	o.Proxy = gateway.SidecarProxy
-	return translate(t, yaml, o)
+func translateSidecar(t *testing.T, yaml string, o translate.Options) (*plan.Plan, diag.Findings) {
+	o.Proxy = translate.SidecarProxy
+	return translated(t, yaml, o)
 }
 
 // hostsText is each virtual host of a port with its domains, and below it its rules: name, path, where to.
@@ -98,7 +97,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 
 	for what, c := range map[string]struct {
 		yaml    string
-		options gateway.Options
+		options translate.Options
 		port    uint32 // 9080 where it is 0
 		want    string
 	}{
@@ -168,7 +167,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 		},
 		"VS-STAT-03: sourceLabels of the proxy hold": {
 			yaml:    pair + rules("default/x", 0, "{hosts: [reviews], http: [{match: [{sourceLabels: {app: web}, uri: {prefix: /a}}], "+to("a")+"}, {match: [{sourceLabels: {app: other}}], "+to("b")+"}]}"),
-			options: gateway.Options{Labels: map[string]string{"app": "web", "version": "v1"}},
+			options: translate.Options{Labels: map[string]string{"app": "web", "version": "v1"}},
 			want:    reviewsDomains + "  default/x.http[0].match[0] /a -> outbound|9080||" + a + "\n" + anyOther,
 		},
 		"VS-STAT-03: sourceNamespace is compared with the proxy's": {
@@ -198,12 +197,12 @@ func TestMeshVirtualHosts(t *testing.T) {
 			want: reviewsDomains + "  default/root+default/part.http[0].match[0] /d/1 -> outbound|9080||" + a + "\n  default/root.http[1] / -> outbound|9080||" + b + "\n" + anyOther,
 		},
 		"VS-MESH-04: from another namespace a service has no bare name": {
-			yaml: reviews, options: gateway.Options{Namespace: "other"},
+			yaml: reviews, options: translate.Options{Namespace: "other"},
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews.default reviews.default.svc 10.0.0.1\n" +
 				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
 		"VS-MESH-04: a headless service has the names of its pods, and no address": {
-			yaml: service("default/db", "None", "http 9080"), options: gateway.Options{Namespace: "other"},
+			yaml: service("default/db", "None", "http 9080"), options: translate.Options{Namespace: "other"},
 			want: "db.default.svc.cluster.local:9080 = db.default.svc.cluster.local db.default.svc.cluster.local. db.default db.default.svc" +
 				" *.db.default.svc.cluster.local *.db.default.svc.cluster.local. *.db.default *.db.default.svc\n" +
 				"  default / -> outbound|9080||db.default.svc.cluster.local\n" + anyOther,
@@ -252,7 +251,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 		},
 		"and one that is exported to the proxy's namespace is known": {
 			yaml:    strings.Replace(reviews, "{name: reviews,", "{annotations: {networking.istio.io/exportTo: '., third'}, name: reviews,", 1),
-			options: gateway.Options{Namespace: "third"},
+			options: translate.Options{Namespace: "third"},
 			want: "reviews.default.svc.cluster.local:9080 = reviews.default.svc.cluster.local reviews.default.svc.cluster.local. reviews.default reviews.default.svc 10.0.0.1\n" +
 				"  default / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
@@ -265,7 +264,7 @@ func TestMeshVirtualHosts(t *testing.T) {
 			want: reviewsDefault + anyOther,
 		},
 		"VS-MESH-05: REGISTRY_ONLY blocks what nothing knows": {
-			yaml: reviews, options: gateway.Options{OutboundTrafficPolicy: gateway.RegistryOnly}, want: reviewsDefault + "block_all = *\n  block_all / -> 502\n",
+			yaml: reviews, options: translate.Options{OutboundTrafficPolicy: translate.RegistryOnly}, want: reviewsDefault + "block_all = *\n  block_all / -> 502\n",
 		},
 		"a port without protocol is served where another service declares HTTP on it": {
 			yaml: reviews + service("default/mute", "10.0.0.8", "mute 9080"),

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/istio/validate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -16,15 +18,15 @@ const (
 )
 
 // OwnCodes are kinds of findings that Istio's validation does not have. They are no part of a verdict.
-func OwnCodes() []Code { return ownCodes }
+func OwnCodes() []validate.Code { return ownCodes }
 
-var ownCodes = []Code{
-	{PathPasses, warned, false, "a rule that denies is passed by another spelling of its path"},
-	{ParametersPass, warned, false, "a rule that denies is passed by a dot segment with parameters"},
+var ownCodes = []validate.Code{
+	{ID: PathPasses, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies is passed by another spelling of its path"},
+	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies is passed by a dot segment with parameters"},
 }
 
 func isOwn(id string) bool {
-	return slices.ContainsFunc(ownCodes, func(c Code) bool { return c.ID == id })
+	return slices.ContainsFunc(ownCodes, func(c validate.Code) bool { return c.ID == id })
 }
 
 // Plans are the plans of every kind of gateway proxy that a Gateway selects, one for each set of labels. What could not be
@@ -42,7 +44,7 @@ func (r *Report) Plans() []*plan.Plan {
 		if labels == nil {
 			labels = map[string]string{}
 		}
-		p, _ := Translate(r.set, Options{Labels: labels, RemoteFiles: true}.WithDefaults())
+		p, _ := translate.Plan(r.set, translate.Options{Labels: labels}.WithDefaults())
 		if p != nil {
 			out = append(out, p)
 		}

@@ -7,13 +7,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
 // clustersOf are the clusters of svc.com, by subset and port, under one DestinationRule and some options.
-func clustersOf(t *testing.T, spec, endpoints string, o gateway.Options) map[string]*plan.Cluster {
+func clustersOf(t *testing.T, spec, endpoints string, o translate.Options) map[string]*plan.Cluster {
 	t.Helper()
 	if endpoints == "" {
 		endpoints = "{address: 10.0.0.1}"
@@ -26,7 +25,7 @@ func clustersOf(t *testing.T, spec, endpoints string, o gateway.Options) map[str
 			}
 		}
 	}
-	p, problems := translate(t, everything+ruled("a", strings.Join(rules, "\n"))+object("DestinationRule", "d", "host: svc.com\n"+spec)+
+	p, problems := translated(t, everything+ruled("a", strings.Join(rules, "\n"))+object("DestinationRule", "d", "host: svc.com\n"+spec)+
 		object("ServiceEntry", "s", "hosts: [svc.com]\nresolution: STATIC\nendpoints: ["+endpoints+"]\nports: [{name: http, number: 80, protocol: HTTP}, {name: grpc, number: 81, protocol: GRPC}]"), o)
 	require.False(t, problems.HasErrors(), "%v", problems)
 	out := map[string]*plan.Cluster{}
@@ -70,7 +69,7 @@ func TestPolicyInheritance(t *testing.T) {
 			map[string]seen{"v1:80": {plan.RoundRobin, 7, 5, true, "top", 50}, "v1:81": {plan.LeastRequest, 0, 9, false, "", 50}}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			clusters := clustersOf(t, c.spec, "", gateway.Options{})
+			clusters := clustersOf(t, c.spec, "", translate.Options{})
 			for name, want := range c.want {
 				got := clusters[name]
 				require.NotNil(t, got, name)
@@ -133,7 +132,7 @@ func TestPolicyValues(t *testing.T) {
 				want.Localities = []plan.Locality{{Endpoints: []plan.Endpoint{{Address: "10.0.0.1", Port: 81}}}}
 			}
 			c.want(&want)
-			assert.Equal(t, &want, clustersOf(t, "trafficPolicy: {"+c.policy+"}", "", gateway.Options{})[name])
+			assert.Equal(t, &want, clustersOf(t, "trafficPolicy: {"+c.policy+"}", "", translate.Options{})[name])
 		})
 	}
 }

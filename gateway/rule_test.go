@@ -4,8 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // What a rule does with a request (sections 3 to 7).
@@ -152,9 +151,9 @@ func TestRules(t *testing.T) {
 
 // VS-STAT-05, VS-GW-03, VS-MIRROR-07: what does not show in a verdict.
 func TestPlannedRules(t *testing.T) {
-	p, _ := translate(t, everything+
+	p, _ := translated(t, everything+
 		object("VirtualService", "a", "gateways: [gw]\nhosts: [b.com, a.com]\nhttp: [{match: [{statPrefix: s, uri: {prefix: /}}], route: [{destination: {host: x.svc}}]}]")+
-		object("VirtualService", "b", "gateways: [gw]\nhosts: ['*.com']\nhttp: [{match: [{uri: {exact: /x}}], route: [{destination: {host: y.svc}}]}]"), gateway.Options{})
+		object("VirtualService", "b", "gateways: [gw]\nhosts: ['*.com']\nhttp: [{match: [{uri: {exact: /x}}], route: [{destination: {host: y.svc}}]}]"), translate.Options{})
 	hosts := p.Listeners[0].Chains[0].Routes.VirtualHosts
 	assert.Len(t, hosts, 2, "hosts with the same rules are one virtual host, named after the first")
 	assert.Equal(t, "*.com:80", hosts[0].Name)
@@ -165,7 +164,7 @@ func TestPlannedRules(t *testing.T) {
 
 // VS-RED-08: Istio makes a route without an action of other codes, and Envoy refuses all routes for it.
 func TestRedirectCodes(t *testing.T) {
-	_, problems := translate(t, everything+ruled("a", "- {redirect: {uri: /, redirectCode: 304}}"), gateway.Options{})
+	_, problems := translated(t, everything+ruled("a", "- {redirect: {uri: /, redirectCode: 304}}"), translate.Options{})
 	assert.True(t, problems.HasErrors())
 	assert.Contains(t, problems[0].String(), "spec.http[0].redirect.redirectCode: 304 is not executed by Envoy")
 }

@@ -4,8 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // Servers, their ports and their merging (sections 8.1 to 8.4).
@@ -94,8 +93,8 @@ func TestBinds(t *testing.T) {
 	bound := func(name, bind, protocol string) string {
 		return object("Gateway", name, "selector: {istio: ingressgateway}\nservers: [{bind: "+bind+", port: {number: 80, name: p, protocol: "+protocol+"}, hosts: ['*']}]")
 	}
-	p, _ := translate(t, bound("a", "10.0.0.1", "HTTP")+bound("b", "10.0.0.2", "TCP")+bound("c", "10.0.0.3", "HTTP")+
-		object("VirtualService", "a", "gateways: [b]\nhosts: ['*']\ntcp: [{route: [{destination: {host: x.svc}}]}]"), gateway.Options{})
+	p, _ := translated(t, bound("a", "10.0.0.1", "HTTP")+bound("b", "10.0.0.2", "TCP")+bound("c", "10.0.0.3", "HTTP")+
+		object("VirtualService", "a", "gateways: [b]\nhosts: ['*']\ntcp: [{route: [{destination: {host: x.svc}}]}]"), translate.Options{})
 	var names []string
 	for _, l := range p.Listeners {
 		names = append(names, l.Name)
@@ -106,8 +105,8 @@ func TestBinds(t *testing.T) {
 
 // GW-MERGE-03, TCP-07: a server that is left out is named.
 func TestServersLeftOut(t *testing.T) {
-	_, problems := translate(t, server("a", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: c")+server("b", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: c")+
-		server("c", "444/TLS", "'*.local'", "mode: AUTO_PASSTHROUGH"), gateway.Options{})
+	_, problems := translated(t, server("a", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: c")+server("b", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: c")+
+		server("c", "444/TLS", "'*.local'", "mode: AUTO_PASSTHROUGH"), translate.Options{})
 	var all []string
 	for _, p := range problems {
 		all = append(all, string(p.Severity)+" "+p.Object+" "+p.Field)
@@ -117,10 +116,10 @@ func TestServersLeftOut(t *testing.T) {
 
 // The destinations of connections have short names, too.
 func TestShortNamesOfConnections(t *testing.T) {
-	p, _ := translate(t, server("gw", "9000/TCP", "'*'", "")+server("sni", "9443/TLS", "'*'", "mode: PASSTHROUGH")+
+	p, _ := translated(t, server("gw", "9000/TCP", "'*'", "")+server("sni", "9443/TLS", "'*'", "mode: PASSTHROUGH")+
 		object("VirtualService", "shop/a", "gateways: [default/gw, default/sni]\nhosts: ['*.com']\n"+
 			"tcp: [{match: [{port: 9000}], route: [{destination: {host: db}}]}]\n"+
-			"tls: [{match: [{sniHosts: [a.com]}], route: [{destination: {host: web}, weight: 1}, {destination: {host: web.svc}, weight: 1}]}]"), gateway.Options{})
+			"tls: [{match: [{sniHosts: [a.com]}], route: [{destination: {host: web}, weight: 1}, {destination: {host: web.svc}, weight: 1}]}]"), translate.Options{})
 	var clusters []string
 	for _, l := range p.Listeners {
 		for _, d := range l.Chains[0].TCP.Destinations {

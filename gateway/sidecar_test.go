@@ -7,16 +7,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
 // VS-TO-10, VS-RETRY-01: a default route retries as Istio does by default, and has no timeout.
 func TestSidecarDefaultRoute(t *testing.T) {
-	p, _ := translateSidecar(t, reviews, gateway.Options{})
+	p, _ := translateSidecar(t, reviews, translate.Options{})
 	l := p.Listeners[0]
 	assert.Equal(t, "127.0.0.1_9080", l.Name)
 	assert.Equal(t, "9080", l.Chains[0].Routes.Name)
@@ -37,7 +36,7 @@ metadata: {name: reviews, namespace: default}
 spec:
   host: reviews
   trafficPolicy: {portLevelSettings: [{port: {number: 9080}, loadBalancer: {consistentHash: {httpHeaderName: x-user}}}]}
-`, gateway.Options{})
+`, translate.Options{})
 	a := p.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules[0].Route
 	assert.Equal(t, []plan.HashPolicy{{Header: "x-user"}}, a.HashPolicies)
 	assert.True(t, a.Retry.PreviousHosts)
@@ -60,7 +59,7 @@ spec:
   - {name: http, port: 8004, protocol: UDP}
   - {name: HTTP2-x, port: 8005}
   - {name: http-secure, port: 8006, appProtocol: https}
-`, gateway.Options{})
+`, translate.Options{})
 	var ports []uint32
 	for _, l := range p.Listeners {
 		ports = append(ports, l.Port)
@@ -85,7 +84,7 @@ func TestSidecarSeveralPorts(t *testing.T) {
 	p, problems := translateSidecar(t, service("default/reviews", "10.0.0.1", "http 9080", "http-admin 9081")+
 		rules("default/x", 0, `{hosts: [reviews], http: [
     {match: [{port: 9081, uri: {prefix: /admin}}], route: [{destination: {host: reviews}}]},
-    {route: [{destination: {host: reviews, port: {number: 9080}}}]}]}`), gateway.Options{})
+    {route: [{destination: {host: reviews, port: {number: 9080}}}]}]}`), translate.Options{})
 	assert.Empty(t, problems)
 	assert.NotContains(t, hostsText(p, 9080), "/admin")
 	assert.Contains(t, hostsText(p, 9080), "default/x.http[1] / -> outbound|9080||reviews")
@@ -122,7 +121,7 @@ func TestSidecarProblems(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			_, problems := translateSidecar(t, c.yaml, gateway.Options{})
+			_, problems := translateSidecar(t, c.yaml, translate.Options{})
 			var got []string
 			for _, p := range problems {
 				_, text, _ := strings.Cut(p.String(), " ") // without the place
@@ -136,7 +135,7 @@ func TestSidecarProblems(t *testing.T) {
 // SE-02, VS-MESH-05: what is sent where its client wanted to has no endpoints.
 func TestSidecarOriginalDestination(t *testing.T) {
 	p, problems := translateSidecar(t, service("default/db", "None", "http 9080")+
-		object("ServiceEntry", "ext", "{hosts: ['*.example.com'], ports: [{number: 9080, name: http, protocol: HTTP}]}"), gateway.Options{})
+		object("ServiceEntry", "ext", "{hosts: ['*.example.com'], ports: [{number: 9080, name: http, protocol: HTTP}]}"), translate.Options{})
 	assert.False(t, problems.HasErrors(), "%v", problems)
 	assert.Equal(t, []*plan.Cluster{
 		{Name: "PassthroughCluster", Discovery: plan.OriginalDestination, ClientProtocol: true},
@@ -154,7 +153,7 @@ func TestSidecarVerdicts(t *testing.T) {
     {match: [{headers: {end-user: {exact: jason}}}], route: [{destination: {host: reviews}}]}]}`) +
 		rules("default/shop", 0, `{hosts: ["*.shop.test"], http: [{route: [{destination: {host: web}}]}]}`)
 	for what, c := range map[string]struct {
-		policy gateway.OutboundTrafficPolicy
+		policy translate.OutboundTrafficPolicy
 		port   uint32
 		host   string
 		path   string
@@ -171,13 +170,13 @@ func TestSidecarVerdicts(t *testing.T) {
 		"VS-MESH-03: a wildcard that is no service, on port 80":       {port: 80, host: "a.shop.test", path: "/", want: "outbound|80||web.default.svc.cluster.local  (default/shop.http[0])"},
 		"a ServiceEntry with a wildcard":                              {port: 80, host: "x.example.com", path: "/", want: "outbound|80||*.example.com  (default)"},
 		"VS-MESH-05: an unknown host passes":                          {port: 80, host: "example.org", path: "/", want: "PassthroughCluster  (allow_any)"},
-		"VS-MESH-05: under REGISTRY_ONLY it gets 502":                 {policy: gateway.RegistryOnly, port: 80, host: "example.org", path: "/", want: "502 direct response  (block_all)"},
+		"VS-MESH-05: under REGISTRY_ONLY it gets 502":                 {policy: translate.RegistryOnly, port: 80, host: "example.org", path: "/", want: "502 direct response  (block_all)"},
 		"a service that has not the port is unknown there":            {port: 9080, host: "web", path: "/", want: "PassthroughCluster  (allow_any)"},
 		"VS-MESH-03: a host of another port is half known on port 80": {port: 80, host: "reviews.default.svc.cluster.local", path: "/v2", want: "outbound|80||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
 		"a port that no service has":                                  {port: 1, host: "reviews", path: "/", want: "no listener"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			p, problems := translateSidecar(t, yaml, gateway.Options{OutboundTrafficPolicy: c.policy})
+			p, problems := translateSidecar(t, yaml, translate.Options{OutboundTrafficPolicy: c.policy})
 			require.False(t, problems.HasErrors(), "%v", problems)
 			j, err := verdict.New(p, verdict.Options{})
 			require.NoError(t, err)

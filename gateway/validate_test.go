@@ -8,9 +8,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/validate"
 )
 
 // finding is a resource and what Istio's validation says of it: "CODE severity", sorted; a near miss has none.
@@ -104,7 +105,7 @@ func TestEveryCodeHasACase(t *testing.T) {
 		}
 	}
 	listed := map[string]bool{}
-	for _, code := range gateway.Codes() {
+	for _, code := range validate.Codes() {
 		assert.NotEmpty(t, code.Summary, code.ID)
 		for _, s := range code.Severities {
 			require.False(t, listed[code.ID+" "+string(s)], "%s is listed twice", code.ID)
@@ -148,7 +149,7 @@ func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
 
 // TestWhatIstioRefusesIsNotTranslated, of each kind; warnings hold nothing up.
 func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
-	count := func(r *gateway.Resources) []int {
+	count := func(r *resource.Set) []int {
 		return []int{len(r.Gateways), len(r.VirtualServices), len(r.DestinationRules), len(r.ServiceEntries)}
 	}
 	read := func(docs ...string) []int {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
 
@@ -37,9 +37,9 @@ func readCertificates(p *plan.Plan) error {
 			if *f.file == "" {
 				continue
 			}
-			text, err := gateway.ReadFile(*f.file)
+			text, err := resource.ReadFile(*f.file)
 			if err != nil {
-				return &exitError{exitBadInput, fmt.Errorf("certificate %s: %w", c.Name, err)}
+				return &exitError{exitBadInput, fmt.Errorf("certificate %s: %s cannot be read: %w", c.Name, *f.file, err)}
 			}
 			*f.text, *f.file = text, ""
 		}

@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -180,4 +179,4 @@ func reportLimits(w io.Writer, o *envoy.Options) {
 }
 
 // isSidecar says for which kind of proxy the input is.
-func (in *input) isSidecar() bool { return in.proxy == string(gateway.SidecarProxy) }
+func (in *input) isSidecar() bool { return in.proxy == string(translate.SidecarProxy) }

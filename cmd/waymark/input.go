@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
 
@@ -37,10 +38,10 @@ func addFileFlag(c *cobra.Command, files *[]string) {
 func (in *input) addFlags(c *cobra.Command) {
 	f := c.Flags()
 	addFileFlag(c, &in.files)
-	f.StringVar(&in.proxy, "proxy", string(gateway.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
+	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")
-	f.StringVar(&in.outbound, "outbound-traffic-policy", string(gateway.AllowAny), "what a sidecar does with hosts that no service has: ALLOW_ANY sends to the original destination, REGISTRY_ONLY answers 502")
+	f.StringVar(&in.outbound, "outbound-traffic-policy", string(translate.AllowAny), "what a sidecar does with hosts that no service has: ALLOW_ANY sends to the original destination, REGISTRY_ONLY answers 502")
 	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
 	f.StringVar(&in.gateway, "gateway", "", "only this Gateway, as name or namespace/name (default: all that select the proxy)")
 	f.StringVar(&in.locality, "locality", "", "where the proxy is, REGION/ZONE/SUBZONE, for locality load balancing")
@@ -51,27 +52,30 @@ func (in *input) addFlags(c *cobra.Command) {
 }
 
 // options are the flags in the translator's words, with the defaults of the proxy's type.
-func (in *input) options() (gateway.Options, error) {
-	o := gateway.Options{
-		Proxy: gateway.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: gateway.OutboundTrafficPolicy(in.outbound),
+func (in *input) options() (translate.Options, error) {
+	o := translate.Options{
+		Proxy: translate.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: translate.OutboundTrafficPolicy(in.outbound),
 		ClusterDomain: in.clusterDomain, Gateway: in.gateway, Locality: in.locality,
-		RemoteFiles: in.remoteFiles, SystemAuthorities: in.systemCA, Secrets: map[string]gateway.SecretFiles{},
+		SystemAuthorities: in.systemCA, Secrets: map[string]translate.SecretFiles{},
+	}
+	if !in.remoteFiles {
+		o.ReadFile = resource.ReadFile
 	}
 	for _, text := range in.secrets {
-		name, files, err := gateway.ParseSecretFiles(text)
+		name, files, err := translate.ParseSecretFiles(text)
 		if err != nil {
 			return o, usageError("--secret %w", err)
 		}
 		o.Secrets[name] = files
 	}
 	switch {
-	case o.Proxy != gateway.GatewayProxy && o.Proxy != gateway.SidecarProxy:
+	case o.Proxy != translate.GatewayProxy && o.Proxy != translate.SidecarProxy:
 		return o, usageError("--proxy %q is neither gateway nor sidecar", in.proxy)
-	case o.OutboundTrafficPolicy != gateway.AllowAny && o.OutboundTrafficPolicy != gateway.RegistryOnly:
+	case o.OutboundTrafficPolicy != translate.AllowAny && o.OutboundTrafficPolicy != translate.RegistryOnly:
 		return o, usageError("--outbound-traffic-policy %q is neither ALLOW_ANY nor REGISTRY_ONLY", in.outbound)
-	case o.Proxy == gateway.SidecarProxy && in.gateway != "":
+	case o.Proxy == translate.SidecarProxy && in.gateway != "":
 		return o, usageError("--gateway %s: a sidecar serves no Gateway", in.gateway)
-	case o.Proxy == gateway.GatewayProxy && o.OutboundTrafficPolicy != gateway.AllowAny:
+	case o.Proxy == translate.GatewayProxy && o.OutboundTrafficPolicy != translate.AllowAny:
 		return o, usageError("--outbound-traffic-policy is for --proxy sidecar alone")
 	}
 	var err error
@@ -117,7 +121,7 @@ func (in *input) work(strict bool) (*plan.Plan, *found, error) {
 	working.at("reading")
 	read := gateway.Load(in.files, os.Stdin)
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
-	p, findings := gateway.Translate(read.Set, o)
+	p, findings := translate.Plan(read.Set, o)
 	working.end()
 	all := &found{diag.Merge(read.Findings, findings), &read.Texts}
 	if read.Findings.HasErrors() || strict && findings.HasErrors() {

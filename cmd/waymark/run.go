@@ -12,11 +12,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/rollout"
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/proxy/standin"
@@ -170,7 +169,7 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (er
 	}
 	reportWays(w, p, r.options)
 	if len(p.Listeners) == 0 {
-		if r.in.proxy == string(gateway.SidecarProxy) {
+		if r.in.proxy == string(translate.SidecarProxy) {
 			return &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
 		}
 		return &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}

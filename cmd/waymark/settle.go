@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 )
 
 // A set of files is read only when nobody is writing it any more. A file that is written in place is shorter for a while,
@@ -43,7 +43,7 @@ type set struct {
 func look(paths, more []string) set {
 	var s set
 	sum := sha256.New()
-	files, err := gateway.Files(paths)
+	files, err := resource.Files(paths)
 	if err != nil {
 		_, _ = fmt.Fprintln(sum, err) // a hash takes everything
 	}

@@ -150,7 +150,7 @@ func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string
 				continue
 			}
 		}
-		p, err := translate(yaml)
+		p, err := planOf(yaml)
 		if err != nil {
 			return subjects, auto, err
 		}

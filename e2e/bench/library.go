@@ -149,7 +149,7 @@ func configuring(ctx context.Context, m *vm.Module, config []byte) (read time.Du
 
 // pluginConfig is the filter's configuration for n rules of a shape.
 func pluginConfig(s *shape, n int) ([]byte, error) {
-	p, err := translate(s.rules(n))
+	p, err := planOf(s.rules(n))
 	if err != nil {
 		return nil, err
 	}

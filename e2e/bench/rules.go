@@ -9,6 +9,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/routingtest"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/routing"
@@ -209,8 +210,8 @@ func (s *shape) request(i int) vm.Headers {
 	return h
 }
 
-// translate makes a plan of rules.
-func translate(yaml string) (*plan.Plan, error) {
+// planOf makes a plan of rules.
+func planOf(yaml string) (*plan.Plan, error) {
 	dir, err := os.MkdirTemp("", "waymark-bench-")
 	if err != nil {
 		return nil, err
@@ -221,7 +222,7 @@ func translate(yaml string) (*plan.Plan, error) {
 		return nil, err
 	}
 	in := gateway.Load([]string{file}, nil)
-	p, more := gateway.Translate(in.Set, gateway.Options{})
+	p, more := translate.Plan(in.Set, translate.Options{})
 	if all := diag.Merge(in.Findings, more); all.HasErrors() {
 		return nil, fmt.Errorf("%s, and %d more", all[0], len(all)-1)
 	}

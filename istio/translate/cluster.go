@@ -1,0 +1,149 @@
+package translate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"waymark.dev/waymark/istio/resource"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/plan"
+)
+
+// reference is the first place that names a cluster.
+type reference struct {
+	object *resource.Object
+	field  string
+	// missingPort is how bad it is if the destination's host has no such port.
+	missingPort diag.Severity
+}
+
+// destination finds the cluster that a destination of a rule means, and notes where it was named.
+func (t *translator) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
+	ref := c.services.cluster(d, c.port)
+	missingPort := diag.Error
+	if d.GetPort() == nil && c.missingPort != "" {
+		missingPort = c.missingPort
+	}
+	t.reference(ref, h.origin.Object, field, missingPort)
+	return ref
+}
+
+// reference notes a place that names a cluster: the first one, or the first where a missing port is an error.
+func (t *translator) reference(c clusterRef, o *resource.Object, field string, missingPort diag.Severity) {
+	if known := t.clusters[c]; known == nil || known.missingPort != diag.Error && missingPort == diag.Error {
+		t.clusters[c] = &reference{o, field, missingPort}
+	}
+}
+
+// planClusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
+// a 503 (VS-SPLIT-03).
+func (t *translator) planClusters() (out []*plan.Cluster, missing diag.Findings) {
+	for ref, at := range t.clusters {
+		c, why := t.planCluster(ref)
+		if why != "" {
+			severity := diag.Error
+			if s := t.registry.find(ref.host); s != nil {
+				if _, ok := s.port(ref.port); !ok {
+					severity = at.missingPort
+				}
+			}
+			missing.Add(severity, "", at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			continue
+		}
+		n := 0
+		for _, l := range c.Localities {
+			n += len(l.Endpoints)
+		}
+		if !t.endpoints.add(n, at.object, at.field) {
+			continue
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })
+	return out, missing
+}
+
+// planCluster makes one cluster, or says why there is none.
+func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
+	s := t.registry.find(ref.host)
+	rules := t.rules.find(ref.host, s)
+	c := &plan.Cluster{Name: ref.name(), Rules: rules.names()}
+	labels, ok := rules.subsetLabels(ref.subset)
+	if !ok {
+		return nil, "no DestinationRule for " + ref.host + " defines the subset " + strconv.Quote(ref.subset) + " (defined: " + subsetNames(rules) + ")"
+	}
+	address, overridden := t.override(ref)
+	var port servicePort
+	switch {
+	case s != nil:
+		if port, ok = s.port(ref.port); !ok && !overridden {
+			return nil, "its host has no port " + strconv.Itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
+		}
+	case !overridden:
+		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
+	}
+	c.HTTP2 = speaksHTTP2(port.protocol)
+	var all []workload
+	var why string
+	switch {
+	case overridden:
+		all, c.Discovery, why = overriddenEndpoints(address)
+	case t.options.Proxy == SidecarProxy && s.sendsToOriginal():
+		c.Discovery = plan.OriginalDestination
+	case s.kubernetes != nil:
+		all, c.Discovery, why = t.kubernetesEndpoints(s, port, ref.subset, labels)
+	default:
+		all, c.Discovery, why = t.entryEndpoints(s, port, labels)
+	}
+	if why != "" {
+		return nil, why
+	}
+	t.applyPolicy(c, rules, ref, s, all)
+	return c, ""
+}
+
+// applyPolicy fills in what the DestinationRules of a host say about a cluster.
+func (t *translator) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
+	p := rules.policyFor(ref.subset, ref.port)
+	p.connections(c)
+	p.outliers(c)
+	if len(all) > 0 {
+		t.localize(c, all, p)
+	}
+	p.balance(c)
+	c.TLS = t.upstreamTLS(ref, rules, p.tls, s)
+	if pp := p.proxyProtocol; pp != nil {
+		c.ProxyProtocol = int(pp.Version) + 1
+	}
+	if p.tunnel != nil {
+		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
+	}
+	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
+		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+			"zone-aware load balancing is not executed: it needs to know the proxies of all zones; use localityLbSetting; the cluster is %s", c.Name)
+	}
+}
+
+func portNumbers(s *service) string {
+	var all []string
+	for _, p := range s.ports {
+		all = append(all, strconv.Itoa(int(p.number)))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
+
+// speaksHTTP2 says whether a port's protocol is HTTP/2 from the first byte (SE-07).
+func speaksHTTP2(protocol string) bool {
+	switch strings.ToLower(protocol) {
+	case "http2", "grpc", "grpc-web":
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,271 @@
+package translate
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
+)
+
+// boundVirtualService is a VirtualService with hosts, its delegates merged into its rules.
+type boundVirtualService struct {
+	*resource.VirtualService
+	rules []httpRule
+}
+
+// httpRule is a rule with the place where it was written.
+type httpRule struct {
+	*istio.HTTPRoute
+	origin *resource.VirtualService // the root, or its delegate
+	index  int                      // in the origin's http[]
+}
+
+func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa(h.index) + "]" + rest }
+
+// mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and drops the delegates
+// themselves: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is missing
+// or not exported to it is dropped with a warning (VS-DEL-03).
+func mergeDelegates(all []*resource.VirtualService, findings *diag.Findings) []*boundVirtualService {
+	delegates := map[string]*resource.VirtualService{}
+	for _, vs := range all {
+		if len(vs.Spec.Hosts) == 0 {
+			delegates[vs.Key()] = vs
+		}
+	}
+	var roots []*boundVirtualService
+	made := &bound{what: "rules of delegates", most: maxRules, findings: findings}
+	for _, vs := range all {
+		if len(vs.Spec.Hosts) == 0 {
+			continue
+		}
+		root := &boundVirtualService{VirtualService: vs}
+		for i, rule := range vs.Spec.Http {
+			if rule.GetDelegate() == nil {
+				root.rules = append(root.rules, httpRule{rule, vs, i})
+			} else {
+				root.rules = append(root.rules, delegated(vs, i, delegates, made)...)
+			}
+		}
+		roots = append(roots, root)
+	}
+	return roots
+}
+
+// delegated are the rules that the root's rule i stands for.
+func delegated(root *resource.VirtualService, i int, delegates map[string]*resource.VirtualService, made *bound) []httpRule {
+	rule, findings := root.Spec.Http[i], made.findings
+	field := "spec.http[" + strconv.Itoa(i) + "].delegate"
+	namespace := rule.Delegate.Namespace
+	if namespace == "" {
+		namespace = root.Namespace
+	}
+	key := namespace + "/" + rule.Delegate.Name
+	d, ok := delegates[key]
+	if !ok || names.VisibilityTo(root.Namespace, d.Namespace, d.Spec.ExportTo) == names.Hidden {
+		why := "there is no VirtualService without hosts of that name"
+		if ok {
+			why = "it is not exported to namespace " + root.Namespace
+		}
+		findings.Add(diag.Warning, "", root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
+		return nil
+	}
+	var out []httpRule
+	for j, sub := range d.Spec.Http {
+		if sub.GetDelegate() != nil {
+			continue // one level only (VS-DEL-02)
+		}
+		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), root.Object, field) {
+			break
+		}
+		if merged := mergeRule(rule, sub); merged != nil {
+			out = append(out, httpRule{merged, d, j})
+			continue
+		}
+		findings.Add(diag.Warning, "", root.Object, field,
+			"rule http[%d] of delegate %s is dropped: one of its matches contradicts every match of this rule", j, key)
+	}
+	return out
+}
+
+// mergeRule merges a rule of a delegate into the rule that delegates, or returns nil where their matches conflict.
+// What the delegate leaves unset is inherited as a whole; route and redirect never are (VS-DEL-09).
+func mergeRule(root, sub *istio.HTTPRoute) *istio.HTTPRoute {
+	match, ok := mergeMatches(root.Match, sub.Match)
+	if !ok {
+		return nil
+	}
+	out := proto.Clone(sub).(*istio.HTTPRoute)
+	out.Name = join(root.Name, sub.Name)
+	out.Match = match
+	inherit(&out.Rewrite, root.Rewrite)
+	inherit(&out.DirectResponse, root.DirectResponse)
+	inherit(&out.Timeout, root.Timeout)
+	inherit(&out.Retries, root.Retries)
+	inherit(&out.Fault, root.Fault)
+	inherit(&out.Mirror, root.Mirror)
+	inherit(&out.MirrorPercent, root.MirrorPercent) //nolint:staticcheck // deprecated, and still in force
+	inherit(&out.MirrorPercentage, root.MirrorPercentage)
+	inherit(&out.CorsPolicy, root.CorsPolicy)
+	inherit(&out.Headers, root.Headers)
+	if out.Mirrors == nil {
+		out.Mirrors = root.Mirrors
+	}
+	return out
+}
+
+func inherit[T any](field **T, root *T) {
+	if *field == nil {
+		*field = root
+	}
+}
+
+func join(root, sub string) string {
+	switch {
+	case root == "":
+		return sub
+	case sub == "":
+		return root
+	default:
+		return root + "-" + sub
+	}
+}
+
+// mergeMatches crosses the matches, the delegate's outermost. It fails when one match of the delegate conflicts with
+// all of the root's: then the whole rule goes (VS-DEL-05).
+func mergeMatches(root, sub []*istio.HTTPMatchRequest) ([]*istio.HTTPMatchRequest, bool) {
+	if len(root) == 0 {
+		return sub, true
+	}
+	if len(sub) == 0 {
+		return root, true
+	}
+	var out []*istio.HTTPMatchRequest
+	for _, s := range sub {
+		found := false
+		for _, r := range root {
+			if !matchesConflict(r, s) {
+				found = true
+				out = append(out, mergeMatch(r, s))
+			}
+		}
+		if !found {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// mergeMatch takes the delegate's fields where they are set, and the union of the maps with the delegate winning
+// (VS-DEL-08).
+func mergeMatch(root, sub *istio.HTTPMatchRequest) *istio.HTTPMatchRequest {
+	out := proto.Clone(sub).(*istio.HTTPMatchRequest)
+	out.Name = join(root.Name, sub.Name)
+	inherit(&out.Uri, root.Uri)
+	inherit(&out.Scheme, root.Scheme)
+	inherit(&out.Method, root.Method)
+	inherit(&out.Authority, root.Authority)
+	out.Headers = union(root.Headers, sub.Headers)
+	out.WithoutHeaders = union(root.WithoutHeaders, sub.WithoutHeaders)
+	out.QueryParams = union(root.QueryParams, sub.QueryParams)
+	out.SourceLabels = union(root.SourceLabels, sub.SourceLabels)
+	if out.Port == 0 {
+		out.Port = root.Port
+	}
+	if len(out.Gateways) == 0 {
+		out.Gateways = root.Gateways
+	}
+	if out.StatPrefix == "" {
+		out.StatPrefix = root.StatPrefix
+	}
+	if out.SourceNamespace == "" {
+		out.SourceNamespace = root.SourceNamespace
+	}
+	return out
+}
+
+func union[V any](root, sub map[string]V) map[string]V {
+	if len(root) == 0 {
+		return sub
+	}
+	out := maps.Clone(root)
+	maps.Copy(out, sub)
+	return out
+}
+
+// matchesConflict says whether a request could not be meant by both (VS-DEL-06, VS-DEL-07). It errs on the side of
+// Istio, for which two equal regexes conflict.
+func matchesConflict(root, sub *istio.HTTPMatchRequest) bool {
+	if root.IgnoreUriCase != sub.IgnoreUriCase {
+		return true
+	}
+	if stringsConflict(root.Uri, sub.Uri) || stringsConflict(root.Scheme, sub.Scheme) ||
+		stringsConflict(root.Method, sub.Method) || stringsConflict(root.Authority, sub.Authority) {
+		return true
+	}
+	if mapsConflict(root.Headers, sub.Headers) || mapsConflict(root.WithoutHeaders, sub.WithoutHeaders) ||
+		mapsConflict(root.QueryParams, sub.QueryParams) {
+		return true
+	}
+	if root.Port != 0 && sub.Port != 0 && root.Port != sub.Port {
+		return true
+	}
+	if root.SourceNamespace != "" && root.SourceNamespace != sub.SourceNamespace {
+		return true
+	}
+	for key, value := range root.SourceLabels {
+		if v, ok := sub.SourceLabels[key]; ok && v != value {
+			return true
+		}
+	}
+	if len(root.Gateways) > 0 && len(sub.Gateways) > 0 {
+		if len(root.Gateways) < len(sub.Gateways) {
+			return true // counted, not compared: a name that is there twice counts twice
+		}
+		for _, g := range sub.Gateways {
+			if !slices.Contains(root.Gateways, g) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func mapsConflict(root, sub map[string]*istio.StringMatch) bool {
+	for key, value := range root {
+		if v, ok := sub[key]; ok && stringsConflict(value, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// stringsConflict compares two conditions on one value. Only these agree: one is absent; both are the same exact text;
+// the root's prefix is a prefix of the delegate's text.
+func stringsConflict(root, sub *istio.StringMatch) bool {
+	if root == nil || sub == nil {
+		return false
+	}
+	if root.GetRegex() != "" || sub.GetRegex() != "" {
+		return true
+	}
+	switch r := root.MatchType.(type) {
+	case *istio.StringMatch_Exact:
+		s, ok := sub.MatchType.(*istio.StringMatch_Exact)
+		return !ok || r.Exact == "" || r.Exact != s.Exact
+	case *istio.StringMatch_Prefix:
+		text := sub.GetExact()
+		if text == "" {
+			text = sub.GetPrefix()
+		}
+		return r.Prefix == "" || text == "" || !strings.HasPrefix(text, r.Prefix)
+	default:
+		return true
+	}
+}

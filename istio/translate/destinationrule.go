@@ -1,0 +1,352 @@
+package translate
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/plan"
+)
+
+// rules of destinations, found as Istio finds them (DR-SEL-01 to DR-SEL-05).
+type destinationRules struct {
+	namespace string // of the proxy
+	labels    map[string]string
+	// byNamespace holds the rules of each namespace.
+	byNamespace map[string]*hostRules
+}
+
+// hostRules are the rules of one namespace by their hosts, in full. There may be as many as there are destinations, and
+// each destination asks.
+type hostRules struct {
+	byHost    map[string][]*resource.DestinationRule // in the order in which they are merged
+	wildcards []string                               // hosts of byHost, the most specific first
+}
+
+// rootNamespace is where rules for everybody stand.
+const rootNamespace = "istio-system"
+
+func newDestinationRules(r *resource.Set, o *Options) *destinationRules {
+	x := &destinationRules{namespace: o.Namespace, labels: o.Labels, byNamespace: map[string]*hostRules{}}
+	for _, d := range r.DestinationRules {
+		in := x.byNamespace[d.Namespace]
+		if in == nil {
+			in = &hostRules{byHost: map[string][]*resource.DestinationRule{}}
+			x.byNamespace[d.Namespace] = in
+		}
+		host := names.FullName(d.Spec.Host, d.Namespace, o.ClusterDomain)
+		if in.byHost[host] == nil && names.IsWildcard(host) {
+			in.wildcards = append(in.wildcards, host)
+		}
+		in.byHost[host] = append(in.byHost[host], d)
+	}
+	for _, in := range x.byNamespace {
+		slices.SortFunc(in.wildcards, moreSpecific)
+		for _, list := range in.byHost {
+			slices.SortStableFunc(list, func(a, b *resource.DestinationRule) int { // those with a selector first (DR-SEL-04)
+				return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(a.Object, b.Object))
+			})
+		}
+	}
+	return x
+}
+
+// destinationPolicy is what rules for one host say together.
+type destinationPolicy struct {
+	rules   []*resource.DestinationRule
+	traffic *istio.TrafficPolicy
+	subsets []*istio.Subset
+}
+
+// find returns the policy for a host, or nil. It looks in the proxy's namespace, the service's and the root namespace;
+// the first with any rule for the host wins altogether. A proxy in the root namespace looks there first as well, but
+// only for rules that are private to it, so that those meant for everybody do not hide the service's own.
+func (x *destinationRules) find(host string, s *service) *destinationPolicy {
+	mine := isLocal
+	if x.namespace == rootNamespace {
+		mine = isPrivate
+	}
+	found := x.in(x.namespace, host, mine)
+	if len(found) == 0 && s != nil {
+		found = x.exported(s.namespace, host)
+	}
+	if len(found) == 0 {
+		found = x.exported(rootNamespace, host)
+	}
+	return x.choose(found)
+}
+
+// exports are what a rule is exported to. One with a workload selector is private (DR-SEL-03).
+func exports(d *resource.DestinationRule) []string {
+	if d.Spec.WorkloadSelector != nil {
+		return []string{"."}
+	}
+	return d.Spec.ExportTo
+}
+
+// isLocal says that a rule holds in its own namespace.
+func isLocal(d *resource.DestinationRule) bool {
+	e := exports(d)
+	return len(e) == 0 || slices.Contains(e, "*") || slices.Contains(e, ".") || slices.Contains(e, d.Namespace)
+}
+
+// isPrivate says that a rule holds nowhere else.
+func isPrivate(d *resource.DestinationRule) bool {
+	e := exports(d)
+	return len(e) > 0 && (sameSet(e, []string{"."}) || sameSet(e, []string{d.Namespace}))
+}
+
+// exported looks for rules that other namespaces may use. The most specific host is chosen before it is asked whether
+// this proxy is among them: an exact rule for others hides a wildcard for all.
+func (x *destinationRules) exported(namespace, host string) []*destinationPolicy {
+	found := x.in(namespace, host, func(d *resource.DestinationRule) bool { return !isPrivate(d) })
+	return slices.DeleteFunc(found, func(p *destinationPolicy) bool {
+		e := exports(p.rules[0])
+		return len(e) > 0 && !slices.Contains(e, "*") && !slices.Contains(e, x.namespace)
+	})
+}
+
+// in looks in one namespace: the exact host, else the longest wildcard that takes it. Rules with other exports or other
+// selectors are kept apart.
+func (x *destinationRules) in(namespace, host string, counts func(*resource.DestinationRule) bool) (found []*destinationPolicy) {
+	in := x.byNamespace[namespace]
+	if in == nil {
+		return nil
+	}
+	take := func(ruled string) {
+		for _, d := range in.byHost[ruled] {
+			if counts(d) {
+				found = consolidate(found, d)
+			}
+		}
+	}
+	take(host)
+	for _, w := range in.wildcards {
+		if len(found) > 0 {
+			break
+		}
+		if names.IsCoveredBy(host, w) {
+			take(w)
+		}
+	}
+	return found
+}
+
+// consolidate merges a rule into those before it, or appends it (DR-SEL-04). A rule without selector joins those with
+// one, too; and a rule whose exports include another's joins that one, and stands for itself as well.
+func consolidate(found []*destinationPolicy, d *resource.DestinationRule) []*destinationPolicy {
+	apart := true
+	for _, p := range found {
+		first := p.rules[0]
+		same := sameSet(exports(first), exports(d))
+		if !same && (len(exports(first)) == 0 || !containsAll(exports(d), exports(first))) {
+			apart = true
+			continue
+		}
+		apart = !same
+		a, b := first.Spec.WorkloadSelector, d.Spec.WorkloadSelector
+		if a != nil && b != nil && !maps.Equal(a.MatchLabels, b.MatchLabels) {
+			apart = true
+			continue
+		}
+		if (a == nil) == (b == nil) {
+			apart = false
+		}
+		p.merge(d)
+	}
+	if apart {
+		p := &destinationPolicy{}
+		p.merge(d)
+		found = append(found, p)
+	}
+	return found
+}
+
+// choose takes the first policy whose selector takes the proxy, else the last one without a selector.
+func (x *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
+	var general *destinationPolicy
+	for _, p := range found {
+		switch first := p.rules[0]; {
+		case first.Spec.WorkloadSelector == nil:
+			general = p
+		case first.Namespace == x.namespace && names.Selects(first.Spec.WorkloadSelector.MatchLabels, x.labels):
+			return p
+		}
+	}
+	return general
+}
+
+// merge unites the subsets, the first definition of a name counting, and takes the first traffic policy (DR-SEL-04).
+func (p *destinationPolicy) merge(d *resource.DestinationRule) {
+	p.rules = append(p.rules, d)
+	if p.traffic == nil {
+		p.traffic = d.Spec.TrafficPolicy
+	}
+	for _, s := range d.Spec.Subsets {
+		if p.subset(s.GetName()) == nil {
+			p.subsets = append(p.subsets, s)
+		}
+	}
+}
+
+func sameSet(a, b []string) bool { return containsAll(b, a) && containsAll(a, b) }
+
+func containsAll(big, small []string) bool {
+	return !slices.ContainsFunc(small, func(v string) bool { return !slices.Contains(big, v) })
+}
+
+func (p *destinationPolicy) subset(name string) *istio.Subset {
+	if p == nil || name == "" {
+		return nil
+	}
+	for _, s := range p.subsets {
+		if s.GetName() == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// consistentHash finds the settings that give the route of a destination its hash policy. Without a service there are
+// none, whatever DestinationRules say.
+func (t *translator) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
+	s := t.registry.find(d.GetHost())
+	if s == nil {
+		return nil
+	}
+	return t.rules.find(d.GetHost(), s).consistentHash(d)
+}
+
+// consistentHash is the first of these that there is: the subset's for the port, the subset's, the rule's for the port,
+// the rule's. Settings of a port count only if the destination names the port; those without a consistent hash are
+// passed over, although they decide about the cluster's load balancer (DR-HASH-04).
+func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
+	if p == nil {
+		return nil
+	}
+	s, port := p.subset(d.GetSubset()), d.GetPort().GetNumber()
+	return cmp.Or(
+		portPolicy(s.GetTrafficPolicy(), port).GetLoadBalancer().GetConsistentHash(),
+		s.GetTrafficPolicy().GetLoadBalancer().GetConsistentHash(),
+		portPolicy(p.traffic, port).GetLoadBalancer().GetConsistentHash(),
+		p.traffic.GetLoadBalancer().GetConsistentHash(),
+	)
+}
+
+// warnIdleRules warns of DestinationRules whose host is that of no service: they hold for nothing.
+func (t *translator) warnIdleRules(r *resource.Set) {
+	known := map[string]bool{}
+	for host := range t.options.Endpoints {
+		known[host] = true
+	}
+	for _, s := range r.Services {
+		known[kubernetesHost(s, t.options.ClusterDomain)] = true
+	}
+	for _, e := range r.ServiceEntries {
+		for _, host := range e.Spec.Hosts {
+			known[host] = true
+		}
+	}
+	for ref := range t.clusters {
+		if _, ok := t.override(ref); ok {
+			known[ref.host] = true
+		}
+	}
+	takes := func(wildcard string) bool {
+		for k := range known {
+			if names.IsCoveredBy(k, wildcard) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, d := range r.DestinationRules {
+		host := names.FullName(d.Spec.Host, d.Namespace, t.options.ClusterDomain)
+		if known[host] || names.IsWildcard(host) && takes(host) {
+			continue
+		}
+		t.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+	}
+}
+
+func portPolicy(t *istio.TrafficPolicy, port uint32) *istio.TrafficPolicy_PortTrafficPolicy {
+	if port == 0 {
+		return nil
+	}
+	for _, p := range t.GetPortLevelSettings() {
+		if p.GetPort().GetNumber() == port {
+			return p
+		}
+	}
+	return nil
+}
+
+// hashPolicy is the plan's form of a consistent hash, or nil where it has no key (DR-HASH-02).
+func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy {
+	switch key := h.GetHashKey().(type) {
+	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpHeaderName:
+		return &plan.HashPolicy{Header: key.HttpHeaderName}
+	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpCookie:
+		c := &plan.HashCookie{Name: key.HttpCookie.GetName(), Path: key.HttpCookie.GetPath(), TTL: optionalDuration(key.HttpCookie.GetTtl())}
+		for _, a := range key.HttpCookie.GetAttributes() {
+			c.Attributes = append(c.Attributes, plan.HashCookieAttribute{Name: a.GetName(), Value: a.GetValue()})
+		}
+		return &plan.HashPolicy{Cookie: c}
+	case *istio.LoadBalancerSettings_ConsistentHashLB_UseSourceIp:
+		return &plan.HashPolicy{SourceIP: key.UseSourceIp}
+	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpQueryParameterName:
+		return &plan.HashPolicy{Query: key.HttpQueryParameterName}
+	default:
+		return nil
+	}
+}
+
+// names are namespace/name of the rules, and object is the one whose traffic policy counts, for messages.
+func (p *destinationPolicy) names() (out []string) {
+	if p != nil {
+		for _, d := range p.rules {
+			out = append(out, d.Key())
+		}
+	}
+	return out
+}
+
+func (p *destinationPolicy) object() *resource.Object {
+	for _, d := range p.rules {
+		if d.Spec.TrafficPolicy != nil {
+			return d.Object
+		}
+	}
+	return p.rules[0].Object
+}
+
+// subsetLabels are the labels that choose a cluster's endpoints; ok is false where no rule defines the subset
+// (DR-POL-05).
+func (p *destinationPolicy) subsetLabels(name string) (labels map[string]string, ok bool) {
+	if name == "" {
+		return nil, true
+	}
+	s := p.subset(name)
+	return s.GetLabels(), s != nil
+}
+
+// subsetNames lists the subsets of a host, for messages.
+func subsetNames(p *destinationPolicy) string {
+	if p == nil {
+		return "none"
+	}
+	var names []string
+	for _, s := range p.subsets {
+		names = append(names, s.GetName())
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,70 @@
+package translate
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// serviceDomains are the names by which a sidecar in a namespace knows a service (VS-MESH-04): its host, the host with a
+// trailing dot, the short names that a client in that namespace may use, the same of every alias, and the service's
+// addresses. A headless Service is also known by the names of its pods, which are one label longer. expanded are those of
+// the names that only abbreviate or complete a host.
+//
+//	reviews.default.svc.cluster.local, from default   reviews.default.svc.cluster.local reviews.default.svc.cluster.local.
+//	                                                  reviews reviews.default.svc reviews.default
+//	                                   from other     the same without reviews
+//	api.example.com                                   api.example.com api.example.com.
+func serviceDomains(s *service, aliases []string, namespace, clusterDomain string) (domains, expanded []string) {
+	for _, host := range append([]string{s.host}, aliases...) {
+		short := shortNames(host, namespace, clusterDomain)
+		domains = append(domains, bracketed(host))
+		domains = append(domains, short...)
+		expanded = append(expanded, short...)
+	}
+	if s.isHeadless() {
+		for _, d := range slices.Clone(domains) {
+			domains = append(domains, "*."+d)
+		}
+	}
+	for _, a := range s.addresses() {
+		if a != unspecifiedAddress {
+			domains = append(domains, bracketed(a))
+		}
+	}
+	return domains, expanded
+}
+
+// unspecifiedAddress is what Istio takes for no address.
+const unspecifiedAddress = "0.0.0.0"
+
+// shortNames are the other spellings of a host. Only the hosts of Kubernetes services are abbreviated; a short form of any
+// other could be another service's name.
+func shortNames(host, namespace, clusterDomain string) []string {
+	var names []string
+	if _, err := netip.ParseAddr(host); err != nil {
+		names = append(names, host+".")
+	}
+	base, isService := strings.CutSuffix(host, ".svc."+clusterDomain)
+	if !isService {
+		return names
+	}
+	name, rest, ok := strings.Cut(base, ".")
+	switch {
+	case !ok:
+		return names
+	case rest == namespace:
+		return append(names, name, base+".svc", base)
+	default:
+		return append(names, base, base+".svc")
+	}
+}
+
+// bracketed is a host as it stands in an authority: an IPv6 address in brackets.
+func bracketed(host string) string {
+	if ip := net.ParseIP(host); ip != nil && strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}

@@ -1,0 +1,172 @@
+package translate
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+
+	istio "istio.io/api/networking/v1alpha3"
+
+	core "k8s.io/api/core/v1"
+	"waymark.dev/waymark/plan"
+)
+
+// override finds the address that the user gave for a host: for subset and host "v1.reviews", else for the host, by its
+// full name or its first label.
+func (t *translator) override(ref clusterRef) (string, bool) {
+	short, _, _ := strings.Cut(ref.host, ".")
+	for _, host := range []string{ref.host, short} {
+		if ref.subset != "" {
+			if a, ok := t.options.Endpoints[ref.subset+"."+host]; ok {
+				return a, true
+			}
+		}
+		if a, ok := t.options.Endpoints[host]; ok {
+			return a, true
+		}
+	}
+	return "", false
+}
+
+func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
+	host, port, err := net.SplitHostPort(address)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || host == "" || n == 0 {
+		return nil, 0, "--endpoint address " + strconv.Quote(address) + " is not ADDRESS:PORT"
+	}
+	discovery := plan.Static
+	if _, err := netip.ParseAddr(host); err != nil {
+		discovery = plan.StrictDNS
+	}
+	return []workload{{Endpoint: plan.Endpoint{Address: host, Port: uint32(n)}}}, discovery, ""
+}
+
+// kubernetesEndpoints are the addresses in the EndpointSlices of a Service, and the WorkloadEntries that it selects.
+// Without any of both, the cluster name of the Service is resolved by DNS, as a proxy outside of Istio would.
+func (t *translator) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
+	if s.alias != "" {
+		return nil, 0, "its external name leads back to itself"
+	}
+	var all []workload
+	found := false
+	for _, slice := range t.slices {
+		if slice.Namespace != s.namespace || slice.Labels["kubernetes.io/service-name"] != s.kubernetes.Name {
+			continue
+		}
+		found = true
+		all = append(all, t.sliceEndpoints(slice, port, labels)...)
+	}
+	if selector := s.kubernetes.Spec.Selector; len(selector) > 0 {
+		for _, e := range t.entries {
+			if e.Namespace != s.namespace || !names.Selects(selector, e.Spec.GetLabels()) {
+				continue
+			}
+			found = true
+			if names.Selects(labels, e.Spec.GetLabels()) {
+				all = append(all, t.entryWorkload(e.Spec, port))
+			}
+		}
+	}
+	if found {
+		return all, discoveryOf(all), ""
+	}
+	if len(labels) > 0 {
+		return nil, 0, "subset " + strconv.Quote(subsetName) + " chooses endpoints by labels, and there is no EndpointSlice of Service " +
+			s.kubernetes.Key() + " to choose from; give its address with --endpoint " + subsetName + "." + s.host + "=ADDRESS:PORT"
+	}
+	target := port.number
+	if s.kubernetes.Spec.ClusterIP == core.ClusterIPNone && port.target != 0 {
+		target = port.target
+	}
+	return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: target}}}, plan.StrictDNS, ""
+}
+
+// sliceEndpoints are the ready addresses of one slice. Pods are not read, so a subset's labels are compared with those of
+// the slice itself: a slice per version carries the version's labels.
+func (t *translator) sliceEndpoints(slice *resource.EndpointSlice, port servicePort, labels map[string]string) (out []workload) {
+	number := uint32(0)
+	for _, p := range slice.Ports {
+		if p.Port != nil && (p.Name == nil && port.name == "" || p.Name != nil && *p.Name == port.name) {
+			number = uint32(*p.Port)
+		}
+	}
+	if number == 0 || !names.Selects(labels, slice.Labels) {
+		return nil
+	}
+	region, _, _ := splitLocality(t.options.Locality)
+	for _, e := range slice.Endpoints {
+		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+			continue
+		}
+		locality := ""
+		if e.Zone != nil && *e.Zone != "" { // a cluster is in one region, the proxy's
+			locality = region + "/" + *e.Zone
+		}
+		for _, a := range e.Addresses {
+			out = append(out, workload{plan.Endpoint{Address: a, Port: number}, locality, slice.Labels})
+		}
+	}
+	return out
+}
+
+// entryEndpoints maps a ServiceEntry's resolution to discovery, and finds its endpoints: its own, or those of the
+// WorkloadEntries that it selects (SE-02 to SE-06, SE-10).
+func (t *translator) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
+	spec := s.entry.Spec
+	discovery := plan.Static
+	switch spec.Resolution {
+	case istio.ServiceEntry_STATIC:
+	case istio.ServiceEntry_DNS:
+		discovery = plan.StrictDNS
+	case istio.ServiceEntry_DNS_ROUND_ROBIN:
+		discovery = plan.LogicalDNS
+	default:
+		return nil, 0, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives no address to send to (SE-02)"
+	}
+	endpoints := slices.Clone(spec.Endpoints)
+	if selector := spec.GetWorkloadSelector().GetLabels(); len(selector) > 0 {
+		for _, e := range t.entries {
+			if e.Namespace == s.namespace && names.Selects(selector, e.Spec.GetLabels()) {
+				endpoints = append(endpoints, e.Spec)
+			}
+		}
+	}
+	if len(endpoints) == 0 && discovery != plan.Static {
+		return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: port.target}}}, discovery, ""
+	}
+	var all []workload
+	for _, e := range endpoints {
+		if names.Selects(labels, e.GetLabels()) {
+			all = append(all, t.entryWorkload(e, port))
+		}
+	}
+	return all, discovery, ""
+}
+
+// entryWorkload is one endpoint: its port is the entry's own for the port's name, else the target port; a unix socket
+// has none (SE-04, SE-09).
+func (t *translator) entryWorkload(e *istio.WorkloadEntry, port servicePort) workload {
+	w := workload{plan.Endpoint{Address: e.GetAddress(), Port: port.target, Weight: e.GetWeight()}, e.GetLocality(), e.GetLabels()}
+	if n, ok := e.GetPorts()[port.name]; ok {
+		w.Port = n
+	}
+	if path, ok := strings.CutPrefix(e.GetAddress(), "unix://"); ok {
+		w.Address, w.Port = path, 0
+	}
+	return w
+}
+
+// discoveryOf is DNS as soon as an address is a name.
+func discoveryOf(all []workload) plan.Discovery {
+	for _, w := range all {
+		if _, err := netip.ParseAddr(w.Address); err != nil && w.Port != 0 {
+			return plan.StrictDNS
+		}
+	}
+	return plan.Static
+}

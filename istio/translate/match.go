@@ -1,0 +1,125 @@
+package translate
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/istio/names"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/plan"
+)
+
+// appliesTo says whether the static conditions of a match hold for a listener: its declared port, and either the
+// Gateway or, where the match names none, the proxy's own labels and namespace (VS-STAT-01 to VS-STAT-03).
+func appliesTo(m *istio.HTTPMatchRequest, port uint32, gateway string, o *Options) bool {
+	if m.GetPort() != 0 && m.GetPort() != port {
+		return false
+	}
+	if len(m.GetGateways()) > 0 {
+		return slices.Contains(m.GetGateways(), gateway)
+	}
+	if !names.Selects(m.GetSourceLabels(), o.Labels) {
+		return false
+	}
+	return m.GetSourceNamespace() == "" || m.GetSourceNamespace() == o.Namespace
+}
+
+// translateMatch is what is left of a match to be looked at per request. No match, and one that sets nothing, is the
+// prefix "/" (VS-MATCH-02).
+//
+// The conditions on headers are sorted by name, those of withoutHeaders before all others, as Istio emits them.
+func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
+	out := plan.Match{Path: plan.PathMatch{Kind: plan.Prefix, Value: "/"}}
+	if m == nil {
+		out.Unconditional = true
+		return out
+	}
+	if kind, value, ok := stringMatch(m.Uri); ok {
+		if segments && kind == plan.Prefix && value != "/" {
+			// only for resources that were made from Ingress or Gateway API (VS-MATCH-06)
+			kind = plan.Separated
+			if len(value) > 0 && value[len(value)-1] == '/' {
+				value = value[:len(value)-1]
+			}
+		}
+		out.Path = plan.PathMatch{Kind: kind, Value: value}
+	}
+	out.Path.IgnoreCase = m.IgnoreUriCase
+	for _, name := range slices.Sorted(maps.Keys(m.WithoutHeaders)) {
+		if path, ok := routingClaim(name); ok {
+			out.Claims = append(out.Claims, claimMatch(path, m.WithoutHeaders[name], true))
+			continue
+		}
+		h := headerMatch(name, m.WithoutHeaders[name])
+		h.Invert, h.MissingAsEmpty = true, h.Kind != plan.Present
+		out.Headers = append(out.Headers, h)
+	}
+	inverted := len(out.Headers)
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		value := m.Headers[name]
+		if path, ok := routingClaim(name); ok {
+			out.Claims = append(out.Claims, claimMatch(path, value, false))
+			continue
+		}
+		out.Headers = append(out.Headers, headerMatch(name, value))
+	}
+	for name, value := range map[string]*istio.StringMatch{":method": m.Method, ":authority": m.Authority, ":scheme": m.Scheme} {
+		if value != nil {
+			out.Headers = append(out.Headers, headerMatch(name, value))
+		}
+	}
+	slices.SortFunc(out.Headers[inverted:], func(a, b plan.HeaderMatch) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Value, b.Value))
+	})
+	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
+		q := headerMatch(name, m.QueryParams[name])
+		out.Query = append(out.Query, plan.QueryMatch{Name: name, Kind: q.Kind, Value: q.Value})
+	}
+	return out
+}
+
+// headerMatch without a type, and the regex "*", ask for presence (VS-MATCH-14).
+func headerMatch(name string, m *istio.StringMatch) plan.HeaderMatch {
+	kind, value, ok := stringMatch(m)
+	if !ok || kind == plan.Regex && value == "*" {
+		return plan.HeaderMatch{Name: name}
+	}
+	return plan.HeaderMatch{Name: name, Kind: kind, Value: value}
+}
+
+// routingClaim is the path of the claim that a header name stands for (VS-MATCH-22):
+//
+//	@request.auth.claims.group.id        group, id
+//	@request.auth.claims[group][a.b]     group, a.b
+func routingClaim(name string) (path []string, ok bool) {
+	switch rest, ok := names.Claim(name); {
+	case ok && len(rest) > 1 && rest[0] == '.':
+		return strings.Split(rest[1:], "."), true
+	case ok && len(rest) > 2 && rest[0] == '[':
+		return strings.Split(rest[1:len(rest)-1], "]["), true
+	default:
+		return nil, false
+	}
+}
+
+// claimMatch without a type asks for any value.
+func claimMatch(path []string, m *istio.StringMatch, invert bool) plan.ClaimMatch {
+	h := headerMatch("", m)
+	return plan.ClaimMatch{Path: path, Kind: h.Kind, Value: h.Value, Invert: invert}
+}
+
+func stringMatch(m *istio.StringMatch) (plan.MatchKind, string, bool) {
+	switch t := m.GetMatchType().(type) {
+	case *istio.StringMatch_Exact:
+		return plan.Exact, t.Exact, true
+	case *istio.StringMatch_Prefix:
+		return plan.Prefix, t.Prefix, true
+	case *istio.StringMatch_Regex:
+		return plan.Regex, t.Regex, true
+	default:
+		return plan.Present, "", false
+	}
+}

@@ -1,0 +1,78 @@
+package translate
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+
+	istio "istio.io/api/networking/v1alpha3"
+)
+
+// resolveNames returns copies of the VirtualServices in which every short name of a host or a destination and every
+// name of a Gateway is written out, in the namespace of the resource (VS-NAME-01, VS-SEL-02).
+func resolveNames(all []*resource.VirtualService, domain string) []*resource.VirtualService {
+	out := make([]*resource.VirtualService, len(all))
+	for i, vs := range all {
+		spec := proto.Clone(vs.Spec).(*istio.VirtualService)
+		full := func(name string) string {
+			if vs.IsRoute() {
+				return name
+			}
+			return names.FullName(name, vs.Namespace, domain)
+		}
+		for j, h := range spec.Hosts {
+			spec.Hosts[j] = full(h)
+		}
+		resolveGateways(spec.Gateways, vs.Namespace)
+		for _, rule := range spec.Http {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+			for _, d := range destinations(rule) {
+				d.Host = full(d.Host)
+			}
+		}
+		forwarded := func(routes []*istio.RouteDestination) {
+			for _, r := range routes {
+				if d := r.GetDestination(); d != nil {
+					d.Host = full(d.Host)
+				}
+			}
+		}
+		for _, rule := range spec.Tcp {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+			forwarded(rule.GetRoute())
+		}
+		for _, rule := range spec.Tls {
+			for _, m := range rule.GetMatch() {
+				resolveGateways(m.GetGateways(), vs.Namespace)
+			}
+			forwarded(rule.GetRoute())
+		}
+		out[i] = &resource.VirtualService{Object: vs.Object, Spec: spec}
+	}
+	return out
+}
+
+func resolveGateways(list []string, namespace string) {
+	for i, name := range list {
+		list[i] = names.GatewayKey(name, namespace)
+	}
+}
+
+// destinations are all that a rule names: of its routes and of its mirrors.
+func destinations(rule *istio.HTTPRoute) []*istio.Destination {
+	var out []*istio.Destination
+	for _, r := range rule.GetRoute() {
+		out = append(out, r.GetDestination())
+	}
+	out = append(out, rule.GetMirror())
+	for _, m := range rule.GetMirrors() {
+		out = append(out, m.GetDestination())
+	}
+	return slices.DeleteFunc(out, func(d *istio.Destination) bool { return d == nil })
+}

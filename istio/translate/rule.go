@@ -1,0 +1,361 @@
+package translate
+
+import (
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"waymark.dev/waymark/istio/names"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/plan"
+)
+
+// listenerContext is what the rules of a VirtualService depend on besides themselves: the server through which they
+// were reached first (VS-GW-12).
+type listenerContext struct {
+	port     uint32 // declared
+	gateway  string
+	isTLS    bool
+	services *registry // those that a destination without a port may mean (VS-SPLIT-02)
+	// missingPort is how bad it is if a destination without a port has none of this number; "" is an error.
+	missingPort diag.Severity
+}
+
+// translateRules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
+// Istio drops what follows, other matches of the same rule included (VS-ORD-04, VS-ORD-05). No rules means that the
+// VirtualService contributes nothing here, not even a virtual host (VS-GW-08).
+func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) []*plan.Rule {
+	var rules []*plan.Rule
+	for _, h := range vs.rules {
+		if !t.made.add(max(1, len(h.Match)), h.origin.Object, h.field("")) {
+			return rules
+		}
+		if len(h.Match) == 0 {
+			rules = append(rules, t.translateRule(vs, h, -1, c))
+			break
+		}
+		stop := false
+		for i, m := range h.Match {
+			if !appliesTo(m, c.port, c.gateway, t.options) {
+				continue
+			}
+			r := t.translateRule(vs, h, i, c)
+			rules = append(rules, r)
+			if isCatchAll(&r.Match) {
+				stop = true
+				break
+			}
+		}
+		if stop {
+			break
+		}
+	}
+	return rules
+}
+
+// translateRule makes one rule of a http[] entry and one of its matches; -1 is no match.
+func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
+	r := &plan.Rule{
+		VirtualService: vs.Key(),
+		HTTP:           h.index,
+		MatchIndex:     match,
+		Name:           h.Name,
+		Source:         h.origin.Place(h.field("")),
+	}
+	if h.origin != vs.VirtualService {
+		r.Delegate = h.origin.Key()
+	}
+	var m *istio.HTTPMatchRequest
+	if match >= 0 {
+		m = h.Match[match]
+		if m.GetName() != "" {
+			r.Name += "." + m.GetName()
+		}
+		r.StatPrefix = m.GetStatPrefix()
+	}
+	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute())
+	operations := translateHeaders(h.Headers)
+	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
+	switch { // in this order, whatever else is there (VS-RED-01)
+	case h.Redirect != nil:
+		r.Redirect = t.translateRedirect(h, c)
+		if prefix, ok := strings.CutPrefix(r.Redirect.Path, "%PREFIX()%"); ok && vs.IsRoute() {
+			r.Redirect.Path, r.Redirect.PrefixRewrite = "", prefix // VS-RED-04
+		}
+	case h.DirectResponse != nil:
+		r.DirectResponse = translateDirectResponse(h.DirectResponse)
+	default:
+		r.Route = t.translateRoute(r, h, operations.authority, c)
+		if r.Route.PrefixRewrite == "/" && vs.IsRoute() {
+			r.Route.PrefixRewrite, r.Route.RegexRewrite = "", removePrefix(&r.Match.Path) // VS-RW-03
+		}
+	}
+	r.Fault = translateFault(h.Fault)
+	r.CORS = translateCORS(h.CorsPolicy)
+	r.Seal()
+	return r
+}
+
+// removePrefix takes the matched prefix away and leaves one slash.
+func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
+	prefix := ""
+	if p.Kind == plan.Separated {
+		prefix = p.Value
+	}
+	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
+}
+
+// translateRoute fills in where the requests of a rule go. For a single destination its header operations join the
+// rule's.
+func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, c listenerContext) *plan.RouteAction {
+	a := &plan.RouteAction{Timeout: duration(h.Timeout), Weighted: len(h.Route) != 1}
+	if w := h.Rewrite; w != nil {
+		if regex := w.GetUriRegexRewrite(); regex != nil {
+			a.RegexRewrite = &plan.RegexRewrite{Pattern: regex.Match, Substitution: regex.Rewrite}
+		} else {
+			a.PrefixRewrite = w.Uri
+		}
+		if w.Authority != "" {
+			authority = w.Authority
+		}
+	}
+	a.HostRewrite = authority
+	hashed := false
+	for i, route := range h.Route {
+		d := route.GetDestination()
+		ref := t.destination(h, h.field(".route["+strconv.Itoa(i)+"].destination"), d, c)
+		out := plan.Destination{Cluster: ref.name(), Weight: uint32(max(route.GetWeight(), 0))}
+		own := translateHeaders(route.GetHeaders())
+		if a.Weighted {
+			out.RequestHeaders, out.ResponseHeaders, out.HostRewrite = own.request, own.response, own.authority
+		} else {
+			out.Weight = 0 // a single destination's weight means nothing (VS-SPLIT-05)
+			appendOperations(&r.RequestHeaders, own.request)
+			appendOperations(&r.ResponseHeaders, own.response)
+			if a.HostRewrite == "" {
+				a.HostRewrite = own.authority
+			}
+		}
+		if a.Weighted && out.Weight == 0 {
+			continue // dropped (VS-SPLIT-06)
+		}
+		if hash := t.consistentHash(d); hash != nil {
+			hashed = true
+			if p := hashPolicy(hash); p != nil {
+				a.HashPolicies = append(a.HashPolicies, *p)
+			}
+		}
+		a.Destinations = append(a.Destinations, out)
+	}
+	var sum uint64
+	for _, d := range a.Destinations {
+		sum += uint64(d.Weight)
+	}
+	if sum > math.MaxUint32 {
+		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
+	}
+	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
+	t.mirrors(a, h, c)
+	return a
+}
+
+// mirrors adds the rule's mirrors; one of 0 % is none (VS-MIRROR-01, VS-MIRROR-02).
+func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
+	add := func(field string, d *istio.Destination, p plan.Percentage) {
+		if d == nil || p.Numerator == 0 {
+			return
+		}
+		ref := t.destination(h, h.field(field), d, c)
+		a.Mirrors = append(a.Mirrors, plan.Mirror{Cluster: ref.name(), Numerator: p.Numerator, Denominator: p.Denominator})
+	}
+	if h.Mirror != nil {
+		p := plan.Percentage{Numerator: 100, Denominator: 100}
+		if h.MirrorPercentage != nil {
+			p = percentage(h.MirrorPercentage)
+		} else if old := h.MirrorPercent; old != nil { //nolint:staticcheck // deprecated, and still in force
+			p.Numerator = old.GetValue()
+		}
+		add(".mirror", h.Mirror, p)
+	}
+	for i, m := range h.Mirrors {
+		p := plan.Percentage{Numerator: 100, Denominator: 100}
+		if m.GetPercentage() != nil {
+			p = percentage(m.GetPercentage())
+		}
+		add(".mirrors["+strconv.Itoa(i)+"].destination", m.GetDestination(), p)
+	}
+}
+
+// percentage truncates to four decimals, on the same floating-point product as Istio (VS-FAULT-03).
+func percentage(p *istio.Percent) plan.Percentage {
+	return plan.Percentage{Numerator: uint32(p.GetValue() * 10000), Denominator: 1_000_000}
+}
+
+// defaultRetryOn is the condition of Istio's default policy and of a policy without retryOn (VS-RETRY-01, VS-RETRY-04).
+const defaultRetryOn = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+
+// translateRetries: no policy is the default one, attempts of 0 is none at all (VS-RETRY-01, VS-RETRY-02).
+func translateRetries(in *istio.HTTPRetry, hashed bool) *plan.RetryPolicy {
+	p := &plan.RetryPolicy{On: defaultRetryOn, Attempts: 2, PreviousHosts: !hashed}
+	if in == nil {
+		return p
+	}
+	if in.Attempts <= 0 {
+		return nil
+	}
+	p.Attempts = uint32(in.Attempts)
+	if in.RetryOn != "" {
+		p.On, p.StatusCodes = retryOn(in.RetryOn)
+	}
+	p.PerTryTimeout = duration(in.PerTryTimeout)
+	p.BaseInterval = duration(in.Backoff)
+	p.RemoteLocalities = in.RetryRemoteLocalities.GetValue()
+	if in.RetryIgnorePreviousHosts != nil {
+		p.PreviousHosts = in.RetryIgnorePreviousHosts.GetValue()
+	}
+	return p
+}
+
+// retryOn separates status codes from conditions. "503" becomes ",retriable-status-codes" with the code 503: the
+// leading comma is Istio's, and Envoy accepts it (VS-RETRY-04).
+func retryOn(text string) (on string, codes []uint32) {
+	var conditions []string
+	for _, token := range strings.Split(text, ",") {
+		if token = strings.TrimSpace(token); token == "" {
+			continue
+		}
+		if code, err := strconv.Atoi(token); err == nil && http.StatusText(code) != "" {
+			codes = append(codes, uint32(code))
+			continue
+		}
+		conditions = append(conditions, token)
+	}
+	on = strings.Join(conditions, ",")
+	if len(codes) > 0 && !strings.Contains(on, "retriable-status-codes") {
+		on += ",retriable-status-codes"
+	}
+	return on, codes
+}
+
+// translateRedirect leaves a port out that is the default of the scheme (VS-RED-06).
+func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redirect {
+	in := h.Redirect
+	out := &plan.Redirect{Status: in.RedirectCode, Path: in.Uri, PrefixRewrite: in.PrefixRewrite, Host: in.Authority, Scheme: in.Scheme}
+	if out.Status == 0 {
+		out.Status = http.StatusMovedPermanently
+	}
+	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
+		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
+		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
+			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
+	}
+	switch port := in.RedirectPort.(type) {
+	case *istio.HTTPRedirect_DerivePort:
+		if port.DerivePort == istio.HTTPRedirect_FROM_REQUEST_PORT {
+			out.Port = c.port
+		}
+	case *istio.HTTPRedirect_Port:
+		out.Port = port.Port
+	}
+	scheme := in.Scheme
+	if scheme == "" {
+		scheme = "http"
+		if c.isTLS {
+			scheme = "https"
+		}
+	}
+	if scheme == "http" && out.Port == 80 || scheme == "https" && out.Port == 443 {
+		out.Port = 0
+	}
+	return out
+}
+
+func translateDirectResponse(in *istio.HTTPDirectResponse) *plan.DirectResponse {
+	out := &plan.DirectResponse{Status: in.Status}
+	switch body := in.Body.GetSpecifier().(type) {
+	case *istio.HTTPBody_String_:
+		out.Body = []byte(body.String_)
+	case *istio.HTTPBody_Bytes:
+		out.Body = body.Bytes
+	}
+	return out
+}
+
+// translateFault: a delay without percentage takes the old integer percent, 0 if that is missing, too; an abort
+// without percentage never strikes; a delay or abort without type is none (VS-FAULT-02, VS-FAULT-04, VS-FAULT-05).
+func translateFault(in *istio.HTTPFaultInjection) *plan.Fault {
+	if in == nil {
+		return nil
+	}
+	out := &plan.Fault{}
+	if d := in.Delay; d != nil {
+		if fixed, ok := d.HttpDelayType.(*istio.HTTPFaultInjection_Delay_FixedDelay); ok {
+			p := plan.Percentage{Numerator: uint32(d.Percent), Denominator: 100} //nolint:staticcheck // deprecated, and still in force
+			if d.Percentage != nil {
+				p = percentage(d.Percentage)
+			}
+			out.Delay = &plan.FaultDelay{Percentage: p, Duration: duration(fixed.FixedDelay)}
+		}
+	}
+	if a := in.Abort; a != nil {
+		abort := &plan.FaultAbort{Percentage: plan.Percentage{Denominator: 100}}
+		if a.Percentage != nil {
+			abort.Percentage = percentage(a.Percentage)
+		}
+		switch e := a.ErrorType.(type) {
+		case *istio.HTTPFaultInjection_Abort_HttpStatus:
+			abort.HTTPStatus = uint32(e.HttpStatus)
+			out.Abort = abort
+		case *istio.HTTPFaultInjection_Abort_GrpcStatus:
+			abort.IsGRPC, abort.GRPCStatus = true, names.GRPCStatus[e.GrpcStatus]
+			out.Abort = abort
+		}
+	}
+	if out.Delay == nil && out.Abort == nil {
+		return nil
+	}
+	return out
+}
+
+// translateCORS joins lists by commas and cuts the age to seconds (VS-CORS-02 to VS-CORS-05).
+func translateCORS(in *istio.CorsPolicy) *plan.CORSPolicy {
+	if in == nil {
+		return nil
+	}
+	out := &plan.CORSPolicy{
+		AllowMethods:        strings.Join(in.AllowMethods, ","),
+		AllowHeaders:        strings.Join(in.AllowHeaders, ","),
+		ExposeHeaders:       strings.Join(in.ExposeHeaders, ","),
+		AllowCredentials:    in.AllowCredentials.GetValue(),
+		AllowCredentialsSet: in.AllowCredentials != nil,
+		ForwardUnmatched:    in.UnmatchedPreflights != istio.CorsPolicy_IGNORE,
+	}
+	if in.MaxAge != nil {
+		out.MaxAge = strconv.FormatInt(in.MaxAge.GetSeconds(), 10)
+	}
+	for _, o := range in.AllowOrigins {
+		if kind, value, ok := stringMatch(o); ok {
+			out.AllowOrigins = append(out.AllowOrigins, plan.OriginMatch{Kind: kind, Value: value})
+		}
+	}
+	if in.AllowOrigins == nil {
+		for _, o := range in.AllowOrigin { //nolint:staticcheck // deprecated, and still in force
+			out.AllowOrigins = append(out.AllowOrigins, plan.OriginMatch{Kind: plan.Exact, Value: o})
+		}
+	}
+	return out
+}
+
+func duration(d *durationpb.Duration) time.Duration {
+	if d == nil {
+		return 0
+	}
+	return d.AsDuration()
+}

@@ -1,0 +1,73 @@
+package translate
+
+import (
+	"strconv"
+
+	"waymark.dev/waymark/istio/names"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/plan"
+)
+
+// serverTLS are the settings of a server that terminates TLS (GW-TLS-01 to GW-TLS-03).
+func (t *translator) serverTLS(s *server) *plan.ServerTLS {
+	in := s.Tls
+	out := &plan.ServerTLS{
+		Mode:            in.Mode.String(),
+		SubjectAltNames: in.SubjectAltNames, SPKI: in.VerifyCertificateSpki, Hashes: in.VerifyCertificateHash,
+		Ciphers:        names.UsableCiphers(in.CipherSuites),
+		MinVersion:     tlsVersion(in.MinProtocolVersion),
+		MaxVersion:     tlsVersion(in.MaxProtocolVersion),
+		HTTP:           s.routes != "",
+		Server:         s.gateway.Place(s.field(".tls")),
+		CredentialName: in.CredentialName,
+	}
+	at := func(field string) wanted { return wanted{s.gateway.Object, s.field(".tls." + field)} }
+	verifies := in.Mode == istio.ServerTLSSettings_MUTUAL || in.Mode == istio.ServerTLSSettings_OPTIONAL_MUTUAL
+	out.RequireClient = in.Mode == istio.ServerTLSSettings_MUTUAL
+	add := func(c *plan.Credential) {
+		if c != nil {
+			out.Certificates = append(out.Certificates, c)
+		}
+	}
+	names := in.CredentialNames
+	if in.CredentialName != "" {
+		names = []string{in.CredentialName}
+	}
+	switch {
+	case in.Mode == istio.ServerTLSSettings_ISTIO_MUTUAL:
+		add(t.secrets.pair(meshCredential, at("mode")))
+		out.Authority, out.RequireClient = t.secrets.authority(meshCredential, at("mode")), true
+	case len(names) > 0:
+		for _, name := range names {
+			add(t.secrets.pair(name, at("credentialName")))
+		}
+		if verifies {
+			if ca := in.CaCertCredentialName; ca != "" {
+				out.Authority = t.secrets.authority(ca, at("caCertCredentialName"))
+			} else {
+				out.Authority = t.secrets.authority(names[0], at("credentialName"))
+			}
+		}
+	default:
+		if len(in.TlsCertificates) > 0 {
+			for i, c := range in.TlsCertificates {
+				add(t.secrets.pairFiles(c.GetServerCertificate(), c.GetPrivateKey(), at("tlsCertificates["+strconv.Itoa(i)+"]")))
+			}
+		} else {
+			add(t.secrets.pairFiles(in.ServerCertificate, in.PrivateKey, at("serverCertificate")))
+		}
+		if verifies {
+			out.Authority = t.secrets.authorityFile(in.CaCertificates, in.CaCrl, at("caCertificates"))
+		}
+	}
+	return out
+}
+
+// tlsVersion is Envoy's word for a version; "" leaves it to Envoy.
+func tlsVersion(v istio.ServerTLSSettings_TLSProtocol) string {
+	if v == istio.ServerTLSSettings_TLS_AUTO {
+		return ""
+	}
+	return v.String()
+}

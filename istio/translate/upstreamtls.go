@@ -1,0 +1,68 @@
+package translate
+
+import (
+	"strconv"
+
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/plan"
+)
+
+// meshCredential is the name under which a workload's own certificate of the mesh is asked for, and its authority.
+const meshCredential = "default"
+
+// upstreamTLS says how connections to a cluster are encrypted, nil for not at all (DR-TLS-01 to DR-TLS-05).
+//
+// The surprise is SNI. Without sni in the rule, the host of the request is sent, and where there are no subjectAltNames
+// either, the server's certificate must have that name: without a rewrite of the authority, that is the client's Host.
+func (t *translator) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *istio.ClientTLSSettings, s *service) *plan.UpstreamTLS {
+	if in == nil || in.Mode == istio.ClientTLSSettings_DISABLE {
+		return nil
+	}
+	object := rules.object()
+	at := func(field string) wanted { return wanted{object, "spec.trafficPolicy.tls." + field} }
+	out := &plan.UpstreamTLS{SNI: in.Sni, SubjectAltNames: in.SubjectAltNames}
+	insecure := in.InsecureSkipVerify.GetValue()
+	if in.Mode == istio.ClientTLSSettings_ISTIO_MUTUAL {
+		out.Certificate, out.Authority = t.secrets.pair(meshCredential, at("mode")), t.secrets.authority(meshCredential, at("mode"))
+		if out.SNI == "" {
+			out.SNI = ref.serverName()
+		}
+		return out
+	}
+	out.VerifyHost = in.Sni == "" && len(in.SubjectAltNames) == 0 && !insecure
+	if len(out.SubjectAltNames) == 0 && s != nil && s.entry != nil {
+		out.SubjectAltNames = s.entry.Spec.SubjectAltNames // DR-TLS-03
+	}
+	mutual := in.Mode == istio.ClientTLSSettings_MUTUAL
+	switch {
+	case in.CredentialName != "":
+		if mutual {
+			out.Certificate = t.secrets.pair(in.CredentialName, at("credentialName"))
+		}
+		if !insecure {
+			out.Authority = t.secrets.authority(in.CredentialName, at("credentialName"))
+		}
+	default:
+		if mutual {
+			out.Certificate = t.secrets.pairFiles(in.ClientCertificate, in.PrivateKey, at("clientCertificate"))
+		}
+		if !insecure {
+			ca := in.CaCertificates
+			if ca == "" {
+				ca = "system"
+			}
+			out.Authority = t.secrets.authorityFile(ca, in.CaCrl, at("caCertificates"))
+		}
+	}
+	return out
+}
+
+// serverName is the SNI form of a cluster's name: outbound_.80_.v1_.host (VS-SPLIT-01).
+func (c clusterRef) serverName() string {
+	subset := c.subset
+	if subset == "" {
+		subset = "_"
+	}
+	return "outbound_." + strconv.Itoa(int(c.port)) + "_." + subset + "_." + c.host
+}

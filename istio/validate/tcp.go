@@ -1,0 +1,90 @@
+package validate
+
+import (
+	"slices"
+	"strconv"
+
+	"waymark.dev/waymark/istio/names"
+
+	istio "istio.io/api/networking/v1alpha3"
+)
+
+// tlsRules and tcpRules cover VAL-L.
+func (v *validator) tlsRules(s *istio.VirtualService) {
+	for i, r := range s.Tls {
+		field := "spec.tls[" + strconv.Itoa(i) + "]"
+		if len(r.Match) == 0 {
+			v.refuse("VAL-L-01", field, "a tls rule has at least one match")
+		}
+		for j, m := range r.Match {
+			at := field + ".match[" + strconv.Itoa(j) + "]"
+			if len(m.SniHosts) == 0 {
+				v.refuse("VAL-L-01", at, "a match has at least one of sniHosts")
+			}
+			for k, h := range m.SniHosts {
+				v.sniHost(at+".sniHosts["+strconv.Itoa(k)+"]", h, s)
+			}
+			v.connection(at, m.DestinationSubnets, m.Port, m.SourceLabels, m.Gateways)
+		}
+		if len(r.Route) == 0 {
+			v.refuse("VAL-L-01", field, "a tls rule has a route")
+		}
+		v.l4Destinations(field+".route", r.Route)
+	}
+}
+
+// sniHost is a name that the VirtualService stands for, too.
+func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
+	if !isVirtualHost(host, !slices.Contains(s.Gateways, names.MeshGateway)) {
+		if names.IsAddress(host) {
+			v.warn("VAL-L-03", field, "%q is an IP address, which clients do not send as SNI", host)
+		} else {
+			v.refuse("VAL-L-02", field, "%q is no name of a host", host)
+		}
+		return
+	}
+	if !slices.ContainsFunc(s.Hosts, func(h string) bool { return names.IsCoveredBy(host, h) }) {
+		v.refuse("VAL-L-02", field, "none of the hosts covers %q", host)
+	}
+}
+
+func (v *validator) tcpRules(s *istio.VirtualService) {
+	for i, r := range s.Tcp {
+		field := "spec.tcp[" + strconv.Itoa(i) + "]"
+		for j, m := range r.Match {
+			v.connection(field+".match["+strconv.Itoa(j)+"]", m.DestinationSubnets, m.Port, m.SourceLabels, m.Gateways)
+		}
+		if len(r.Route) == 0 {
+			v.refuse("VAL-L-05", field, "a tcp rule has a route")
+		}
+		v.l4Destinations(field+".route", r.Route)
+	}
+}
+
+// connection covers VAL-L-04: the conditions that tls and tcp share.
+func (v *validator) connection(field string, subnets []string, port uint32, labels map[string]string, gateways []string) {
+	const code = "VAL-L-04"
+	for i, subnet := range subnets {
+		if !names.IsSubnet(subnet) {
+			v.refuse(code, field+".destinationSubnets["+strconv.Itoa(i)+"]", "%q is neither an IP address nor a range of them", subnet)
+		}
+	}
+	if port != 0 {
+		v.port(code, field+".port", port)
+	}
+	v.labels(code, field+".sourceLabels", labels)
+	v.gatewayNames(code, code, field+".gateways", gateways)
+}
+
+func (v *validator) l4Destinations(field string, list []*istio.RouteDestination) {
+	const code = "VAL-L-06"
+	var sum int32
+	for i, r := range list {
+		at := field + "[" + strconv.Itoa(i) + "]"
+		v.weighted(code, code, code, at, r.Destination, r.Weight)
+		sum += r.Weight
+	}
+	if len(list) > 1 && sum == 0 {
+		v.refuse(code, field, "the weights of %d destinations add up to 0", len(list))
+	}
+}

@@ -1,0 +1,215 @@
+package validate
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/routing/regex"
+)
+
+// validator reports what Istio's validation refuses or warns of in one object. It reports nothing else: a finding of our
+// own would make a verdict that Istio does not give. The codes are listed in codes.go.
+type validator struct {
+	object   *resource.Object
+	findings *diag.Findings
+}
+
+// Set reports what Istio's validation refuses or warns of in the objects of a set.
+func Set(r *resource.Set) diag.Findings {
+	var findings diag.Findings
+	of := func(o *resource.Object) *validator {
+		v := &validator{o, &findings}
+		v.annotations()
+		return v
+	}
+	for _, gw := range r.Gateways {
+		of(gw.Object).gateway(gw.Spec)
+	}
+	for _, vs := range r.VirtualServices {
+		of(vs.Object).virtualService(vs)
+	}
+	for _, dr := range r.DestinationRules {
+		of(dr.Object).destinationRule(dr.Spec)
+	}
+	for _, se := range r.ServiceEntries {
+		of(se.Object).serviceEntry(se)
+	}
+	for _, we := range r.WorkloadEntries {
+		of(we.Object).workloadEntry(we.Spec)
+	}
+	return findings
+}
+
+func (v *validator) refuse(code, field, format string, args ...any) {
+	v.findings.Add(diag.Error, code, v.object, field, format, args...)
+}
+
+func (v *validator) warn(code, field, format string, args ...any) {
+	v.findings.Add(diag.Warning, code, v.object, field, format, args...)
+}
+
+// annotations that Istio keeps for itself.
+const (
+	annotationDryRun          = "istio.io/dry-run"
+	annotationAlwaysReject    = "internal.istio.io/webhook-always-reject"
+	annotationParents         = "internal.istio.io/parents"
+	annotationParentNamespace = "internal.istio.io/parent-namespace"
+)
+
+func (v *validator) annotations() {
+	for name := range v.object.Annotations {
+		at := diag.KeyField("metadata.annotations", name)
+		switch name {
+		case annotationDryRun:
+			v.refuse("VAL-ANY-01", at, "only an AuthorizationPolicy can be tried this way")
+		case annotationAlwaysReject, annotationParents, annotationParentNamespace:
+			v.refuse("VAL-ANY-02", at, "Istio sets this annotation itself")
+		}
+	}
+}
+
+// duration is at least a millisecond, and a whole number of them.
+func (v *validator) duration(code, field string, d *durationpb.Duration) {
+	if d == nil {
+		return
+	}
+	switch t := d.AsDuration(); {
+	case t < time.Millisecond:
+		v.refuse(code, field, "%s is shorter than 1ms", t)
+	case t%time.Millisecond != 0:
+		v.refuse(code, field, "%s is no whole number of milliseconds", t)
+	}
+}
+
+func (v *validator) port(code, field string, number uint32) {
+	if number == 0 || number > 65535 {
+		v.refuse(code, field, "%d is no port", number)
+	}
+}
+
+// labels are those that an object is to have.
+func (v *validator) labels(code, field string, labels map[string]string) {
+	for key, value := range labels {
+		at := diag.KeyField(field, key)
+		if !names.IsLabelKey(key) {
+			v.refuse(code, at, "%q is no key of a label", key)
+		}
+		if !names.IsLabelValue(value) {
+			v.refuse(code, at, "%q is no value of a label", value)
+		}
+	}
+}
+
+// selector are the labels that choose workloads.
+func (v *validator) selector(code, field string, labels map[string]string) {
+	for key, value := range labels {
+		at := diag.KeyField(field, key)
+		if key == "" {
+			v.refuse(code, at, "the key of a label cannot be empty")
+		}
+		if strings.Contains(key, "*") || strings.Contains(value, "*") {
+			v.refuse(code, at, "%q has a star, which selects nothing", key+"="+value)
+		}
+	}
+	if len(labels) == 0 {
+		v.warn(code, field, "has no labels, so that it selects every workload of the namespace")
+	}
+}
+
+// exportTo is where an object can be seen. Only the services of a ServiceEntry can be hidden from all, with "~"; a
+// DestinationRule for chosen workloads is for its own namespace.
+func (v *validator) exportTo(code string, list []string, hide, own bool) {
+	seen := map[string]bool{}
+	for i, e := range list {
+		at := "spec.exportTo[" + strconv.Itoa(i) + "]"
+		namespace := e
+		if e == "." {
+			namespace = v.object.Namespace
+		}
+		switch {
+		case seen[namespace]:
+			v.refuse(code, at, "%q occurs twice", e)
+			continue
+		case namespace == "~" && !hide:
+			v.refuse(code, at, `"~" is for the services of a ServiceEntry alone`)
+			continue
+		case namespace != "*" && namespace != "~" && !names.IsLabel(namespace):
+			v.refuse(code, at, "%q is neither *, nor ., nor a namespace", e)
+			continue
+		}
+		seen[namespace] = true
+	}
+	const field = "spec.exportTo"
+	if own && len(seen) > 0 && (len(seen) > 1 || !seen[v.object.Namespace]) {
+		v.refuse(code, field, "with a workloadSelector only the own namespace is possible")
+	}
+	for _, alone := range []string{"*", "~"} {
+		if seen[alone] && len(list) > 1 {
+			v.refuse(code, field, "%q cannot be used with other entries", alone)
+		}
+	}
+}
+
+// gatewayNames checks the names of Gateways. Checking stops at the first one without a slash, as Istio's does.
+func (v *validator) gatewayNames(slashed, plain, field string, list []string) {
+	for i, name := range list {
+		at := field + "[" + strconv.Itoa(i) + "]"
+		namespace, base, ok := strings.Cut(name, "/")
+		if !ok {
+			if strings.Contains(name, ".") {
+				v.warn("VAL-VS-04", at, "write %q as NAMESPACE/NAME", name)
+			}
+			if !names.IsFQDN(name) {
+				v.refuse(plain, at, "%q is no name of a Gateway", name)
+			}
+			return
+		}
+		if !names.IsLabel(namespace) || !names.IsLabel(base) {
+			v.refuse(slashed, at, "%q is not NAMESPACE/NAME", name)
+		}
+	}
+}
+
+// maxRegex is the longest regular expression that Istio allows, in bytes.
+const maxRegex = 1024
+
+// smallProgram is a number of states below which an expression always has an automaton.
+const smallProgram = 10
+
+func (v *validator) regex(code, field, pattern string) {
+	switch {
+	case pattern == "":
+		v.refuse(code, field, "a regular expression cannot be empty")
+	case len(pattern) > maxRegex:
+		v.refuse(code, field, "a regular expression has at most %d bytes, this one %d", maxRegex, len(pattern))
+	default:
+		program, err := regex.Compile(pattern, regex.UTF8)
+		switch {
+		case err != nil:
+			v.refuse(code, field, "%q: %s", pattern, err)
+		case refusedSince139(pattern) != nil:
+			v.warn("VAL-X-03", field, "%q: Envoy refuses it from 1.39 on: %s", pattern, refusedSince139(pattern))
+		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
+			v.warn("VAL-X-06", field, "%q has too many states to bound what a long value costs the filter; Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
+		}
+	}
+}
+
+// refusedSince139 says why an Envoy that reads expressions as bytes refuses a pattern, or nil.
+func refusedSince139(pattern string) error {
+	_, err := regex.Compile(pattern, regex.Latin1)
+	return err
+}
+
+// isSocket is a Unix domain socket: an absolute path, or an abstract name.
+func isSocket(path string) bool {
+	return strings.HasPrefix(path, "@") || strings.HasPrefix(path, "/") && !strings.HasSuffix(path, "/")
+}
+
+// unixPrefix marks a Unix domain socket where an address could stand.
+const unixPrefix = "unix://"

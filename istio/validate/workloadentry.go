@@ -1,0 +1,57 @@
+package validate
+
+import (
+	"strings"
+
+	"waymark.dev/waymark/istio/names"
+
+	istio "istio.io/api/networking/v1alpha3"
+	"waymark.dev/waymark/diag"
+)
+
+// workloadEntry covers VAL-E-01. Whether the ServiceEntry that selects it asks for an address or a name is not known
+// here, so both are allowed, and its ports are not compared.
+func (v *validator) workloadEntry(e *istio.WorkloadEntry) {
+	const code = "VAL-E-01"
+	isOther, ok := v.endpointAddress(code, "spec", e)
+	if !ok {
+		return
+	}
+	if isOther && !names.IsAddress(e.Address) && !names.IsFQDN(e.Address) {
+		v.refuse(code, "spec.address", "%q is neither a host name nor an IP address", e.Address)
+	}
+	v.endpointPorts(code, "spec", e)
+}
+
+// endpointAddress checks an address that may be a socket's, or be missing where there is a network. isOther says that it is
+// neither, and still to be looked at; without ok there is nothing to look at.
+func (v *validator) endpointAddress(code, field string, e *istio.WorkloadEntry) (isOther, ok bool) {
+	switch path, isUnix := strings.CutPrefix(e.Address, unixPrefix); {
+	case e.Address == "" && e.Network == "":
+		v.refuse(code, field, "an address is needed")
+		return false, false
+	case e.Address == "":
+		v.warn(code, field, "has no address, only the network %q", e.Network)
+	case isUnix:
+		if !isSocket(path) {
+			v.refuse(code, field+".address", "%q is not the absolute path of a socket", path)
+		}
+		if len(e.Ports) > 0 {
+			v.refuse(code, field+".ports", "a socket has no ports")
+		}
+	default:
+		isOther = true
+	}
+	return isOther, true
+}
+
+func (v *validator) endpointPorts(code, field string, e *istio.WorkloadEntry) {
+	for name, number := range e.Ports {
+		at := diag.KeyField(field+".ports", name)
+		if !names.IsLabel(name) {
+			v.refuse(code, at, "%q is no name of a port", name)
+		}
+		v.port(code, at, number)
+	}
+	v.labels(code, field+".labels", e.Labels)
+}
