@@ -1,0 +1,136 @@
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
+	"github.com/golang/protobuf/jsonpb"
+	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // what jsonpb needs
+	"github.com/tidwall/gjson"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	strictjson "sigs.k8s.io/json"
+
+	"waymark.dev/waymark/diag"
+)
+
+// istioKind reads a kind whose spec is a protobuf message.
+func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *Set, o *Object, text []byte, findings *diag.Findings, _ bool) {
+		var zero M
+		spec := zero.ProtoReflect().New().Interface().(M)
+		before := len(*findings)
+		report := func(code, field string, n *yaml.Node, format string, args ...any) {
+			findings.AddAt(diag.Place{File: o.document.file, Line: n.Line, Column: n.Column}, diag.Error, code, o, field, format, args...)
+		}
+		eachKey(resolve(o.document.root), "", report, func(key, value *yaml.Node) {
+			switch key.Value {
+			case "apiVersion", "kind", "metadata", "status":
+			case "spec":
+				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
+			default:
+				report("VAL-ANY-03", diag.KeyField("", key.Value), key, "unknown field %q", key.Value)
+			}
+		})
+		unknown := len(*findings) > before // it is decoded all the same, so that the rest is checked, too
+		raw := []byte(gjson.GetBytes(text, "spec").Raw)
+		if len(raw) == 0 || string(raw) == "null" {
+			raw = []byte("{}")
+		}
+		if err := unmarshalSpec(raw, spec, unknown); err != nil {
+			field := blame(raw, spec, "spec")
+			findings.Add(diag.Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			return
+		}
+		add(r, o, spec)
+	}}
+}
+
+// unmarshalSpec reads a spec as Istio does. What the newer decoder takes means the same to the older one, which takes
+// more, a duration of "1m" among it, and needs three times as long.
+func unmarshalSpec(text []byte, spec proto.Message, unknownFields bool) error {
+	if (protojson.UnmarshalOptions{DiscardUnknown: unknownFields}).Unmarshal(text, spec) == nil {
+		return nil
+	}
+	proto.Reset(spec)
+	return (&jsonpb.Unmarshaler{AllowUnknownFields: unknownFields}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
+}
+
+// blame finds the smallest part of a spec that cannot be decoded, since the decoder's error does not say where it is:
+// it decodes each member alone and goes down into the first that fails.
+func blame(text []byte, message proto.Message, field string) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil {
+		return field
+	}
+	for key, value := range members {
+		alone, _ := json.Marshal(map[string]json.RawMessage{key: value})
+		fresh := message.ProtoReflect().New().Interface()
+		if unmarshalSpec(alone, fresh, true) == nil {
+			continue
+		}
+		at := diag.KeyField(field, key)
+		f := message.ProtoReflect().Descriptor().Fields().ByJSONName(key)
+		if f == nil || f.Message() == nil || f.IsMap() || strings.HasPrefix(string(f.Message().FullName()), "google.protobuf.") {
+			return at
+		}
+		if !f.IsList() {
+			return blame(value, message.ProtoReflect().NewField(f).Message().Interface(), at)
+		}
+		var items []json.RawMessage
+		if json.Unmarshal(value, &items) != nil {
+			return at
+		}
+		for i, item := range items {
+			element := message.ProtoReflect().NewField(f).List().NewElement().Message().Interface()
+			if unmarshalSpec(item, element, true) != nil {
+				return blame(item, element, at+"["+strconv.Itoa(i)+"]")
+			}
+		}
+		return at
+	}
+	return field
+}
+
+// strict decodes a Kubernetes object and reports unknown and duplicate fields.
+func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
+	unknown, err := strictjson.UnmarshalStrict(text, into)
+	if err != nil {
+		findings.Add(diag.Error, "", o, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	for _, e := range unknown {
+		var field strictjson.FieldError
+		if errors.As(e, &field) {
+			findings.Add(diag.Error, "", o, field.FieldPath(), "%s", e)
+		} else {
+			findings.Add(diag.Error, "", o, "", "%s", e)
+		}
+	}
+	return err == nil && len(unknown) == 0
+}
+
+// readMeta fills in the metadata. An object without namespace is in "default".
+func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
+	var m struct{ Metadata meta.ObjectMeta }
+	if raw := gjson.GetBytes(text, "metadata").Raw; raw == "" || raw == "null" {
+	} else if err := json.Unmarshal([]byte(raw), &m.Metadata); err != nil {
+		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		return
+	}
+	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
+	if o.Namespace == "" && !clusterScoped {
+		o.Namespace = "default"
+	}
+	if t := m.Metadata.CreationTimestamp.Time; !t.IsZero() {
+		o.Created = t
+	}
+	if o.Name == "" {
+		findings.Add(diag.Error, "VAL-ANY-03", o, "metadata.name", "is missing")
+	}
+}
