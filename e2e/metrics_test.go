@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"

@@ -11,9 +11,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
-
-	"waymark.dev/waymark/istio/translate"
-
 	mathrand "math/rand/v2"
 	"slices"
 	"strings"
@@ -24,7 +21,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/routing/regex"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"

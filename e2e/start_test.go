@@ -13,17 +13,16 @@ import (
 	"testing"
 	"time"
 
-	"waymark.dev/waymark/istio/translate"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-
 	caresv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/anypb"
+
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // A second proxy that cannot have its admin port says so, and does not take the first one's Envoy for its own.

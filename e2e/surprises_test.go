@@ -14,10 +14,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"waymark.dev/waymark/gateway"
-	"waymark.dev/waymark/istio/translate"
 
+	"waymark.dev/waymark/gateway"
 	questions "waymark.dev/waymark/internal/ask"
+	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/verdict"

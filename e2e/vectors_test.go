@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"
 )

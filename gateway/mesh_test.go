@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
 	"waymark.dev/waymark/istio/translate"
 )
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"

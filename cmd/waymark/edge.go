@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
 	"waymark.dev/waymark/diag"
 )
 

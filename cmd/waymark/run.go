@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/rollout"

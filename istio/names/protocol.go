@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
-
 	core "k8s.io/api/core/v1"
 )
 

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"waymark.dev/waymark/diag"
 )
 

@@ -4,14 +4,11 @@ import (
 	"io"
 	"strings"
 
-	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
-
-	//nolint:staticcheck // what jsonpb asks for
-
 	"go.yaml.in/yaml/v3"
 	istio "istio.io/api/networking/v1alpha3"
 	core "k8s.io/api/core/v1"
 	discovery "k8s.io/api/discovery/v1"
+
 	"waymark.dev/waymark/diag"
 )
 

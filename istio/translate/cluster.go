@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
-	"waymark.dev/waymark/istio/resource"
-
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
 

@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
-	"waymark.dev/waymark/diag"
 )
 
 // boundVirtualService is a VirtualService with hosts, its delegates merged into its rules.

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
-	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/plan"
 )
 

@@ -4,10 +4,10 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
 )
 
 // resolveNames returns copies of the VirtualServices in which every short name of a host or a destination and every

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/plan"
 )
 

@@ -3,9 +3,9 @@ package translate
 import (
 	"strconv"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/plan"
 )
 

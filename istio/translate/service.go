@@ -6,12 +6,11 @@ import (
 	"strconv"
 	"strings"
 
+	istio "istio.io/api/networking/v1alpha3"
+	core "k8s.io/api/core/v1"
+
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
-
-	core "k8s.io/api/core/v1"
 )
 
 // service is a destination that is known: a Kubernetes Service, or one host of a ServiceEntry.

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/plan"
 )
 

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/istio/names"
 )
 
 // destinationRule covers VAL-D.

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/istio/names"
 )
 
 // gateway covers VAL-G.

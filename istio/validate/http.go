@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
 )
 
 // rule covers VAL-H: here what a rule does and on what conditions; headers and the other actions have files of their own.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
 )
 

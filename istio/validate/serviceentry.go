@@ -4,11 +4,11 @@ import (
 	"strconv"
 	"strings"
 
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
-	"waymark.dev/waymark/diag"
 )
 
 // serviceEntry covers VAL-S.

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strconv"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/istio/names"
 )
 
 // tlsRules and tcpRules cover VAL-L.

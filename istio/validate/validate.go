@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"

@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-
-	istio "istio.io/api/networking/v1alpha3"
 )
 
 // virtualService covers VAL-VS; the rules are VAL-H, VAL-L and VAL-W.

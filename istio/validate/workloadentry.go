@@ -3,10 +3,10 @@ package validate
 import (
 	"strings"
 
-	"waymark.dev/waymark/istio/names"
-
 	istio "istio.io/api/networking/v1alpha3"
+
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
 )
 
 // workloadEntry covers VAL-E-01. Whether the ServiceEntry that selects it asks for an address or a name is not known
