@@ -39,7 +39,7 @@ func httpAccessLog(o *Options) []*accesslogv3.AccessLog {
 
 // tcpAccessLog says of a connection which rule took it; Envoy has no name for it.
 func tcpAccessLog(t *plan.TCPProxy, o *Options) []*accesslogv3.AccessLog {
-	rule := strings.ReplaceAll(diag.Printable(t.Rule), "%", "%%")
+	rule := strings.ReplaceAll(diag.Printable(t.Origin.String()), "%", "%%")
 	fields := []string{
 		"time=%START_TIME%", "protocol=TCP", "server_name=%REQUESTED_SERVER_NAME%", "flags=%RESPONSE_FLAGS%", "rule=" + rule,
 		"cluster=%UPSTREAM_CLUSTER_RAW%", "upstream=%UPSTREAM_HOST%", "duration_ms=%DURATION%", "bytes_in=%BYTES_RECEIVED%",

@@ -85,7 +85,7 @@ func networkFilter(name string, config proto.Message) *listenerv3.Filter {
 
 // tcpProxy forwards connections to one of its destinations.
 func tcpProxy(t *plan.TCPProxy, o *Options) *tcpproxyv3.TcpProxy {
-	out := &tcpproxyv3.TcpProxy{StatPrefix: StatName(t.Rule), AccessLog: tcpAccessLog(t, o), IdleTimeout: optionalDuration(t.IdleTimeout)}
+	out := &tcpproxyv3.TcpProxy{StatPrefix: StatName(t.Origin.String()), AccessLog: tcpAccessLog(t, o), IdleTimeout: optionalDuration(t.IdleTimeout)}
 	if len(t.Destinations) == 1 {
 		out.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: t.Destinations[0].Cluster}
 		return out

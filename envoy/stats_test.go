@@ -72,7 +72,7 @@ func TestLabels(t *testing.T) {
 
 func TestRouteStatPrefix(t *testing.T) {
 	rule := func(change func(*plan.Rule)) *plan.Rule {
-		r := &plan.Rule{VirtualService: "default/a", MatchIndex: -1, Name: "one;two", Route: &plan.RouteAction{}}
+		r := &plan.Rule{Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.EntryPath("http", 0)}, Name: "one;two", Route: &plan.RouteAction{}}
 		change(r)
 		return r
 	}

@@ -12,8 +12,7 @@ import (
 
 // planOf is a plan of one rule.
 func planOf(r *plan.Rule) *plan.Plan {
-	r.VirtualService = "default/a"
-	r.MatchIndex = -1
+	r.Origin = plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.EntryPath("http", 0)}
 	r.Source = diag.Place{File: "a.yaml", Line: 7, Column: 5}
 	if r.Route == nil && r.Redirect == nil {
 		r.DirectResponse = &plan.DirectResponse{Status: 200}

@@ -19,7 +19,7 @@ import (
 func hostOf(rules ...string) *plan.VirtualHost {
 	h := &plan.VirtualHost{Name: "a:80", Domains: []string{"a"}}
 	for i, text := range rules {
-		r := &plan.Rule{VirtualService: "default/a", HTTP: i, MatchIndex: 0, DirectResponse: &plan.DirectResponse{Status: 200}}
+		r := &plan.Rule{Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http", Index: i}}, DirectResponse: &plan.DirectResponse{Status: 200}}
 		r.Match.Path = plan.PathMatch{Kind: plan.Prefix, Value: strings.TrimSuffix(text, "+")}
 		switch {
 		case strings.HasPrefix(text, "="):

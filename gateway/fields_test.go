@@ -18,7 +18,8 @@ type field struct {
 	// resources with the field written in double angle brackets, which are what is left out.
 	resources string
 	// effect is a part of the plan, as JSON without spaces, that is there only with the field; "same" says that the plan
-	// does not depend on it, "error: …" that translating or reading it fails so.
+	// does not depend on it, "error: …" that translating or reading it fails so, "refused: …" that what holds the field
+	// is refused so, with the field and without.
 	effect string
 }
 
@@ -84,8 +85,8 @@ var fields = map[string]field{
 	"ServerTLSSettings.TLSCertificate.privateKey":        {tlsServer("mode: SIMPLE, tlsCertificates: [{serverCertificate: /c1, privateKey: /k1}, {serverCertificate: /c2, <<privateKey: /k2>>}]"), `"KeyFile":"/k2"`},
 	"ServerTLSSettings.TLSCertificate.caCertificates":    {tlsServer("mode: SIMPLE, tlsCertificates: [{serverCertificate: /c1, privateKey: /k1, <<caCertificates: /ca>>}]"), "same"},
 
-	"VirtualService.tls": {server("gw", "443/TLS", "a.test", "mode: PASSTHROUGH") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\nhttp: [{route: [{destination: {host: a.test}}]}]\n<<tls: [{match: [{sniHosts: [a.test]}], route: [{destination: {host: a.test}}]}]>>"), `"Rule":"default/v.tls[0]"`},
-	"VirtualService.tcp": {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\nhttp: [{route: [{destination: {host: a.test}}]}]\n<<tcp: [{route: [{destination: {host: a.test}}]}]>>"), `"Rule":"default/v.tcp[0]"`},
+	"VirtualService.tls": {server("gw", "443/TLS", "a.test", "mode: PASSTHROUGH") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\nhttp: [{route: [{destination: {host: a.test}}]}]\n<<tls: [{match: [{sniHosts: [a.test]}], route: [{destination: {host: a.test}}]}]>>"), `"Path":"tls[0]"},"Destinations"`},
+	"VirtualService.tcp": {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\nhttp: [{route: [{destination: {host: a.test}}]}]\n<<tcp: [{route: [{destination: {host: a.test}}]}]>>"), `"Path":"tcp[0]"},"Destinations"`},
 
 	"HTTPRoute.mirrorPercent":                   {everything + ruled("a", "- {route: [{destination: {host: a.test}}], mirror: {host: b.test}, <<mirrorPercent: 5>>}\n"), `"Numerator":5,"Denominator":100`},
 	"HTTPMatchRequest.sourceLabels":             {everything + ruled("a", "- {match: [{uri: {exact: /x}, <<sourceLabels: {app: other}>>}], directResponse: {status: 200}}\n"), `"Name":"blackhole:80"`},
@@ -93,7 +94,7 @@ var fields = map[string]field{
 	"HTTPFaultInjection.Delay.percent":          {everything + ruled("a", "- {route: [{destination: {host: a.test}}], fault: {delay: {fixedDelay: 1s, <<percent: 7>>}}}\n"), `"Delay":{"Percentage":{"Numerator":7,"Denominator":100}`},
 	"HTTPFaultInjection.Delay.exponentialDelay": {everything + ruled("a", "- {route: [{destination: {host: a.test}}], fault: {delay: {<<exponentialDelay: 1s>>}, abort: {httpStatus: 500}}}\n"), "error: VAL-H-24"},
 	"HTTPFaultInjection.Abort.http2Error":       {everything + ruled("a", "- {route: [{destination: {host: a.test}}], fault: {abort: {<<http2Error: PROTOCOL_ERROR>>}}}\n"), "error: VAL-H-21"},
-	"CorsPolicy.allowOrigin":                    {everything + ruled("a", "- {route: [{destination: {host: a.test}}], corsPolicy: {maxAge: 1s, <<allowOrigin: ['http://o.test']>>}}\n"), `"AllowOrigins":[{"Kind":1,"Value":"http://o.test"}]`},
+	"CorsPolicy.allowOrigin":                    {everything + ruled("a", "- {route: [{destination: {host: a.test}}], corsPolicy: {maxAge: 1s, <<allowOrigin: ['http://o.test']>>}}\n"), `"AllowOrigins":[{"Kind":"exact","Value":"http://o.test"}]`},
 
 	"TLSRoute.match":                        {server("gw", "443/TLS", "a.test", "mode: PASSTHROUGH") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntls:\n- route: [{destination: {host: a.test}}]\n  <<match: [{sniHosts: [a.test]}]>>"), `"ServerNames":["a.test"]`},
 	"TLSRoute.route":                        {server("gw", "443/TLS", "a.test", "mode: PASSTHROUGH") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntls:\n- match: [{sniHosts: [a.test]}]\n  <<route: [{destination: {host: a.test}}]>>"), `"Cluster":"outbound|443||a.test"`},
@@ -105,8 +106,8 @@ var fields = map[string]field{
 	"TLSMatchAttributes.sourceNamespace":    {forwarded(", <<sourceNamespace: other>>", ""), "same"},
 	"RouteDestination.destination":          {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp: [{route: [{<<destination: {host: a.test}>>}]}]"), `"Cluster":"outbound|90||a.test"`},
 	"RouteDestination.weight":               {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp: [{route: [{destination: {host: a.test}, weight: 1}, {destination: {host: b.test}, <<weight: 3>>}]}]"), `"Cluster":"outbound|90||b.test","Weight":3`},
-	"TCPRoute.match":                        {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp:\n- route: [{destination: {host: other.test}}]\n  <<match: [{port: 7}]>>\n- route: [{destination: {host: a.test}}]"), `"Rule":"default/v.tcp[1]"`},
-	"TCPRoute.route":                        {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp: [{<<route: [{destination: {host: a.test}}]>>}]"), `"Rule":"default/v.tcp[0]"`},
+	"TCPRoute.match":                        {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp:\n- route: [{destination: {host: other.test}}]\n  <<match: [{port: 7}]>>\n- route: [{destination: {host: a.test}}]"), `"Path":"tcp[1]"},"Destinations"`},
+	"TCPRoute.route":                        {server("gw", "90/TCP", "'*'", "") + object("VirtualService", "v", "gateways: [gw]\nhosts: [a.test]\ntcp: [{<<route: [{destination: {host: a.test}}]>>}]"), `"Path":"tcp[0]"},"Destinations"`},
 	"L4MatchAttributes.destinationSubnets":  {forwarded("", "  match: [{port: 90, <<destinationSubnets: [10.0.0.0/8]>>}]\n"), "same"},
 	"L4MatchAttributes.port":                {forwarded("", "  match: [{<<port: 90>>}]\n"), "same"},
 	"L4MatchAttributes.sourceSubnet":        {forwarded("", "  match: [{port: 90, <<sourceSubnet: 10.0.0.0/8>>}]\n"), "same"},
@@ -120,11 +121,11 @@ var fields = map[string]field{
 	"TrafficPolicy.connectionPool":                                     {policy("loadBalancer: {simple: RANDOM}, <<connectionPool: {tcp: {maxConnections: 7}}>>"), `"MaxConnections":7`},
 	"TrafficPolicy.outlierDetection":                                   {policy("loadBalancer: {simple: RANDOM}, <<outlierDetection: {consecutive5xxErrors: 3}>>"), `"Consecutive5xx":3`},
 	"TrafficPolicy.tls":                                                {policy("loadBalancer: {simple: RANDOM}, <<tls: {mode: SIMPLE}>>"), `"TLS":{"Authority":{"Name":"file-root:system~"`},
-	"TrafficPolicy.portLevelSettings":                                  {policy("loadBalancer: {simple: RANDOM}, <<portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {maxConnections: 7}}}]>>"), `"LoadBalancing":0`},
+	"TrafficPolicy.portLevelSettings":                                  {policy("loadBalancer: {simple: RANDOM}, <<portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {maxConnections: 7}}}]>>"), `"LoadBalancing":"least-request"`},
 	"TrafficPolicy.tunnel":                                             {policy("loadBalancer: {simple: RANDOM}, <<tunnel: {targetHost: t.test, targetPort: 443}>>"), "error: spec.trafficPolicy.tunnel: tunnels are not executed"},
 	"TrafficPolicy.proxyProtocol":                                      {policy("loadBalancer: {simple: RANDOM}, <<proxyProtocol: {version: V2}>>"), `"ProxyProtocol":2`},
 	"TrafficPolicy.retryBudget":                                        {policy("loadBalancer: {simple: RANDOM}, <<retryBudget: {percent: 12}>>"), `"RetryBudget":{"Percent":12,"MinConcurrency":3}`},
-	"LoadBalancerSettings.simple":                                      {policy("loadBalancer: {warmup: {duration: 1s}, <<simple: ROUND_ROBIN>>}"), `"LoadBalancing":1`},
+	"LoadBalancerSettings.simple":                                      {policy("loadBalancer: {warmup: {duration: 1s}, <<simple: ROUND_ROBIN>>}"), `"LoadBalancing":"round-robin"`},
 	"LoadBalancerSettings.localityLbSetting":                           {policy("loadBalancer: {simple: RANDOM, <<localityLbSetting: {distribute: [{from: r1/*, to: {r1/z2: 30, r2/*: 70}}]}>>}"), `"LocalityWeighted":true`},
 	"LoadBalancerSettings.zoneAwareLbSetting":                          {policy("loadBalancer: {simple: RANDOM, <<zoneAwareLbSetting: {enabled: true}>>}"), "error: zoneAwareLbSetting: zone-aware load balancing is not executed"},
 	"LoadBalancerSettings.warmupDurationSecs":                          {policy("loadBalancer: {simple: ROUND_ROBIN, <<warmupDurationSecs: 30s>>}"), `"Warmup":{"Duration":30000000000`},
@@ -145,12 +146,12 @@ var fields = map[string]field{
 	"LocalityLoadBalancerSetting.Distribute.to":                        {policy("loadBalancer: {localityLbSetting: {distribute: [{from: r1/*, to: {<<r1/z2: 100>>}}]}}"), `"Weight":100`},
 	"LocalityLoadBalancerSetting.Failover.from":                        {policy(outlier + "loadBalancer: {localityLbSetting: {failover: [{to: r3, <<from: r1>>}]}}"), `"Region":"r2","Zone":"z1","Priority":3`},
 	"LocalityLoadBalancerSetting.Failover.to":                          {policy(outlier + "loadBalancer: {localityLbSetting: {failover: [{from: r1, <<to: r3>>}]}}"), `"Region":"r2","Zone":"z1","Priority":3`},
-	"ZoneAwareLoadBalancerSetting.enabled":                             {policy("loadBalancer: {zoneAwareLbSetting: {<<enabled: true>>}}"), "error: zone-aware load balancing is not executed"},
-	"ZoneAwareLoadBalancerSetting.failover":                            {policy("loadBalancer: {zoneAwareLbSetting: {<<failover: [{from: a, to: b}]>>}}"), "error: zone-aware load balancing is not executed"},
-	"ZoneAwareLoadBalancerSetting.failoverPriority":                    {policy("loadBalancer: {zoneAwareLbSetting: {<<failoverPriority: [a]>>}}"), "error: zone-aware load balancing is not executed"},
-	"ZoneAwareLoadBalancerSetting.minClusterSize":                      {policy("loadBalancer: {zoneAwareLbSetting: {<<minClusterSize: 3>>}}"), "error: zone-aware load balancing is not executed"},
-	"ZoneAwareLoadBalancerSetting.Failover.from":                       {policy("loadBalancer: {zoneAwareLbSetting: {failover: [{to: b, <<from: a>>}]}}"), "error: zone-aware load balancing is not executed"},
-	"ZoneAwareLoadBalancerSetting.Failover.to":                         {policy("loadBalancer: {zoneAwareLbSetting: {failover: [{from: a, <<to: b>>}]}}"), "error: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.enabled":                             {policy("loadBalancer: {zoneAwareLbSetting: {<<enabled: true>>}}"), "refused: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.failover":                            {policy("loadBalancer: {zoneAwareLbSetting: {<<failover: [{from: a, to: b}]>>}}"), "refused: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.failoverPriority":                    {policy("loadBalancer: {zoneAwareLbSetting: {<<failoverPriority: [a]>>}}"), "refused: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.minClusterSize":                      {policy("loadBalancer: {zoneAwareLbSetting: {<<minClusterSize: 3>>}}"), "refused: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.Failover.from":                       {policy("loadBalancer: {zoneAwareLbSetting: {failover: [{to: b, <<from: a>>}]}}"), "refused: zone-aware load balancing is not executed"},
+	"ZoneAwareLoadBalancerSetting.Failover.to":                         {policy("loadBalancer: {zoneAwareLbSetting: {failover: [{from: a, <<to: b>>}]}}"), "refused: zone-aware load balancing is not executed"},
 	"WarmupConfiguration.duration":                                     {policy("loadBalancer: {simple: ROUND_ROBIN, warmup: {<<duration: 30s>>}}"), `"Duration":30000000000`},
 	"WarmupConfiguration.minimumPercent":                               {policy("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, <<minimumPercent: 15>>}}"), `"MinimumPercent":15`},
 	"WarmupConfiguration.aggression":                                   {policy("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, <<aggression: 1.5>>}}"), `"Aggression":1.5`},
@@ -195,11 +196,11 @@ var fields = map[string]field{
 	"ClientTLSSettings.insecureSkipVerify":                             {policy("tls: {mode: SIMPLE, <<insecureSkipVerify: true>>}"), `"TLS":{"SNI":"","VerifyHost":false}`},
 	"ClientTLSSettings.caCrl":                                          {policy("tls: {mode: SIMPLE, caCertificates: /ca, <<caCrl: /crl>>}"), `"CRLFile":"/crl"`},
 	"TrafficPolicy.PortTrafficPolicy.port":                             {policy("portLevelSettings: [{connectionPool: {tcp: {maxConnections: 7}}, <<port: {number: 80}>>}]"), `"MaxConnections":7`},
-	"TrafficPolicy.PortTrafficPolicy.loadBalancer":                     {policy("portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {}}, <<loadBalancer: {simple: RANDOM}>>}]"), `"LoadBalancing":2`},
+	"TrafficPolicy.PortTrafficPolicy.loadBalancer":                     {policy("portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {}}, <<loadBalancer: {simple: RANDOM}>>}]"), `"LoadBalancing":"random"`},
 	"TrafficPolicy.PortTrafficPolicy.connectionPool":                   {policy("portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}, <<connectionPool: {tcp: {maxConnections: 7}}>>}]"), `"MaxConnections":7`},
 	"TrafficPolicy.PortTrafficPolicy.outlierDetection":                 {policy("portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}, <<outlierDetection: {consecutive5xxErrors: 7}>>}]"), `"Consecutive5xx":7`},
 	"TrafficPolicy.PortTrafficPolicy.tls":                              {policy("portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}, <<tls: {mode: SIMPLE, sni: s.test}>>}]"), `"SNI":"s.test"`},
-	"TrafficPolicy.TunnelSettings.protocol":                            {policy("tunnel: {targetHost: t.test, targetPort: 443, <<protocol: POST>>}"), "error: tunnels are not executed"},
+	"TrafficPolicy.TunnelSettings.protocol":                            {policy("tunnel: {targetHost: t.test, targetPort: 443, <<protocol: POST>>}"), "refused: tunnels are not executed"},
 	"TrafficPolicy.TunnelSettings.targetHost":                          {policy("tunnel: {targetPort: 443, <<targetHost: t.test>>}"), "error: tunnels are not executed"},
 	"TrafficPolicy.TunnelSettings.targetPort":                          {policy("tunnel: {targetHost: t.test, <<targetPort: 443>>}"), "error: tunnels are not executed"},
 	"TrafficPolicy.ProxyProtocol.version":                              {policy("proxyProtocol: {<<version: V2>>}"), `"ProxyProtocol":2`},
@@ -232,6 +233,16 @@ func entryOf(address, labels string) string {
 	return object("WorkloadEntry", "w", "address: "+address+"\nlabels: {"+labels+"}")
 }
 
+// errorsOf are the errors among findings, but for destinations that are not there.
+func errorsOf(findings string) (out []string) {
+	for _, f := range strings.Split(findings, "\n") {
+		if strings.Contains(f, " error: ") && !strings.Contains(f, "there is no cluster") {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // TestFields leaves each field out of a resource that has it, and wants the difference that it makes.
 func TestFields(t *testing.T) {
 	o := translate.Options{
@@ -254,15 +265,23 @@ func TestFields(t *testing.T) {
 			inner, after, closed := strings.Cut(rest, ">>")
 			require.True(t, ok && closed)
 			with, problems := planOf(before + inner + after)
-			without, _ := planOf(before + after)
+			without, fewer := planOf(before + after)
 			switch want, isError := strings.CutPrefix(f.effect, "error: "); {
 			case isError:
 				assert.Contains(t, problems, want)
+				assert.NotContains(t, fewer, want)
+			case strings.HasPrefix(f.effect, "refused: "): // what holds the field is refused, with it and without
+				want = strings.TrimPrefix(f.effect, "refused: ")
+				assert.Contains(t, problems, want)
+				assert.Contains(t, fewer, want)
 			case f.effect == "same":
 				assert.Equal(t, without, with)
+				assert.Equal(t, errorsOf(fewer), errorsOf(problems))
 			case f.effect == "":
 				assert.NotEqual(t, without, with)
+				assert.Empty(t, errorsOf(problems))
 			default:
+				assert.Empty(t, errorsOf(problems))
 				assert.Contains(t, with, f.effect, problems)
 				assert.NotContains(t, without, f.effect)
 			}

@@ -83,10 +83,7 @@ func (r *Report) Add(found []Own) {
 	}
 	changed := map[int]bool{}
 	for _, f := range found {
-		name := f.Rule.VirtualService
-		if f.Rule.Delegate != "" {
-			name = f.Rule.Delegate
-		}
+		name := f.Rule.Origin.Key()
 		p := diag.Finding{Severity: f.Severity, Code: f.Code, Place: f.Rule.Source, Object: "VirtualService " + name, Field: f.Field, Message: f.Message}
 		i, ok := index[name]
 		if !ok || f.Severity == diag.Notice {

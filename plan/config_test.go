@@ -9,7 +9,7 @@ import (
 )
 
 func TestPatternsThatAreRefusedAreNamedWithTheirRule(t *testing.T) {
-	broken := &plan.Rule{VirtualService: "default/a", Match: plan.Match{Path: plan.PathMatch{Kind: plan.Regex, Value: "("}}, Outcomes: []plan.Outcome{{ID: "k", Weight: 1}}}
+	broken := &plan.Rule{Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http"}}, Match: plan.Match{Path: plan.PathMatch{Kind: plan.Regex, Value: "("}}, Outcomes: []plan.Outcome{{ID: "k", Weight: 1}}}
 	rc := plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{{Name: "a:80", Domains: []string{"a"}, Rules: []*plan.Rule{broken}}}}
 	for _, era := range []plan.Era{plan.Since139, plan.Before139} {
 		_, err := rc.PluginConfig(era)

@@ -23,6 +23,8 @@ type Plan struct {
 	Listeners []*Listener
 	// Clusters are all destinations that a rule names and that exist, sorted by name.
 	Clusters []*Cluster
+	// Dropped are the rules and servers that no listener has, see also [RouteConfig.Dropped].
+	Dropped []Dropped `json:",omitempty"`
 }
 
 // RouteConfigs are those of all chains that speak HTTP, in order.
@@ -90,6 +92,8 @@ type RouteConfig struct {
 	// GRPCWeb says that clients speak gRPC-Web, which is made gRPC for the destinations.
 	GRPCWeb      bool `json:",omitempty"`
 	VirtualHosts []*VirtualHost
+	// Dropped are the rules that are for other listeners, or that nothing can reach on this one.
+	Dropped []Dropped `json:",omitempty"`
 }
 
 // VirtualHost holds the rules of one or more domains.
@@ -104,14 +108,11 @@ type VirtualHost struct {
 
 // Rule is one (http rule, match) pair of a VirtualService: one of Istio's routes.
 type Rule struct {
-	// VirtualService is namespace/name, of the root for a delegate's rule. "" is a rule that Istio makes itself: it is
-	// known by its name alone, and HTTP and MatchIndex mean nothing.
-	VirtualService string
-	// Delegate is namespace/name of the delegate that holds the rule; "" where the root itself does.
-	Delegate string
-	// HTTP says which http[] rule of the delegate or the root this is. MatchIndex counts in its matches, after those
-	// of a delegate were merged; -1 is a rule without match.
-	HTTP, MatchIndex int
+	// Origin is where the rule was written: http[] of a VirtualService, which may be a delegate, and one of its matches. A
+	// rule that Istio makes itself has none, and is known by its name.
+	Origin Origin
+	// Root is the rule of the VirtualService that delegates to Origin's; the zero value where none does.
+	Root Origin `json:",omitzero"`
 	// Name is the user's, as Istio composes it from rule and match (VS-ORD-08). Mostly empty.
 	Name   string
 	Source diag.Place

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
-	"fmt"
 
 	"waymark.dev/waymark/diag"
 )
@@ -38,40 +37,40 @@ func (r *Rule) Seal() {
 	}
 }
 
-// outcome hashes the JSON of the rule with all but the chosen destination removed.
+// outcome hashes the rule with all but the chosen destination removed.
 func (r *Rule) outcome(destination int, weight uint32) Outcome {
-	content := *r
-	content.Source, content.Fault, content.Outcomes = diag.Place{}, nil, nil
-	if r.Route != nil {
-		route := *r.Route
-		chosen := route.Destinations[destination]
-		chosen.Weight = 0
-		route.Destinations = []Destination{chosen}
-		content.Route = &route
-	}
-	text, err := json.Marshal(&content)
+	text, err := json.Marshal(hashed(r, destination))
 	if err != nil {
-		panic("plan: a rule that is no JSON: " + err.Error()) // every field of Rule is a plain value
+		panic("plan: a rule that is no JSON: " + err.Error()) // every field is a plain value
 	}
 	sum := sha256.Sum256(text)
 	return Outcome{ID: "k" + idEncoding.EncodeToString(sum[:])[:idLength], Destination: destination, Weight: weight, sum: sum}
 }
 
+// VirtualService is namespace/name of the VirtualService whose hosts the rule is for, of the root for a delegate's rule. ""
+// is a rule that Istio makes itself.
+func (r *Rule) VirtualService() string {
+	switch {
+	case r.Origin.Path.List != "http":
+		return ""
+	case r.Root.Kind != "":
+		return r.Root.Key()
+	default:
+		return r.Origin.Key()
+	}
+}
+
 // String says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
 // a delegate. A rule of Istio's own is its name.
 func (r *Rule) String() string {
-	if r.VirtualService == "" {
+	switch {
+	case r.VirtualService() == "":
 		return r.Name
+	case r.Root.Kind != "":
+		return r.Root.Key() + "+" + r.Origin.String()
+	default:
+		return r.Origin.String()
 	}
-	ref := r.VirtualService
-	if r.Delegate != "" {
-		ref += "+" + r.Delegate
-	}
-	ref += fmt.Sprintf(".http[%d]", r.HTTP)
-	if r.MatchIndex >= 0 {
-		ref += fmt.Sprintf(".match[%d]", r.MatchIndex)
-	}
-	return ref
 }
 
 // Place is where the rule was written, whatever the field is.
@@ -80,7 +79,7 @@ func (r *Rule) Place(string) diag.Place { return r.Source }
 // RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it. A name
 // that would end a line of a log is escaped.
 func (r *Rule) RouteName() string {
-	if r.Name == "" || r.VirtualService == "" {
+	if r.Name == "" || r.VirtualService() == "" {
 		return diag.Printable(r.String())
 	}
 	return diag.Printable(r.String() + ":" + r.Name)

@@ -45,8 +45,8 @@ type ServerTLS struct {
 
 // TCPProxy forwards connections (TCP-01 to TCP-05, TLS-02).
 type TCPProxy struct {
-	// Rule is where it comes from: default/a.tcp[0].
-	Rule   string
+	// Origin is the rule, in tcp[] or tls[] of a VirtualService.
+	Origin Origin
 	Source diag.Place `json:"-"`
 	// Destinations by weight, at least one; each connection is given to one of them.
 	Destinations []Destination

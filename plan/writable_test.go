@@ -12,7 +12,7 @@ func TestEveryTextIsLookedAt(t *testing.T) {
 	const bad = "a\r\nb"
 	change := HeaderOperations{Add: []HeaderAddition{{Name: "x", Value: bad}}}
 	routed := func(change func(*Rule)) *Rule {
-		r := &Rule{Name: "r", MatchIndex: -1, Route: &RouteAction{Weighted: true, Destinations: []Destination{{Cluster: "a"}, {Cluster: "b"}}}}
+		r := &Rule{Name: "r", Route: &RouteAction{Weighted: true, Destinations: []Destination{{Cluster: "a"}, {Cluster: "b"}}}}
 		change(r)
 		return r
 	}
@@ -50,6 +50,6 @@ func TestEveryTextIsLookedAt(t *testing.T) {
 
 // The name of a rule never ends a line of a log.
 func TestNamesAreOneLine(t *testing.T) {
-	r := &Rule{VirtualService: "default/a", Name: "x\r\n127.0.0.1 \"forged\" \x00 ü", MatchIndex: -1}
+	r := &Rule{Origin: Origin{"VirtualService", "default", "a", EntryPath("http", 0)}, Name: "x\r\n127.0.0.1 \"forged\" \x00 ü"}
 	require.Equal(t, `default/a.http[0]:x\r\n127.0.0.1 "forged" \x00 ü`, r.RouteName())
 }

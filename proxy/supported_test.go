@@ -10,7 +10,7 @@ import (
 
 func TestWhatIsNotExecutedIsAnErrorAllAtOnce(t *testing.T) {
 	rule := &plan.Rule{
-		VirtualService: "default/a", MatchIndex: 0,
+		Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http"}},
 		Match:           plan.Match{Claims: []plan.ClaimMatch{{Path: []string{"a", "b"}}}},
 		ResponseHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{{Name: "x", Value: "%UPSTREAM_HOST% %REQ(y)%"}}},
 	}

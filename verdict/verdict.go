@@ -319,7 +319,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 	}
 	r := host.Rules[d.Rule]
 	v.rule = r
-	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService, Match: matchJSON(r)}
+	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r)}
 	v.Fault, v.CORS = faultJSON(r.Fault), corsJSON(r.CORS)
 	switch {
 	case r.Redirect != nil:

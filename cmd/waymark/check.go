@@ -88,7 +88,7 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 			if way.Unmet {
 				mend = "no request has the path as the rule has it; write it as Envoy has it"
 			}
-			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: way.Denied, Field: fmt.Sprintf("spec.http[%d]", way.Denied.HTTP), Message: fmt.Sprintf(
+			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: way.Denied, Field: way.Denied.Origin.Field(), Message: fmt.Sprintf(
 				"denies %s, but %s%s is sent on as %s by %s; %s",
 				way.Denied.Match.Path.Value, way.Authority, way.Path, way.Forwarded, way.By.RouteName(), mend)})
 		}

@@ -12,6 +12,29 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
+// destinations are all that rules may send to: the services that the proxy knows, with the DestinationRules for them and
+// their endpoints. It owns the clusters: who names one notes it here, and [destinations.clusters] makes those that were
+// named.
+type destinations struct {
+	options  *Options
+	services *registry
+	rules    *destinationRules
+	slices   []*resource.EndpointSlice
+	entries  []*resource.WorkloadEntry
+	secrets  *secretStore
+	named    map[clusterRef]*reference
+	made     *bound // endpoints of all clusters
+	findings *diag.Findings
+}
+
+func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings *diag.Findings) *destinations {
+	return &destinations{
+		options: o, services: newRegistry(r, o.Namespace, o.ClusterDomain), rules: newDestinationRules(r, o),
+		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, findings: findings,
+		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, findings: findings},
+	}
+}
+
 // reference is the first place that names a cluster.
 type reference struct {
 	object *resource.Object
@@ -21,31 +44,31 @@ type reference struct {
 }
 
 // destination finds the cluster that a destination of a rule means, and notes where it was named.
-func (t *translator) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
+func (ds *destinations) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
 	ref := c.services.cluster(d, c.port)
 	missingPort := diag.Error
 	if d.GetPort() == nil && c.missingPort != "" {
 		missingPort = c.missingPort
 	}
-	t.reference(ref, h.origin.Object, field, missingPort)
+	ds.reference(ref, h.origin.Object, field, missingPort)
 	return ref
 }
 
 // reference notes a place that names a cluster: the first one, or the first where a missing port is an error.
-func (t *translator) reference(c clusterRef, o *resource.Object, field string, missingPort diag.Severity) {
-	if known := t.clusters[c]; known == nil || known.missingPort != diag.Error && missingPort == diag.Error {
-		t.clusters[c] = &reference{o, field, missingPort}
+func (ds *destinations) reference(c clusterRef, o *resource.Object, field string, missingPort diag.Severity) {
+	if known := ds.named[c]; known == nil || known.missingPort != diag.Error && missingPort == diag.Error {
+		ds.named[c] = &reference{o, field, missingPort}
 	}
 }
 
-// planClusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
+// clusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
 // a 503 (VS-SPLIT-03).
-func (t *translator) planClusters() (out []*plan.Cluster, missing diag.Findings) {
-	for ref, at := range t.clusters {
-		c, why := t.planCluster(ref)
+func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) {
+	for ref, at := range ds.named {
+		c, why := ds.cluster(ref)
 		if why != "" {
 			severity := diag.Error
-			if s := t.registry.find(ref.host); s != nil {
+			if s := ds.services.find(ref.host); s != nil {
 				if _, ok := s.port(ref.port); !ok {
 					severity = at.missingPort
 				}
@@ -57,7 +80,7 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing diag.Findings)
 		for _, l := range c.Localities {
 			n += len(l.Endpoints)
 		}
-		if !t.endpoints.add(n, at.object, at.field) {
+		if !ds.made.add(n, at.object, at.field) {
 			continue
 		}
 		out = append(out, c)
@@ -66,16 +89,16 @@ func (t *translator) planClusters() (out []*plan.Cluster, missing diag.Findings)
 	return out, missing
 }
 
-// planCluster makes one cluster, or says why there is none.
-func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
-	s := t.registry.find(ref.host)
-	rules := t.rules.find(ref.host, s)
+// cluster makes one cluster, or says why there is none.
+func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
+	s := ds.services.find(ref.host)
+	rules := ds.rules.find(ref.host, s)
 	c := &plan.Cluster{Name: ref.name(), Rules: rules.names()}
 	labels, ok := rules.subsetLabels(ref.subset)
 	if !ok {
 		return nil, "no DestinationRule for " + ref.host + " defines the subset " + strconv.Quote(ref.subset) + " (defined: " + subsetNames(rules) + ")"
 	}
-	address, overridden := t.override(ref)
+	address, overridden := ds.override(ref)
 	var port servicePort
 	switch {
 	case s != nil:
@@ -91,38 +114,38 @@ func (t *translator) planCluster(ref clusterRef) (*plan.Cluster, string) {
 	switch {
 	case overridden:
 		all, c.Discovery, why = overriddenEndpoints(address)
-	case t.options.Proxy == SidecarProxy && s.sendsToOriginal():
+	case ds.options.Proxy == SidecarProxy && s.sendsToOriginal():
 		c.Discovery = plan.OriginalDestination
 	case s.kubernetes != nil:
-		all, c.Discovery, why = t.kubernetesEndpoints(s, port, ref.subset, labels)
+		all, c.Discovery, why = ds.kubernetesEndpoints(s, port, ref.subset, labels)
 	default:
-		all, c.Discovery, why = t.entryEndpoints(s, port, labels)
+		all, c.Discovery, why = ds.entryEndpoints(s, port, labels)
 	}
 	if why != "" {
 		return nil, why
 	}
-	t.applyPolicy(c, rules, ref, s, all)
+	ds.applyPolicy(c, rules, ref, s, all)
 	return c, ""
 }
 
 // applyPolicy fills in what the DestinationRules of a host say about a cluster.
-func (t *translator) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
+func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
 	p := rules.policyFor(ref.subset, ref.port)
 	p.connections(c)
 	p.outliers(c)
 	if len(all) > 0 {
-		t.localize(c, all, p)
+		ds.localize(c, all, p)
 	}
 	p.balance(c)
-	c.TLS = t.upstreamTLS(ref, rules, p.tls, s)
+	c.TLS = ds.upstreamTLS(ref, rules, p.tls, s)
 	if pp := p.proxyProtocol; pp != nil {
 		c.ProxyProtocol = int(pp.Version) + 1
 	}
 	if p.tunnel != nil {
-		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
+		ds.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
 	}
 	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
-		t.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+		ds.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
 			"zone-aware load balancing is not executed: it needs to know the proxies of all zones; use localityLbSetting; the cluster is %s", c.Name)
 	}
 }

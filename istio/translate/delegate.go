@@ -12,6 +12,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/plan"
 )
 
 // boundVirtualService is a VirtualService with hosts, its delegates merged into its rules.
@@ -25,6 +26,22 @@ type httpRule struct {
 	*istio.HTTPRoute
 	origin *resource.VirtualService // the root, or its delegate
 	index  int                      // in the origin's http[]
+	root   plan.Origin              // the rule that delegates to the origin's; the zero value where none does
+}
+
+// originOf is where the rule and one of its matches stand; -1 is no match.
+func (h httpRule) originOf(match int) plan.Origin {
+	return originOf(h.origin, plan.Path{List: "http", Index: h.index, Match: match})
+}
+
+// drop notes that a match of the rule is left out; -1 is a rule without match.
+func (h httpRule) drop(match int, code plan.DropCode, by plan.Origin) plan.Dropped {
+	return plan.Dropped{Origin: h.originOf(match), Source: h.origin.Place(h.field("")), Code: code, By: by}
+}
+
+// originOf is a VirtualService, or a rule of it.
+func originOf(vs *resource.VirtualService, path plan.Path) plan.Origin {
+	return plan.Origin{Kind: "VirtualService", Namespace: vs.Namespace, Name: vs.Name, Path: path}
 }
 
 func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa(h.index) + "]" + rest }
@@ -32,7 +49,7 @@ func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa
 // mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and drops the delegates
 // themselves: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is missing
 // or not exported to it is dropped with a warning (VS-DEL-03).
-func mergeDelegates(all []*resource.VirtualService, findings *diag.Findings) []*boundVirtualService {
+func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtualService {
 	delegates := map[string]*resource.VirtualService{}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
@@ -40,7 +57,7 @@ func mergeDelegates(all []*resource.VirtualService, findings *diag.Findings) []*
 		}
 	}
 	var roots []*boundVirtualService
-	made := &bound{what: "rules of delegates", most: maxRules, findings: findings}
+	made := &bound{what: "rules of delegates", most: maxRules, findings: &out.findings}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
 			continue
@@ -48,9 +65,9 @@ func mergeDelegates(all []*resource.VirtualService, findings *diag.Findings) []*
 		root := &boundVirtualService{VirtualService: vs}
 		for i, rule := range vs.Spec.Http {
 			if rule.GetDelegate() == nil {
-				root.rules = append(root.rules, httpRule{rule, vs, i})
+				root.rules = append(root.rules, httpRule{HTTPRoute: rule, origin: vs, index: i})
 			} else {
-				root.rules = append(root.rules, delegated(vs, i, delegates, made)...)
+				root.rules = append(root.rules, delegated(vs, i, delegates, made, out)...)
 			}
 		}
 		roots = append(roots, root)
@@ -59,8 +76,9 @@ func mergeDelegates(all []*resource.VirtualService, findings *diag.Findings) []*
 }
 
 // delegated are the rules that the root's rule i stands for.
-func delegated(root *resource.VirtualService, i int, delegates map[string]*resource.VirtualService, made *bound) []httpRule {
-	rule, findings := root.Spec.Http[i], made.findings
+func delegated(root *resource.VirtualService, i int, delegates map[string]*resource.VirtualService, made *bound, out *output) []httpRule {
+	rule := root.Spec.Http[i]
+	origin := originOf(root, plan.EntryPath("http", i))
 	field := "spec.http[" + strconv.Itoa(i) + "].delegate"
 	namespace := rule.Delegate.Namespace
 	if namespace == "" {
@@ -73,25 +91,28 @@ func delegated(root *resource.VirtualService, i int, delegates map[string]*resou
 		if ok {
 			why = "it is not exported to namespace " + root.Namespace
 		}
-		findings.Add(diag.Warning, "", root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
+		out.findings.Add(diag.Warning, "", root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
+		out.drop(root.Object, origin, plan.DropNoDelegate, plan.Origin{})
 		return nil
 	}
-	var out []httpRule
+	var rules []httpRule
 	for j, sub := range d.Spec.Http {
 		if sub.GetDelegate() != nil {
+			out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropNestedDelegate, origin)
 			continue // one level only (VS-DEL-02)
 		}
 		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), root.Object, field) {
 			break
 		}
 		if merged := mergeRule(rule, sub); merged != nil {
-			out = append(out, httpRule{merged, d, j})
+			rules = append(rules, httpRule{merged, d, j, origin})
 			continue
 		}
-		findings.Add(diag.Warning, "", root.Object, field,
+		out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropDelegateConflict, origin)
+		out.findings.Add(diag.Warning, "", root.Object, field,
 			"rule http[%d] of delegate %s is dropped: one of its matches contradicts every match of this rule", j, key)
 	}
-	return out
+	return rules
 }
 
 // mergeRule merges a rule of a delegate into the rule that delegates, or returns nil where their matches conflict.

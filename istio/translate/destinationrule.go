@@ -215,12 +215,12 @@ func (p *destinationPolicy) subset(name string) *istio.Subset {
 
 // consistentHash finds the settings that give the route of a destination its hash policy. Without a service there are
 // none, whatever DestinationRules say.
-func (t *translator) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
-	s := t.registry.find(d.GetHost())
+func (ds *destinations) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
+	s := ds.services.find(d.GetHost())
 	if s == nil {
 		return nil
 	}
-	return t.rules.find(d.GetHost(), s).consistentHash(d)
+	return ds.rules.find(d.GetHost(), s).consistentHash(d)
 }
 
 // consistentHash is the first of these that there is: the subset's for the port, the subset's, the rule's for the port,
@@ -240,21 +240,21 @@ func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBala
 }
 
 // warnIdleRules warns of DestinationRules whose host is that of no service: they hold for nothing.
-func (t *translator) warnIdleRules(r *resource.Set) {
+func (ds *destinations) warnIdleRules(r *resource.Set) {
 	known := map[string]bool{}
-	for host := range t.options.Endpoints {
+	for host := range ds.options.Endpoints {
 		known[host] = true
 	}
 	for _, s := range r.Services {
-		known[kubernetesHost(s, t.options.ClusterDomain)] = true
+		known[kubernetesHost(s, ds.options.ClusterDomain)] = true
 	}
 	for _, e := range r.ServiceEntries {
 		for _, host := range e.Spec.Hosts {
 			known[host] = true
 		}
 	}
-	for ref := range t.clusters {
-		if _, ok := t.override(ref); ok {
+	for ref := range ds.named {
+		if _, ok := ds.override(ref); ok {
 			known[ref.host] = true
 		}
 	}
@@ -267,11 +267,11 @@ func (t *translator) warnIdleRules(r *resource.Set) {
 		return false
 	}
 	for _, d := range r.DestinationRules {
-		host := names.FullName(d.Spec.Host, d.Namespace, t.options.ClusterDomain)
+		host := names.FullName(d.Spec.Host, d.Namespace, ds.options.ClusterDomain)
 		if known[host] || names.IsWildcard(host) && takes(host) {
 			continue
 		}
-		t.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+		ds.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
 	}
 }
 

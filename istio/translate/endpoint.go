@@ -17,15 +17,15 @@ import (
 
 // override finds the address that the user gave for a host: for subset and host "v1.reviews", else for the host, by its
 // full name or its first label.
-func (t *translator) override(ref clusterRef) (string, bool) {
+func (ds *destinations) override(ref clusterRef) (string, bool) {
 	short, _, _ := strings.Cut(ref.host, ".")
 	for _, host := range []string{ref.host, short} {
 		if ref.subset != "" {
-			if a, ok := t.options.Endpoints[ref.subset+"."+host]; ok {
+			if a, ok := ds.options.Endpoints[ref.subset+"."+host]; ok {
 				return a, true
 			}
 		}
-		if a, ok := t.options.Endpoints[host]; ok {
+		if a, ok := ds.options.Endpoints[host]; ok {
 			return a, true
 		}
 	}
@@ -47,27 +47,27 @@ func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
 
 // kubernetesEndpoints are the addresses in the EndpointSlices of a Service, and the WorkloadEntries that it selects.
 // Without any of both, the cluster name of the Service is resolved by DNS, as a proxy outside of Istio would.
-func (t *translator) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
+func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
 	if s.alias != "" {
 		return nil, 0, "its external name leads back to itself"
 	}
 	var all []workload
 	found := false
-	for _, slice := range t.slices {
+	for _, slice := range ds.slices {
 		if slice.Namespace != s.namespace || slice.Labels["kubernetes.io/service-name"] != s.kubernetes.Name {
 			continue
 		}
 		found = true
-		all = append(all, t.sliceEndpoints(slice, port, labels)...)
+		all = append(all, ds.sliceEndpoints(slice, port, labels)...)
 	}
 	if selector := s.kubernetes.Spec.Selector; len(selector) > 0 {
-		for _, e := range t.entries {
+		for _, e := range ds.entries {
 			if e.Namespace != s.namespace || !names.Selects(selector, e.Spec.GetLabels()) {
 				continue
 			}
 			found = true
 			if names.Selects(labels, e.Spec.GetLabels()) {
-				all = append(all, t.entryWorkload(e.Spec, port))
+				all = append(all, ds.entryWorkload(e.Spec, port))
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func (t *translator) kubernetesEndpoints(s *service, port servicePort, subsetNam
 
 // sliceEndpoints are the ready addresses of one slice. Pods are not read, so a subset's labels are compared with those of
 // the slice itself: a slice per version carries the version's labels.
-func (t *translator) sliceEndpoints(slice *resource.EndpointSlice, port servicePort, labels map[string]string) (out []workload) {
+func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servicePort, labels map[string]string) (out []workload) {
 	number := uint32(0)
 	for _, p := range slice.Ports {
 		if p.Port != nil && (p.Name == nil && port.name == "" || p.Name != nil && *p.Name == port.name) {
@@ -97,7 +97,7 @@ func (t *translator) sliceEndpoints(slice *resource.EndpointSlice, port serviceP
 	if number == 0 || !names.Selects(labels, slice.Labels) {
 		return nil
 	}
-	region, _, _ := splitLocality(t.options.Locality)
+	region, _, _ := splitLocality(ds.options.Locality)
 	for _, e := range slice.Endpoints {
 		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
 			continue
@@ -115,7 +115,7 @@ func (t *translator) sliceEndpoints(slice *resource.EndpointSlice, port serviceP
 
 // entryEndpoints maps a ServiceEntry's resolution to discovery, and finds its endpoints: its own, or those of the
 // WorkloadEntries that it selects (SE-02 to SE-06, SE-10).
-func (t *translator) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
+func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
 	spec := s.entry.Spec
 	discovery := plan.Static
 	switch spec.Resolution {
@@ -129,7 +129,7 @@ func (t *translator) entryEndpoints(s *service, port servicePort, labels map[str
 	}
 	endpoints := slices.Clone(spec.Endpoints)
 	if selector := spec.GetWorkloadSelector().GetLabels(); len(selector) > 0 {
-		for _, e := range t.entries {
+		for _, e := range ds.entries {
 			if e.Namespace == s.namespace && names.Selects(selector, e.Spec.GetLabels()) {
 				endpoints = append(endpoints, e.Spec)
 			}
@@ -141,7 +141,7 @@ func (t *translator) entryEndpoints(s *service, port servicePort, labels map[str
 	var all []workload
 	for _, e := range endpoints {
 		if names.Selects(labels, e.GetLabels()) {
-			all = append(all, t.entryWorkload(e, port))
+			all = append(all, ds.entryWorkload(e, port))
 		}
 	}
 	return all, discovery, ""
@@ -149,7 +149,7 @@ func (t *translator) entryEndpoints(s *service, port servicePort, labels map[str
 
 // entryWorkload is one endpoint: its port is the entry's own for the port's name, else the target port; a unix socket
 // has none (SE-04, SE-09).
-func (t *translator) entryWorkload(e *istio.WorkloadEntry, port servicePort) workload {
+func (ds *destinations) entryWorkload(e *istio.WorkloadEntry, port servicePort) workload {
 	w := workload{plan.Endpoint{Address: e.GetAddress(), Port: port.target, Weight: e.GetWeight()}, e.GetLocality(), e.GetLabels()}
 	if n, ok := e.GetPorts()[port.name]; ok {
 		w.Port = n

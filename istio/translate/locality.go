@@ -51,7 +51,7 @@ func localities(all []workload) []plan.Locality {
 // localize puts the workloads into the cluster. Where the proxy is decides which are preferred, but only with outlier
 // detection: without it nothing would ever fail over. Istio's own setting is on, so failover by locality is what an
 // empty setting means (DR-LOC-01).
-func (t *translator) localize(c *plan.Cluster, all []workload, p trafficPolicy) {
+func (ds *destinations) localize(c *plan.Cluster, all []workload, p trafficPolicy) {
 	setting := p.loadBalancer.GetLocalityLbSetting()
 	c.Localities = localities(all)
 	if setting != nil && setting.Enabled != nil && !setting.Enabled.GetValue() {
@@ -61,16 +61,16 @@ func (t *translator) localize(c *plan.Cluster, all []workload, p trafficPolicy) 
 	switch {
 	case len(setting.GetDistribute()) > 0:
 		c.LocalityWeighted = true
-		distribute(c, t.options.Locality, setting.Distribute)
+		distribute(c, ds.options.Locality, setting.Distribute)
 	case failover && len(setting.GetFailoverPriority()) > 0:
 		c.LocalityWeighted = true
-		c.Localities = byLabels(all, t.options.Labels, setting.FailoverPriority)
+		c.Localities = byLabels(all, ds.options.Labels, setting.FailoverPriority)
 		if len(setting.Failover) > 0 {
-			byLocality(c.Localities, t.options.Locality, setting.Failover)
+			byLocality(c.Localities, ds.options.Locality, setting.Failover)
 		}
 	case failover:
 		c.LocalityWeighted = len(setting.GetFailover()) > 0
-		byLocality(c.Localities, t.options.Locality, setting.GetFailover())
+		byLocality(c.Localities, ds.options.Locality, setting.GetFailover())
 	}
 	if c.LocalityWeighted {
 		for i := range c.Localities {

@@ -12,19 +12,20 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// appliesTo says whether the static conditions of a match hold for a listener: its declared port, and either the
-// Gateway or, where the match names none, the proxy's own labels and namespace (VS-STAT-01 to VS-STAT-03).
-func appliesTo(m *istio.HTTPMatchRequest, port uint32, gateway string, o *Options) bool {
-	if m.GetPort() != 0 && m.GetPort() != port {
-		return false
+// misses says why a match is not for a listener, or "": its static conditions are the declared port, and either the Gateway
+// or, where the match names none, the proxy's own labels and namespace (VS-STAT-01 to VS-STAT-03).
+func misses(m *istio.HTTPMatchRequest, c listenerContext, o *Options) plan.DropCode {
+	switch {
+	case m.GetPort() != 0 && m.GetPort() != c.port:
+		return plan.DropPort
+	case len(m.GetGateways()) > 0:
+		if !slices.Contains(m.GetGateways(), c.gateway) {
+			return plan.DropGateway
+		}
+	case !names.Selects(m.GetSourceLabels(), o.Labels), m.GetSourceNamespace() != "" && m.GetSourceNamespace() != o.Namespace:
+		return plan.DropSource
 	}
-	if len(m.GetGateways()) > 0 {
-		return slices.Contains(m.GetGateways(), gateway)
-	}
-	if !names.Selects(m.GetSourceLabels(), o.Labels) {
-		return false
-	}
-	return m.GetSourceNamespace() == "" || m.GetSourceNamespace() == o.Namespace
+	return ""
 }
 
 // translateMatch is what is left of a match to be looked at per request. No match, and one that sets nothing, is the

@@ -11,20 +11,21 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// opaqueChains makes the filter chains of servers that do not speak HTTP: of TCP, and of TLS that is forwarded as it is
+// takenName is who has a server name of TLS that is forwarded.
+type takenName struct {
+	server *server
+	origin plan.Origin
+}
+
+// opaqueChains makes the filter chains of a server that does not speak HTTP: of TCP, and of TLS that is forwarded as it is
 // or terminated for TCP.
 //
 // A server is nothing by itself. Without a rule in some VirtualService's tcp[] or tls[] it has no chain, and a listener
 // without chains is not there (TCP-02).
-type opaqueChains struct {
-	// taken are the server names that have a chain, by port: the first match that names one keeps it (TLS-04).
-	taken map[uint32]map[string]*server
-	*translator
-}
-
-func (o *opaqueChains) chains(s *server, services boundByGateway) []*plan.FilterChain {
+func (g *gatewayProxy) opaqueChains(s *server, services boundByGateway) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
-		o.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
+		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
+		g.out.drop(s.gateway.Object, s.origin(), plan.DropUnsupported, plan.Origin{})
 		return nil
 	}
 	var out []*plan.FilterChain
@@ -32,40 +33,107 @@ func (o *opaqueChains) chains(s *server, services boundByGateway) []*plan.Filter
 		if !s.sharesHost(vs) {
 			continue
 		}
-		if s.isPassthrough() {
-			out = append(out, o.passthrough(s, vs)...)
-		} else if i := slices.IndexFunc(vs.Spec.Tcp, s.takesTCP); i >= 0 { // the first VirtualService takes all connections (TCP-01)
-			chain := &plan.FilterChain{ServerNames: s.serverNames(), TCP: o.tcpProxy(s, vs, "tcp["+strconv.Itoa(i)+"]", vs.Spec.Tcp[i].Route)}
-			if s.Tls != nil {
-				chain.TLS = o.serverTLS(s)
+		g.hosted[vs] = true
+		switch {
+		case s.isPassthrough():
+			out = append(out, g.passthrough(s, vs)...)
+		case len(out) == 0:
+			out = g.tcpChain(s, vs)
+		default: // the first VirtualService takes all connections (TCP-01)
+			for i := range vs.Spec.Tcp {
+				g.opaque.miss(originOf(vs.VirtualService, plan.EntryPath("tcp", i)), plan.DropHostTaken, out[0].TCP.Origin)
 			}
-			return []*plan.FilterChain{chain}
+		}
+	}
+	if len(out) == 0 {
+		g.out.drop(s.gateway.Object, s.origin(), plan.DropNoRule, plan.Origin{})
+	}
+	return out
+}
+
+// opaqueRules are what became of the rules in tcp[] and of the matches in tls[]. One that has a chain on some listener is
+// not dropped, whatever the others are.
+type opaqueRules map[plan.Origin]plan.Dropped
+
+func (o opaqueRules) use(origin plan.Origin) { o[origin] = plan.Dropped{} }
+
+func (o opaqueRules) miss(origin plan.Origin, code plan.DropCode, by plan.Origin) {
+	if _, known := o[origin]; !known {
+		o[origin] = plan.Dropped{Origin: origin, Code: code, By: by}
+	}
+}
+
+// dropOpaque notes the rules of a VirtualService that have no chain anywhere.
+func (g *gatewayProxy) dropOpaque(vs *boundVirtualService) {
+	drop := func(path plan.Path) {
+		if d := g.opaque[originOf(vs.VirtualService, path)]; d.Code != "" {
+			g.out.drop(vs.Object, d.Origin, d.Code, d.By)
+		}
+	}
+	for i := range vs.Spec.Tcp {
+		drop(plan.EntryPath("tcp", i))
+	}
+	for i, rule := range vs.Spec.Tls {
+		for j := range rule.GetMatch() {
+			drop(plan.Path{List: "tls", Index: i, Match: j})
+		}
+	}
+}
+
+// passthrough are the chains of a VirtualService's tls[]: one for each match, by its own server names, which are not
+// compared with the server's hosts (TLS-02, TLS-03).
+func (g *gatewayProxy) passthrough(s *server, vs *boundVirtualService) []*plan.FilterChain {
+	taken := g.taken[s.port]
+	if taken == nil {
+		taken = map[string]takenName{}
+		g.taken[s.port] = taken
+	}
+	var out []*plan.FilterChain
+	for i, rule := range vs.Spec.Tls {
+		for j, m := range rule.GetMatch() {
+			if len(rule.Route) == 0 {
+				continue // the validation refuses it
+			}
+			origin := originOf(vs.VirtualService, plan.Path{List: "tls", Index: i, Match: j})
+			if code := s.misses(m.GetPort(), m.GetGateways()); code != "" {
+				g.opaque.miss(origin, code, plan.Origin{})
+				continue
+			}
+			isTaken := func(h string) bool { return taken[h].server != nil && taken[h].server.Bind == s.Bind }
+			if k := slices.IndexFunc(m.GetSniHosts(), isTaken); k >= 0 {
+				g.opaque.miss(origin, plan.DropHostTaken, taken[m.GetSniHosts()[k]].origin)
+				continue
+			}
+			for _, h := range m.GetSniHosts() {
+				taken[h] = takenName{s, origin}
+			}
+			g.opaque.use(origin)
+			out = append(out, &plan.FilterChain{
+				ServerNames: serverNames(m.GetSniHosts()), Passthrough: true, TCP: g.tcpProxy(s, vs, plan.EntryPath("tls", i), rule.Route),
+			})
 		}
 	}
 	return out
 }
 
-// passthrough are the chains of a VirtualService's tls[]: one for each match, by its own server names, which are not
-// compared with the server's hosts (TLS-02, TLS-03).
-func (o *opaqueChains) passthrough(s *server, vs *boundVirtualService) []*plan.FilterChain {
-	taken := o.taken[s.port]
-	if taken == nil {
-		taken = map[string]*server{}
-		o.taken[s.port] = taken
-	}
-	var out []*plan.FilterChain
-	for i, rule := range vs.Spec.Tls {
-		for _, m := range rule.GetMatch() {
-			if len(rule.Route) == 0 || !s.takes(m.GetPort(), m.GetGateways()) ||
-				slices.ContainsFunc(m.GetSniHosts(), func(h string) bool { return taken[h] != nil && taken[h].Bind == s.Bind }) {
-				continue
+// tcpChain is the chain of the first rule in a VirtualService's tcp[] that is for a server.
+func (g *gatewayProxy) tcpChain(s *server, vs *boundVirtualService) (out []*plan.FilterChain) {
+	for i, rule := range vs.Spec.Tcp {
+		path := plan.EntryPath("tcp", i)
+		origin := originOf(vs.VirtualService, path)
+		code := s.missesTCP(rule)
+		switch {
+		case code != "":
+			g.opaque.miss(origin, code, plan.Origin{})
+		case len(out) > 0:
+			g.opaque.miss(origin, plan.DropHostTaken, out[0].TCP.Origin)
+		default:
+			g.opaque.use(origin)
+			chain := &plan.FilterChain{ServerNames: s.serverNames(), TCP: g.tcpProxy(s, vs, path, rule.Route)}
+			if s.Tls != nil {
+				chain.TLS = g.serverTLS(s)
 			}
-			for _, h := range m.GetSniHosts() {
-				taken[h] = s
-			}
-			out = append(out, &plan.FilterChain{
-				ServerNames: serverNames(m.GetSniHosts()), Passthrough: true, TCP: o.tcpProxy(s, vs, "tls["+strconv.Itoa(i)+"]", rule.Route),
-			})
+			out = append(out, chain)
 		}
 	}
 	return out
@@ -77,31 +145,47 @@ func (s *server) sharesHost(vs *boundVirtualService) bool {
 	return len(s.hostsFor(vs.Namespace).Intersect(vs.Spec.Hosts)) > 0
 }
 
-func (s *server) takesTCP(rule *istio.TCPRoute) bool {
-	return len(rule.Route) > 0 && (len(rule.Match) == 0 ||
-		slices.ContainsFunc(rule.Match, func(m *istio.L4MatchAttributes) bool { return s.takes(m.GetPort(), m.GetGateways()) }))
+// missesTCP says why a rule of tcp[] is not for a server, or "". One of its matches must be; none is any.
+func (s *server) missesTCP(rule *istio.TCPRoute) (code plan.DropCode) {
+	if len(rule.Route) == 0 {
+		return plan.DropNoRule // the validation refuses it
+	}
+	for _, m := range rule.Match {
+		if code = s.misses(m.GetPort(), m.GetGateways()); code == "" {
+			return ""
+		}
+	}
+	return code
 }
 
-// takes says whether a match's port and Gateways are the server's; none is any.
-func (s *server) takes(port uint32, gateways []string) bool {
-	return (port == 0 || port == s.Port.Number) && (len(gateways) == 0 || slices.Contains(gateways, s.gateway.Key()))
+// misses says why a match's port or Gateways are not the server's, or ""; none is any.
+func (s *server) misses(port uint32, gateways []string) plan.DropCode {
+	switch {
+	case port != 0 && port != s.Port.Number:
+		return plan.DropPort
+	case len(gateways) > 0 && !slices.Contains(gateways, s.gateway.Key()):
+		return plan.DropGateway
+	default:
+		return ""
+	}
 }
 
 // tcpProxy is where the connections of a rule go. One destination's weight means nothing, of several those without one get
 // none (TCP-03). The first destination's DestinationRule says when idle connections are closed (TCP-04).
-func (o *opaqueChains) tcpProxy(s *server, vs *boundVirtualService, rule string, routes []*istio.RouteDestination) *plan.TCPProxy {
-	out := &plan.TCPProxy{Rule: vs.Key() + "." + rule, Source: vs.Place("spec." + rule)}
-	services := o.registry.from(vs.Namespace)
+func (g *gatewayProxy) tcpProxy(s *server, vs *boundVirtualService, rule plan.Path, routes []*istio.RouteDestination) *plan.TCPProxy {
+	origin := originOf(vs.VirtualService, rule)
+	out := &plan.TCPProxy{Origin: origin, Source: vs.Place(origin.Field())}
+	services := g.destinations.services.from(vs.Namespace)
 	for i, r := range routes {
 		weight := uint32(max(r.GetWeight(), 0))
 		if len(routes) > 1 && weight == 0 {
 			continue
 		}
 		ref := services.cluster(r.GetDestination(), s.Port.Number)
-		o.reference(ref, vs.Object, "spec."+rule+".route["+strconv.Itoa(i)+"].destination", diag.Error)
+		g.destinations.reference(ref, vs.Object, origin.Field()+".route["+strconv.Itoa(i)+"].destination", diag.Error)
 		if len(out.Destinations) == 0 {
 			found := services.find(ref.host)
-			if policy := o.rules.find(ref.host, found); policy != nil {
+			if policy := g.destinations.rules.find(ref.host, found); policy != nil {
 				out.IdleTimeout = optionalDuration(policy.traffic.GetConnectionPool().GetTcp().GetIdleTimeout())
 			}
 		}

@@ -21,13 +21,15 @@ func byAge(a, b *resource.Object) int {
 // orderVirtualServices keeps what is visible to a namespace, private ones first, then exported ones, then public ones,
 // each by age (VS-SEL-04). Of the public ones those come first that were made of the namespace's own routes of the
 // Gateway API.
-func orderVirtualServices(all []*boundVirtualService, namespace string) []*boundVirtualService {
+func orderVirtualServices(all []*boundVirtualService, namespace string, out *output) []*boundVirtualService {
 	var kept []*boundVirtualService
 	rank := make(map[*boundVirtualService]names.Visibility, len(all))
 	for _, vs := range all {
 		if v := names.VisibilityTo(namespace, vs.Namespace, vs.Spec.ExportTo); v != names.Hidden {
 			rank[vs] = v
 			kept = append(kept, vs)
+		} else {
+			out.drop(vs.Object, originOf(vs.VirtualService, plan.Path{}), plan.DropNotExported, plan.Origin{})
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b *boundVirtualService) int {

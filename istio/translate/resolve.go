@@ -30,7 +30,7 @@ func resolveNames(all []*resource.VirtualService, domain string) []*resource.Vir
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
-			for _, d := range destinations(rule) {
+			for _, d := range namedBy(rule) {
 				d.Host = full(d.Host)
 			}
 		}
@@ -64,8 +64,8 @@ func resolveGateways(list []string, namespace string) {
 	}
 }
 
-// destinations are all that a rule names: of its routes and of its mirrors.
-func destinations(rule *istio.HTTPRoute) []*istio.Destination {
+// namedBy are all destinations that a rule names: of its routes and of its mirrors.
+func namedBy(rule *istio.HTTPRoute) []*istio.Destination {
 	var out []*istio.Destination
 	for _, r := range rule.GetRoute() {
 		out = append(out, r.GetDestination())

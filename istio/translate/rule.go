@@ -28,49 +28,55 @@ type listenerContext struct {
 	missingPort diag.Severity
 }
 
-// translateRules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
-// Istio drops what follows, other matches of the same rule included (VS-ORD-04, VS-ORD-05). No rules means that the
-// VirtualService contributes nothing here, not even a virtual host (VS-GW-08).
-func (t *translator) translateRules(vs *boundVirtualService, c listenerContext) []*plan.Rule {
-	var rules []*plan.Rule
-	for _, h := range vs.rules {
-		if !t.made.add(max(1, len(h.Match)), h.origin.Object, h.field("")) {
-			return rules
-		}
-		if len(h.Match) == 0 {
-			rules = append(rules, t.translateRule(vs, h, -1, c))
-			break
-		}
-		stop := false
-		for i, m := range h.Match {
-			if !appliesTo(m, c.port, c.gateway, t.options) {
-				continue
-			}
-			r := t.translateRule(vs, h, i, c)
-			rules = append(rules, r)
-			if isCatchAll(&r.Match) {
-				stop = true
-				break
-			}
-		}
-		if stop {
-			break
-		}
-	}
-	return rules
+// ruleTranslator makes the rules of VirtualServices.
+type ruleTranslator struct {
+	options      *Options
+	destinations *destinations
+	made         *bound
 }
 
-// translateRule makes one rule of a http[] entry and one of its matches; -1 is no match.
-func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
-	r := &plan.Rule{
-		VirtualService: vs.Key(),
-		HTTP:           h.index,
-		MatchIndex:     match,
-		Name:           h.Name,
-		Source:         h.origin.Place(h.field("")),
+func newRuleTranslator(o *Options, d *destinations) *ruleTranslator {
+	return &ruleTranslator{o, d, &bound{what: "rules", most: maxRules, findings: d.findings}}
+}
+
+// rules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule: Istio drops
+// what follows, other matches of the same rule included (VS-ORD-04, VS-ORD-05). No rules means that the VirtualService
+// contributes nothing here, not even a virtual host (VS-GW-08).
+func (t *ruleTranslator) rules(vs *boundVirtualService, c listenerContext) (rules []*plan.Rule, dropped []plan.Dropped) {
+	var catchAll *plan.Rule
+	for _, h := range vs.rules {
+		if !t.made.add(max(1, len(h.Match)), h.origin.Object, h.field("")) {
+			return rules, dropped
+		}
+		for i := range max(1, len(h.Match)) {
+			match := i
+			if len(h.Match) == 0 {
+				match = -1
+			} else if code := misses(h.Match[i], c, t.options); code != "" && catchAll == nil {
+				dropped = append(dropped, h.drop(match, code, plan.Origin{}))
+				continue
+			}
+			if catchAll != nil {
+				dropped = append(dropped, h.drop(match, plan.DropBehindCatchAll, catchAll.Origin))
+				continue
+			}
+			r := t.rule(vs, h, match, c)
+			rules = append(rules, r)
+			if match < 0 || isCatchAll(&r.Match) {
+				catchAll = r
+			}
+		}
 	}
-	if h.origin != vs.VirtualService {
-		r.Delegate = h.origin.Key()
+	return rules, dropped
+}
+
+// rule makes one rule of a http[] entry and one of its matches; -1 is no match.
+func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
+	r := &plan.Rule{
+		Origin: h.originOf(match),
+		Root:   h.root,
+		Name:   h.Name,
+		Source: h.origin.Place(h.field("")),
 	}
 	var m *istio.HTTPMatchRequest
 	if match >= 0 {
@@ -85,14 +91,14 @@ func (t *translator) translateRule(vs *boundVirtualService, h httpRule, match in
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
 	switch { // in this order, whatever else is there (VS-RED-01)
 	case h.Redirect != nil:
-		r.Redirect = t.translateRedirect(h, c)
+		r.Redirect = t.redirect(h, c)
 		if prefix, ok := strings.CutPrefix(r.Redirect.Path, "%PREFIX()%"); ok && vs.IsRoute() {
 			r.Redirect.Path, r.Redirect.PrefixRewrite = "", prefix // VS-RED-04
 		}
 	case h.DirectResponse != nil:
 		r.DirectResponse = translateDirectResponse(h.DirectResponse)
 	default:
-		r.Route = t.translateRoute(r, h, operations.authority, c)
+		r.Route = t.route(r, h, operations.authority, c)
 		if r.Route.PrefixRewrite == "/" && vs.IsRoute() {
 			r.Route.PrefixRewrite, r.Route.RegexRewrite = "", removePrefix(&r.Match.Path) // VS-RW-03
 		}
@@ -112,9 +118,9 @@ func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
 	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
 }
 
-// translateRoute fills in where the requests of a rule go. For a single destination its header operations join the
+// route fills in where the requests of a rule go. For a single destination its header operations join the
 // rule's.
-func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, c listenerContext) *plan.RouteAction {
+func (t *ruleTranslator) route(r *plan.Rule, h httpRule, authority string, c listenerContext) *plan.RouteAction {
 	a := &plan.RouteAction{Timeout: duration(h.Timeout), Weighted: len(h.Route) != 1}
 	if w := h.Rewrite; w != nil {
 		if regex := w.GetUriRegexRewrite(); regex != nil {
@@ -130,7 +136,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 	hashed := false
 	for i, route := range h.Route {
 		d := route.GetDestination()
-		ref := t.destination(h, h.field(".route["+strconv.Itoa(i)+"].destination"), d, c)
+		ref := t.destinations.destination(h, h.field(".route["+strconv.Itoa(i)+"].destination"), d, c)
 		out := plan.Destination{Cluster: ref.name(), Weight: uint32(max(route.GetWeight(), 0))}
 		own := translateHeaders(route.GetHeaders())
 		if a.Weighted {
@@ -146,7 +152,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		if a.Weighted && out.Weight == 0 {
 			continue // dropped (VS-SPLIT-06)
 		}
-		if hash := t.consistentHash(d); hash != nil {
+		if hash := t.destinations.consistentHash(d); hash != nil {
 			hashed = true
 			if p := hashPolicy(hash); p != nil {
 				a.HashPolicies = append(a.HashPolicies, *p)
@@ -159,7 +165,7 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 		sum += uint64(d.Weight)
 	}
 	if sum > math.MaxUint32 {
-		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
+		t.destinations.findings.Add(diag.Error, "", h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
 	}
 	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
 	t.mirrors(a, h, c)
@@ -167,12 +173,12 @@ func (t *translator) translateRoute(r *plan.Rule, h httpRule, authority string, 
 }
 
 // mirrors adds the rule's mirrors; one of 0 % is none (VS-MIRROR-01, VS-MIRROR-02).
-func (t *translator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
+func (t *ruleTranslator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
 	add := func(field string, d *istio.Destination, p plan.Percentage) {
 		if d == nil || p.Numerator == 0 {
 			return
 		}
-		ref := t.destination(h, h.field(field), d, c)
+		ref := t.destinations.destination(h, h.field(field), d, c)
 		a.Mirrors = append(a.Mirrors, plan.Mirror{Cluster: ref.name(), Numerator: p.Numerator, Denominator: p.Denominator})
 	}
 	if h.Mirror != nil {
@@ -244,8 +250,8 @@ func retryOn(text string) (on string, codes []uint32) {
 	return on, codes
 }
 
-// translateRedirect leaves a port out that is the default of the scheme (VS-RED-06).
-func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redirect {
+// redirect leaves a port out that is the default of the scheme (VS-RED-06).
+func (t *ruleTranslator) redirect(h httpRule, c listenerContext) *plan.Redirect {
 	in := h.Redirect
 	out := &plan.Redirect{Status: in.RedirectCode, Path: in.Uri, PrefixRewrite: in.PrefixRewrite, Host: in.Authority, Scheme: in.Scheme}
 	if out.Status == 0 {
@@ -253,7 +259,7 @@ func (t *translator) translateRedirect(h httpRule, c listenerContext) *plan.Redi
 	}
 	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
 		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
-		t.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
+		t.destinations.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
 			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
 	}
 	switch port := in.RedirectPort.(type) {

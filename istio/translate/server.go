@@ -10,6 +10,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/plan"
 )
 
 // server is one server of a Gateway, resolved.
@@ -38,6 +39,11 @@ func (s *server) hostsFor(namespace string) *names.HostList {
 		s.lists[namespace] = names.NewHostList(names.HostsFor(s.hosts, namespace))
 	}
 	return s.lists[namespace]
+}
+
+// origin is the server's entry in its Gateway.
+func (s *server) origin() plan.Origin {
+	return plan.Origin{Kind: "Gateway", Namespace: s.gateway.Namespace, Name: s.gateway.Name, Path: plan.EntryPath("servers", s.index)}
 }
 
 func (s *server) field(rest string) string {
@@ -86,9 +92,15 @@ type merged struct {
 	routes  map[string][]*server
 }
 
+// first is the first server of a port.
+func (m *merged) first(port uint32) *server {
+	i := slices.IndexFunc(m.sockets, func(s *mergedServers) bool { return s.port == port })
+	return m.sockets[i].servers[0]
+}
+
 // mergeServers puts the servers of all Gateways of one proxy together, in order. A server that does not fit to an
 // earlier one on the same port is left out with a warning: Istio does so silently (GW-MERGE-01 to GW-MERGE-05).
-func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32, findings *diag.Findings) *merged {
+func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32, out *output) *merged {
 	m := &merged{routes: map[string][]*server{}}
 	plain := map[uint32]socket{}                // the first plaintext server of a port
 	usedPorts := map[uint32]bool{}              // any server at all
@@ -112,12 +124,13 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 	for _, gw := range gateways {
 		for i, spec := range gw.Spec.Servers {
 			if spec.GetPort() == nil {
-				continue
+				continue // the validation refuses it
 			}
 			s := &server{Server: spec, gateway: gw, index: i, hosts: names.NormalizeServerHosts(spec.Hosts, gw.Namespace), port: bound(spec)}
 			s.routes = s.routesName()
-			skip := func(severity diag.Severity, field, format string, args ...any) {
-				findings.Add(severity, "", gw.Object, s.field(field), format, args...)
+			skip := func(severity diag.Severity, by *server, field, format string, args ...any) {
+				out.findings.Add(severity, "", gw.Object, s.field(field), format, args...)
+				out.drop(gw.Object, s.origin(), plan.DropServerConflict, by.origin())
 			}
 			if s.Tls != nil {
 				if tlsHosts[s.port] == nil {
@@ -125,7 +138,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 				}
 				known := tlsHosts[s.port]
 				if j := slices.IndexFunc(s.hosts, func(h string) bool { return known[h] != nil && known[h].Bind == s.Bind }); j >= 0 {
-					skip(diag.Warning, ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
+					skip(diag.Warning, known[s.hosts[j]], ".hosts", "host %q is served on port %d by %s already; the whole server is skipped (GW-MERGE-03)", s.hosts[j], s.port, known[s.hosts[j]].gateway)
 					continue
 				}
 				for _, h := range s.hosts {
@@ -145,7 +158,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 				here, there := names.ParseProtocol(k.protocol), names.ParseProtocol(first.protocol)
 				compatible := here == names.ProtocolHTTP && there == names.ProtocolHTTP
 				if !compatible && first.bind == k.bind {
-					skip(diag.Error, ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
+					skip(diag.Error, find(first).servers[0], ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
 					continue
 				}
 				if first.bind != k.bind {
@@ -155,7 +168,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 				}
 			default:
 				if s.routes != "" && len(m.routes[s.routes]) > 0 {
-					skip(diag.Warning, ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
+					skip(diag.Warning, m.routes[s.routes][0], ".port.name", "another server has the port name %q already; this one is skipped", s.Port.Name)
 					continue
 				}
 				newBind := !slices.Contains(tlsBinds[s.port], s.Bind)
@@ -163,7 +176,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 					tlsBinds[s.port] = append(tlsBinds[s.port], s.Bind)
 				}
 				if s.Tls == nil && !newBind {
-					skip(diag.Error, ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
+					skip(diag.Error, m.first(s.port), ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
 					continue
 				}
 				join(k, s)

@@ -10,7 +10,7 @@ import (
 )
 
 // serverTLS are the settings of a server that terminates TLS (GW-TLS-01 to GW-TLS-03).
-func (t *translator) serverTLS(s *server) *plan.ServerTLS {
+func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 	in := s.Tls
 	out := &plan.ServerTLS{
 		Mode:            in.Mode.String(),
@@ -36,29 +36,29 @@ func (t *translator) serverTLS(s *server) *plan.ServerTLS {
 	}
 	switch {
 	case in.Mode == istio.ServerTLSSettings_ISTIO_MUTUAL:
-		add(t.secrets.pair(meshCredential, at("mode")))
-		out.Authority, out.RequireClient = t.secrets.authority(meshCredential, at("mode")), true
+		add(g.secrets.pair(meshCredential, at("mode")))
+		out.Authority, out.RequireClient = g.secrets.authority(meshCredential, at("mode")), true
 	case len(names) > 0:
 		for _, name := range names {
-			add(t.secrets.pair(name, at("credentialName")))
+			add(g.secrets.pair(name, at("credentialName")))
 		}
 		if verifies {
 			if ca := in.CaCertCredentialName; ca != "" {
-				out.Authority = t.secrets.authority(ca, at("caCertCredentialName"))
+				out.Authority = g.secrets.authority(ca, at("caCertCredentialName"))
 			} else {
-				out.Authority = t.secrets.authority(names[0], at("credentialName"))
+				out.Authority = g.secrets.authority(names[0], at("credentialName"))
 			}
 		}
 	default:
 		if len(in.TlsCertificates) > 0 {
 			for i, c := range in.TlsCertificates {
-				add(t.secrets.pairFiles(c.GetServerCertificate(), c.GetPrivateKey(), at("tlsCertificates["+strconv.Itoa(i)+"]")))
+				add(g.secrets.pairFiles(c.GetServerCertificate(), c.GetPrivateKey(), at("tlsCertificates["+strconv.Itoa(i)+"]")))
 			}
 		} else {
-			add(t.secrets.pairFiles(in.ServerCertificate, in.PrivateKey, at("serverCertificate")))
+			add(g.secrets.pairFiles(in.ServerCertificate, in.PrivateKey, at("serverCertificate")))
 		}
 		if verifies {
-			out.Authority = t.secrets.authorityFile(in.CaCertificates, in.CaCrl, at("caCertificates"))
+			out.Authority = g.secrets.authorityFile(in.CaCertificates, in.CaCrl, at("caCertificates"))
 		}
 	}
 	return out

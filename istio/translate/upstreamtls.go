@@ -15,7 +15,7 @@ const meshCredential = "default"
 //
 // The surprise is SNI. Without sni in the rule, the host of the request is sent, and where there are no subjectAltNames
 // either, the server's certificate must have that name: without a rewrite of the authority, that is the client's Host.
-func (t *translator) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *istio.ClientTLSSettings, s *service) *plan.UpstreamTLS {
+func (ds *destinations) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *istio.ClientTLSSettings, s *service) *plan.UpstreamTLS {
 	if in == nil || in.Mode == istio.ClientTLSSettings_DISABLE {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (t *translator) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *i
 	out := &plan.UpstreamTLS{SNI: in.Sni, SubjectAltNames: in.SubjectAltNames}
 	insecure := in.InsecureSkipVerify.GetValue()
 	if in.Mode == istio.ClientTLSSettings_ISTIO_MUTUAL {
-		out.Certificate, out.Authority = t.secrets.pair(meshCredential, at("mode")), t.secrets.authority(meshCredential, at("mode"))
+		out.Certificate, out.Authority = ds.secrets.pair(meshCredential, at("mode")), ds.secrets.authority(meshCredential, at("mode"))
 		if out.SNI == "" {
 			out.SNI = ref.serverName()
 		}
@@ -38,21 +38,21 @@ func (t *translator) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *i
 	switch {
 	case in.CredentialName != "":
 		if mutual {
-			out.Certificate = t.secrets.pair(in.CredentialName, at("credentialName"))
+			out.Certificate = ds.secrets.pair(in.CredentialName, at("credentialName"))
 		}
 		if !insecure {
-			out.Authority = t.secrets.authority(in.CredentialName, at("credentialName"))
+			out.Authority = ds.secrets.authority(in.CredentialName, at("credentialName"))
 		}
 	default:
 		if mutual {
-			out.Certificate = t.secrets.pairFiles(in.ClientCertificate, in.PrivateKey, at("clientCertificate"))
+			out.Certificate = ds.secrets.pairFiles(in.ClientCertificate, in.PrivateKey, at("clientCertificate"))
 		}
 		if !insecure {
 			ca := in.CaCertificates
 			if ca == "" {
 				ca = "system"
 			}
-			out.Authority = t.secrets.authorityFile(ca, in.CaCrl, at("caCertificates"))
+			out.Authority = ds.secrets.authorityFile(ca, in.CaCrl, at("caCertificates"))
 		}
 	}
 	return out

@@ -1,0 +1,324 @@
+package translate
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/plan"
+)
+
+// gatewayProxy makes the listeners of a gateway: of the servers of all Gateways that select it.
+type gatewayProxy struct {
+	options      *Options
+	destinations *destinations
+	rules        *ruleTranslator
+	secrets      *secretStore
+	out          *output
+
+	// taken are the server names of TLS that is forwarded, by port: the first match that names one keeps it (TLS-04).
+	taken map[uint32]map[string]takenName
+	// hosted are the VirtualServices with a host on some server.
+	hosted map[*boundVirtualService]bool
+	opaque opaqueRules
+}
+
+func newGatewayProxy(o *Options, d *destinations, rules *ruleTranslator, secrets *secretStore, out *output) *gatewayProxy {
+	return &gatewayProxy{o, d, rules, secrets, out, map[uint32]map[string]takenName{}, map[*boundVirtualService]bool{}, opaqueRules{}}
+}
+
+// gatewayOrigin is a whole Gateway.
+func gatewayOrigin(gw *resource.Gateway) plan.Origin {
+	return plan.Origin{Kind: "Gateway", Namespace: gw.Namespace, Name: gw.Name}
+}
+
+// selectGateways keeps the Gateways that select the proxy, in order (GW-SEL-01, GW-SEL-02).
+func (g *gatewayProxy) selectGateways(all []*resource.Gateway) []*resource.Gateway {
+	var kept []*resource.Gateway
+	named := false
+	for _, gw := range orderGateways(all) {
+		if name := g.options.Gateway; name != "" {
+			if gw.Name != name && gw.Key() != name {
+				g.out.drop(gw.Object, gatewayOrigin(gw), plan.DropNotSelected, plan.Origin{})
+				continue
+			}
+			named = true
+		}
+		if !names.Selects(gw.Spec.Selector, g.options.Labels) {
+			g.out.findings.Add(diag.Warning, "", gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used", labelText(g.options.Labels))
+			g.out.drop(gw.Object, gatewayOrigin(gw), plan.DropNotSelected, plan.Origin{})
+			continue
+		}
+		kept = append(kept, gw)
+	}
+	if g.options.Gateway != "" && !named {
+		g.out.findings.Add(diag.Error, "", nil, "", "there is no Gateway %s", g.options.Gateway)
+	}
+	return kept
+}
+
+func labelText(labels map[string]string) string {
+	var pairs []string
+	for k, v := range labels {
+		pairs = append(pairs, k+"="+v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ",")
+}
+
+// noPortTranslation is the label of Services whose ports do not tell which ones a proxy binds (GW-PORT-01).
+const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
+
+// boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
+// such a Service, its target port is bound (GW-PORT-01).
+func boundPort(services []*resource.Service, o *Options) func(*istio.Server) uint32 {
+	return func(s *istio.Server) uint32 {
+		for _, svc := range services {
+			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !names.Selects(svc.Spec.Selector, o.Labels) {
+				continue
+			}
+			if _, off := svc.Labels[noPortTranslation]; off {
+				continue
+			}
+			for _, p := range svc.Spec.Ports {
+				switch {
+				case uint32(p.Port) != s.GetPort().GetNumber():
+				case p.TargetPort.IntValue() > 0:
+					return uint32(p.TargetPort.IntValue())
+				case p.TargetPort.StrVal == "": // the default: its own number
+					return uint32(p.Port)
+				}
+			}
+		}
+		return s.GetPort().GetNumber()
+	}
+}
+
+// boundByGateway are VirtualServices in their order, by the Gateways that they name.
+type boundByGateway map[string][]*boundVirtualService
+
+func byGateway(services []*boundVirtualService) boundByGateway {
+	out := boundByGateway{}
+	for _, vs := range services {
+		for _, gateway := range names.GatewaysOf(vs.Spec) {
+			if l := out[gateway]; len(l) == 0 || l[len(l)-1] != vs { // one may be named twice
+				out[gateway] = append(l, vs)
+			}
+		}
+	}
+	return out
+}
+
+// listeners makes one listener of every address that servers bind, in order.
+func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*plan.Listener {
+	services := byGateway(bound)
+	var out []*plan.Listener
+	byAddress := map[string]*plan.Listener{}
+	owners := map[*plan.Listener]map[string]*server{}
+	add := func(l *plan.Listener, s *server, chains ...*plan.FilterChain) {
+		for _, c := range chains {
+			if owners[l] == nil {
+				owners[l] = map[string]*server{}
+			}
+			g.refuseTwins(l, c, s, owners[l])
+			l.Chains = append(l.Chains, c)
+		}
+	}
+	for _, socket := range m.sockets {
+		bind := socket.bind
+		if bind == "" {
+			bind = "0.0.0.0"
+		}
+		name := bind + "_" + strconv.Itoa(int(socket.port))
+		l := byAddress[name]
+		if l == nil {
+			if _, err := netip.ParseAddr(bind); err != nil {
+				s := socket.servers[0]
+				g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".bind"), "%q is no IP address", bind)
+			}
+			l = &plan.Listener{Name: name, Bind: bind, Port: socket.port}
+			byAddress[name] = l
+			out = append(out, l)
+		}
+		if first := socket.servers[0]; names.SpeaksHTTP(first.Port.Protocol) {
+			routes := g.routeConfig(m.routes[first.routes], services)
+			routes.GRPCWeb = names.IsProtocol(first.Port.Protocol, names.GRPCWeb)
+			add(l, first, &plan.FilterChain{Routes: routes})
+			continue
+		}
+		for _, s := range socket.servers {
+			if s.routes == "" {
+				add(l, s, g.opaqueChains(s, services)...)
+			} else {
+				add(l, s, g.tlsChain(s, m, services))
+			}
+		}
+	}
+	g.dropUnused(m, bound)
+	return slices.DeleteFunc(out, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
+}
+
+// dropUnused notes the VirtualServices that are bound to no Gateway of the proxy, or of which no server has a host.
+func (g *gatewayProxy) dropUnused(m *merged, bound []*boundVirtualService) {
+	served := map[string]bool{}
+	for _, socket := range m.sockets {
+		for _, s := range socket.servers {
+			served[s.gateway.Key()] = true
+		}
+	}
+	for _, vs := range bound {
+		code := plan.DropNoHost
+		if !slices.ContainsFunc(names.GatewaysOf(vs.Spec), func(name string) bool { return served[name] }) {
+			code = plan.DropNotBound
+		}
+		if !g.hosted[vs] {
+			g.out.drop(vs.Object, originOf(vs.VirtualService, plan.Path{}), code, plan.Origin{})
+		}
+		g.dropOpaque(vs)
+	}
+}
+
+// refuseTwins reports a chain whose connections an earlier one of the listener takes, too: Envoy refuses such a listener as
+// a whole. The test for hosts that two servers share does not see those that differ in their namespace or in case, those of
+// a server that terminates TLS and of a rule that forwards it, and plain HTTP beside a server for * (GW-MERGE-03,
+// GW-MERGE-05).
+//
+// owners are the servers that have the listener's chains, by server name; "" is every one.
+func (g *gatewayProxy) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[string]*server) {
+	serverNames := c.ServerNames
+	if len(serverNames) == 0 {
+		serverNames = []string{""}
+	}
+	for _, name := range serverNames {
+		first := owners[name]
+		if first == nil {
+			continue
+		}
+		what := "every server name"
+		if name != "" {
+			what = "the server name " + strconv.Quote(name)
+		}
+		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
+			what, l.Port, first.gateway, first.field(""))
+		break
+	}
+	for _, name := range serverNames {
+		if owners[name] == nil {
+			owners[name] = s
+		}
+	}
+}
+
+// tlsChain is the chain of one server that terminates TLS and speaks HTTP.
+func (g *gatewayProxy) tlsChain(s *server, m *merged, services boundByGateway) *plan.FilterChain {
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: g.serverTLS(s), Routes: g.routeConfig(m.routes[s.routes], services)}
+}
+
+// routeConfig puts the virtual hosts of all servers of one route configuration together (GW-RDS-01, GW-MERGE-01).
+func (g *gatewayProxy) routeConfig(servers []*server, services boundByGateway) *plan.RouteConfig {
+	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
+	hosts := map[string]*plan.VirtualHost{}
+	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
+		name = strings.ToLower(name)
+		h := hosts[name]
+		if h == nil {
+			h = &plan.VirtualHost{Name: virtualHostName(name, s.Port.Number), Domains: []string{name}}
+			hosts[name] = h
+		}
+		return h
+	}
+	type reached struct {
+		gateway string
+		vs      *boundVirtualService
+	}
+	type result struct {
+		rules   []*plan.Rule
+		dropped []plan.Dropped
+	}
+	translated := map[reached]*result{} // once per Gateway, with the first server's port (VS-GW-12)
+	var order []*result
+	for _, s := range servers {
+		redirects := s.Tls.GetHttpsRedirect()
+		for _, vs := range services[s.gateway.Key()] {
+			shared := s.hostsFor(vs.Namespace).Intersect(vs.Spec.Hosts)
+			if len(shared) == 0 {
+				continue
+			}
+			g.hosted[vs] = true
+			key := reached{s.gateway.Key(), vs}
+			t := translated[key]
+			if t == nil {
+				t = &result{}
+				translated[key] = t
+				order = append(order, t)
+			}
+			if len(t.rules) == 0 { // none so far: another server's port may suit it
+				t.rules, t.dropped = g.rules.rules(vs, listenerContext{
+					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: g.destinations.services.from(vs.Namespace),
+				})
+			}
+			if len(t.rules) == 0 {
+				continue
+			}
+			for _, name := range shared {
+				h := host(name, s)
+				h.RequireTLS = h.RequireTLS || redirects
+				h.Rules = append(h.Rules, t.rules...)
+			}
+		}
+		if !redirects {
+			continue
+		}
+		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
+			host(name, s).RequireTLS = true
+		}
+	}
+	for _, t := range order {
+		rc.Dropped = append(rc.Dropped, t.dropped...)
+	}
+	rc.VirtualHosts = collapse(hosts)
+	if len(rc.VirtualHosts) == 0 {
+		rc.VirtualHosts = []*plan.VirtualHost{{Name: virtualHostName("blackhole", rc.Port), Domains: []string{"*"}}}
+	}
+	return rc
+}
+
+func virtualHostName(host string, port uint32) string {
+	return host + ":" + strconv.Itoa(int(port))
+}
+
+// collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
+// the end of each (VS-GW-03, VS-ORD-02).
+func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
+	names := slices.SortedFunc(maps.Keys(hosts), moreSpecific)
+	var out []*plan.VirtualHost
+	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
+	for _, name := range names {
+		h := hosts[name]
+		var first *plan.Rule
+		if len(h.Rules) > 0 {
+			first = h.Rules[0]
+		}
+		if i := slices.IndexFunc(byFirst[first], func(o *plan.VirtualHost) bool {
+			return o.RequireTLS == h.RequireTLS && slices.Equal(o.Rules, h.Rules)
+		}); i >= 0 {
+			same := byFirst[first][i]
+			same.Domains = append(same.Domains, h.Domains...)
+			continue
+		}
+		byFirst[first] = append(byFirst[first], h)
+		out = append(out, h)
+	}
+	for _, h := range out {
+		h.Rules = catchAllLast(h.Rules)
+	}
+	slices.SortFunc(out, func(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

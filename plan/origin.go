@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"strconv"
+
+	"waymark.dev/waymark/diag"
+)
+
+// Origin is what a part of a plan was made of: an object, or an entry of a list in its spec. The zero value is Istio
+// itself, which makes some rules on its own.
+type Origin struct {
+	Kind, Namespace, Name string
+	Path                  Path `json:",omitzero"`
+}
+
+// Path is an entry of a list in an object's spec, such as http[2].match[0]. The zero value is the whole object.
+type Path struct {
+	// List is http, tcp, tls or servers.
+	List  string
+	Index int
+	// Match is the index of one of the entry's matches, or -1. Those of a delegate count after they were merged with the
+	// matches of the rule that delegates.
+	Match int
+}
+
+// EntryPath is an entry of a list without one of its matches.
+func EntryPath(list string, index int) Path { return Path{list, index, -1} }
+
+// String is the path as the field of a spec.
+func (p Path) String() string {
+	if p.List == "" {
+		return ""
+	}
+	s := p.List + "[" + strconv.Itoa(p.Index) + "]"
+	if p.Match >= 0 {
+		s += ".match[" + strconv.Itoa(p.Match) + "]"
+	}
+	return s
+}
+
+// MarshalText writes the path as [Path.String] does.
+func (p Path) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// Key is namespace/name.
+func (o Origin) Key() string { return o.Namespace + "/" + o.Name }
+
+// String is namespace/name and the path: default/reviews.http[0].match[1].
+func (o Origin) String() string {
+	if o.Path.List == "" {
+		return o.Key()
+	}
+	return o.Key() + "." + o.Path.String()
+}
+
+// Field is the path from the root of the object.
+func (o Origin) Field() string {
+	if o.Path.List == "" {
+		return ""
+	}
+	return "spec." + o.Path.String()
+}
+
+// Dropped is a rule or a server of the input that has no part in the plan, or in one of its listeners.
+type Dropped struct {
+	Origin Origin
+	Source diag.Place
+	Code   DropCode
+	// By is what takes its place; the zero value is nothing.
+	By Origin `json:",omitzero"`
+}
+
+// DropCode says why something was dropped.
+type DropCode string
+
+// The reasons, with the rules of Istio that they follow from.
+const (
+	// DropPort is a match for the port of another listener (VS-STAT-01).
+	DropPort DropCode = "port"
+	// DropGateway is a match for other Gateways (VS-STAT-02).
+	DropGateway DropCode = "gateway"
+	// DropSource is a match whose sourceLabels or sourceNamespace are another proxy's (VS-STAT-03).
+	DropSource DropCode = "source"
+	// DropBehindCatchAll is a match behind one of the same VirtualService that takes everything (VS-ORD-04).
+	DropBehindCatchAll DropCode = "behind-catch-all"
+	// DropNoDelegate is a rule whose delegate is not there, or cannot be used from its namespace (VS-DEL-03).
+	DropNoDelegate DropCode = "no-delegate"
+	// DropNestedDelegate is a delegate's rule that delegates (VS-DEL-02).
+	DropNestedDelegate DropCode = "nested-delegate"
+	// DropDelegateConflict is a delegate's rule with a match that contradicts the rule that delegates (VS-DEL-05).
+	DropDelegateConflict DropCode = "delegate-conflict"
+	// DropNotExported is a VirtualService that the proxy's namespace cannot see (VS-SEL-03).
+	DropNotExported DropCode = "not-exported"
+	// DropNotBound is a VirtualService that is bound to nothing that the proxy serves (VS-SEL-01).
+	DropNotBound DropCode = "not-bound"
+	// DropNoHost is a VirtualService of which a server, or a port of the mesh, has no host (VS-GW-02, VS-MESH-03).
+	DropNoHost DropCode = "no-host"
+	// DropHostTaken is a host of the mesh, or a server name, that another VirtualService has (VS-MESH-01, TLS-04).
+	DropHostTaken DropCode = "host-taken"
+	// DropNotSelected is a Gateway that does not select the proxy (GW-SEL-01).
+	DropNotSelected DropCode = "not-selected"
+	// DropServerConflict is a server that cannot stand beside another one (GW-MERGE-02, GW-MERGE-03).
+	DropServerConflict DropCode = "server-conflict"
+	// DropNoRule is a server of TCP, or of TLS that is forwarded, for which no VirtualService has a rule (TCP-02).
+	DropNoRule DropCode = "no-rule"
+	// DropUnsupported is a server that Waymark does not translate.
+	DropUnsupported DropCode = "unsupported"
+)

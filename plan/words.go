@@ -1,0 +1,33 @@
+package plan
+
+import "fmt"
+
+// The enumerations of the model are printed as words, in text and in JSON.
+
+func word(words []string, i uint8) string {
+	if int(i) < len(words) {
+		return words[i]
+	}
+	return fmt.Sprintf("unknown(%d)", i)
+}
+
+func (k MatchKind) String() string {
+	return word([]string{"present", "exact", "prefix", "separated-prefix", "regex"}, uint8(k))
+}
+
+// MarshalText writes the word.
+func (k MatchKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+func (d Discovery) String() string {
+	return word([]string{"static", "strict-dns", "logical-dns", "original-destination"}, uint8(d))
+}
+
+// MarshalText writes the word.
+func (d Discovery) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+func (l LoadBalancing) String() string {
+	return word([]string{"least-request", "round-robin", "random", "ring-hash", "maglev"}, uint8(l))
+}
+
+// MarshalText writes the word.
+func (l LoadBalancing) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
