@@ -172,7 +172,7 @@ func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
 	}
 	switch {
 	case regex != nil:
-		if only = regexes.ReplaceAll(only, regex.Pattern, regex.Substitution); only == "" {
+		if only = regexes.NewRewrite(regex.Pattern, regex.Substitution).Replace(only); only == "" {
 			return path
 		}
 		return only + query

@@ -21,15 +21,11 @@ type Collection struct {
 	patterns []*pattern
 }
 
-// pattern is an expression taken apart.
+// pattern is an expression in its place.
 type pattern struct {
-	source   string
+	*expression
 	place    string // where it is used first
-	prefix   string
-	clues    []clue
-	whole    *routing.Program
-	rest     *routing.Program // what follows the prefix
-	clue     clue             // the one that was chosen
+	clue     clue   // the one that was chosen
 	fallback bool
 }
 
@@ -44,24 +40,12 @@ func (c *Collection) Add(source, place string) (int, error) {
 	if i, ok := c.index[source]; ok {
 		return i, nil
 	}
-	re, err := parse(source, c.encoding)
-	if err != nil {
-		return 0, err
-	}
-	p := &pattern{source: source, place: place, clues: clues(re, c.encoding)}
-	if p.whole, err = compile(re, c.encoding); err != nil {
-		return 0, err
-	}
-	p.rest = p.whole
-	prefix, rest := cut(re, c.encoding)
-	if prefix != "" {
-		p.prefix = prefix
-		if p.rest, err = compile(rest, c.encoding); err != nil {
-			return 0, err
-		}
+	e := expressions.of(source, c.encoding)
+	if e.err != nil {
+		return 0, e.err
 	}
 	c.index[source] = len(c.patterns)
-	c.patterns = append(c.patterns, p)
+	c.patterns = append(c.patterns, &pattern{expression: e, place: place})
 	return len(c.patterns) - 1, nil
 }
 
@@ -104,18 +88,6 @@ func marshal(a *routing.Automaton) []byte {
 		return c
 	}
 	return b
-}
-
-// Fallbacks are the patterns that have no automaton of bearable size, after Write: each byte of a value costs time in
-// proportion to their length.
-func (c *Collection) Fallbacks() []string {
-	var all []string
-	for _, p := range c.patterns {
-		if p.fallback {
-			all = append(all, p.source)
-		}
-	}
-	return all
 }
 
 // choose finds for each pattern that shares its prefix with many others a clue that few have, of the longest texts: a

@@ -36,16 +36,19 @@ const (
 	UTF8                   // before
 )
 
-// Compile compiles a pattern. The error says what is wrong with it in a few words.
+// Compile compiles a pattern, each once; the program is shared. The error says what is wrong with the pattern in a few words.
 func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
-	re, err := parse(pattern, encoding)
-	if err != nil {
-		return nil, err
-	}
-	return compile(re, encoding)
+	e := expressions.of(pattern, encoding)
+	return e.whole, e.err
 }
 
+// onParse is called with every pattern that is parsed; nil but in tests.
+var onParse func(pattern string)
+
 func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
+	if onParse != nil {
+		onParse(pattern)
+	}
 	source, err := unicodeClasses(pattern)
 	if err != nil {
 		return nil, err

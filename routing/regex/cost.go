@@ -2,7 +2,6 @@ package regex
 
 import (
 	"regexp/syntax"
-	"sync"
 	"unicode/utf8"
 
 	"waymark.dev/waymark/routing"
@@ -20,18 +19,15 @@ const MaxSlow = routing.MaxWork / 20
 // pattern has an automaton, which takes one a byte. One that has none is followed state by state, in proportion to its own
 // length and to that of the longest value that it can match. A pattern that cannot be compiled takes none.
 func Steps(source string, encoding Encoding) int {
-	re, err := parse(source, encoding)
-	if err != nil {
+	e := expressions.of(source, encoding)
+	switch {
+	case e.err != nil:
 		return 0
-	}
-	if !IsSlow(source, encoding) {
+	case !e.isSlow():
 		return MaxValue
+	default:
+		return routing.ProgramStep * len(e.whole.Code) * min(e.longest+1, MaxValue)
 	}
-	program, err := compile(re, encoding)
-	if err != nil {
-		return 0
-	}
-	return routing.ProgramStep * len(program.Code) * min(longest(re, encoding)+1, MaxValue)
 }
 
 // longest is the length of the longest value that an expression takes, in bytes; MaxValue where that is not bounded below.
@@ -76,52 +72,7 @@ func character(encoding Encoding) int {
 }
 
 // IsSlow says whether a pattern, which must be a good one, has no automaton and falls back to its program.
-func IsSlow(source string, encoding Encoding) bool {
-	key := slowKey{source, encoding}
-	if slow, ok := slowPatterns.get(key); ok {
-		return slow
-	}
-	c := NewCollection(encoding)
-	if _, err := c.Add(source, ""); err != nil {
-		return false
-	}
-	slow := explore([]*routing.Program{c.patterns[0].rest}, single) == nil
-	slowPatterns.put(key, slow)
-	return slow
-}
-
-// slowPatterns remembers what exploring found: it takes longer than everything else that is done with a pattern, and the
-// validator, the choice of ways and every change of rules ask for the same ones.
-var slowPatterns = memory{known: map[slowKey]bool{}}
-
-type slowKey struct {
-	source   string
-	encoding Encoding
-}
-
-type memory struct {
-	mu    sync.Mutex
-	known map[slowKey]bool
-}
-
-// maxRemembered bounds the memory; then all is forgotten, so that old rules do not stay for ever.
-const maxRemembered = 1 << 16
-
-func (m *memory) get(key slowKey) (slow, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	slow, ok = m.known[key]
-	return slow, ok
-}
-
-func (m *memory) put(key slowKey, slow bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.known) >= maxRemembered {
-		clear(m.known)
-	}
-	m.known[key] = slow
-}
+func IsSlow(source string, encoding Encoding) bool { return expressions.of(source, encoding).isSlow() }
 
 // AlwaysRead counts, by place, the automata that every value is read by, since nothing else tells their patterns apart. More
 // than enough are counted exactly, which takes the time of writing them; fewer as if each stood alone.
@@ -140,7 +91,7 @@ func (c *Collection) AlwaysRead(enough int) map[string]int {
 		return alone
 	}
 	for _, p := range c.patterns {
-		p.fallback = IsSlow(p.source, c.encoding)
+		p.fallback = p.isSlow()
 	}
 	for _, s := range c.sets() {
 		alone[c.patterns[s.members[0]].place] -= len(s.members) - 1

@@ -174,18 +174,32 @@ func octalEscape(s string) rune {
 	return rune(n)
 }
 
-// ReplaceAll replaces every match of a pattern, as Envoy's regex rewrite does: leftmost, without anchors, with \0 to \9
-// standing for groups. A pattern that is none replaces nothing.
-func ReplaceAll(s, pattern, substitution string) string {
+// Rewrite replaces matches of a pattern, as Envoy's regex rewrite does: leftmost, without anchors, with \0 to \9 standing
+// for groups.
+type Rewrite struct {
+	pattern  *regexp.Regexp
+	template string
+}
+
+// NewRewrite compiles a rewrite. A pattern that is none replaces nothing.
+func NewRewrite(pattern, substitution string) *Rewrite {
 	source, err := unicodeClasses(pattern)
 	if err != nil {
-		return s
+		return &Rewrite{}
 	}
 	re, err := regexp.Compile(fromBytes(source))
 	if err != nil {
+		return &Rewrite{}
+	}
+	return &Rewrite{re, fromBytes(template(substitution))}
+}
+
+// Replace replaces every match.
+func (w *Rewrite) Replace(s string) string {
+	if w.pattern == nil {
 		return s
 	}
-	return toBytes(re.ReplaceAllString(fromBytes(s), fromBytes(template(substitution))))
+	return toBytes(w.pattern.ReplaceAllString(fromBytes(s), w.template))
 }
 
 // template turns RE2's \1 into Go's ${1}.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -157,6 +158,36 @@ func TestPatternsWithoutABearableAutomatonFallBack(t *testing.T) {
 	}
 	c.Write(&routing.Config{})
 	assert.Equal(t, slow, c.Fallbacks())
+}
+
+// A pattern is parsed once in a process, whoever asks for it and however often.
+func TestAPatternIsParsedOnce(t *testing.T) {
+	regex.Forget()
+	const source = "/once/(a|b)+/[0-9]{3}"
+	n := regex.Parses(source, func() {
+		for range 3 {
+			_, err := regex.Compile(source, regex.Latin1)
+			require.NoError(t, err)
+			regex.IsSlow(source, regex.Latin1)
+			regex.Steps(source, regex.Latin1)
+			c := regex.NewCollection(regex.Latin1)
+			_, err = c.Add(source, "path")
+			require.NoError(t, err)
+			c.AlwaysRead(0)
+			c.Write(&routing.Config{})
+		}
+	})
+	assert.Equal(t, 1, n)
+	assert.Equal(t, 1, regex.Parses(source, func() { regex.IsSlow(source, regex.UTF8) }), "each encoding has its own")
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	regex.Forget()
+	for i := range 40 {
+		_, err := regex.Compile(strconv.Itoa(i)+strings.Repeat("x", 30_000), regex.Latin1)
+		require.NoError(t, err)
+		require.LessOrEqual(t, regex.Remembered(), regex.MaxRemembered/30_000)
+	}
 }
 
 // FuzzMatch holds the programs against Go's regexp, where the two agree: on UTF-8, and on ASCII in Latin-1.
