@@ -30,7 +30,7 @@ var (
 		"github.com/modern-go", "github.com/x448/float16",
 	})
 	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
-	model  = []string{"plan", "routing", "routing/regex"}
+	model  = []string{"plan", "envoy/version", "routing", "routing/regex"}
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -40,9 +40,10 @@ var reaches = map[string]reach{
 	"hostcalls":             {nil, nil},
 	"hostcalls/hosttest":    {[]string{"hostcalls"}, nil},
 	"filter":                {[]string{"hostcalls", "routing"}, nil},
-	"plan":                  {[]string{"routing", "routing/regex"}, nil},
+	"plan":                  {[]string{"envoy/version", "routing", "routing/regex"}, nil},
 	"gateway":               {model, istioAPI},
 	"envoy":                 {model, envoyAPI},
+	"envoy/version":         {nil, nil},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
 	"envoy/process/scratch": {nil, nil},
 	"envoy/rollout":         {append([]string{"envoy"}, model...), envoyAPI},

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 	regexes "waymark.dev/waymark/routing/regex"
 )
@@ -26,16 +27,16 @@ func supported(p *plan.Plan, o *Options) error {
 			}
 		})
 		r.EachExpression(func(what, pattern string) {
-			if _, err := regexes.Compile(pattern, o.Era().Encoding()); err != nil {
+			if _, err := regexes.Compile(pattern, plan.Encoding(o.Behaviour())); err != nil {
 				found.AddRule(r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
 			}
 		})
 	}
 	found = append(found, p.Unwritable()...)
 	for _, c := range p.Clusters {
-		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
+		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < version.RetryBudgetInterval {
 			found = append(found, plan.Unsupported{Object: "cluster " + c.Name, Feature: "retryBudget.budgetInterval of " + strings.Join(c.Rules, ", "),
-				Reason: fmt.Sprintf("Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)})
+				Reason: fmt.Sprintf("Envoy has it from 1.%d on, and --envoy-version is 1.%d", version.RetryBudgetInterval, o.Minor)})
 		}
 	}
 	pairs, authorities := credentials(p)

@@ -4,11 +4,12 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
 // supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
-func supported(p *plan.Plan, era plan.Era) error {
+func supported(p *plan.Plan, behaviour version.Behaviour) error {
 	const instead = "the embedded data plane does not execute it; use --engine envoy"
 	var found plan.UnsupportedError
 	for _, l := range p.Listeners {
@@ -18,7 +19,7 @@ func supported(p *plan.Plan, era plan.Era) error {
 	}
 	for rc := range p.RouteConfigs() {
 		for _, h := range rc.VirtualHosts {
-			if why := h.TooCostly(era); why != "" {
+			if why := h.TooCostly(behaviour); why != "" {
 				found = append(found, plan.Unsupported{Object: "virtual host " + h.Name, Feature: "expressions that are left to Envoy", Reason: why + "; use --engine envoy"})
 			}
 		}

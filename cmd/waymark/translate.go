@@ -189,7 +189,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	configs := map[string]json.RawMessage{}
 	for rc := range p.RouteConfigs() {
-		config, err := rc.PluginConfig(o.Era())
+		config, err := rc.PluginConfig(o.Behaviour())
 		if err != nil {
 			return err
 		}
