@@ -46,7 +46,7 @@ var reaches = map[string]reach{
 	"envoy/version":         {nil, nil},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
 	"envoy/process/scratch": {nil, nil},
-	"envoy/rollout":         {append([]string{"envoy"}, model...), envoyAPI},
+	"envoy/files":           {append([]string{"envoy"}, model...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, model...), envoyAPI},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/listening"}, model...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},

@@ -19,8 +19,8 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 )
@@ -79,26 +79,26 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	require.NoError(t, err)
 	dir := t.TempDir()
 	ip, port := server.Address("up")
-	files := func(change int) *envoy.Files {
+	resources := func(change int) *envoy.Files {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
-		resources, problems := gateway.Read([]string{file}, nil)
+		rules, problems := gateway.Read([]string{file}, nil)
 		require.False(t, problems.HasErrors(), "%v", problems)
-		p, _ := gateway.Translate(resources, gateway.Options{})
+		p, _ := gateway.Translate(rules, gateway.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 		p.Clusters = []*plan.Cluster{{Name: "outbound|80||up.test", Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}}}
 		f, err := envoy.WatchedFiles(p, envoy.Options{Minor: b.Minor, Module: module, Matching: matching, AdminPort: ports[1], Dir: dir})
 		require.NoError(t, err)
 		return f
 	}
-	d := &rollout.Dir{Path: dir}
-	require.NoError(t, d.Apply(context.Background(), files(0)))
+	d := &files.Dir{Path: dir}
+	require.NoError(t, d.Apply(context.Background(), resources(0)))
 	bootstrap, err := os.ReadFile(filepath.Join(dir, envoy.BootstrapFile))
 	require.NoError(t, err)
 	p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: bootstrap, AdminPort: ports[1], Concurrency: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Stop()) }()
-	d.Watcher = &rollout.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done(), Limit: time.Minute}
+	d.Watcher = &files.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done(), Limit: time.Minute}
 
 	var sent atomic.Int64
 	var failures atomic.Int64
@@ -140,7 +140,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 			running = false
 		case <-every.C: // at once, where the change before took longer than that
 			changes++
-			require.NoError(t, d.Apply(context.Background(), files(changes)))
+			require.NoError(t, d.Apply(context.Background(), resources(changes)))
 			rss, err := envoytest.RSS(p)
 			require.NoError(t, err)
 			memory = append(memory, rss)

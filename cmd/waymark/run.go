@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/rollout"
+	envoyfiles "waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
@@ -318,7 +318,7 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		}
 		pause = min(2*pause, retryLast)
 		again = time.Time{}
-		if !errors.As(err, new(*rollout.RefusedError)) { // the same again would be refused again
+		if !errors.As(err, new(*envoyfiles.RefusedError)) { // the same again would be refused again
 			again = time.Now().Add(pause)
 		}
 		if text := err.Error(); text != "" {
