@@ -30,8 +30,8 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
@@ -90,7 +90,7 @@ func translateYAML(t testing.TB, yaml string, o translate.Options) (*plan.Plan, 
 type door struct {
 	*process.Process
 	options envoy.Options
-	dir     *rollout.Dir
+	dir     *files.Dir
 	log     *logBuffer
 }
 
@@ -102,7 +102,7 @@ func openDoor(t testing.TB, b envoytest.Binary, p *plan.Plan, o envoy.Options) *
 	if o.Matching = envoy.MatchingFilter; o.Module == "" {
 		o.Matching = envoy.MatchingNative
 	}
-	d := &door{options: o, dir: &rollout.Dir{Path: o.Dir}, log: &logBuffer{}}
+	d := &door{options: o, dir: &files.Dir{Path: o.Dir}, log: &logBuffer{}}
 	d.apply(t, p)
 	text, err := os.ReadFile(filepath.Join(o.Dir, envoy.BootstrapFile))
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func openDoor(t testing.TB, b envoytest.Binary, p *plan.Plan, o envoy.Options) *
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Stop()) })
-	d.dir.Watcher = &rollout.Admin{Ask: d.Admin, Log: d.Log, Ended: d.Done()}
+	d.dir.Watcher = &files.Admin{Ask: d.Admin, Log: d.Log, Ended: d.Done()}
 	rejected, err := d.Stat(context.Background(), "listener_manager.lds.update_rejected")
 	require.NoError(t, err)
 	require.Zero(t, rejected, d.Log())
@@ -120,9 +120,9 @@ func openDoor(t testing.TB, b envoytest.Binary, p *plan.Plan, o envoy.Options) *
 
 // apply changes the plan while Envoy runs.
 func (d *door) apply(t testing.TB, p *plan.Plan) {
-	files, err := envoy.WatchedFiles(p, d.options)
+	resources, err := envoy.WatchedFiles(p, d.options)
 	require.NoError(t, err)
-	require.NoError(t, d.dir.Apply(context.Background(), files))
+	require.NoError(t, d.dir.Apply(context.Background(), resources))
 }
 
 // stat is a statistic of Envoy.

@@ -30,7 +30,7 @@ var (
 		"github.com/modern-go", "github.com/x448/float16",
 	})
 	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
-	model  = []string{"diag", "plan", "routing", "routing/regex"}
+	model  = []string{"diag", "plan", "envoy/version", "routing", "routing/regex"}
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -41,16 +41,17 @@ var reaches = map[string]reach{
 	"hostcalls/hosttest":    {[]string{"hostcalls"}, nil},
 	"filter":                {[]string{"hostcalls", "routing"}, nil},
 	"diag":                  {nil, nil},
-	"plan":                  {[]string{"diag", "routing", "routing/regex"}, nil},
+	"plan":                  {[]string{"diag", "envoy/version", "routing", "routing/regex"}, nil},
 	"istio/names":           {nil, istioAPI},
 	"istio/resource":        {[]string{"diag"}, istioAPI},
 	"istio/validate":        {append([]string{"istio/names", "istio/resource"}, model...), istioAPI},
 	"istio/translate":       {append([]string{"istio/names", "istio/resource"}, model...), istioAPI},
 	"gateway":               {append([]string{"istio/names", "istio/resource", "istio/validate", "istio/translate"}, model...), istioAPI},
 	"envoy":                 {model, envoyAPI},
+	"envoy/version":         {nil, nil},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
 	"envoy/process/scratch": {nil, nil},
-	"envoy/rollout":         {append([]string{"envoy"}, model...), envoyAPI},
+	"envoy/files":           {append([]string{"envoy"}, model...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, model...), envoyAPI},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/listening"}, model...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -61,7 +62,7 @@ var formatted = []string{
 // form, and of values that look like one, each Envoy takes those that we take, and no others.
 func TestEnvoysTakeTheFormats(t *testing.T) {
 	values := append([]string{"%NO_SUCH_OPERATOR%"}, formatted...)
-	for _, name := range plan.OperatorNames(plan.NewestMinor) {
+	for _, name := range plan.OperatorNames(version.Newest) {
 		for _, form := range operatorForms {
 			values = append(values, fmt.Sprintf(form, name))
 		}

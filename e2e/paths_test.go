@@ -80,7 +80,7 @@ func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 					if !assert.NoError(t, err, path) {
 						continue
 					}
-					normal, action := in.Paths.Normalize(path, in.Era())
+					normal, action := in.Paths.Normalize(path, in.Behaviour())
 					kinds[action]++
 					want := map[plan.PathAction]string{plan.PathTaken: "200 " + normal, plan.PathRefused: "400 ", plan.PathRedirected: "307 " + normal}[action]
 					seen := newReply(got.status, got.headers, []byte(got.body))

@@ -20,7 +20,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/envoy/files"
 )
 
 // spoil makes Envoy refuse a configuration that the API allows, in each kind of file.
@@ -79,9 +79,9 @@ func TestRefusedChanges(t *testing.T) {
 				next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, g.certificate + 1}
 				bad := r.files(t, next)
 				change(t, bad)
-				d := &rollout.Dir{Path: r.dir, Watcher: &rollout.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}}
+				d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}}
 				err := d.Apply(context.Background(), bad)
-				var refused *rollout.RefusedError
+				var refused *files.RefusedError
 				require.True(t, errors.As(err, &refused), "%v", err)
 				assert.Equal(t, before, contents(t, r.dir), "what was in force stands on disk")
 				serves(g)

@@ -22,8 +22,8 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
@@ -132,9 +132,9 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
 // apply rolls a generation out, and starts Envoy where none runs.
 func (r *rolling) apply(t *testing.T, g generation) {
 	r.changed = nil
-	d := &rollout.Dir{Path: r.dir, Changed: func(file string) { r.changed = append(r.changed, file) }}
+	d := &files.Dir{Path: r.dir, Changed: func(file string) { r.changed = append(r.changed, file) }}
 	if r.envoy != nil {
-		d.Watcher = &rollout.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}
+		d.Watcher = &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}
 	}
 	require.NoError(t, d.Apply(context.Background(), r.files(t, g)))
 	if r.envoy == nil {
@@ -347,7 +347,7 @@ func TestKilledWhileItChanges(t *testing.T) {
 			<-r.envoy.Done()
 			cancel()
 		}()
-		d := &rollout.Dir{Path: r.dir, Watcher: &rollout.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done(), Limit: 5 * time.Second}}
+		d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done(), Limit: 5 * time.Second}}
 		_ = d.Apply(ctx, r.files(t, next)) // Envoy is gone in the middle
 		<-killed
 		r.start(t)

@@ -19,8 +19,8 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
@@ -80,7 +80,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	require.NoError(t, err)
 	dir := t.TempDir()
 	ip, port := server.Address("up")
-	files := func(change int) *envoy.Files {
+	resources := func(change int) *envoy.Files {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
 		in := gateway.Load([]string{file}, nil)
@@ -92,14 +92,14 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 		require.NoError(t, err)
 		return f
 	}
-	d := &rollout.Dir{Path: dir}
-	require.NoError(t, d.Apply(context.Background(), files(0)))
+	d := &files.Dir{Path: dir}
+	require.NoError(t, d.Apply(context.Background(), resources(0)))
 	bootstrap, err := os.ReadFile(filepath.Join(dir, envoy.BootstrapFile))
 	require.NoError(t, err)
 	p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: bootstrap, AdminPort: ports[1], Concurrency: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Stop()) }()
-	d.Watcher = &rollout.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done(), Limit: time.Minute}
+	d.Watcher = &files.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done(), Limit: time.Minute}
 
 	var sent atomic.Int64
 	var failures atomic.Int64
@@ -141,7 +141,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 			running = false
 		case <-every.C: // at once, where the change before took longer than that
 			changes++
-			require.NoError(t, d.Apply(context.Background(), files(changes)))
+			require.NoError(t, d.Apply(context.Background(), resources(changes)))
 			rss, err := envoytest.RSS(p)
 			require.NoError(t, err)
 			memory = append(memory, rss)

@@ -390,8 +390,8 @@ func TestWatchesAreCounted(t *testing.T) {
 		p, _ := translateYAML(t, rules, translate.Options{Secrets: map[string]translate.SecretFiles{"files": {Cert: cert, Key: key}}})
 		p.Clusters[0].Warmup = &plan.Warmup{Duration: time.Minute}
 		d := openDoor(t, defaultEnvoy(t), p, envoy.Options{Module: module})
-		files, err := envoy.WatchedFiles(p, d.options)
+		resources, err := envoy.WatchedFiles(p, d.options)
 		require.NoError(t, err)
-		assert.Equal(t, inotifyInstances(t, d.PID()), files.Watches())
+		assert.Equal(t, inotifyInstances(t, d.PID()), resources.Watches())
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/istio/translate"
 )
 
@@ -123,7 +123,7 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 			ports, err := process.FreePorts(2)
 			require.NoError(t, err)
 			o := envoy.Options{Dir: t.TempDir(), AdminPort: ports[1], Minor: b.Minor, Matching: envoy.MatchingNative}
-			files := func(host string) *envoy.Files {
+			resources := func(host string) *envoy.Files {
 				p, _ := translateYAML(t, rules(host), translate.Options{})
 				p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 				f, err := envoy.WatchedFiles(p, o)
@@ -138,8 +138,8 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 				require.NoError(t, err)
 				return f
 			}
-			d := &rollout.Dir{Path: o.Dir}
-			require.NoError(t, d.Apply(t.Context(), files("one.test")))
+			d := &files.Dir{Path: o.Dir}
+			require.NoError(t, d.Apply(t.Context(), resources("one.test")))
 			begun := time.Now()
 			p, err := process.Start(t.Context(), process.Options{Binary: b.Path, Config: filepath.Join(o.Dir, envoy.BootstrapFile), AdminPort: o.AdminPort, Concurrency: 1})
 			require.NoError(t, err)
@@ -153,9 +153,9 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 				return got.body
 			}
 			assert.Equal(t, "one.test", answer())
-			d.Watcher = &rollout.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done()}
+			d.Watcher = &files.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done()}
 			begun = time.Now()
-			require.NoError(t, d.Apply(t.Context(), files("two.test")))
+			require.NoError(t, d.Apply(t.Context(), resources("two.test")))
 			assert.Less(t, time.Since(begun), 15*time.Second, "a change")
 			assert.Equal(t, "two.test", answer())
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	questions "waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/istio/translate"
@@ -106,7 +107,7 @@ func TestSurprises(t *testing.T) {
 func assertModuleAgrees(t *testing.T, module *vm.VM, p *plan.Plan, q verdict.Request, v *verdict.Verdict) {
 	rc := routeConfig(p, v.RouteConfig)
 	require.NotNil(t, rc, v.RouteConfig)
-	config, err := rc.PluginConfig(plan.Since139)
+	config, err := rc.PluginConfig(version.Of(version.Default))
 	require.NoError(t, err)
 	ctx := context.Background()
 	id, err := module.Configure(ctx, config)

@@ -54,7 +54,7 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		c.Way, c.Why = WayFilter, "--matching filter"
 		if o.Matching == MatchingNative {
 			c.Way, c.Why = WayList, "--matching native"
-		} else if why := h.TooCostly(o.Era()); why != "" {
+		} else if why := h.TooCostly(o.Behaviour()); why != "" {
 			c.Way, c.Why = WayList, why
 		}
 		return c
@@ -64,7 +64,7 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		costs = o.Costs
 	}
 	c.Cost = map[Way]float64{WayList: costs.list(h)}
-	claims, costly := claimed(h), h.TooCostly(o.Era())
+	claims, costly := claimed(h), h.TooCostly(o.Behaviour())
 	if claims == nil && costly == "" {
 		c.Cost[WayFilter] = costs.Filter
 		if w.faults {
@@ -199,5 +199,5 @@ func (w *ways) pluginConfig(rc *plan.RouteConfig, o *Options) ([]byte, error) {
 			decided.VirtualHosts = append(decided.VirtualHosts, h)
 		}
 	}
-	return decided.PluginConfig(o.Era())
+	return decided.PluginConfig(o.Behaviour())
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -67,8 +68,8 @@ type Options struct {
 	ownEndpoints map[*plan.Cluster]bool // clusters whose endpoints have a file of their own
 }
 
-// Era says how this Envoy reads rules.
-func (o *Options) Era() plan.Era { return plan.EraOf(o.Minor) }
+// Behaviour of this Envoy, where versions differ.
+func (o *Options) Behaviour() version.Behaviour { return version.Of(o.Minor) }
 
 // Bootstrap is a complete configuration that a stock Envoy starts with.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {

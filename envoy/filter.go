@@ -47,10 +47,10 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 		Vm:            &wasmv3.PluginConfig_VmConfig{VmConfig: vm},
 		Configuration: typed(wrapperspb.String(string(config))),
 	}
-	if o.Minor >= 40 {
+	if o.Behaviour().RestrictsCapabilitiesOfVM {
 		vm.CapabilityRestrictionConfig = capabilities()
 	} else {
-		//nolint:staticcheck // its successor is not known before 1.40
+		//nolint:staticcheck // older versions do not know its successor
 		plugin.CapabilityRestrictionConfig = capabilities()
 	}
 	return &wasmfilterv3.Wasm{Config: plugin}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 	regexes "waymark.dev/waymark/routing/regex"
 )
@@ -26,15 +27,15 @@ func supported(p *plan.Plan, o *Options) error {
 			}
 		})
 		r.EachExpression(func(what, pattern string) {
-			if _, err := regexes.Compile(pattern, o.Era().Encoding()); err != nil {
+			if _, err := regexes.Compile(pattern, plan.Encoding(o.Behaviour())); err != nil {
 				found.Add(diag.Error, "", r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
 			}
 		})
 	}
 	found = append(found, p.Unwritable()...)
 	for _, c := range p.Clusters {
-		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < 39 {
-			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.39 on, and --envoy-version is 1.%d", o.Minor)
+		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < version.RetryBudgetInterval {
+			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.%d on, and --envoy-version is 1.%d", version.RetryBudgetInterval, o.Minor)
 		}
 	}
 	pairs, authorities := credentials(p)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/routing/regex"
 )
 
@@ -21,11 +22,8 @@ func init() {
 	}
 }
 
-// methodQuery is one that Envoy knows from a version on, and that needs a content-type then.
-const (
-	methodQuery = "QUERY"
-	queryMinor  = 40
-)
+// methodQuery is one that not every Envoy knows, and that needs a content-type where it is known.
+const methodQuery = "QUERY"
 
 func sortedNames(h Headers) []string { return slices.Sorted(maps.Keys(h)) }
 
@@ -131,16 +129,16 @@ func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
 
 // takenByHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error. Where it is
 // false, the stream or the connection is closed.
-func (r *Request) takenByHTTP2(minor int) bool {
+func (r *Request) takenByHTTP2(b version.Behaviour) bool {
 	hosts, length := r.Headers["host"], r.Headers["content-length"]
 	switch {
-	case r.tooLargeForHTTP2(minor), minor >= 37 && len(hosts) > 1, slices.ContainsFunc(hosts, func(h string) bool {
-		return h == "" && minor >= 37 || !isAuthority(h) || strings.Contains(h, "@")
+	case r.tooLargeForHTTP2(b), b.HTTP2RefusesRepeatedHost && len(hosts) > 1, slices.ContainsFunc(hosts, func(h string) bool {
+		return h == "" && b.HTTP2RefusesEmptyHost || !isAuthority(h) || strings.Contains(h, "@")
 	}):
 		return false
-	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), r.Authority == "" && minor >= 37, !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
+	case r.Method == http.MethodConnect && r.Path != "", !isToken(r.Method), r.Authority == "" && b.HTTP2RefusesEmptyHost, !isAuthority(r.Authority), strings.Contains(r.Authority, "@"), !isPathHTTP2(r.Method, r.Path):
 		return false
-	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], minor):
+	case r.Headers["te"] != nil && !isTrailers(r.Headers["te"][0], b.HTTP2IgnoresCaseOfTE):
 		return false
 	case len(length) > 0 && !isNumber(length[0]):
 		return false
@@ -165,11 +163,11 @@ func (r *Request) cookie() string {
 	return strings.Join(slices.DeleteFunc(crumbs, func(c string) bool { return c == "" }), "; ")
 }
 
-// tooLargeForHTTP2 counts as Envoy does while headers arrive: crumbs of cookies not before 1.38, Host not before 1.39.
-func (r *Request) tooLargeForHTTP2(minor int) bool {
+// tooLargeForHTTP2 counts as Envoy does while headers arrive: not every version counts cookies and Host.
+func (r *Request) tooLargeForHTTP2(b version.Behaviour) bool {
 	others := maps.Clone(r.Headers)
 	delete(others, "cookie")
-	if minor < 39 {
+	if !b.HTTP2CountsHost {
 		delete(others, "host")
 	}
 	number, length := others.count()
@@ -180,19 +178,19 @@ func (r *Request) tooLargeForHTTP2(minor int) bool {
 	number += len(pseudo) / 2
 	length += len(strings.Join(pseudo, ""))
 	crumbs := r.Headers["cookie"]
-	if minor >= 38 {
+	if b.HTTP2CountsCookies {
 		number += len(crumbs)
 		length += len(r.cookie())
 	}
-	return number > maxHeaders || length > MaxHeaderBytes || minor < 37 && slices.ContainsFunc(crumbs, func(c string) bool {
+	return number > maxHeaders || length > MaxHeaderBytes || b.HTTP2BoundsEachCrumb && slices.ContainsFunc(crumbs, func(c string) bool {
 		return len("cookie"+c) > MaxHeaderBytes
 	})
 }
 
-// isTrailers says that TE is the one word that HTTP/2 allows; before 1.37 in lower case alone.
-func isTrailers(te string, minor int) bool {
+// isTrailers says that TE is the one word that HTTP/2 allows, in lower case or in any.
+func isTrailers(te string, ignoreCase bool) bool {
 	return te != "" && !slices.ContainsFunc(tokens(te), func(t string) bool {
-		return t != "trailers" && (minor < 37 || !strings.EqualFold(t, "trailers"))
+		return t != "trailers" && (!ignoreCase || !strings.EqualFold(t, "trailers"))
 	})
 }
 

@@ -7,44 +7,27 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
 
-// Era says how an Envoy reads rules, where versions mean different things.
-type Era int
-
-// The eras. From 1.39 on the values of a repeated header are compared one by one and regular expressions read bytes;
-// before, the values are joined by commas and regular expressions read UTF-8.
-const (
-	Since139 Era = iota
-	Before139
-)
-
-// EraOf is the era of a minor version of Envoy 1.
-func EraOf(minor int) Era {
-	if minor < 39 {
-		return Before139
-	}
-	return Since139
-}
-
 // Encoding is how an Envoy reads regular expressions and what they are compared with.
-func (e Era) Encoding() regex.Encoding {
-	if e == Before139 {
+func Encoding(b version.Behaviour) regex.Encoding {
+	if b.RegexReadsUTF8 {
 		return regex.UTF8
 	}
 	return regex.Latin1
 }
 
 // PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
-// reads. It fails for a regular expression that Envoys of the era refuse.
-func (rc *RouteConfig) PluginConfig(era Era) ([]byte, error) {
+// reads. It fails for a regular expression that an Envoy of this behaviour refuses.
+func (rc *RouteConfig) PluginConfig(behaviour version.Behaviour) ([]byte, error) {
 	w := &configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}}
-	if era == Before139 {
+	if behaviour.RepeatedHeadersJoined {
 		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
 	}
-	w.regexes = regex.NewCollection(era.Encoding())
+	w.regexes = regex.NewCollection(Encoding(behaviour))
 	for _, h := range rc.VirtualHosts {
 		w.host = h.Name
 		out := routing.VirtualHost{Name: h.Name, Domains: h.Domains, Rules: []routing.Rule{}}

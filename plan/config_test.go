@@ -5,14 +5,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
 func TestPatternsThatAreRefusedAreNamedWithTheirRule(t *testing.T) {
 	broken := &plan.Rule{Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http"}}, Match: plan.Match{Path: plan.PathMatch{Kind: plan.Regex, Value: "("}}, Outcomes: []plan.Outcome{{ID: "k", Weight: 1}}}
 	rc := plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{{Name: "a:80", Domains: []string{"a"}, Rules: []*plan.Rule{broken}}}}
-	for _, era := range []plan.Era{plan.Since139, plan.Before139} {
-		_, err := rc.PluginConfig(era)
+	for _, minor := range []int{version.Oldest, version.Newest} {
+		_, err := rc.PluginConfig(version.Of(minor))
 		assert.ErrorContains(t, err, `default/a.http[0].match[0]: regex "("`)
 	}
 }

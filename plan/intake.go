@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/routing"
 )
 
@@ -21,8 +22,8 @@ const (
 )
 
 // Intake is what Envoy does with a request before any rule is looked at: its codec, which refuses, and its
-// connection manager, which sets and removes headers. The zero value is a proxy of Istio without a profile, on Envoy 1.39
-// or later.
+// connection manager, which sets and removes headers. The zero value is a proxy of Istio without a profile, on the
+// default version of Envoy.
 //
 // The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
 //
@@ -31,7 +32,7 @@ const (
 //	number of headers, length of the body, Connection, Host     http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
 //	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
-	// Minor version of Envoy 1; 0 is 39.
+	// Minor version of Envoy 1; 0 is [version.Default].
 	Minor int
 	// Paths say what is done to a path.
 	Paths Paths
@@ -63,14 +64,14 @@ var badRequest = &Refusal{Status: http.StatusBadRequest}
 func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	out := r
 	out.Headers = Headers{}
-	minor := in.minor()
+	behaviour := in.Behaviour()
 	if r.HTTP2 {
-		if in.lines(r, out.Headers) != nil || !out.takenByHTTP2(minor) {
+		if in.lines(r, out.Headers) != nil || !out.takenByHTTP2(behaviour) {
 			return r, &Refusal{}
 		}
 	} else {
 		hostless := false
-		if refusal = r.checkFirstLine(minor >= queryMinor); refusal == nil {
+		if refusal = r.checkFirstLine(behaviour.KnowsQueryMethod); refusal == nil {
 			refusal = in.lines(r, out.Headers)
 		}
 		if refusal == nil {
@@ -92,11 +93,11 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	if !strings.HasPrefix(out.Path, "/") {
 		return r, out.refuse(http.StatusNotFound, "")
 	}
-	if minor >= queryMinor && r.Method == methodQuery && out.Headers.first("content-type") == "" {
+	if behaviour.KnowsQueryMethod && r.Method == methodQuery && out.Headers.first("content-type") == "" {
 		return r, out.refuse(http.StatusBadRequest, "")
 	}
 	var action PathAction
-	out.Path, action = in.Paths.Normalize(out.Path, in.Era())
+	out.Path, action = in.Paths.Normalize(out.Path, behaviour)
 	switch {
 	case action == PathRefused, action == PathRedirected && out.IsGRPC():
 		return r, out.refuse(http.StatusBadRequest, "")
@@ -107,10 +108,8 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	return out, nil
 }
 
-func (in Intake) minor() int { return cmp.Or(in.Minor, 39) }
-
-// Era of the Envoy.
-func (in Intake) Era() Era { return EraOf(in.minor()) }
+// Behaviour of the Envoy.
+func (in Intake) Behaviour() version.Behaviour { return version.Of(cmp.Or(in.Minor, version.Default)) }
 
 // lines checks the lines of headers, and writes them as Envoy keeps them.
 func (in Intake) lines(r Request, into Headers) *Refusal {

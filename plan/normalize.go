@@ -1,6 +1,10 @@
 package plan
 
-import "strings"
+import (
+	"strings"
+
+	"waymark.dev/waymark/envoy/version"
+)
 
 // PathNormalization is a level of Istio's mesh configuration (GW-NORM-01).
 type PathNormalization string
@@ -78,10 +82,10 @@ const (
 //	/a\b           /a/b
 //	/a|b"c         /a%7Cb%22c
 //	/a;b,c?x=%61   /a;b,c?x=%61
-//	/a/..;x/b      /b               from Envoy 1.39 on: a dot segment with parameters, between slashes and written as dots
+//	/a/..;x/b      /b               with newer Envoys: a dot segment with parameters, between slashes and written as dots
 //	/a/%2e%2e;x/b  /a/..;x/b        with any Envoy: the parameters keep it from being a dot segment
 //	/a\..;x\b      /a/..;x/b        likewise
-func (p Paths) Normalize(path string, era Era) (normal string, action PathAction) {
+func (p Paths) Normalize(path string, behaviour version.Behaviour) (normal string, action PathAction) {
 	path, _, _ = strings.Cut(path, "#")
 	query := ""
 	if i := strings.IndexByte(path, '?'); i >= 0 {
@@ -99,7 +103,7 @@ func (p Paths) Normalize(path string, era Era) (normal string, action PathAction
 		path = plain
 	}
 	if p.Normalizes() {
-		if era == Since139 {
+		if behaviour.DropsDotSegmentParameters {
 			path = stripDotParameters(path)
 		}
 		var ok bool

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -38,7 +39,7 @@ func TestNormalizePath(t *testing.T) {
 			for level, want := range map[plan.PathNormalization]string{
 				plan.NormalizeNone: c.none, plan.NormalizeBase: c.base, plan.NormalizeMergeSlashes: c.merge, plan.NormalizeDecodeAndMergeSlashes: c.decode,
 			} {
-				got, action := plan.Paths{Level: level}.Normalize(c.path, plan.Since139)
+				got, action := plan.Paths{Level: level}.Normalize(c.path, version.Of(version.Newest))
 				assert.Equal(t, want, got, level)
 				assert.Equal(t, want != "", action == plan.PathTaken, level)
 			}

@@ -6,12 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-)
 
-// The minor versions of Envoy that rules are checked for where nobody says which it is.
-const (
-	OldestMinor = 36
-	NewestMinor = 40
+	"waymark.dev/waymark/envoy/version"
 )
 
 // CheckFormat says why Envoy 1.minor refuses a header value for its command operators, or nil. Envoy refuses the whole
@@ -41,7 +37,7 @@ func CheckFormat(value string, minor int) error {
 
 // CheckFormats is [CheckFormat] for all supported Envoys: everywhere says that every one of them refuses the value.
 func CheckFormats(value string) (err error, everywhere bool) {
-	newest, oldest := CheckFormat(value, NewestMinor), CheckFormat(value, OldestMinor)
+	newest, oldest := CheckFormat(value, version.Newest), CheckFormat(value, version.Oldest)
 	if newest != nil {
 		return newest, oldest != nil
 	}
@@ -102,8 +98,8 @@ var operators = func() map[string]operator {
 	for _, name := range plainOperators {
 		all[name] = operator{}
 	}
-	for _, name := range plainOperatorsSince138 {
-		all[name] = operator{since: 38}
+	for _, name := range connectionOperators {
+		all[name] = operator{since: version.ConnectionOperators}
 	}
 	maps.Copy(all, operatorsWithArgument)
 	return all
@@ -115,14 +111,14 @@ var (
 	filterState = operator{needsArgument: true, takesArgument: true, takesLength: true, check: checkFilterState}
 	needed      = operator{needsArgument: true, takesArgument: true, takesLength: true}
 	neededAlone = operator{needsArgument: true, takesArgument: true}
-	maskable    = operator{takesArgument: true, argumentSince: 38}
+	maskable    = operator{takesArgument: true, argumentSince: version.AddressMask}
 )
 
 var operatorsWithArgument = map[string]operator{
 	"REQ": header, "RESP": header, "TRAILER": header,
 	"FILTER_STATE": filterState, "UPSTREAM_FILTER_STATE": filterState,
 	"PER_REQUEST_STATE": {needsArgument: true, takesArgument: true, check: checkPerRequestState},
-	"DYNAMIC_METADATA":  {needsArgument: true, takesArgument: true, takesLength: true, lengthSince: 37},
+	"DYNAMIC_METADATA":  {needsArgument: true, takesArgument: true, takesLength: true, lengthSince: version.DynamicMetadataLength},
 	"CLUSTER_METADATA":  neededAlone, "UPSTREAM_METADATA": neededAlone,
 	"METADATA":        {needsArgument: true, takesArgument: true, takesLength: true, check: checkMetadata},
 	"PATH":            {takesArgument: true, takesLength: true, check: checkPathOptions},
@@ -178,10 +174,10 @@ func checkMetadata(argument string, minor int) string {
 	case "ROUTE", "CLUSTER", "UPSTREAM_HOST", "LISTENER", "VIRTUAL_HOST", "DYNAMIC":
 		return ""
 	case "LISTENER_FILTER_CHAIN":
-		if minor >= 37 {
+		if minor >= version.ListenerFilterChainMetadata {
 			return ""
 		}
-		return "Envoy has LISTENER_FILTER_CHAIN from 1.37 on"
+		return fmt.Sprintf("Envoy has LISTENER_FILTER_CHAIN from 1.%d on", version.ListenerFilterChainMetadata)
 	}
 	return fmt.Sprintf("%q is not ROUTE, CLUSTER, UPSTREAM_HOST, LISTENER, LISTENER_FILTER_CHAIN, VIRTUAL_HOST or DYNAMIC", kind)
 }
@@ -296,8 +292,8 @@ var plainOperators = []string{
 	"UPSTREAM_WIRE_BYTES_RECEIVED", "UPSTREAM_WIRE_BYTES_SENT", "VIRTUAL_CLUSTER_NAME",
 }
 
-// plainOperatorsSince138 came with Envoy 1.38.
-var plainOperatorsSince138 = []string{
+// connectionOperators take neither an argument nor a length, and not every Envoy has them.
+var connectionOperators = []string{
 	"DOWNSTREAM_DETECTED_CLOSE_TYPE", "DOWNSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
 	"UPSTREAM_DETECTED_CLOSE_TYPE", "UPSTREAM_HOSTS_ATTEMPTED", "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
 	"UPSTREAM_HOST_NAMES_ATTEMPTED", "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", "UPSTREAM_LOCAL_CLOSE_REASON",

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
@@ -15,8 +16,8 @@ import (
 //
 // Expressions that an automaton reads may take all of [routing.MaxWork], those that are followed state by state
 // [regex.MaxSlow].
-func (h *VirtualHost) TooCostly(era Era) string {
-	encoding := era.Encoding()
+func (h *VirtualHost) TooCostly(behaviour version.Behaviour) string {
+	encoding := Encoding(behaviour)
 	slow := map[string]int{}    // steps of the patterns without automaton, by what is compared
 	costly := map[string]Rule{} // the first rule with one
 	seen := map[[2]string]bool{}

@@ -33,7 +33,7 @@ type choice struct {
 
 // newState configures every worker. With an error, no worker keeps anything of it.
 func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
-	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Era())); err != nil {
+	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Behaviour())); err != nil {
 		return nil, err
 	}
 	s := &state{plan: next, sites: map[string]*site{}, clusters: map[string]*balancer{}}
@@ -42,7 +42,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	}
 	for _, l := range next.Listeners {
 		routes := l.Chains[0].Routes
-		config, err := routes.PluginConfig(p.options.Intake.Era())
+		config, err := routes.PluginConfig(p.options.Intake.Behaviour())
 		if err != nil {
 			return nil, errors.Join(err, p.release(s))
 		}

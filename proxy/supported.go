@@ -5,11 +5,12 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
 // supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
-func supported(p *plan.Plan, era plan.Era) error {
+func supported(p *plan.Plan, behaviour version.Behaviour) error {
 	const instead = "the embedded data plane does not execute it; use --engine envoy"
 	var found diag.Findings
 	for _, l := range p.Listeners {
@@ -19,7 +20,7 @@ func supported(p *plan.Plan, era plan.Era) error {
 	}
 	for rc := range p.RouteConfigs() {
 		for _, h := range rc.VirtualHosts {
-			if why := h.TooCostly(era); why != "" {
+			if why := h.TooCostly(behaviour); why != "" {
 				found.Add(diag.Error, "", diag.Name("virtual host "+h.Name), "expressions that are left to Envoy", "%s; use --engine envoy", why)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -20,7 +21,7 @@ func TestWhatIsNotExecutedIsAnErrorAllAtOnce(t *testing.T) {
 			{Name: "0.0.0.0_80", Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{{Rules: []*plan.Rule{rule}}}}}}},
 		},
 		Clusters: []*plan.Cluster{{Name: "outbound|80||grpc.test", HTTP2: true}},
-	}, plan.Since139)
+	}, version.Of(version.Default))
 	require.EqualError(t, err, `error: listener 0.0.0.0_443: TLS or TCP: the embedded data plane does not execute it; use --engine envoy
 error: default/a.http[0].match[0]: a match on the claim a.b of a JWT: the filter knows no tokens; take the rule out
 error: default/a.http[0].match[0]: %UPSTREAM_HOST% in a header operation: the embedded data plane does not execute it; use --engine envoy

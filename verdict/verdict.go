@@ -170,7 +170,7 @@ type Judge struct {
 func New(p *plan.Plan, options Options) (*Judge, error) {
 	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
 	for rc := range p.RouteConfigs() {
-		config, err := rc.PluginConfig(options.Era())
+		config, err := rc.PluginConfig(options.Behaviour())
 		if err != nil {
 			return nil, err
 		}
@@ -294,7 +294,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
-	if d.Exhausted && host.TooCostly(j.options.Era()) != "" {
+	if d.Exhausted && host.TooCostly(j.options.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
 	}
 	v.Domain = host.Match(in.Authority)

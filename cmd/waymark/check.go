@@ -80,7 +80,7 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 			severity := diag.Warning
 			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
 			if way.Parameters {
-				if o.Minor >= 39 {
+				if o.Behaviour().DropsDotSegmentParameters {
 					severity = diag.Notice // no setting and no newer version closes it
 				}
 				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`

@@ -9,6 +9,7 @@ import (
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	envoyversion "waymark.dev/waymark/envoy/version"
 )
 
 // findEnvoy looks for Envoy: the flag, ENVOY_BIN, the path.
@@ -35,10 +36,10 @@ func fitEnvoy(ctx context.Context, binary string, o *envoy.Options, given string
 	if err != nil {
 		return &exitError{exitBadInput, err}
 	}
-	if minor < oldestEnvoy {
-		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and Waymark needs 1.%d or later", binary, version, oldestEnvoy)}
+	if minor < envoyversion.Oldest {
+		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and Waymark needs 1.%d or later", binary, version, envoyversion.Oldest)}
 	}
-	minor = min(minor, newestEnvoy)
+	minor = min(minor, envoyversion.Newest)
 	if given != "" && o.Minor != minor {
 		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and --envoy-version says %s; leave the flag out, or name another program with --envoy", binary, version, given)}
 	}

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/internal/listening"
 	"waymark.dev/waymark/plan"
 )
@@ -73,7 +73,7 @@ func (e *envoyEngine) makeDir() (err error) {
 	if e.options.Dir, err = filepath.Abs(e.options.Dir); err != nil {
 		return err
 	}
-	if err := (&rollout.Dir{Path: e.options.Dir, Mode: e.mode}).Make(); err != nil {
+	if err := (&files.Dir{Path: e.options.Dir, Mode: e.mode}).Make(); err != nil {
 		return err
 	}
 	e.lock, err = scratch.Lock(e.options.Dir)
@@ -105,7 +105,7 @@ func adminSocket(dir string) (string, error) {
 
 // apply changes the files, after Envoy itself has looked at what they will hold: what it refuses changes nothing.
 func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
-	files, err := envoy.WatchedFiles(p, e.options)
+	resources, err := envoy.WatchedFiles(p, e.options)
 	if err != nil {
 		return err
 	}
@@ -121,18 +121,18 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
-	if err := enoughWatches(files.Watches() - e.watches); err != nil {
+	if err := enoughWatches(resources.Watches() - e.watches); err != nil {
 		return err
 	}
 	if err := validatePlan(ctx, e.binary, p, e.options, process.Validation{Dir: e.options.Dir, Mode: e.mode}); err != nil {
 		return e.readable(err)
 	}
-	dir := &rollout.Dir{Path: e.options.Dir, Mode: e.mode}
+	dir := &files.Dir{Path: e.options.Dir, Mode: e.mode}
 	running := e.process != nil && e.process.Running()
 	if running {
 		dir.Watcher = e.watcher()
 	}
-	if err := dir.Apply(ctx, files); err != nil {
+	if err := dir.Apply(ctx, resources); err != nil {
 		return err
 	}
 	before := e.listeners
@@ -143,7 +143,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 			return errors.Join(err, dir.Undo())
 		}
 	}
-	e.bound, e.watches = bound, files.Watches()
+	e.bound, e.watches = bound, resources.Watches()
 	return nil
 }
 
@@ -157,8 +157,8 @@ func (e *envoyEngine) hasPort(port uint32) bool {
 	return false
 }
 
-func (e *envoyEngine) watcher() *rollout.Admin {
-	return &rollout.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
+func (e *envoyEngine) watcher() *files.Admin {
+	return &files.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
 }
 
 // freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would

@@ -15,7 +15,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/rollout"
+	envoyfiles "waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
@@ -319,7 +319,7 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		}
 		pause = min(2*pause, retryLast)
 		again = time.Time{}
-		if !errors.As(err, new(*rollout.RefusedError)) { // the same again would be refused again
+		if !errors.As(err, new(*envoyfiles.RefusedError)) { // the same again would be refused again
 			again = time.Now().Add(pause)
 		}
 		if text := err.Error(); text != "" {

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
-	"waymark.dev/waymark/envoy/rollout"
 	"waymark.dev/waymark/plan"
 )
 
@@ -189,7 +189,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	configs := map[string]json.RawMessage{}
 	for rc := range p.RouteConfigs() {
-		config, err := rc.PluginConfig(o.Era())
+		config, err := rc.PluginConfig(o.Behaviour())
 		if err != nil {
 			return err
 		}
@@ -213,11 +213,11 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	files, err := envoy.WatchedFiles(p, o)
+	resources, err := envoy.WatchedFiles(p, o)
 	if err != nil {
 		return &exitError{exitBadInput, err}
 	}
-	d := &rollout.Dir{Path: o.Dir, Mode: mode, Changed: func(file string) { fmt.Fprintln(talk, file) }}
+	d := &files.Dir{Path: o.Dir, Mode: mode, Changed: func(file string) { fmt.Fprintln(talk, file) }}
 	if err := d.Make(); err != nil {
 		return err
 	}
@@ -228,11 +228,11 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	defer func() { _ = lock.Close() }() // which unlocks it
 	switch _, err := os.Stat(filepath.Join(o.Dir, envoy.BootstrapFile)); {
 	case admin != "":
-		d.Watcher = &rollout.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
+		d.Watcher = &files.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
 	case err == nil: // somebody may be watching
-		d.Watcher = rollout.Pause(pause)
+		d.Watcher = files.Pause(pause)
 	default: // the first time
 		reportLimits(talk, &o)
 	}
-	return d.Apply(ctx, files)
+	return d.Apply(ctx, resources)
 }

@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/hostcalls"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/routing"
 )
@@ -153,7 +153,7 @@ func pluginConfig(s *shape, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Listeners[0].Chains[0].Routes.PluginConfig(plan.Since139)
+	return p.Listeners[0].Chains[0].Routes.PluginConfig(version.Of(version.Default))
 }
 
 // told is the header by which a request names its outcome, for the least filter.

@@ -1,4 +1,4 @@
-package rollout_test
+package files_test
 
 import (
 	"context"
@@ -21,26 +21,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/rollout"
+	"waymark.dev/waymark/envoy/files"
 )
 
 // watcher remembers what it was told.
-type watcher map[rollout.File]bool
+type watcher map[files.File]bool
 
-func (w watcher) Before(_ context.Context, _ rollout.Step, files []rollout.File) error {
-	for _, f := range files {
+func (w watcher) Before(_ context.Context, _ files.Step, replaced []files.File) error {
+	for _, f := range replaced {
 		w[f] = true
 	}
 	return nil
 }
 
-func (watcher) Taken(context.Context, rollout.Step, []rollout.File) error { return nil }
+func (watcher) Taken(context.Context, files.Step, []files.File) error { return nil }
 
 // The name of a file is a shortened form of what it holds; what Envoy is asked about is the whole name.
 func TestLongNamesReachTheWatcherWhole(t *testing.T) {
 	name := "https.443." + strings.Repeat("p", 63) + "." + strings.Repeat("g", 63) + "." + strings.Repeat("n", 63)
 	w := watcher{}
-	d := &rollout.Dir{Path: t.TempDir(), Watcher: w}
+	d := &files.Dir{Path: t.TempDir(), Watcher: w}
 	require.NoError(t, d.Apply(t.Context(), &envoy.Files{
 		Bootstrap: &bootstrapv3.Bootstrap{},
 		Routes:    map[string]*routev3.RouteConfiguration{"routes/short.json": {Name: name}},
@@ -57,29 +57,29 @@ func TestAdminWaitsForLongNames(t *testing.T) {
 	name := strings.Repeat("n", 120)
 	taken := "0"
 	asked := 0
-	a := &rollout.Admin{Ask: func(context.Context, string) (string, error) {
+	a := &files.Admin{Ask: func(context.Context, string) (string, error) {
 		if asked++; asked == 3 {
 			taken = "1"
 		}
 		return "extension_config_discovery.http_filter." + name + ".update_attempt: 1\n" +
 			"extension_config_discovery.http_filter." + name + ".config_reload: " + taken + "\n", nil
 	}}
-	files := []rollout.File{{Path: "plugins/short.json", Name: name}}
-	require.NoError(t, a.Before(t.Context(), rollout.Plugins, files))
-	require.NoError(t, a.Taken(t.Context(), rollout.Plugins, files))
+	replaced := []files.File{{Path: "plugins/short.json", Name: name}}
+	require.NoError(t, a.Before(t.Context(), files.Plugins, replaced))
+	require.NoError(t, a.Taken(t.Context(), files.Plugins, replaced))
 	assert.GreaterOrEqual(t, asked, 3)
 }
 
 // refusing is an Envoy that refuses one kind of step, the nth time it comes.
 type refusing struct {
-	step rollout.Step
+	step files.Step
 	nth  int
 	kind error
 }
 
-func (*refusing) Before(context.Context, rollout.Step, []rollout.File) error { return nil }
+func (*refusing) Before(context.Context, files.Step, []files.File) error { return nil }
 
-func (w *refusing) Taken(_ context.Context, step rollout.Step, files []rollout.File) error {
+func (w *refusing) Taken(_ context.Context, step files.Step, taken []files.File) error {
 	if step != w.step {
 		return nil
 	}
@@ -121,16 +121,16 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // Whatever Envoy refuses, and wherever a change ends, the folder holds what it held before; the next change is taken.
 func TestWhatIsRefusedIsPutBack(t *testing.T) {
-	for _, step := range []rollout.Step{rollout.Secrets, rollout.Clusters, rollout.Routes, rollout.Plugins, rollout.Listeners, rollout.Cleanup} {
-		for what, kind := range map[string]error{"refused": &rollout.RefusedError{File: "x"}, "ended": errors.New("envoy ended")} {
+	for _, step := range []files.Step{files.Secrets, files.Clusters, files.Routes, files.Plugins, files.Listeners, files.Cleanup} {
+		for what, kind := range map[string]error{"refused": &files.RefusedError{File: "x"}, "ended": errors.New("envoy ended")} {
 			for nth := range 2 {
 				t.Run(fmt.Sprintf("%s %s %d", step, what, nth+1), func(t *testing.T) {
 					dir := t.TempDir()
-					require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+					require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
 					before := tree(t, dir)
-					d := &rollout.Dir{Path: dir, Watcher: &refusing{step, nth + 1, kind}}
+					d := &files.Dir{Path: dir, Watcher: &refusing{step, nth + 1, kind}}
 					err := d.Apply(t.Context(), generation(2))
-					if nth == 1 && step != rollout.Cleanup { // it comes once
+					if nth == 1 && step != files.Cleanup { // it comes once
 						require.NoError(t, err)
 						return
 					}
@@ -140,7 +140,7 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 					d.Watcher = watcher{}
 					require.NoError(t, d.Apply(t.Context(), generation(3)))
 					want := t.TempDir()
-					require.NoError(t, (&rollout.Dir{Path: want}).Apply(t.Context(), generation(3)))
+					require.NoError(t, (&files.Dir{Path: want}).Apply(t.Context(), generation(3)))
 					got := tree(t, dir)
 					delete(got, "routes/new-1.0a0a0a0a.json") // not named as files of Waymark are
 					assert.Equal(t, tree(t, want), got, "nothing of what was refused is merged")
@@ -153,8 +153,8 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 // Where no Envoy watches, files that were left over are not merged with.
 func TestNothingIsMergedWhereNobodyWatches(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
-	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(2)))
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(2)))
 	assert.NotContains(t, tree(t, dir)["routes/a.0a0a0a0a.json"], "domain-1")
 	assert.NotContains(t, tree(t, dir)[envoy.ClustersFile], "cluster-1")
 }
@@ -172,7 +172,7 @@ func TestOnlyOwnFilesAreRemoved(t *testing.T) {
 		}
 		return f
 	}
-	d := &rollout.Dir{Path: dir}
+	d := &files.Dir{Path: dir}
 	require.NoError(t, d.Apply(t.Context(), with("kept", "gone")))
 	foreign := map[string]string{
 		"mine.json": `{}`, "routes/mine.json": `{}`, "secrets/tls.json": `{"resources":[{"name":"tls"}]}`,
@@ -200,7 +200,7 @@ func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	dir := t.TempDir()
 	for _, mode := range []fs.FileMode{0, 0o640, 0o644} {
-		require.NoError(t, (&rollout.Dir{Path: dir, Mode: mode}).Apply(t.Context(), generation(1)))
+		require.NoError(t, (&files.Dir{Path: dir, Mode: mode}).Apply(t.Context(), generation(1)))
 		for name, want := range map[string][2]fs.FileMode{"clusters.json": {0o600, 0}, "secrets/a.0a0a0a0a.json": {0o600, 0o700}} {
 			if mode != 0 {
 				want = [2]fs.FileMode{mode, mode | mode&0o444>>2 | 0o700}
@@ -220,13 +220,13 @@ func TestModes(t *testing.T) {
 // What Envoy cannot read is told from what it refuses: another user's Envoy needs another mode.
 func TestAFileThatEnvoyCannotRead(t *testing.T) {
 	failures := 0
-	a := &rollout.Admin{Ask: func(context.Context, string) (string, error) {
+	a := &files.Admin{Ask: func(context.Context, string) (string, error) {
 		failures++
 		return fmt.Sprintf("sds.kubernetes_a.update_attempt: 1\nsds.kubernetes_a.update_failure: %d\n", failures), nil
 	}}
-	files := []rollout.File{{Path: "secrets/a.json", Name: "kubernetes://a"}}
-	require.NoError(t, a.Before(t.Context(), rollout.Secrets, files))
-	err := a.Taken(t.Context(), rollout.Secrets, files)
+	replaced := []files.File{{Path: "secrets/a.json", Name: "kubernetes://a"}}
+	require.NoError(t, a.Before(t.Context(), files.Secrets, replaced))
+	err := a.Taken(t.Context(), files.Secrets, replaced)
 	require.ErrorContains(t, err, "envoy cannot read secrets/a.json")
 	require.ErrorContains(t, err, "--file-mode")
 }
@@ -242,7 +242,7 @@ func TestStarted(t *testing.T) {
 		"a port that is in use": {"listener_manager.listener_create_failure: 1\n", "refuses listeners.json"},
 		"one that stays closed": {"listener_manager.total_listeners_active: 1\n", "has opened 1 of 2 listeners"},
 	} {
-		a := &rollout.Admin{Limit: 100 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) { return c.stats, nil }}
+		a := &files.Admin{Limit: 100 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) { return c.stats, nil }}
 		err := a.Started(t.Context(), 2)
 		if c.want == "" {
 			require.NoError(t, err, what)
@@ -255,9 +255,9 @@ func TestStarted(t *testing.T) {
 // An Envoy that does not answer holds up a change for a limited time.
 func TestAnEnvoyThatDoesNotAnswer(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, (&rollout.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
 	before := tree(t, dir)
-	d := &rollout.Dir{Path: dir, Watcher: &rollout.Admin{Limit: 50 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) {
+	d := &files.Dir{Path: dir, Watcher: &files.Admin{Limit: 50 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) {
 		<-ctx.Done()
 		return "", ctx.Err()
 	}}}

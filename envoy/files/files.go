@@ -1,4 +1,4 @@
-// Package rollout brings a configuration into the files that Envoy watches, so that no request is lost or misrouted on
+// Package files brings a configuration into the files that Envoy watches, so that no request is lost or misrouted on
 // the way: make before break.
 //
 // It decides in which order files are replaced, and when the next may be. It never decides what stands in them; that is
@@ -9,7 +9,7 @@
 // one of them asks for the old outcome and another for the new. So first come certificates, endpoints and clusters, old
 // and new together; then routes with the outcomes of both; then listeners; then the plugin configuration; and only when
 // Envoy has taken that, what nothing needs any more goes.
-package rollout
+package files
 
 import (
 	"bytes"
