@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/istio/translate"
-	"waymark.dev/waymark/plan"
 )
 
 const edgeRules = `
@@ -261,7 +261,7 @@ func TestEdgeConnectionsAndHops(t *testing.T) {
 // Without the profile, Envoy's own limits hold; what a client may not say is the same.
 func TestPlainProfile(t *testing.T) {
 	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
-		e := startEdge(t, b, envoy.Options{Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeDecodeAndMergeSlashes}})
+		e := startEdge(t, b, envoy.Options{Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeDecodeAndMergeSlashes}})
 		got, seen := e.ask(t, "/", map[string]string{"x_user": "a", "x-envoy-max-retries": "9"})
 		assert.Equal(t, http.StatusOK, got.status)
 		require.NotNil(t, seen)

@@ -30,7 +30,8 @@ var (
 		"github.com/modern-go", "github.com/x448/float16",
 	})
 	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
-	model  = []string{"diag", "plan", "envoy/version", "routing", "routing/regex"}
+	model  = []string{"diag", "plan"}
+	works  = []string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex"}
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -41,22 +42,24 @@ var reaches = map[string]reach{
 	"hostcalls/hosttest":    {[]string{"hostcalls"}, nil},
 	"filter":                {[]string{"hostcalls", "routing"}, nil},
 	"diag":                  {nil, nil},
-	"plan":                  {[]string{"diag", "envoy/version", "routing", "routing/regex"}, nil},
+	"plan":                  {[]string{"diag"}, nil},
+	"effect":                {[]string{"diag", "plan", "envoy/version", "routing", "routing/regex"}, nil},
+	"pluginconfig":          {[]string{"diag", "plan", "envoy/version", "routing", "routing/regex"}, nil},
 	"istio/names":           {nil, istioAPI},
 	"istio/resource":        {[]string{"diag"}, istioAPI},
-	"istio/validate":        {append([]string{"istio/names", "istio/resource"}, model...), istioAPI},
+	"istio/validate":        {[]string{"diag", "plan", "effect", "envoy/version", "routing", "routing/regex", "istio/names", "istio/resource"}, istioAPI},
 	"istio/translate":       {append([]string{"istio/names", "istio/resource"}, model...), istioAPI},
-	"gateway":               {append([]string{"istio/names", "istio/resource", "istio/validate", "istio/translate"}, model...), istioAPI},
-	"envoy":                 {model, envoyAPI},
+	"gateway":               {[]string{"diag", "plan", "effect", "envoy/version", "routing", "routing/regex", "istio/names", "istio/resource", "istio/validate", "istio/translate"}, istioAPI},
+	"envoy":                 {works, envoyAPI},
 	"envoy/version":         {nil, nil},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
 	"envoy/process/scratch": {nil, nil},
-	"envoy/files":           {append([]string{"envoy"}, model...), envoyAPI},
-	"verdict":               {append([]string{"envoy"}, model...), envoyAPI},
-	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/listening"}, model...), wazero},
+	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
+	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
+	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/listening"}, works...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},
-	"proxy/standin":         {model, gjson},
-	"internal/ask":          {append([]string{"envoy", "verdict"}, model...), envoyAPI},
+	"proxy/standin":         {works, gjson},
+	"internal/ask":          {append([]string{"envoy", "verdict"}, works...), envoyAPI},
 	"internal/lines":        {nil, nil},
 	"internal/listening":    {nil, nil},
 	"internal/routingtest":  {[]string{"routing", "routing/regex"}, nil},

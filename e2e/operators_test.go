@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
-	"waymark.dev/waymark/plan"
 )
 
 // operatorForms are the ways in which a command operator may be written; %s is its name.
@@ -62,7 +62,7 @@ var formatted = []string{
 // form, and of values that look like one, each Envoy takes those that we take, and no others.
 func TestEnvoysTakeTheFormats(t *testing.T) {
 	values := append([]string{"%NO_SUCH_OPERATOR%"}, formatted...)
-	for _, name := range plan.OperatorNames(version.Newest) {
+	for _, name := range effect.OperatorNames(version.Newest) {
 		for _, form := range operatorForms {
 			values = append(values, fmt.Sprintf(form, name))
 		}
@@ -77,9 +77,9 @@ func TestEnvoysTakeTheFormats(t *testing.T) {
 			require.NoError(t, err)
 			good, bad := 0, 0
 			for i, value := range values {
-				err := plan.CheckFormat(value, b.Minor)
+				err := effect.CheckFormat(value, b.Minor)
 				if err == nil { // what must not be in any value is another question
-					err = plan.CheckWritable(value, plan.HeaderValue)
+					err = effect.CheckWritable(value, effect.HeaderValue)
 				}
 				assert.Equal(t, refused[i] == "", err == nil, "%q: we: %v, Envoy: %s", value, err, refused[i])
 				if refused[i] == "" {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -39,8 +39,8 @@ func TestPassagesAreReal(t *testing.T) {
 	policies := map[string]envoy.Options{
 		"edge":  {},
 		"plain": {Profile: envoy.ProfilePlain},
-		"NONE":  {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeNone}},
-		"MERGE": {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeMergeSlashes}},
+		"NONE":  {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeNone}},
+		"MERGE": {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeMergeSlashes}},
 	}
 	for _, b := range envoys(t) {
 		for name, o := range policies {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/plan"
 )
 
 // pathRules forward everything, so that the destination sees what became of the path.
@@ -55,15 +55,15 @@ func nastyPaths(n int) []string {
 func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 	yes, no := true, false
 	policies := map[string]envoy.Options{
-		"NONE":                     {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeNone}},
+		"NONE":                     {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeNone}},
 		"BASE":                     {Profile: envoy.ProfilePlain},
-		"MERGE_SLASHES":            {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeMergeSlashes}},
-		"DECODE_AND_MERGE_SLASHES": {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeDecodeAndMergeSlashes}},
+		"MERGE_SLASHES":            {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeMergeSlashes}},
+		"DECODE_AND_MERGE_SLASHES": {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeDecodeAndMergeSlashes}},
 		"edge":                     {},
-		"edge, kept as they are":   {Paths: plan.Paths{MergeSlashes: &no, EscapedSlashes: plan.KeepEscapedSlashes}},
-		"rejected":                 {Profile: envoy.ProfilePlain, Paths: plan.Paths{EscapedSlashes: plan.RejectEscapedSlashes}},
-		"redirected, not merged":   {Profile: envoy.ProfilePlain, Paths: plan.Paths{EscapedSlashes: plan.RedirectEscapedSlashes}},
-		"NONE, but decoded":        {Profile: envoy.ProfilePlain, Paths: plan.Paths{Level: plan.NormalizeNone, MergeSlashes: &yes, EscapedSlashes: plan.ForwardEscapedSlashes}},
+		"edge, kept as they are":   {Paths: effect.Paths{MergeSlashes: &no, EscapedSlashes: effect.KeepEscapedSlashes}},
+		"rejected":                 {Profile: envoy.ProfilePlain, Paths: effect.Paths{EscapedSlashes: effect.RejectEscapedSlashes}},
+		"redirected, not merged":   {Profile: envoy.ProfilePlain, Paths: effect.Paths{EscapedSlashes: effect.RedirectEscapedSlashes}},
+		"NONE, but decoded":        {Profile: envoy.ProfilePlain, Paths: effect.Paths{Level: effect.NormalizeNone, MergeSlashes: &yes, EscapedSlashes: effect.ForwardEscapedSlashes}},
 	}
 	paths := nastyPaths(400)
 	for _, b := range envoys(t) {
@@ -73,7 +73,7 @@ func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 				startEnvoy(t, b, r, "", func(out *envoy.Options) { out.Profile, out.Paths = o.Profile, o.Paths })
 				o.Minor = b.Minor
 				in := o.Intake()
-				kinds := map[plan.PathAction]int{}
+				kinds := map[effect.PathAction]int{}
 				c := r.client()
 				for _, path := range paths {
 					got, err := c.retry(request(path, nil))
@@ -82,7 +82,7 @@ func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 					}
 					normal, action := in.Paths.Normalize(path, in.Behaviour())
 					kinds[action]++
-					want := map[plan.PathAction]string{plan.PathTaken: "200 " + normal, plan.PathRefused: "400 ", plan.PathRedirected: "307 " + normal}[action]
+					want := map[effect.PathAction]string{effect.PathTaken: "200 " + normal, effect.PathRefused: "400 ", effect.PathRedirected: "307 " + normal}[action]
 					seen := newReply(got.status, got.headers, []byte(got.body))
 					is := fmt.Sprintf("%d %s", got.status, seen.Location)
 					if seen.Seen != nil {
@@ -90,7 +90,7 @@ func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 					}
 					assert.Equal(t, want, is, path)
 				}
-				assert.Greater(t, kinds[plan.PathTaken], 50)
+				assert.Greater(t, kinds[effect.PathTaken], 50)
 			})
 		}
 	}

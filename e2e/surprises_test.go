@@ -15,11 +15,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	questions "waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/verdict"
 )
@@ -107,7 +109,7 @@ func TestSurprises(t *testing.T) {
 func assertModuleAgrees(t *testing.T, module *vm.VM, p *plan.Plan, q verdict.Request, v *verdict.Verdict) {
 	rc := routeConfig(p, v.RouteConfig)
 	require.NotNil(t, rc, v.RouteConfig)
-	config, err := rc.PluginConfig(version.Of(version.Default))
+	config, err := pluginconfig.Write(rc, version.Of(version.Default))
 	require.NoError(t, err)
 	ctx := context.Background()
 	id, err := module.Configure(ctx, config)
@@ -118,7 +120,7 @@ func assertModuleAgrees(t *testing.T, module *vm.VM, p *plan.Plan, q verdict.Req
 		assert.Empty(t, outcome, q.Name)
 		return
 	}
-	host := rc.VirtualHost(q.Authority)
+	host := effect.HostFor(rc, q.Authority)
 	require.NotNil(t, host, q.Name)
 	var outcomes []string
 	for _, o := range host.Rules[v.Route.Index].Outcomes {
@@ -138,11 +140,11 @@ func routeConfig(p *plan.Plan, name string) *plan.RouteConfig {
 
 // received are the headers of a request as Envoy shows them to the module.
 func received(t *testing.T, q verdict.Request) vm.Headers {
-	in := plan.Request{Method: cmp.Or(q.Method, "GET"), Authority: q.Authority, Path: q.Path, Headers: plan.Headers{}}
+	in := effect.Request{Method: cmp.Or(q.Method, "GET"), Authority: q.Authority, Path: q.Path, Headers: effect.Headers{}}
 	for name, values := range q.Headers {
 		in.Headers[name] = values
 	}
-	in, refusal := plan.Intake{}.Receive(in)
+	in, refusal := effect.Intake{}.Receive(in)
 	require.Nil(t, refusal, q.Name)
 	scheme := "http"
 	if q.TLS {

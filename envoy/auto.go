@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 )
 
 // Way is how the rules of one virtual host are matched.
@@ -54,7 +55,7 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		c.Way, c.Why = WayFilter, "--matching filter"
 		if o.Matching == MatchingNative {
 			c.Way, c.Why = WayList, "--matching native"
-		} else if why := h.TooCostly(o.Behaviour()); why != "" {
+		} else if why := pluginconfig.TooCostly(h, o.Behaviour()); why != "" {
 			c.Way, c.Why = WayList, why
 		}
 		return c
@@ -64,7 +65,7 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 		costs = o.Costs
 	}
 	c.Cost = map[Way]float64{WayList: costs.list(h)}
-	claims, costly := claimed(h), h.TooCostly(o.Behaviour())
+	claims, costly := claimed(h), pluginconfig.TooCostly(h, o.Behaviour())
 	if claims == nil && costly == "" {
 		c.Cost[WayFilter] = costs.Filter
 		if w.faults {
@@ -199,5 +200,5 @@ func (w *ways) pluginConfig(rc *plan.RouteConfig, o *Options) ([]byte, error) {
 			decided.VirtualHosts = append(decided.VirtualHosts, h)
 		}
 	}
-	return decided.PluginConfig(o.Behaviour())
+	return pluginconfig.Write(&decided, o.Behaviour())
 }

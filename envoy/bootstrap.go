@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
@@ -41,7 +42,7 @@ type Options struct {
 	// AdminSocket is the path of a Unix socket for the admin interface, which only its owner can open, instead of a port.
 	AdminSocket string
 	// Paths say how paths are normalised, before the profile fills in what they leave open; see [Options.Intake].
-	Paths plan.Paths
+	Paths effect.Paths
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
@@ -51,7 +52,7 @@ type Options struct {
 	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
 	Profile Profile
 	// Underscores in names of headers; "" is the profile's answer.
-	Underscores plan.Underscores
+	Underscores effect.Underscores
 	// Limits on clients; nil are the profile's.
 	Limits *Limits
 	// TrustedHops are the proxies in front of this one whose x-forwarded-for is believed (GW-HCM-01).

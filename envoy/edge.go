@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
 
@@ -64,11 +65,11 @@ func (p Profile) Limits() Limits {
 
 // Intake is what this Envoy does with a request before any rule: what paths and underscores leave open is the profile's.
 // Istio's EDGE merges slashes and redirects escaped ones at any level of path normalisation, and refuses underscores.
-func (o *Options) Intake() plan.Intake {
-	in := plan.Intake{Minor: o.Minor, Paths: o.Paths, Underscores: o.Underscores, TrustedHops: o.TrustedHops}
+func (o *Options) Intake() effect.Intake {
+	in := effect.Intake{Minor: o.Minor, Paths: o.Paths, Underscores: o.Underscores, TrustedHops: o.TrustedHops}
 	if o.Profile != ProfilePlain {
-		in.Paths.EscapedSlashes = cmp.Or(in.Paths.EscapedSlashes, plan.RedirectEscapedSlashes)
-		in.Underscores = cmp.Or(in.Underscores, plan.RejectUnderscores)
+		in.Paths.EscapedSlashes = cmp.Or(in.Paths.EscapedSlashes, effect.RedirectEscapedSlashes)
+		in.Underscores = cmp.Or(in.Underscores, effect.RejectUnderscores)
 		if in.Paths.MergeSlashes == nil {
 			merge := true
 			in.Paths.MergeSlashes = &merge
@@ -85,17 +86,17 @@ func (o *Options) limits() Limits {
 }
 
 // underscoreActions are Envoy's words for underscores in names of headers.
-var underscoreActions = map[plan.Underscores]corev3.HttpProtocolOptions_HeadersWithUnderscoresAction{
-	plan.RejectUnderscores: corev3.HttpProtocolOptions_REJECT_REQUEST,
-	plan.DropUnderscores:   corev3.HttpProtocolOptions_DROP_HEADER,
+var underscoreActions = map[effect.Underscores]corev3.HttpProtocolOptions_HeadersWithUnderscoresAction{
+	effect.RejectUnderscores: corev3.HttpProtocolOptions_REJECT_REQUEST,
+	effect.DropUnderscores:   corev3.HttpProtocolOptions_DROP_HEADER,
 }
 
 // slashActions are Envoy's words for escaped slashes.
-var slashActions = map[plan.EscapedSlashes]hcmv3.HttpConnectionManager_PathWithEscapedSlashesAction{
-	plan.KeepEscapedSlashes:     hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
-	plan.RejectEscapedSlashes:   hcmv3.HttpConnectionManager_REJECT_REQUEST,
-	plan.RedirectEscapedSlashes: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
-	plan.ForwardEscapedSlashes:  hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD,
+var slashActions = map[effect.EscapedSlashes]hcmv3.HttpConnectionManager_PathWithEscapedSlashesAction{
+	effect.KeepEscapedSlashes:     hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
+	effect.RejectEscapedSlashes:   hcmv3.HttpConnectionManager_REJECT_REQUEST,
+	effect.RedirectEscapedSlashes: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+	effect.ForwardEscapedSlashes:  hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD,
 }
 
 // harden sets what protects a connection manager.

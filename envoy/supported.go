@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 	regexes "waymark.dev/waymark/routing/regex"
 )
 
@@ -22,17 +24,17 @@ func supported(p *plan.Plan, o *Options) error {
 			}
 		}
 		r.EachValue(func(value string) {
-			if err := plan.CheckFormat(value, o.Minor); err != nil {
+			if err := effect.CheckFormat(value, o.Minor); err != nil {
 				found.Add(diag.Error, "", r, strconv.Quote(value)+" in a header operation", "%s", err)
 			}
 		})
 		r.EachExpression(func(what, pattern string) {
-			if _, err := regexes.Compile(pattern, plan.Encoding(o.Behaviour())); err != nil {
+			if _, err := regexes.Compile(pattern, pluginconfig.Encoding(o.Behaviour())); err != nil {
 				found.Add(diag.Error, "", r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
 			}
 		})
 	}
-	found = append(found, p.Unwritable()...)
+	found = append(found, effect.Unwritable(p)...)
 	for _, c := range p.Clusters {
 		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < version.RetryBudgetInterval {
 			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.%d on, and --envoy-version is 1.%d", version.RetryBudgetInterval, o.Minor)

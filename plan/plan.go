@@ -1,14 +1,12 @@
-// Package plan is the model between the two halves of Waymark: what the translator worked out from Istio's resources,
-// and what an outcome does to a request and a response, in plain Go.
+// Package plan is the model between the two halves of Waymark: what the translator worked out from Istio's resources, as
+// data. What an outcome does to a request is in package effect, the filter's configuration is written by pluginconfig,
+// Envoy's by envoy.
 //
-// It decides nothing about rules (that is routing, from a configuration that this package writes) and knows nothing
-// about Envoy's types (those are built by envoy, from this model). Everything in a Plan is resolved: names are full,
-// ports are numbers, rules stand in the order in which they are tried.
+// Everything in a Plan is resolved: names are full, ports are numbers, rules stand in the order in which they are tried.
+// Each part says where it comes from by an [Origin], and what was left out is a [Dropped].
 //
-// The hard case is the split. Istio makes one Envoy route of a rule, with weighted clusters; Waymark makes one
-// [Outcome] per destination, so that the filter may choose. Header operations of destinations must come out the same:
-// of one destination they are appended to the rule's (VS-HDR-05), of several the chosen destination's run before the
-// rule's (VS-HDR-06). So [RouteAction.Weighted] is kept, and [Rule.Operations] answers with the levels in their order.
+// The hard case is the id of an outcome. It is a hash of what the outcome does, so that routes of an old and a new
+// configuration can stand side by side; see [Rule.Seal].
 package plan
 
 import (

@@ -17,18 +17,39 @@ func (r *Rule) EachValue(visit func(value string)) {
 	}
 }
 
-// Operators are the command operators in a rule's header operations, in order and each once: NAME or NAME(argument).
-func (r *Rule) Operators() []string {
-	var out []string
-	seen := map[string]bool{}
-	r.EachValue(func(value string) {
-		Format(value, func(operator string) string {
-			if !seen[operator] {
-				seen[operator] = true
-				out = append(out, operator)
+// EachExpression visits the regular expressions of a match, with what they are compared with.
+func (m *Match) EachExpression(visit func(subject, pattern string)) {
+	if m.Path.Kind == Regex {
+		visit("path", m.Path.Value)
+	}
+	for _, h := range m.Headers {
+		if h.Kind == Regex {
+			visit("header "+h.Name, h.Value)
+		}
+	}
+	for _, q := range m.Query {
+		if q.Kind == Regex {
+			visit("query parameter "+q.Name, q.Value)
+		}
+	}
+}
+
+// EachExpression visits all regular expressions of a rule, those of its rewrite and its origins included.
+func (r *Rule) EachExpression(visit func(what, pattern string)) {
+	r.Match.EachExpression(visit)
+	for _, c := range r.Match.Claims {
+		if c.Kind == Regex {
+			visit("a claim", c.Value)
+		}
+	}
+	if r.Route != nil && r.Route.RegexRewrite != nil {
+		visit("the rewrite", r.Route.RegexRewrite.Pattern)
+	}
+	if r.CORS != nil {
+		for _, o := range r.CORS.AllowOrigins {
+			if o.Kind == Regex {
+				visit("an origin", o.Value)
 			}
-			return ""
-		})
-	})
-	return out
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
 
@@ -22,7 +23,7 @@ import (
 const maxBody = 1 << 20
 
 // forward sends the request to its destination, again where the retry policy says so, and copies the answer.
-func (x *exchange) forward(effect *plan.CORSEffect) {
+func (x *exchange) forward(cors *effect.CORSEffect) {
 	up := x.rule.Upstream(x.dest, x.in)
 	cluster := x.rule.Route.Destinations[x.dest].Cluster
 	x.log.Cluster = cluster
@@ -51,7 +52,7 @@ func (x *exchange) forward(effect *plan.CORSEffect) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
-		x.answer(response, up, effect)
+		x.answer(response, up, cors)
 	case x.r.Context().Err() != nil: // the client is gone
 		x.log.Detail = "downstream_remote_disconnect"
 	case errors.As(err, &tooLarge):
@@ -73,7 +74,7 @@ func (x *exchange) readBody() (body []byte, whole bool, err error) {
 }
 
 // try makes the attempts. done must be called when the response has been read.
-func (x *exchange) try(ctx context.Context, b *balancer, up plan.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
+func (x *exchange) try(ctx context.Context, b *balancer, up effect.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
 	retry := x.rule.Route.Retry
 	for {
 		endpoint, ok := b.pick(key)
@@ -164,7 +165,7 @@ var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "t
 var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
 
 // send makes one attempt. The body has size bytes, or is sent in chunks if that is -1.
-func (p *Proxy) send(ctx context.Context, endpoint string, up plan.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
+func (p *Proxy) send(ctx context.Context, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
 	if size == 0 {
 		body = http.NoBody
 	}
@@ -200,9 +201,9 @@ func requestURL(endpoint, path string) *url.URL {
 }
 
 // answer copies the destination's response to the client, after the operations of destination and rule.
-func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEffect) {
+func (x *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORSEffect) {
 	defer func() { _ = r.Body.Close() }()
-	headers := plan.Headers{}
+	headers := effect.Headers{}
 	for name, values := range r.Header {
 		if n := strings.ToLower(name); !slices.Contains(hopByHop, n) {
 			headers[n] = values
@@ -210,8 +211,8 @@ func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEf
 	}
 	headers["server"] = []string{"waymark"}
 	out := x.rule.Response(x.dest, up, headers)
-	if effect != nil {
-		maps.Copy(out, effect.ResponseHeaders)
+	if cors != nil {
+		maps.Copy(out, cors.ResponseHeaders)
 	}
 	out["set-cookie"] = append(out["set-cookie"], x.setCookie...)
 	for name, values := range out {
@@ -236,7 +237,7 @@ func (x *exchange) answer(r *http.Response, up plan.Request, effect *plan.CORSEf
 }
 
 // mirror sends copies, each by its own die, and forgets their answers (VS-MIRROR-05).
-func (x *exchange) mirror(up plan.Request, body []byte, whole bool, key string) {
+func (x *exchange) mirror(up effect.Request, body []byte, whole bool, key string) {
 	for _, m := range x.rule.Route.Mirrors {
 		b := x.state.clusters[m.Cluster]
 		if b == nil || !whole || rand.Uint32N(m.Denominator) >= m.Numerator {

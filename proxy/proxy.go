@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/hostcalls"
 	"waymark.dev/waymark/internal/listening"
 	"waymark.dev/waymark/plan"
@@ -39,7 +40,7 @@ type Options struct {
 	// Log gets the module's lines.
 	Log func(message string)
 	// Intake is what is done with a request before rules see it; its Envoy's reading of rules is followed.
-	Intake plan.Intake
+	Intake effect.Intake
 }
 
 // Access is what the access log says of a request.
@@ -193,8 +194,8 @@ const (
 	headersTimeout = time.Minute
 	requestTimeout = 5 * time.Minute
 	idleTimeout    = time.Hour
-	maxHeaders     = plan.MaxHeaderBytes - 4096 // net/http adds 4096
-	maxRequestBody = 256 << 20                  // a body of more bytes is answered with 413
+	maxHeaders     = effect.MaxHeaderBytes - 4096 // net/http adds 4096
+	maxRequestBody = 256 << 20                    // a body of more bytes is answered with 413
 )
 
 // loopback is an address to bind: the loopback one in the place of every address.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/routing"
 )
@@ -44,8 +44,8 @@ type exchange struct {
 	state *state
 	w     http.ResponseWriter
 	r     *http.Request
-	in    plan.Request
-	rule  *plan.Rule
+	in    effect.Request
+	rule  *effect.Rule
 	dest  int
 	log   Access
 	// setCookie are cookies that hash policies made.
@@ -59,7 +59,7 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusUpgradeRequired, "", nil)
 		return
 	}
-	var refusal *plan.Refusal
+	var refusal *effect.Refusal
 	if x.in, refusal = x.received(); refusal != nil {
 		x.refuse(refusal)
 		return
@@ -70,7 +70,7 @@ func (x *exchange) decide(site *site) {
 		x.reply(http.StatusServiceUnavailable, "", nil)
 		return
 	}
-	host := site.routes.VirtualHost(x.in.Authority)
+	host := effect.HostFor(site.routes, x.in.Authority)
 	if host == nil {
 		x.log.Detail = "route_not_found"
 		x.reply(http.StatusNotFound, "", nil)
@@ -88,7 +88,7 @@ func (x *exchange) decide(site *site) {
 		return
 	}
 	if host.RequireTLS && !x.in.Secure() {
-		x.reply(http.StatusMovedPermanently, "", plan.Headers{"location": {plan.TLSLocation(x.in)}})
+		x.reply(http.StatusMovedPermanently, "", effect.Headers{"location": {effect.TLSLocation(x.in)}})
 		return
 	}
 	for _, name := range routing.DecisionHeaders {
@@ -114,11 +114,11 @@ func (x *exchange) execute() {
 	switch {
 	case x.rule.Redirect != nil:
 		x.log.Detail = "direct_response" // Envoy's word for both
-		x.reply(int(x.rule.Redirect.Status), "", plan.Headers{"location": {x.rule.Location(x.in)}})
+		x.reply(int(x.rule.Redirect.Status), "", effect.Headers{"location": {x.rule.Location(x.in)}})
 	case x.rule.DirectResponse != nil:
 		d := x.rule.DirectResponse
-		extra := plan.Headers{}
-		if l := d.Location(x.in); l != "" {
+		extra := effect.Headers{}
+		if l := x.rule.Location(x.in); l != "" {
 			extra["location"] = []string{l}
 		}
 		x.log.Detail = "direct_response"
@@ -127,19 +127,19 @@ func (x *exchange) execute() {
 		x.log.Detail = "no_websockets" // Envoy has them
 		x.reply(http.StatusNotImplemented, "the embedded data plane has no websockets; use --engine envoy", nil)
 	default:
-		effect := x.rule.CORS.Apply(x.in)
-		if effect != nil && effect.Status != 0 {
+		cors := x.rule.ApplyCORS(x.in)
+		if cors != nil && cors.Status != 0 {
 			x.rule = nil // the filter answers by itself: no operations of the rule (VS-CORS-05)
-			x.reply(effect.Status, "", effect.ResponseHeaders)
+			x.reply(cors.Status, "", cors.ResponseHeaders)
 			return
 		}
-		x.forward(effect)
+		x.forward(cors)
 	}
 }
 
 // received is the request as a filter sees it.
-func (x *exchange) received() (plan.Request, *plan.Refusal) {
-	in := plan.Request{Method: x.r.Method, Authority: x.r.Host, Path: x.r.RequestURI, Headers: plan.Headers{}}
+func (x *exchange) received() (effect.Request, *effect.Refusal) {
+	in := effect.Request{Method: x.r.Method, Authority: x.r.Host, Path: x.r.RequestURI, Headers: effect.Headers{}}
 	for name, values := range x.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}
@@ -158,10 +158,10 @@ func newID() string {
 }
 
 // refuse answers before any rule was looked at.
-func (x *exchange) refuse(r *plan.Refusal) {
-	headers := plan.Headers{}
+func (x *exchange) refuse(r *effect.Refusal) {
+	headers := effect.Headers{}
 	if !r.GRPC {
-		x.in = plan.Request{} // the answer is HTTP's, whatever was asked for
+		x.in = effect.Request{} // the answer is HTTP's, whatever was asked for
 	}
 	if r.Location != "" {
 		headers["location"] = []string{r.Location}
@@ -214,21 +214,21 @@ func (x *exchange) fault(h vm.Headers) (answered bool) {
 		return true
 	}
 	if !isGRPC {
-		grpc = plan.GRPCStatus(code)
+		grpc = effect.GRPCStatus(code)
 	}
-	x.reply(http.StatusOK, "", plan.Headers{
+	x.reply(http.StatusOK, "", effect.Headers{
 		"content-type": {"application/grpc"}, "grpc-status": {grpc}, "grpc-message": {"fault filter abort"},
 	})
 	return true
 }
 
 // reply answers by the proxy itself. The rule's response operations apply to that, too (VS-HDR-09).
-func (x *exchange) reply(status int, body string, headers plan.Headers) {
-	out := plan.Headers{"server": {"waymark"}}
+func (x *exchange) reply(status int, body string, headers effect.Headers) {
+	out := effect.Headers{"server": {"waymark"}}
 	maps.Copy(out, headers)
 	switch {
 	case x.in.IsGRPC() && out["grpc-status"] == nil:
-		maps.Copy(out, plan.Headers{"content-type": {"application/grpc"}, "grpc-status": {plan.GRPCStatus(status)}})
+		maps.Copy(out, effect.Headers{"content-type": {"application/grpc"}, "grpc-status": {effect.GRPCStatus(status)}})
 		status = http.StatusOK
 		if body != "" {
 			out["grpc-message"], body = []string{body}, ""

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/proxy/vm"
 )
 
@@ -27,7 +29,7 @@ type site struct {
 
 // choice is what an outcome's id stands for.
 type choice struct {
-	rule    *plan.Rule
+	rule    *effect.Rule
 	outcome plan.Outcome
 }
 
@@ -42,7 +44,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	}
 	for _, l := range next.Listeners {
 		routes := l.Chains[0].Routes
-		config, err := routes.PluginConfig(p.options.Intake.Behaviour())
+		config, err := pluginconfig.Write(routes, p.options.Intake.Behaviour())
 		if err != nil {
 			return nil, errors.Join(err, p.release(s))
 		}
@@ -65,8 +67,9 @@ func choices(rc *plan.RouteConfig) map[*plan.VirtualHost]map[string]choice {
 	for _, h := range rc.VirtualHosts {
 		all[h] = map[string]choice{}
 		for _, r := range h.Rules {
+			compiled := effect.Of(r)
 			for _, o := range r.Outcomes {
-				all[h][o.ID] = choice{r, o}
+				all[h][o.ID] = choice{compiled, o}
 			}
 		}
 	}

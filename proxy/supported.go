@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 )
 
 // supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
@@ -20,7 +22,7 @@ func supported(p *plan.Plan, behaviour version.Behaviour) error {
 	}
 	for rc := range p.RouteConfigs() {
 		for _, h := range rc.VirtualHosts {
-			if why := h.TooCostly(behaviour); why != "" {
+			if why := pluginconfig.TooCostly(h, behaviour); why != "" {
 				found.Add(diag.Error, "", diag.Name("virtual host "+h.Name), "expressions that are left to Envoy", "%s; use --engine envoy", why)
 			}
 		}
@@ -34,9 +36,9 @@ func supported(p *plan.Plan, behaviour version.Behaviour) error {
 		for _, c := range r.Match.Claims {
 			found.Add(diag.Error, "", r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
 		}
-		for _, operator := range r.Operators() {
+		for _, operator := range effect.Operators(r) {
 			name, _, _ := strings.Cut(operator, "(")
-			if !slices.Contains(plan.Evaluated, name) {
+			if !slices.Contains(effect.Evaluated, name) {
 				found.Add(diag.Error, "", r, "%"+operator+"% in a header operation", instead)
 			}
 		}

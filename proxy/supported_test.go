@@ -11,7 +11,7 @@ import (
 
 func TestWhatIsNotExecutedIsAnErrorAllAtOnce(t *testing.T) {
 	rule := &plan.Rule{
-		Origin: plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http"}},
+		Origin:          plan.Origin{Kind: "VirtualService", Namespace: "default", Name: "a", Path: plan.Path{List: "http"}},
 		Match:           plan.Match{Claims: []plan.ClaimMatch{{Path: []string{"a", "b"}}}},
 		ResponseHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{{Name: "x", Value: "%UPSTREAM_HOST% %REQ(y)%"}}},
 	}

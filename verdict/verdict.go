@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/routing"
 )
 
@@ -88,21 +90,21 @@ type Verdict struct {
 	Kind   Kind   `json:"kind"`
 	Status int    `json:"status,omitempty"`
 	// GRPCStatus is set where the proxy answers a gRPC request by itself: with 200 and this instead of the status.
-	GRPCStatus     string            `json:"grpcStatus,omitempty"`
-	Location       string            `json:"location,omitempty"`
-	Body           *string           `json:"body,omitempty"` // of a direct response, "" included
-	RouteConfig    string            `json:"routeConfig,omitempty"`
-	Domain         string            `json:"domain,omitempty"`
-	NormalizedPath string            `json:"normalizedPath,omitempty"`
-	Route          *Rule             `json:"route,omitempty"`
-	Clusters       []Cluster         `json:"clusters,omitempty"`
-	Timeout        string            `json:"timeout,omitempty"`
-	RetryPolicy    json.RawMessage   `json:"retryPolicy,omitempty"`
-	Mirrors        []Mirror          `json:"mirrors,omitempty"`
-	Fault          json.RawMessage   `json:"fault,omitempty"`
-	CORS           json.RawMessage   `json:"cors,omitempty"`
-	CORSEffect     *plan.CORSEffect  `json:"corsEffect,omitempty"`
-	HashPolicy     []json.RawMessage `json:"hashPolicy,omitempty"`
+	GRPCStatus     string             `json:"grpcStatus,omitempty"`
+	Location       string             `json:"location,omitempty"`
+	Body           *string            `json:"body,omitempty"` // of a direct response, "" included
+	RouteConfig    string             `json:"routeConfig,omitempty"`
+	Domain         string             `json:"domain,omitempty"`
+	NormalizedPath string             `json:"normalizedPath,omitempty"`
+	Route          *Rule              `json:"route,omitempty"`
+	Clusters       []Cluster          `json:"clusters,omitempty"`
+	Timeout        string             `json:"timeout,omitempty"`
+	RetryPolicy    json.RawMessage    `json:"retryPolicy,omitempty"`
+	Mirrors        []Mirror           `json:"mirrors,omitempty"`
+	Fault          json.RawMessage    `json:"fault,omitempty"`
+	CORS           json.RawMessage    `json:"cors,omitempty"`
+	CORSEffect     *effect.CORSEffect `json:"corsEffect,omitempty"`
+	HashPolicy     []json.RawMessage  `json:"hashPolicy,omitempty"`
 	// Unknown are headers that a rule compares and that only the proxy knows, such as x-request-id: another answer is
 	// possible.
 	Unknown []string `json:"unknown,omitempty"`
@@ -131,9 +133,9 @@ type Cluster struct {
 
 // Upstream is the request that a destination gets.
 type Upstream struct {
-	Authority string       `json:"authority"`
-	Path      string       `json:"path"`
-	Headers   plan.Headers `json:"headers"`
+	Authority string         `json:"authority"`
+	Path      string         `json:"path"`
+	Headers   effect.Headers `json:"headers"`
 }
 
 // Operations are header operations of a destination.
@@ -157,7 +159,7 @@ type Mirror struct {
 }
 
 // Options say what the proxy is like.
-type Options = plan.Intake
+type Options = effect.Intake
 
 // Judge decides requests on one plan.
 type Judge struct {
@@ -170,7 +172,7 @@ type Judge struct {
 func New(p *plan.Plan, options Options) (*Judge, error) {
 	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
 	for rc := range p.RouteConfigs() {
-		config, err := rc.PluginConfig(options.Behaviour())
+		config, err := pluginconfig.Write(rc, options.Behaviour())
 		if err != nil {
 			return nil, err
 		}
@@ -209,16 +211,16 @@ func (j *Judge) Decide(r Request) *Verdict {
 	v.NormalizedPath = in.Path
 	j.decideHTTP(v, chain.Routes, sent, in)
 	if v.Status != 0 && in.IsGRPC() {
-		v.GRPCStatus = plan.GRPCStatus(v.Status)
+		v.GRPCStatus = effect.GRPCStatus(v.Status)
 	}
 	return v
 }
 
 // refuse is the answer of a request that no rule is asked about.
-func (v *Verdict) refuse(r *plan.Refusal) {
+func (v *Verdict) refuse(r *effect.Refusal) {
 	v.Kind, v.Status, v.Location = BadRequest, r.Status, r.Location
 	if r.GRPC {
-		v.GRPCStatus = plan.GRPCStatus(r.Status)
+		v.GRPCStatus = effect.GRPCStatus(r.Status)
 	}
 	switch {
 	case r.Location != "":
@@ -229,8 +231,8 @@ func (v *Verdict) refuse(r *plan.Refusal) {
 }
 
 // sent is the request as a client sends it, with defaults filled in.
-func (r Request) sent() plan.Request {
-	in := plan.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: plan.Headers{}}
+func (r Request) sent() effect.Request {
+	in := effect.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: effect.Headers{}}
 	if in.Method == "" {
 		in.Method = "GET"
 	}
@@ -285,7 +287,7 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 }
 
 // decideHTTP fills in what happens once the connection manager has the request.
-func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Request) {
+func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Request) {
 	var asked routing.Request
 	in.Routing(&asked)
 	d := j.tables[rc].Decide(&asked, routing.Dice{})
@@ -294,10 +296,10 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
-	if d.Exhausted && host.TooCostly(j.options.Behaviour()) != "" {
+	if d.Exhausted && pluginconfig.TooCostly(host, j.options.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
 	}
-	v.Domain = host.Match(in.Authority)
+	v.Domain = effect.Domain(host, in.Authority)
 	if in.Method == http.MethodConnect { // it has no path, and no rule is about what has none
 		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // a route is known: that to https
 			v.Kind, v.Status = UpgradeRefused, 403
@@ -309,7 +311,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		return
 	}
 	if host.RequireTLS && !in.Secure() {
-		v.Kind, v.Status, v.Location = TLSRedirect, 301, plan.TLSLocation(in)
+		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}
 	v.Unknown = unknown(host, d.Rule, in)
@@ -317,25 +319,25 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in plan.Reque
 		v.Kind, v.Status = NoRoute, 404
 		return
 	}
-	r := host.Rules[d.Rule]
-	v.rule = r
-	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r)}
+	r := effect.Of(host.Rules[d.Rule])
+	v.rule = r.Rule
+	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r.Rule)}
 	v.Fault, v.CORS = faultJSON(r.Fault), corsJSON(r.CORS)
 	switch {
 	case r.Redirect != nil:
 		v.Kind, v.Status, v.Location = Redirect, int(r.Redirect.Status), r.Location(in)
 	case r.DirectResponse != nil:
 		body := string(r.DirectResponse.Body)
-		v.Kind, v.Status, v.Body, v.Location = DirectResponse, int(r.DirectResponse.Status), &body, r.DirectResponse.Location(in)
+		v.Kind, v.Status, v.Body, v.Location = DirectResponse, int(r.DirectResponse.Status), &body, r.Location(in)
 	default:
 		v.Kind = Route
-		v.CORSEffect = r.CORS.Apply(in)
+		v.CORSEffect = r.ApplyCORS(in)
 		v.route(r, sent, in)
 	}
 }
 
 // unknown are the headers whose value only the proxy knows and that a rule compares, up to the one that was chosen.
-func unknown(h *plan.VirtualHost, chosen int, in plan.Request) []string {
+func unknown(h *plan.VirtualHost, chosen int, in effect.Request) []string {
 	rules := h.Rules
 	if chosen >= 0 {
 		rules = rules[:chosen+1]
@@ -347,7 +349,7 @@ func unknown(h *plan.VirtualHost, chosen int, in plan.Request) []string {
 		}
 		for _, m := range r.Match.Headers {
 			name := strings.ToLower(m.Name)
-			if m.Kind != plan.Present && slices.ContainsFunc(in.Headers[name], plan.IsUnknown) && !slices.Contains(out, name) {
+			if m.Kind != plan.Present && slices.ContainsFunc(in.Headers[name], effect.IsUnknown) && !slices.Contains(out, name) {
 				out = append(out, name)
 			}
 		}
@@ -373,8 +375,8 @@ func mayFit(m *plan.PathMatch, path string) bool {
 }
 
 // shown are the headers of a destination's request without those that the connection manager added.
-func shown(h plan.Headers, sent plan.Request, in plan.Request) plan.Headers {
-	for _, name := range plan.FromProxy {
+func shown(h effect.Headers, sent effect.Request, in effect.Request) effect.Headers {
+	for _, name := range effect.FromProxy {
 		if _, fromClient := sent.Headers[name]; !fromClient && slices.Equal(h[name], in.Headers[name]) {
 			delete(h, name)
 		}
@@ -384,7 +386,7 @@ func shown(h plan.Headers, sent plan.Request, in plan.Request) plan.Headers {
 }
 
 // route fills in the destinations.
-func (v *Verdict) route(r *plan.Rule, sent, in plan.Request) {
+func (v *Verdict) route(r *effect.Rule, sent, in effect.Request) {
 	a := r.Route
 	v.Timeout = a.Timeout.String()
 	v.RetryPolicy = retryJSON(a.Retry)
@@ -398,7 +400,7 @@ func (v *Verdict) route(r *plan.Rule, sent, in plan.Request) {
 	}
 	for i, d := range a.Destinations {
 		up := r.Upstream(i, in)
-		sample := r.Response(i, up, sampleResponse(r, d))
+		sample := r.Response(i, up, sampleResponse(r.Rule, d))
 		c := Cluster{
 			Name: d.Cluster, Weight: d.Weight, HostRewrite: d.HostRewrite,
 			RequestHeaders: operations(d.RequestHeaders), ResponseHeaders: operations(d.ResponseHeaders),
@@ -413,8 +415,8 @@ func (v *Verdict) route(r *plan.Rule, sent, in plan.Request) {
 }
 
 // sampleResponse is a response in which every header that the operations mention was "from-upstream".
-func sampleResponse(r *plan.Rule, d plan.Destination) plan.Headers {
-	h := plan.Headers{}
+func sampleResponse(r *plan.Rule, d plan.Destination) effect.Headers {
+	h := effect.Headers{}
 	for _, o := range []plan.HeaderOperations{r.ResponseHeaders, d.ResponseHeaders} {
 		for _, a := range o.Add {
 			h[strings.ToLower(a.Name)] = []string{"from-upstream"}
@@ -423,7 +425,7 @@ func sampleResponse(r *plan.Rule, d plan.Destination) plan.Headers {
 			h[strings.ToLower(name)] = []string{"from-upstream"}
 		}
 	}
-	maps.Copy(h, plan.Headers{"server-note": {"upstream"}, "x-upstream": {"a"}})
+	maps.Copy(h, effect.Headers{"server-note": {"upstream"}, "x-upstream": {"a"}})
 	return h
 }
 

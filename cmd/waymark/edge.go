@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/istio/translate"
-	"waymark.dev/waymark/plan"
 )
 
 // intakeFlags say what Envoy does with a request before any rule. Everything that answers for Envoy has them.
@@ -49,7 +49,7 @@ func (f *intakeFlags) intake(o *envoy.Options, sidecar bool) error {
 		return usageError("--profile %q is neither edge nor plain", f.profile)
 	}
 	if o.Paths.Level, err = oneOf("path-normalization", f.normalization,
-		plan.NormalizeNone, plan.NormalizeBase, plan.NormalizeMergeSlashes, plan.NormalizeDecodeAndMergeSlashes); err != nil {
+		effect.NormalizeNone, effect.NormalizeBase, effect.NormalizeMergeSlashes, effect.NormalizeDecodeAndMergeSlashes); err != nil {
 		return err
 	}
 	o.TrustedHops = f.trustedHops
@@ -58,12 +58,12 @@ func (f *intakeFlags) intake(o *envoy.Options, sidecar bool) error {
 	}
 	if f.escapedSlashes != "" {
 		if o.Paths.EscapedSlashes, err = oneOf("escaped-slashes", f.escapedSlashes,
-			plan.KeepEscapedSlashes, plan.RejectEscapedSlashes, plan.RedirectEscapedSlashes, plan.ForwardEscapedSlashes); err != nil {
+			effect.KeepEscapedSlashes, effect.RejectEscapedSlashes, effect.RedirectEscapedSlashes, effect.ForwardEscapedSlashes); err != nil {
 			return err
 		}
 	}
 	if f.underscores != "" {
-		o.Underscores, err = oneOf("headers-with-underscores", f.underscores, plan.AllowUnderscores, plan.DropUnderscores, plan.RejectUnderscores)
+		o.Underscores, err = oneOf("headers-with-underscores", f.underscores, effect.AllowUnderscores, effect.DropUnderscores, effect.RejectUnderscores)
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func reportLimits(w io.Writer, o *envoy.Options) {
 			set = append(set, fmt.Sprintf("%s=%d", flag.name, *flag.bytes))
 		}
 	}
-	if in := o.Intake(); in.Underscores != "" && in.Underscores != plan.AllowUnderscores {
+	if in := o.Intake(); in.Underscores != "" && in.Underscores != effect.AllowUnderscores {
 		set = append(set, "headers-with-underscores="+string(in.Underscores))
 	}
 	if len(set) > 0 {

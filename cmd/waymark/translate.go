@@ -20,6 +20,7 @@ import (
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
 )
 
 // envoyFlags say for which Envoy to write.
@@ -189,7 +190,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	configs := map[string]json.RawMessage{}
 	for rc := range p.RouteConfigs() {
-		config, err := rc.PluginConfig(o.Behaviour())
+		config, err := pluginconfig.Write(rc, o.Behaviour())
 		if err != nil {
 			return err
 		}

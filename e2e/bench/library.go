@@ -12,6 +12,7 @@ import (
 
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/hostcalls"
+	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/routing"
 )
@@ -153,7 +154,7 @@ func pluginConfig(s *shape, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Listeners[0].Chains[0].Routes.PluginConfig(version.Of(version.Default))
+	return pluginconfig.Write(p.Listeners[0].Chains[0].Routes, version.Of(version.Default))
 }
 
 // told is the header by which a request names its outcome, for the least filter.

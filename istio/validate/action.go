@@ -8,8 +8,8 @@ import (
 
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/istio/names"
-	"waymark.dev/waymark/plan"
 )
 
 func (v *validator) cors(field string, c *istio.CorsPolicy) {
@@ -126,9 +126,9 @@ func (v *validator) redirect(field string, h *istio.HTTPRoute) {
 	if r.Uri == "" && r.PrefixRewrite == "" && r.Authority == "" && r.RedirectPort == nil && r.Scheme == "" {
 		v.refuse("VAL-H-29", field, "a redirect changes uri, authority, port or scheme")
 	}
-	v.writableIf(field+".uri", r.Uri, plan.HeaderValue)
-	v.writableIf(field+".prefixRewrite", r.PrefixRewrite, plan.HeaderValue)
-	v.writableIf(field+".authority", r.Authority, plan.HeaderValue)
+	v.writableIf(field+".uri", r.Uri, effect.HeaderValue)
+	v.writableIf(field+".prefixRewrite", r.PrefixRewrite, effect.HeaderValue)
+	v.writableIf(field+".authority", r.Authority, effect.HeaderValue)
 	if r.RedirectCode != 0 && (r.RedirectCode < 300 || r.RedirectCode > 399) {
 		v.refuse("VAL-H-30", field+".redirectCode", "%d is no status of a redirect", r.RedirectCode)
 	}
@@ -194,9 +194,9 @@ func (v *validator) rewrite(field string, w *istio.HTTPRewrite) {
 	case w.Uri == "" && r == nil && w.Authority == "":
 		v.refuse("VAL-H-36", field, "a rewrite changes uri or authority")
 	}
-	v.writableIf(field+".uri", w.Uri, plan.RequestPath)
-	v.writableIf(field+".authority", w.Authority, plan.Authority)
-	v.writableIf(field+".uriRegexRewrite.rewrite", r.GetRewrite(), plan.RequestPath)
+	v.writableIf(field+".uri", w.Uri, effect.RequestPath)
+	v.writableIf(field+".authority", w.Authority, effect.Authority)
+	v.writableIf(field+".uriRegexRewrite.rewrite", r.GetRewrite(), effect.RequestPath)
 	if r != nil {
 		if r.Match == "" || r.Rewrite == "" {
 			v.refuse("VAL-H-36", field+".uriRegexRewrite", "both match and rewrite are needed")

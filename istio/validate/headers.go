@@ -10,8 +10,8 @@ import (
 	istio "istio.io/api/networking/v1alpha3"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/istio/names"
-	"waymark.dev/waymark/plan"
 )
 
 func (v *validator) headers(nameCode, valueCode, field string, h *istio.Headers) {
@@ -40,7 +40,7 @@ func (v *validator) operations(nameCode, valueCode, field string, values map[str
 			v.format(at, value)
 		}
 		if name != "" && !names.IsInternalHeader(name) {
-			v.writable(at, name, plan.HeaderName)
+			v.writable(at, name, effect.HeaderName)
 		}
 		if slices.ContainsFunc(connectionHeaders, func(h string) bool { return strings.EqualFold(h, name) }) {
 			v.warn("VAL-X-04", at, "%q belongs to one connection; over HTTP/2 a request with it fails", name)
@@ -52,14 +52,14 @@ func (v *validator) operations(nameCode, valueCode, field string, values map[str
 var connectionHeaders = []string{"connection", "keep-alive", "proxy-connection", "upgrade"}
 
 // writable covers VAL-X-01.
-func (v *validator) writable(field, text string, place plan.Place) {
-	if err := plan.CheckWritable(text, place); err != nil {
+func (v *validator) writable(field, text string, place effect.Place) {
+	if err := effect.CheckWritable(text, place); err != nil {
 		v.refuse("VAL-X-01", field, "%q: %s", text, err)
 	}
 }
 
 // writableIf is writable for a text that need not be there.
-func (v *validator) writableIf(field, text string, place plan.Place) {
+func (v *validator) writableIf(field, text string, place effect.Place) {
 	if text != "" {
 		v.writable(field, text, place)
 	}
@@ -67,7 +67,7 @@ func (v *validator) writableIf(field, text string, place plan.Place) {
 
 // format covers VAL-X-02.
 func (v *validator) format(field, value string) {
-	switch err, everywhere := plan.CheckFormats(value); {
+	switch err, everywhere := effect.CheckFormats(value); {
 	case err == nil:
 	case everywhere:
 		v.refuse("VAL-X-02", field, "%s", err)

@@ -9,7 +9,7 @@ import (
 	istio "istio.io/api/networking/v1alpha3"
 
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/effect"
 )
 
 // loadBalancer covers VAL-D-09 to VAL-D-14.
@@ -47,8 +47,8 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 		if c.Name == "" {
 			v.refuse("VAL-D-09", field+".httpCookie.name", "is missing")
 		}
-		v.writableIf(field+".httpCookie.name", c.Name, plan.CookieName)
-		v.writableIf(field+".httpCookie.path", c.Path, plan.CookieAttribute)
+		v.writableIf(field+".httpCookie.name", c.Name, effect.CookieName)
+		v.writableIf(field+".httpCookie.path", c.Path, effect.CookieAttribute)
 		names := map[string]bool{}
 		for i, a := range c.Attributes {
 			at := field + ".httpCookie.attributes[" + strconv.Itoa(i) + "]"
@@ -59,8 +59,8 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 				v.refuse("VAL-D-09", at+".name", "%q occurs twice", a.Name)
 			}
 			names[a.Name] = true
-			v.writableIf(at+".name", a.Name, plan.CookieAttribute)
-			v.writableIf(at+".value", a.Value, plan.CookieAttribute)
+			v.writableIf(at+".name", a.Name, effect.CookieAttribute)
+			v.writableIf(at+".value", a.Value, effect.CookieAttribute)
 		}
 	}
 	if h.MinimumRingSize != 0 { //nolint:staticcheck // deprecated, and warned of

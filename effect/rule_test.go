@@ -1,16 +1,17 @@
-package plan_test
+package effect_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
 
 // VS-HDR-07: command operators in the values of headers.
 func TestFormat(t *testing.T) {
-	request := plan.Request{Method: "GET", Scheme: "https", Authority: "a.com:8", Path: "/p?q=1", Headers: plan.Headers{"x-user": {"alice", "bob"}, "x-empty": {""}}}
+	request := effect.Request{Method: "GET", Scheme: "https", Authority: "a.com:8", Path: "/p?q=1", Headers: effect.Headers{"x-user": {"alice", "bob"}, "x-empty": {""}}}
 	for _, c := range []struct{ sentence, value, want string }{
 		{"text is text", "a b", "a b"},
 		{"two percent signs are one", "100%% of %%REQ%%", "100% of %REQ%"},
@@ -28,7 +29,7 @@ func TestFormat(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			r := plan.Rule{Route: &plan.RouteAction{Destinations: []plan.Destination{{}}},
 				RequestHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{{Name: "Out", Value: c.value, Overwrite: true}}}}
-			got := r.Upstream(0, request).Headers
+			got := effect.Of(&r).Upstream(0, request).Headers
 			assert.Equal(t, c.want, got["out"][0])
 			assert.NotContains(t, request.Headers, "out", "the request itself does not change")
 		})
@@ -37,12 +38,12 @@ func TestFormat(t *testing.T) {
 
 // VS-HDR-07: operators in responses.
 func TestFormatResponse(t *testing.T) {
-	add := func(value string) plan.Headers {
+	add := func(value string) effect.Headers {
 		r := plan.Rule{Redirect: &plan.Redirect{}, ResponseHeaders: plan.HeaderOperations{Remove: []string{"X-Gone"}, Add: []plan.HeaderAddition{{Name: "Out", Value: value}}}}
-		return r.Response(-1, plan.Request{Path: "/p"}, plan.Headers{"x-a": {"1", "2"}, "x-gone": {"3"}})
+		return effect.Of(&r).Response(-1, effect.Request{Path: "/p"}, effect.Headers{"x-a": {"1", "2"}, "x-gone": {"3"}})
 	}
-	assert.Equal(t, plan.Headers{"x-a": {"1", "2"}, "out": {"1 1 /p"}}, add("%RESP(X-A)% %RESP(x-none?x-a)% %REQ(:PATH)%"))
-	assert.Equal(t, plan.Headers{"x-a": {"1", "2"}}, add("%RESP(x-gone)%"), "what the same level removes is gone already (VS-HDR-08)")
+	assert.Equal(t, effect.Headers{"x-a": {"1", "2"}, "out": {"1 1 /p"}}, add("%RESP(X-A)% %RESP(x-none?x-a)% %REQ(:PATH)%"))
+	assert.Equal(t, effect.Headers{"x-a": {"1", "2"}}, add("%RESP(x-gone)%"), "what the same level removes is gone already (VS-HDR-08)")
 	assert.Equal(t, []string{"1"}, add("%RESP(x-a):9%")["out"])
 }
 
@@ -51,25 +52,25 @@ func TestLocation(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		redirect plan.Redirect
-		in       plan.Request
+		in       effect.Request
 		want     string
 	}{
-		{"nothing new is where the request went", plan.Redirect{}, plan.Request{Scheme: "http", Authority: "a:81", Path: "/p?q"}, "http://a:81/p?q"},
-		{"a path without a slash gets one", plan.Redirect{Path: "x"}, plan.Request{Scheme: "http", Authority: "a", Path: "/p?q"}, "http://a/x?q"},
-		{"a new port takes the place of any other", plan.Redirect{Port: 9}, plan.Request{Scheme: "http", Authority: "a:81", Path: "/"}, "http://a:9/"},
-		{"a new host has no port but the new one", plan.Redirect{Host: "b", Port: 9}, plan.Request{Scheme: "http", Authority: "a:81", Path: "/"}, "http://b:9/"},
-		{"from https to http, 443 goes", plan.Redirect{Scheme: "http"}, plan.Request{Scheme: "https", TLS: true, Authority: "a:443", Path: "/"}, "http://a/"},
-		{"from https to http, 80 stays", plan.Redirect{Scheme: "http"}, plan.Request{Scheme: "https", TLS: true, Authority: "a:80", Path: "/"}, "http://a:80/"},
-		{"to the same scheme, a default port stays", plan.Redirect{Scheme: "http"}, plan.Request{Scheme: "http", Authority: "a:80", Path: "/"}, "http://a:80/"},
-		{"the connection counts, not what the request says of itself", plan.Redirect{}, plan.Request{Scheme: "http", TLS: true, Authority: "a:443", Path: "/"}, "http://a/"},
-		{"an address in brackets keeps its colons", plan.Redirect{Port: 9}, plan.Request{Scheme: "http", Authority: "[::1]", Path: "/"}, "http://[::1]:9/"},
-		{"an empty host stays empty", plan.Redirect{Scheme: "https"}, plan.Request{Scheme: "http", Path: "/"}, "https:///"},
+		{"nothing new is where the request went", plan.Redirect{}, effect.Request{Scheme: "http", Authority: "a:81", Path: "/p?q"}, "http://a:81/p?q"},
+		{"a path without a slash gets one", plan.Redirect{Path: "x"}, effect.Request{Scheme: "http", Authority: "a", Path: "/p?q"}, "http://a/x?q"},
+		{"a new port takes the place of any other", plan.Redirect{Port: 9}, effect.Request{Scheme: "http", Authority: "a:81", Path: "/"}, "http://a:9/"},
+		{"a new host has no port but the new one", plan.Redirect{Host: "b", Port: 9}, effect.Request{Scheme: "http", Authority: "a:81", Path: "/"}, "http://b:9/"},
+		{"from https to http, 443 goes", plan.Redirect{Scheme: "http"}, effect.Request{Scheme: "https", TLS: true, Authority: "a:443", Path: "/"}, "http://a/"},
+		{"from https to http, 80 stays", plan.Redirect{Scheme: "http"}, effect.Request{Scheme: "https", TLS: true, Authority: "a:80", Path: "/"}, "http://a:80/"},
+		{"to the same scheme, a default port stays", plan.Redirect{Scheme: "http"}, effect.Request{Scheme: "http", Authority: "a:80", Path: "/"}, "http://a:80/"},
+		{"the connection counts, not what the request says of itself", plan.Redirect{}, effect.Request{Scheme: "http", TLS: true, Authority: "a:443", Path: "/"}, "http://a/"},
+		{"an address in brackets keeps its colons", plan.Redirect{Port: 9}, effect.Request{Scheme: "http", Authority: "[::1]", Path: "/"}, "http://[::1]:9/"},
+		{"an empty host stays empty", plan.Redirect{Scheme: "https"}, effect.Request{Scheme: "http", Path: "/"}, "https:///"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			assert.Equal(t, c.want, (&plan.Rule{Redirect: &c.redirect}).Location(c.in))
+			assert.Equal(t, c.want, effect.Of(&plan.Rule{Redirect: &c.redirect}).Location(c.in))
 		})
 	}
-	assert.Equal(t, "https://a:80/p?q", plan.TLSLocation(plan.Request{Authority: "a:80", Path: "/p?q"}), "GW-REDIR-01")
+	assert.Equal(t, "https://a:80/p?q", effect.TLSLocation(effect.Request{Authority: "a:80", Path: "/p?q"}), "GW-REDIR-01")
 }
 
 // VS-RW-01 to VS-RW-05: rewritten paths.
@@ -100,7 +101,7 @@ func TestRewrite(t *testing.T) {
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			r := plan.Rule{Match: c.match, Route: &plan.RouteAction{PrefixRewrite: c.prefix, RegexRewrite: c.regex, Destinations: []plan.Destination{{}}}}
-			assert.Equal(t, c.want, r.Upstream(0, plan.Request{Path: c.before}).Path)
+			assert.Equal(t, c.want, effect.Of(&r).Upstream(0, effect.Request{Path: c.before}).Path)
 		})
 	}
 }
@@ -118,10 +119,10 @@ func TestOperations(t *testing.T) {
 			RequestHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{set("Both", "destination"), set("Gone", "destination"), add("More", "destination"), set("Host-Before", "%REQ(:AUTHORITY)%")}},
 		}}},
 	}
-	in := plan.Request{Authority: "a", Path: "/", Headers: plan.Headers{"more": {"client"}, "user-agent": {"v"}, "empty": {"client"}}}
-	out := r.Upstream(0, in)
+	in := effect.Request{Authority: "a", Path: "/", Headers: effect.Headers{"more": {"client"}, "user-agent": {"v"}, "empty": {"client"}}}
+	out := effect.Of(&r).Upstream(0, in)
 	assert.Equal(t, "d", out.Authority)
-	assert.Equal(t, plan.Headers{
+	assert.Equal(t, effect.Headers{
 		"both": {"rule"}, "more": {"client", "destination", "rule"}, "user-agent": {"v,w"}, "empty": {"client"}, "host-before": {"a"},
 	}, out.Headers)
 }

@@ -1,11 +1,33 @@
-package plan
+package effect
 
 import (
 	"strconv"
 	"strings"
 
+	"waymark.dev/waymark/plan"
 	regexes "waymark.dev/waymark/routing/regex"
 )
+
+// Rule is a rule with its regular expressions compiled.
+type Rule struct {
+	*plan.Rule
+	rewriting *regexes.Rewrite // nil where there is none
+	origins   []matcher
+}
+
+// Of compiles what a rule does. The rule must not change afterwards.
+func Of(r *plan.Rule) *Rule {
+	out := &Rule{Rule: r}
+	if r.Route != nil && r.Route.RegexRewrite != nil {
+		out.rewriting = regexes.NewRewrite(r.Route.RegexRewrite.Pattern, r.Route.RegexRewrite.Substitution)
+	}
+	if r.CORS != nil {
+		for _, o := range r.CORS.AllowOrigins {
+			out.origins = append(out.origins, newMatcher(o))
+		}
+	}
+	return out
+}
 
 // Upstream is the request that a destination gets: the received request after all operations of the rule and the
 // chosen destination. What the connection manager adds itself is left out.
@@ -18,16 +40,16 @@ func (r *Rule) Upstream(destination int, in Request) Request {
 	out.Headers = in.Headers.clone()
 	d := r.Route.Destinations[destination]
 	if r.Route.Weighted {
-		d.RequestHeaders.apply(out.Headers, func(op string) string { return formatRequest(op, &out) })
+		apply(d.RequestHeaders, out.Headers, func(op string) string { return formatRequest(op, &out) })
 		if d.HostRewrite != "" {
 			out.Authority = d.HostRewrite
 		}
 	}
-	r.RequestHeaders.apply(out.Headers, func(op string) string { return formatRequest(op, &out) })
+	apply(r.RequestHeaders, out.Headers, func(op string) string { return formatRequest(op, &out) })
 	if r.Route.HostRewrite != "" {
 		out.Authority = r.Route.HostRewrite
 	}
-	if path := r.rewrite(in.Path, r.Route.PrefixRewrite, r.Route.RegexRewrite); path != in.Path {
+	if path := r.rewrite(in.Path, r.Route.PrefixRewrite, r.rewriting); path != in.Path {
 		out.Path = path
 	}
 	return out
@@ -40,15 +62,15 @@ func (r *Rule) Response(destination int, request Request, headers Headers) Heade
 	out := headers.clone()
 	format := func(op string) string { return formatResponse(op, &request, out) }
 	if destination >= 0 && r.Route.Weighted {
-		r.Route.Destinations[destination].ResponseHeaders.apply(out, format)
+		apply(r.Route.Destinations[destination].ResponseHeaders, out, format)
 	}
-	r.ResponseHeaders.apply(out, format)
+	apply(r.ResponseHeaders, out, format)
 	return out
 }
 
 // apply removes, then evaluates all values, then overwrites, then appends; a value that comes out empty is skipped
 // (VS-HDR-03, VS-HDR-04).
-func (o HeaderOperations) apply(h Headers, operator func(string) string) {
+func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	for _, name := range o.Remove {
 		delete(h, strings.ToLower(name))
 	}
@@ -165,14 +187,14 @@ func (r *Request) header(name string) (string, bool) {
 
 // rewrite is the path after a rewrite, query kept. A prefix replaces what the match took of the path: the prefix, or
 // the whole of it for exact and regex (VS-RW-01); a regex replaces all its matches anywhere (VS-RW-05).
-func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
+func (r *Rule) rewrite(path, prefix string, rewriting *regexes.Rewrite) string {
 	only, query := path, ""
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		only, query = path[:i], path[i:]
 	}
 	switch {
-	case regex != nil:
-		if only = regexes.NewRewrite(regex.Pattern, regex.Substitution).Replace(only); only == "" {
+	case rewriting != nil:
+		if only = rewriting.Replace(only); only == "" {
 			return path
 		}
 		return only + query
@@ -180,18 +202,25 @@ func (r *Rule) rewrite(path, prefix string, regex *RegexRewrite) string {
 		return path
 	}
 	switch p := r.Match.Path; p.Kind {
-	case Exact, Regex:
+	case plan.Exact, plan.Regex:
 		return prefix + query
-	case Prefix, Separated:
+	case plan.Prefix, plan.Separated:
 		return prefix + only[min(len(p.Value), len(only)):] + query
 	default:
 		return prefix + strings.TrimPrefix(only, "/") + query
 	}
 }
 
-// Location is where a redirect sends the client (VS-RED-02 to VS-RED-07).
+// Location is where a redirect sends the client (VS-RED-02 to VS-RED-07), and the address of the request itself, which
+// Envoy adds to a direct response with status 201 or 3xx (VS-DR-03); "" for everything else.
 func (r *Rule) Location(in Request) string {
+	if d := r.DirectResponse; d != nil && (d.Status == 201 || d.Status/100 == 3) {
+		return in.Scheme + "://" + redirectHost(in, in.Scheme, false) + in.Path
+	}
 	t := r.Redirect
+	if t == nil {
+		return ""
+	}
 	scheme := t.Scheme
 	if scheme == "" {
 		scheme = in.Scheme
@@ -247,15 +276,6 @@ func redirectHost(in Request, scheme string, newPort bool) string {
 		return host[:i]
 	}
 	return host
-}
-
-// Location is the address of the request itself, which Envoy adds to a direct response with status 201 or 3xx
-// (VS-DR-03); "" for all others.
-func (d *DirectResponse) Location(in Request) string {
-	if d.Status != 201 && d.Status/100 != 3 {
-		return ""
-	}
-	return in.Scheme + "://" + redirectHost(in, in.Scheme, false) + in.Path
 }
 
 // TLSLocation is where a plain request goes on a virtual host that requires TLS: the host as it is, its port included

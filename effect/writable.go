@@ -1,4 +1,4 @@
-package plan
+package effect
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/plan"
 )
 
 // Place is a place where Envoy writes a text that is a user's.
@@ -68,8 +69,8 @@ func CheckWritable(text string, place Place) error {
 }
 
 // eachText visits everything in a rule that is a user's text and that Envoy writes somewhere.
-func (r *Rule) eachText(visit func(what string, place Place, text string)) {
-	operations := func(what string, o HeaderOperations) {
+func eachText(r *plan.Rule, visit func(what string, place Place, text string)) {
+	operations := func(what string, o plan.HeaderOperations) {
 		for _, a := range o.Add {
 			visit("a name in "+what, HeaderName, a.Name)
 			visit(what+" "+strconv.Quote(a.Name), HeaderValue, a.Value)
@@ -116,10 +117,10 @@ func (r *Rule) eachText(visit func(what string, place Place, text string)) {
 }
 
 // Unwritable are the texts of the plan's rules that must not be written where Envoy would write them.
-func (p *Plan) Unwritable() diag.Findings {
+func Unwritable(p *plan.Plan) diag.Findings {
 	var found diag.Findings
 	for r := range p.Rules() {
-		r.eachText(func(what string, place Place, text string) {
+		eachText(r, func(what string, place Place, text string) {
 			if text == "" && place != HeaderName && place != CookieName {
 				return
 			}

@@ -1,8 +1,10 @@
-package plan
+package effect
 
 import (
+	"slices"
 	"strings"
 
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
@@ -17,13 +19,15 @@ type CORSEffect struct {
 	ResponseHeaders Headers `json:"responseHeaders,omitempty"`
 }
 
-// Apply says what the policy does with a request, or nil for a request without Origin (VS-CORS-05, VS-CORS-06).
-func (c *CORSPolicy) Apply(r Request) *CORSEffect {
+// ApplyCORS says what the rule's policy does with a request, or nil where there is none, and for a request without Origin
+// (VS-CORS-05, VS-CORS-06).
+func (rule *Rule) ApplyCORS(r Request) *CORSEffect {
+	c := rule.CORS
 	origin := r.Headers.first("origin")
 	if c == nil || origin == "" {
 		return nil
 	}
-	e := &CORSEffect{OriginAllowed: c.allows(origin), ResponseHeaders: Headers{}}
+	e := &CORSEffect{OriginAllowed: rule.allows(origin), ResponseHeaders: Headers{}}
 	method := r.Headers.first("access-control-request-method")
 	e.Preflight = r.Method == "OPTIONS" && method != ""
 	set := func(name, value string) {
@@ -65,25 +69,23 @@ func echo(policy, asked string) string {
 }
 
 // allows says whether an origin is allowed; a policy that takes the text "*" allows every one (VS-CORS-02).
-func (c *CORSPolicy) allows(origin string) bool {
-	for _, m := range c.AllowOrigins {
-		if m.matches(origin) || m.matches("*") {
-			return true
-		}
-	}
-	return false
+func (rule *Rule) allows(origin string) bool {
+	return slices.ContainsFunc(rule.origins, func(o matcher) bool { return o(origin) || o("*") })
 }
 
-func (m OriginMatch) matches(origin string) bool {
+// matcher compares a text.
+type matcher func(text string) bool
+
+func newMatcher(m plan.OriginMatch) matcher {
 	switch m.Kind {
-	case Exact:
-		return origin == m.Value
-	case Prefix:
-		return strings.HasPrefix(origin, m.Value)
-	case Regex:
-		program, err := regex.Compile(m.Value, regex.Latin1)
-		return err == nil && program.Match(&routing.Machine{}, origin)
-	default:
-		return false
+	case plan.Exact:
+		return func(text string) bool { return text == m.Value }
+	case plan.Prefix:
+		return func(text string) bool { return strings.HasPrefix(text, m.Value) }
+	case plan.Regex:
+		if program, err := regex.Compile(m.Value, regex.Latin1); err == nil {
+			return func(text string) bool { return program.Match(&routing.Machine{}, text) }
+		}
 	}
+	return func(string) bool { return false }
 }

@@ -1,4 +1,4 @@
-package plan
+package pluginconfig
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
@@ -16,13 +17,13 @@ import (
 //
 // Expressions that an automaton reads may take all of [routing.MaxWork], those that are followed state by state
 // [regex.MaxSlow].
-func (h *VirtualHost) TooCostly(behaviour version.Behaviour) string {
+func TooCostly(h *plan.VirtualHost, behaviour version.Behaviour) string {
 	encoding := Encoding(behaviour)
-	slow := map[string]int{}    // steps of the patterns without automaton, by what is compared
-	costly := map[string]Rule{} // the first rule with one
+	slow := map[string]int{}         // steps of the patterns without automaton, by what is compared
+	costly := map[string]plan.Rule{} // the first rule with one
 	seen := map[[2]string]bool{}
 	all := regex.NewCollection(encoding)
-	h.eachExpression(func(r *Rule, subject, pattern string) {
+	eachExpression(h, func(r *plan.Rule, subject, pattern string) {
 		if seen[[2]string{subject, pattern}] {
 			return
 		}
@@ -56,44 +57,8 @@ func (h *VirtualHost) TooCostly(behaviour version.Behaviour) string {
 }
 
 // eachExpression visits the regular expressions of the rules' matches, with what they are compared with.
-func (h *VirtualHost) eachExpression(visit func(r *Rule, subject, pattern string)) {
+func eachExpression(h *plan.VirtualHost, visit func(r *plan.Rule, subject, pattern string)) {
 	for _, r := range h.Rules {
-		r.Match.eachExpression(func(subject, pattern string) { visit(r, subject, pattern) })
-	}
-}
-
-func (m *Match) eachExpression(visit func(subject, pattern string)) {
-	if m.Path.Kind == Regex {
-		visit("path", m.Path.Value)
-	}
-	for _, h := range m.Headers {
-		if h.Kind == Regex {
-			visit("header "+h.Name, h.Value)
-		}
-	}
-	for _, q := range m.Query {
-		if q.Kind == Regex {
-			visit("query parameter "+q.Name, q.Value)
-		}
-	}
-}
-
-// EachExpression visits all regular expressions of a rule, those of its rewrite and its origins included.
-func (r *Rule) EachExpression(visit func(what, pattern string)) {
-	r.Match.eachExpression(visit)
-	for _, c := range r.Match.Claims {
-		if c.Kind == Regex {
-			visit("a claim", c.Value)
-		}
-	}
-	if r.Route != nil && r.Route.RegexRewrite != nil {
-		visit("the rewrite", r.Route.RegexRewrite.Pattern)
-	}
-	if r.CORS != nil {
-		for _, o := range r.CORS.AllowOrigins {
-			if o.Kind == Regex {
-				visit("an origin", o.Value)
-			}
-		}
+		r.Match.EachExpression(func(subject, pattern string) { visit(r, subject, pattern) })
 	}
 }

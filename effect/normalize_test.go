@@ -1,12 +1,12 @@
-package plan_test
+package effect_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
-	"waymark.dev/waymark/plan"
 )
 
 // GW-NORM-01: what the connection manager makes of a path before any rule is asked, at each of Istio's levels.
@@ -36,12 +36,12 @@ func TestNormalizePath(t *testing.T) {
 		{"a path that begins with no slash gets one", "a/b", "a/b", "/a/b", "/a/b", "/a/b"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			for level, want := range map[plan.PathNormalization]string{
-				plan.NormalizeNone: c.none, plan.NormalizeBase: c.base, plan.NormalizeMergeSlashes: c.merge, plan.NormalizeDecodeAndMergeSlashes: c.decode,
+			for level, want := range map[effect.PathNormalization]string{
+				effect.NormalizeNone: c.none, effect.NormalizeBase: c.base, effect.NormalizeMergeSlashes: c.merge, effect.NormalizeDecodeAndMergeSlashes: c.decode,
 			} {
-				got, action := plan.Paths{Level: level}.Normalize(c.path, version.Of(version.Newest))
+				got, action := effect.Paths{Level: level}.Normalize(c.path, version.Of(version.Newest))
 				assert.Equal(t, want, got, level)
-				assert.Equal(t, want != "", action == plan.PathTaken, level)
+				assert.Equal(t, want != "", action == effect.PathTaken, level)
 			}
 		})
 	}
@@ -49,16 +49,16 @@ func TestNormalizePath(t *testing.T) {
 
 // Receive is what filters and router see: names in lower case, one entry for headers of which Envoy keeps one.
 func TestReceive(t *testing.T) {
-	in, refusal := plan.Intake{}.Receive(plan.Request{Method: "GET", Path: "/a/../b", Headers: plan.Headers{
+	in, refusal := effect.Intake{}.Receive(effect.Request{Method: "GET", Path: "/a/../b", Headers: effect.Headers{
 		"X-Many": {"a", " b "}, "x-many": {"c"}, "User-Agent": {"x", "", "y"}, "Accept": {"", "z"}, "Cookie": {"a=1", "b=2"},
 	}})
 	assert.Nil(t, refusal)
 	assert.Equal(t, "/b", in.Path)
-	for _, name := range plan.FromProxy[:4] {
+	for _, name := range effect.FromProxy[:4] {
 		assert.NotEmpty(t, in.Headers[name], name)
 		delete(in.Headers, name)
 	}
-	assert.Equal(t, plan.Headers{"x-many": {"a", "b", "c"}, "user-agent": {"x,y"}, "accept": {"z"}, "cookie": {"a=1", "b=2"}}, in.Headers)
-	_, refusal = plan.Intake{}.Receive(plan.Request{Method: "GET", Path: "/%00"})
-	assert.Equal(t, &plan.Refusal{Status: 400}, refusal)
+	assert.Equal(t, effect.Headers{"x-many": {"a", "b", "c"}, "user-agent": {"x,y"}, "accept": {"z"}, "cookie": {"a=1", "b=2"}}, in.Headers)
+	_, refusal = effect.Intake{}.Receive(effect.Request{Method: "GET", Path: "/%00"})
+	assert.Equal(t, &effect.Refusal{Status: 400}, refusal)
 }

@@ -1,4 +1,4 @@
-package plan
+package effect
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/plan"
 )
 
 // CheckFormat says why Envoy 1.minor refuses a header value for its command operators, or nil. Envoy refuses the whole
@@ -297,4 +298,20 @@ var connectionOperators = []string{
 	"DOWNSTREAM_DETECTED_CLOSE_TYPE", "DOWNSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
 	"UPSTREAM_DETECTED_CLOSE_TYPE", "UPSTREAM_HOSTS_ATTEMPTED", "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
 	"UPSTREAM_HOST_NAMES_ATTEMPTED", "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", "UPSTREAM_LOCAL_CLOSE_REASON",
+}
+
+// Operators are the command operators in a rule's header operations, in order and each once: NAME or NAME(argument).
+func Operators(r *plan.Rule) []string {
+	var out []string
+	seen := map[string]bool{}
+	r.EachValue(func(value string) {
+		Format(value, func(operator string) string {
+			if !seen[operator] {
+				seen[operator] = true
+				out = append(out, operator)
+			}
+			return ""
+		})
+	})
+	return out
 }

@@ -1,10 +1,11 @@
-package plan
+package effect
 
 import (
 	"maps"
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 )
 
@@ -80,9 +81,9 @@ func (r Request) Routing(into *routing.Request) {
 	}
 }
 
-// Match is the domain of the virtual host that takes an authority: the exact one, else the longest suffix, else "*".
+// Domain is the domain of a virtual host that takes an authority: the exact one, else the longest suffix, else "*".
 // It is "" where none does.
-func (h *VirtualHost) Match(authority string) string {
+func Domain(h *plan.VirtualHost, authority string) string {
 	host := strings.ToLower(routing.Host(authority))
 	best := ""
 	for _, d := range h.Domains {
@@ -98,13 +99,13 @@ func (h *VirtualHost) Match(authority string) string {
 	return best
 }
 
-// VirtualHost is the virtual host that takes an authority, or nil: the one with the exact domain, else with the longest
+// HostFor is the virtual host that takes an authority, or nil: the one with the exact domain, else with the longest
 // suffix, else with "*" (VS-GW-05).
-func (rc *RouteConfig) VirtualHost(authority string) *VirtualHost {
-	var best *VirtualHost
+func HostFor(rc *plan.RouteConfig, authority string) *plan.VirtualHost {
+	var best *plan.VirtualHost
 	length := -1
 	for _, h := range rc.VirtualHosts {
-		d := h.Match(authority)
+		d := Domain(h, authority)
 		switch {
 		case d == "":
 		case !strings.HasPrefix(d, "*"):

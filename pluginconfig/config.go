@@ -1,4 +1,4 @@
-package plan
+package pluginconfig
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/routing/regex"
 )
@@ -20,9 +21,9 @@ func Encoding(b version.Behaviour) regex.Encoding {
 	return regex.Latin1
 }
 
-// PluginConfig is the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
+// Write writes the configuration of the filter for one set of virtual hosts, as the JSON that [routing.Compile]
 // reads. It fails for a regular expression that an Envoy of this behaviour refuses.
-func (rc *RouteConfig) PluginConfig(behaviour version.Behaviour) ([]byte, error) {
+func Write(rc *plan.RouteConfig, behaviour version.Behaviour) ([]byte, error) {
 	w := &configWriter{config: routing.Config{Version: routing.Version, Name: rc.Name, VirtualHosts: []routing.VirtualHost{}}}
 	if behaviour.RepeatedHeadersJoined {
 		w.config.RepeatedHeaders = routing.RepeatedHeadersJoined
@@ -57,11 +58,11 @@ type configWriter struct {
 	err     error
 }
 
-func (w *configWriter) rule(r *Rule) routing.Rule {
+func (w *configWriter) rule(r *plan.Rule) routing.Rule {
 	out := routing.Rule{Name: r.RouteName()}
-	if p := r.Match.Path; p.Kind != Present && (p.Kind != Prefix || p.Value != "") {
-		out.Path = &routing.PathMatch{IgnoreCase: p.IgnoreCase && p.Kind != Regex}
-		if p.Kind == Separated {
+	if p := r.Match.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "") {
+		out.Path = &routing.PathMatch{IgnoreCase: p.IgnoreCase && p.Kind != plan.Regex}
+		if p.Kind == plan.Separated {
 			out.Path.Separated = &p.Value
 		} else {
 			out.Path.StringMatch = w.stringMatch(r, "path", p.Kind, p.Value)
@@ -82,18 +83,18 @@ func (w *configWriter) rule(r *Rule) routing.Rule {
 			out.Split = append(out.Split, routing.Share{Outcome: o.ID, Weight: o.Weight})
 		}
 	}
-	out.Never = slices.ContainsFunc(r.Match.Claims, func(c ClaimMatch) bool { return !c.Invert })
-	out.Fault = r.Fault.config()
+	out.Never = slices.ContainsFunc(r.Match.Claims, func(c plan.ClaimMatch) bool { return !c.Invert })
+	out.Fault = fault(r.Fault)
 	return out
 }
 
-func (w *configWriter) stringMatch(r *Rule, subject string, kind MatchKind, value string) routing.StringMatch {
+func (w *configWriter) stringMatch(r *plan.Rule, subject string, kind plan.MatchKind, value string) routing.StringMatch {
 	switch kind {
-	case Exact:
+	case plan.Exact:
 		return routing.StringMatch{Exact: &value}
-	case Prefix:
+	case plan.Prefix:
 		return routing.StringMatch{Prefix: &value}
-	case Regex:
+	case plan.Regex:
 		i := w.regex(r, subject, value)
 		return routing.StringMatch{Regex: &i}
 	default:
@@ -102,7 +103,7 @@ func (w *configWriter) stringMatch(r *Rule, subject string, kind MatchKind, valu
 }
 
 // regex is the index of a pattern.
-func (w *configWriter) regex(r *Rule, subject, pattern string) int {
+func (w *configWriter) regex(r *plan.Rule, subject, pattern string) int {
 	i, err := w.regexes.Add(pattern, w.host+" "+subject)
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("%s: regex %q: %w", r.String(), pattern, err)
@@ -110,7 +111,7 @@ func (w *configWriter) regex(r *Rule, subject, pattern string) int {
 	return i
 }
 
-func (f *Fault) config() *routing.Fault {
+func fault(f *plan.Fault) *routing.Fault {
 	if f == nil {
 		return nil
 	}
@@ -127,22 +128,4 @@ func (f *Fault) config() *routing.Fault {
 		}
 	}
 	return out
-}
-
-// CheckIDs makes sure that no two outcomes of different content share an id.
-func (p *Plan) CheckIDs() error {
-	type owner struct {
-		rule *Rule
-		sum  [32]byte
-	}
-	seen := map[string]owner{}
-	for r := range p.Rules() {
-		for _, o := range r.Outcomes {
-			if other, ok := seen[o.ID]; ok && other.sum != o.sum {
-				return fmt.Errorf("rules %s and %s have an outcome with the same id %s; rename one of the resources", other.rule.String(), r.String(), o.ID)
-			}
-			seen[o.ID] = owner{r, o.sum}
-		}
-	}
-	return nil
 }
