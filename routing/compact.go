@@ -167,9 +167,19 @@ func (c compact) end(at int) int {
 	return at + 1 + int(c[at])
 }
 
-// MarshalCompact writes the automaton of one expression for the configuration in the form of [compact]; false says that
+// MarshalShort writes the automaton of one expression in the form that is smaller, as [compact] or as [Automaton.Marshal]
+// does.
+func (a *Automaton) MarshalShort() []byte {
+	b := a.Marshal()
+	if c, ok := a.marshalCompact(); ok && len(c) < len(b) {
+		return c
+	}
+	return b
+}
+
+// marshalCompact writes the automaton of one expression for the configuration in the form of [compact]; false says that
 // some state has too many edges, that there are too many states, or that no value is ever taken.
-func (a *Automaton) MarshalCompact() ([]byte, bool) {
+func (a *Automaton) marshalCompact() ([]byte, bool) {
 	w := newCompactWriter(a)
 	if w == nil {
 		return nil, false

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -30,6 +31,8 @@ func Compile(config []byte) (*Table, error) {
 		return nil, refused(c.broken)
 	case c.version != "":
 		return nil, refused("version: this filter reads version " + itoa(Version) + ", got " + c.version)
+	case len(c.missing) > 0:
+		return nil, refused("requires: this filter does not know " + strings.Join(c.missing, ", ") + "; use the module of the Waymark that wrote the configuration")
 	case len(c.problems) > 0:
 		return nil, &ConfigError{c.problems}
 	}
@@ -47,6 +50,7 @@ type compiler struct {
 	reader
 	table   *Table
 	version string                 // another than ours
+	missing []string               // features, quoted
 	classes map[string]*[256]uint8 // of automata, each once
 	// Scratch of programs and expressions.
 	isState            []bool
@@ -65,6 +69,12 @@ func (c *compiler) config() {
 		case "version":
 			hasVersion = true
 			c.readVersion()
+		case "requires":
+			c.array(func() {
+				if name := c.readText(); !slices.Contains(Features, name) {
+					c.missing = append(c.missing, strconv.Quote(clip(name)))
+				}
+			})
 		case "name":
 			c.table.name = c.readText()
 		case "repeatedHeaders":
@@ -98,6 +108,9 @@ func (c *compiler) config() {
 		c.problem("virtualHosts is missing")
 	}
 }
+
+// Features are what a configuration may require of this package.
+var Features []string
 
 // readVersion takes a number that is not ours for a newer format, of which nothing else can be said.
 func (c *compiler) readVersion() {

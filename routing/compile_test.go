@@ -27,6 +27,8 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		`[]`:              "want an object",
 		`{}`:              "version is missing; virtualHosts is missing",
 		`{"version":2,"virtualHosts":[],"unheardOf":1}`:                                            "version: this filter reads version 1, got 2",
+		`{"version":1,"requires":["one","two"],"unheardOf":1,"virtualHosts":[]}`:                   `requires: this filter does not know "one", "two"; use the module of the Waymark that wrote the configuration`,
+		`{"version":1,"requires":"one","virtualHosts":[]}`:                                         "requires: want an array, got the string",
 		`{"version":1,"version":1,"virtualHosts":[]}`:                                              `key "version" occurs twice`,
 		`{"version":1,"virtualHosts":[],"x":1}`:                                                    `unknown field "x"`,
 		`{"version":"1","virtualHosts":[]}`:                                                        `version: want a whole number between 1 and 1, got "1"`,

@@ -9,6 +9,9 @@ const Version = 1
 type Config struct {
 	// Version must be [Version].
 	Version int `json:"version"`
+	// Requires names what a reader must know beside the fields of its version, so that an older module, which would not know
+	// what a document means, refuses it and names what it lacks. See [Features].
+	Requires []string `json:"requires,omitempty"`
 	// Name says which route configuration this is (Istio's name, such as http.8080). Only for people and logs.
 	Name string `json:"name,omitempty"`
 	// RepeatedHeaders says how a header that occurs several times is compared: "each" (the default; one matching value

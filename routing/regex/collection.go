@@ -69,7 +69,7 @@ func (c *Collection) Write(config *routing.Config) {
 		if !ok {
 			b = text
 			if a := determinize([]*routing.Program{p.rest}, single); a != nil {
-				b = marshal(a)
+				b = a.MarshalShort()
 			}
 			automata[string(text)] = b
 		}
@@ -79,15 +79,6 @@ func (c *Collection) Write(config *routing.Config) {
 	for _, set := range c.sets() {
 		config.Sets = append(config.Sets, routing.RegexSet{Regexes: set.members, Program: add(set.automaton.Marshal())})
 	}
-}
-
-// marshal writes the automaton of one pattern in the form that is smaller.
-func marshal(a *routing.Automaton) []byte {
-	b := a.Marshal()
-	if c, ok := a.MarshalCompact(); ok && len(c) < len(b) {
-		return c
-	}
-	return b
 }
 
 // choose finds for each pattern that shares its prefix with many others a clue that few have, of the longest texts: a
