@@ -40,7 +40,7 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	}
 	if kind, value, ok := stringMatch(m.Uri); ok {
 		if segments && kind == plan.Prefix && value != "/" {
-			// only for resources that were made from Ingress or Gateway API (VS-MATCH-06)
+			// for resources that were made from Ingress or Gateway API (VS-MATCH-06), and where it was asked for
 			kind = plan.Separated
 			if len(value) > 0 && value[len(value)-1] == '/' {
 				value = value[:len(value)-1]

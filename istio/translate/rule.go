@@ -86,7 +86,8 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 		}
 		r.StatPrefix = m.GetStatPrefix()
 	}
-	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute())
+	extensions, _ := names.ParseExtensions(h.origin.Kind, h.origin.Annotations) // the validation has refused bad ones
+	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute() || extensions.SegmentPrefixes)
 	operations := translateHeaders(h.Headers)
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
 	switch { // in this order, whatever else is there (VS-RED-01)

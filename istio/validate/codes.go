@@ -158,6 +158,7 @@ var codes = []Code{
 	{"VAL-X-04", warned, true, "a header that belongs to one connection"},
 	{"VAL-X-05", refused, true, "a list of ciphers that Envoy refuses"},
 	{"VAL-X-06", warned, true, "an expression that is too costly for the filter"},
+	{"VAL-X-07", refused, true, "an unknown annotation of Waymark's, or a bad value for one"},
 }
 
 // IsBeyond says whether Istio's validation does not see what a code says.

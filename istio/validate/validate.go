@@ -72,6 +72,10 @@ func (v *validator) annotations() {
 			v.refuse("VAL-ANY-02", at, "Istio sets this annotation itself")
 		}
 	}
+	_, errs := names.ParseExtensions(v.object.Kind, v.object.Annotations)
+	for name, err := range errs {
+		v.refuse("VAL-X-07", diag.KeyField("metadata.annotations", name), "%s", err)
+	}
 }
 
 // duration is at least a millisecond, and a whole number of them.
