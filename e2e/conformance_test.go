@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -26,7 +27,7 @@ func TestConformance(t *testing.T) {
 	compared, disagreed := map[string]int{}, map[string]int{}
 	agreed, total := 0, 0
 	for _, c := range loadCases(t, files) {
-		j, err := verdict.New(c.plan, verdict.Options{})
+		j, err := verdict.New(c.plan, effect.Intake{})
 		require.NoError(t, err)
 		var doc struct{ Verdicts []map[string]any }
 		readJSON(t, files, c.name+".verdicts.json", &doc)
@@ -73,9 +74,9 @@ func TestConformance(t *testing.T) {
 func TestRepeatedHeadersJoined(t *testing.T) {
 	known := joinedVectors(t)
 	for _, c := range loadCases(t, vectors(t)) {
-		each, err := verdict.New(c.plan, verdict.Options{})
+		each, err := verdict.New(c.plan, effect.Intake{})
 		require.NoError(t, err)
-		joined, err := verdict.New(c.plan, verdict.Options{Minor: 38})
+		joined, err := verdict.New(c.plan, effect.Intake{Minor: 38})
 		require.NoError(t, err)
 		var differ []int
 		for i, r := range c.requests {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/proxy"
@@ -130,7 +131,7 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...f
 		joined := joinedVectors(t)
 		judges := map[string]*verdict.Judge{}
 		for _, c := range cases {
-			j, err := verdict.New(c.plan, verdict.Options{Minor: 38})
+			j, err := verdict.New(c.plan, effect.Intake{Minor: 38})
 			require.NoError(t, err)
 			judges[c.name] = j
 		}

@@ -83,7 +83,7 @@ func TestSurprises(t *testing.T) {
 			in := gateway.Load([]string{"-"}, strings.NewReader(s.resources))
 			require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 			p, _ := translate.Plan(in.Set, translate.Options{}) // destinations are names alone
-			judge, err := verdict.New(p, verdict.Options{})
+			judge, err := verdict.New(p, effect.Intake{})
 			require.NoError(t, err)
 			for _, text := range s.asked {
 				line, err := questions.Parse(text)

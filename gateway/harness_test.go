@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/istio/translate"
@@ -30,7 +31,7 @@ func check(t *testing.T, resources string, facts []fact) {
 	for _, f := range facts {
 		t.Run(f.sentence, func(t *testing.T) {
 			p, _ := translated(t, resources+f.resources, translate.Options{})
-			judge, err := verdict.New(p, verdict.Options{})
+			judge, err := verdict.New(p, effect.Intake{})
 			require.NoError(t, err)
 			for _, asked := range f.asked {
 				line, err := ask.Parse(asked)

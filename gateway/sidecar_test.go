@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
@@ -179,7 +180,7 @@ func TestSidecarVerdicts(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			p, problems := translateSidecar(t, yaml, translate.Options{OutboundTrafficPolicy: c.policy})
 			require.False(t, problems.HasErrors(), "%v", problems)
-			j, err := verdict.New(p, verdict.Options{})
+			j, err := verdict.New(p, effect.Intake{})
 			require.NoError(t, err)
 			var r verdict.Request
 			text, err := json.Marshal(map[string]any{"gatewayPort": c.port, "authority": c.host, "path": c.path})

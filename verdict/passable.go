@@ -117,7 +117,7 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 
 // witness is a request that meets a rule's conditions apart from the path, as far as texts say what they are.
 func witness(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan.Rule) (Request, bool) {
-	q := Request{GatewayPort: l.Port, Method: "GET", Headers: map[string]values{}}
+	q := Request{GatewayPort: l.Port, Method: "GET", Headers: map[string]Values{}}
 	if len(h.Domains) == 0 {
 		return q, false
 	}
@@ -140,7 +140,7 @@ func witness(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan
 		case name == ":scheme":
 			q.Scheme = m.Value
 		case !strings.HasPrefix(name, ":"):
-			q.Headers[name] = values{m.Value}
+			q.Headers[name] = Values{m.Value}
 		}
 	}
 	return q, len(r.Match.Query) == 0

@@ -34,7 +34,7 @@ type Request struct {
 	Protocol  string            `json:"protocol"`
 	Authority string            `json:"authority"`
 	Path      string            `json:"path"`
-	Headers   map[string]values `json:"headers"`
+	Headers   map[string]Values `json:"headers"`
 }
 
 // The protocols of a request.
@@ -43,22 +43,31 @@ const (
 	HTTP2 = "HTTP/2"
 )
 
-// values is one string or a list of strings.
-type values []string
+// Values are the lines of a header. In JSON a single one is a string.
+type Values []string
 
 // SetHeaders replaces the headers by lines of a name and a value, in their order.
 func (r *Request) SetHeaders(lines [][2]string) {
-	r.Headers = map[string]values{}
+	r.Headers = map[string]Values{}
 	for _, l := range lines {
 		name := strings.ToLower(l[0])
 		r.Headers[name] = append(r.Headers[name], l[1])
 	}
 }
 
-func (v *values) UnmarshalJSON(text []byte) error {
+// MarshalJSON writes a string, or a list where there is not exactly one.
+func (v Values) MarshalJSON() ([]byte, error) {
+	if len(v) == 1 {
+		return json.Marshal(v[0])
+	}
+	return json.Marshal([]string(v))
+}
+
+// UnmarshalJSON reads a string or a list.
+func (v *Values) UnmarshalJSON(text []byte) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
-		*v = values{one}
+		*v = Values{one}
 		return nil
 	}
 	return json.Unmarshal(text, (*[]string)(v))
@@ -158,21 +167,18 @@ type Mirror struct {
 	Denominator string `json:"denominator"`
 }
 
-// Options say what the proxy is like.
-type Options = effect.Intake
-
 // Judge decides requests on one plan.
 type Judge struct {
-	plan    *plan.Plan
-	options Options
-	tables  map[*plan.RouteConfig]*routing.Table
+	plan   *plan.Plan
+	intake effect.Intake
+	tables map[*plan.RouteConfig]*routing.Table
 }
 
-// New compiles the tables of a plan.
-func New(p *plan.Plan, options Options) (*Judge, error) {
-	j := &Judge{p, options, map[*plan.RouteConfig]*routing.Table{}}
+// New compiles the tables of a plan. intake is what the proxy does with a request before any rule.
+func New(p *plan.Plan, intake effect.Intake) (*Judge, error) {
+	j := &Judge{p, intake, map[*plan.RouteConfig]*routing.Table{}}
 	for rc := range p.RouteConfigs() {
-		config, err := pluginconfig.Write(rc, options.Behaviour())
+		config, err := pluginconfig.Write(rc, intake.Behaviour())
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +208,7 @@ func (j *Judge) Decide(r Request) *Verdict {
 	}
 	sent := r.sent()
 	sent.ClientCertificate = chain.TLS != nil && chain.TLS.RequireClient
-	in, refusal := j.options.Receive(sent)
+	in, refusal := j.intake.Receive(sent)
 	v.RouteConfig = chain.Routes.Name
 	if refusal != nil {
 		v.refuse(refusal)
@@ -296,7 +302,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
-	if d.Exhausted && pluginconfig.TooCostly(host, j.options.Behaviour()) != "" {
+	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
 	}
 	v.Domain = effect.Domain(host, in.Authority)

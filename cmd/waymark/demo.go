@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
@@ -108,7 +109,7 @@ func (r *road) demonstrate(ctx context.Context, w io.Writer, engine string, list
 		return fmt.Errorf("the demo needs one listener, the files have %d", len(r.plan.Listeners))
 	}
 	address := r.engine.address(r.plan.Listeners[0])
-	judge, err := verdict.New(r.plan, verdict.Options{})
+	judge, err := verdict.New(r.plan, effect.Intake{})
 	if err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (r *road) chart(ctx context.Context, w io.Writer, client *http.Client, addr
 
 // weights are the shares that the rule asks for.
 func weights(p *plan.Plan, q verdict.Request) string {
-	j, err := verdict.New(p, verdict.Options{})
+	j, err := verdict.New(p, effect.Intake{})
 	if err != nil {
 		return err.Error()
 	}

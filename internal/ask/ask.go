@@ -59,7 +59,7 @@ func Parse(line string) (Line, error) {
 
 func request(text string) (verdict.Request, error) {
 	r := verdict.Request{Name: strings.TrimSpace(text), GatewayPort: 80, Method: "GET"}
-	headers := map[string][]string{}
+	headers := map[string]verdict.Values{}
 	for i, word := range strings.Fields(text) {
 		name, value, isHeader := strings.Cut(word, "=")
 		switch {
@@ -87,12 +87,8 @@ func request(text string) (verdict.Request, error) {
 	if r.Path == "" {
 		return r, fmt.Errorf("%q has no path", text)
 	}
-	// The type of verdict.Request.Headers has no name outside its package.
-	list, err := json.Marshal(map[string]any{"headers": headers})
-	if err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal(list, &r)
+	r.Headers = headers
+	return r, nil
 }
 
 func unescape(text string) string { return strings.ReplaceAll(text, "%20", " ") }

@@ -24,6 +24,27 @@ type Input struct {
 	Findings diag.Findings
 }
 
+// Of is an input of typed objects, which no file was read for.
+func Of(set *Set) *Input {
+	in := &Input{Set: set}
+	for _, gw := range set.Gateways {
+		in.Objects = append(in.Objects, gw.Object)
+	}
+	for _, vs := range set.VirtualServices {
+		in.Objects = append(in.Objects, vs.Object)
+	}
+	for _, dr := range set.DestinationRules {
+		in.Objects = append(in.Objects, dr.Object)
+	}
+	for _, se := range set.ServiceEntries {
+		in.Objects = append(in.Objects, se.Object)
+	}
+	for _, we := range set.WorkloadEntries {
+		in.Objects = append(in.Objects, we.Object)
+	}
+	return in
+}
+
 // Read reads the resources in files and folders ("-" is stdin). Documents of other kinds are skipped with a notice;
 // everything that cannot be decoded is reported. It does not validate.
 func Read(paths []string, stdin io.Reader) *Input {
