@@ -170,7 +170,6 @@ func decodeFile(path string) ([]proto.Message, error) {
 // batches are the files of all steps, in order. Removals of files come last, when nothing can be refused any more.
 func batches(steps []envoy.Step, next *envoy.Resources) ([]batch, error) {
 	var out []batch
-	done := map[envoy.Type]bool{}
 	for _, s := range steps {
 		b := batch{s.Kind, map[string]content{}}
 		whole := map[envoy.Type][]envoy.Resource{} // listeners or clusters
@@ -187,7 +186,6 @@ func batches(steps []envoy.Step, next *envoy.Resources) ([]batch, error) {
 			}
 		}
 		for t, resources := range whole {
-			done[t] = true
 			if err := b.add(envoy.Key{Type: t}, resources...); err != nil {
 				return nil, err
 			}
@@ -200,8 +198,8 @@ func batches(steps []envoy.Step, next *envoy.Resources) ([]batch, error) {
 		return nil, err
 	}
 	start.files[envoy.BootstrapFile] = content{text: text}
-	for _, t := range envoy.Types { // Envoy does not start where one of these is missing, however empty it is
-		if isWhole(t) && !done[t] {
+	for _, t := range envoy.Types { // these have changed in their steps, but Envoy does not start where an empty one is missing
+		if isWhole(t) {
 			if err := start.add(envoy.Key{Type: t}, next.OfType(t)...); err != nil {
 				return nil, err
 			}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,11 +165,40 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 	}
 }
 
-// Where no Envoy watches, files that were left over are not merged with.
+// refusesPlugins is an Envoy that runs, and that refuses the plugin configuration.
+type refusesPlugins struct{ steps }
+
+func (*refusesPlugins) Taken(_ context.Context, step envoy.StepKind, _ []files.File) error {
+	if step == envoy.Plugins {
+		return &files.RefusedError{File: "x"}
+	}
+	return nil
+}
+
+// On the way back from what Envoy has refused, it is waited for in reverse order, so that each step back works, too.
+func TestEnvoyIsWaitedForOnTheWayBack(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	w := &refusesPlugins{}
+	require.Error(t, (&files.Dir{Path: dir, Watcher: w}).Apply(t.Context(), generation(2)))
+	var kinds []string
+	for _, step := range w.steps {
+		kind, _, _ := strings.Cut(step, ":")
+		kinds = append(kinds, kind)
+	}
+	assert.Equal(t, []string{"certificates", "endpoints", "clusters", "routes", "plugin configuration", "routes", "clusters", "endpoints", "certificates"}, slices.Compact(kinds))
+}
+
+// Where no Envoy watches, files that were left over are not merged with, whatever is in them, and each is written once.
 func TestNothingIsMergedWhereNobodyWatches(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
-	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(2)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, file(envoy.RouteType, "a")), []byte("half"), 0o600))
+	var changed []string
+	require.NoError(t, (&files.Dir{Path: dir, Changed: func(path string) { changed = append(changed, path) }}).Apply(t.Context(), generation(2)))
+	slices.Sort(changed)
+	assert.Len(t, changed, 9)
+	assert.Equal(t, slices.Compact(slices.Clone(changed)), changed)
 	assert.NotContains(t, tree(t, dir)[file(envoy.RouteType, "a")], "domain-1")
 	assert.NotContains(t, tree(t, dir)[envoy.ClustersFile], "cluster-1")
 }
@@ -208,6 +238,43 @@ func TestOnlyOwnFilesAreRemoved(t *testing.T) {
 	assert.NoFileExists(t, unfinished)
 }
 
+// steps remembers in which order files are replaced.
+type steps []string
+
+func (s *steps) Before(_ context.Context, step envoy.StepKind, replaced []files.File) error {
+	for _, f := range replaced {
+		*s = append(*s, string(step)+": "+f.Path)
+	}
+	return nil
+}
+
+func (*steps) Taken(context.Context, envoy.StepKind, []files.File) error { return nil }
+
+// Files are replaced in the order of the sequence, those of listeners and clusters as a whole; where nothing changes, none is.
+func TestFilesFollowTheSequence(t *testing.T) {
+	dir, s := t.TempDir(), &steps{}
+	d := &files.Dir{Path: dir, Watcher: s}
+	apply := func(r *envoy.Resources) []string {
+		*s = nil
+		require.NoError(t, d.Apply(t.Context(), r))
+		return *s
+	}
+	a, first, second := file(envoy.RouteType, "a"), file(envoy.RouteType, "new-1"), file(envoy.RouteType, "new-2")
+	assert.Equal(t, []string{
+		"certificates: " + file(envoy.SecretType, "a"), "endpoints: " + file(envoy.EndpointType, "a"), "clusters: clusters.json", "routes: " + a, "routes: " + first,
+		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json", "bootstrap: bootstrap.json",
+	}, apply(generation(1)))
+	assert.Empty(t, apply(generation(1)))
+	assert.Equal(t, []string{
+		"certificates: " + file(envoy.SecretType, "a"), "endpoints: " + file(envoy.EndpointType, "a"), "clusters: clusters.json", "routes: " + a, "routes: " + second,
+		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json",
+		"what nothing needs any more: " + a, "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json",
+	}, apply(generation(2)))
+	assert.Equal(t, []string{"listeners: listeners.json", "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json"}, apply(resources()), "nothing is left")
+	require.NoError(t, os.Remove(filepath.Join(dir, envoy.ListenersFile)))
+	assert.Equal(t, []string{"bootstrap: listeners.json"}, apply(resources()), "Envoy does not start without it")
+}
+
 // Files get the mode that is asked for, whatever the mask; folders can be entered by those who may read.
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
@@ -227,6 +294,18 @@ func TestModes(t *testing.T) {
 				assert.Equal(t, want[1], info.Mode().Perm(), name)
 			}
 		}
+	}
+}
+
+// The mode of a file that does not change is changed with the others, also where it has no resources.
+func TestModesOfFilesThatDoNotChange(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), resources()))
+	require.NoError(t, (&files.Dir{Path: dir, Mode: 0o640}).Apply(t.Context(), resources()))
+	for _, name := range []string{envoy.BootstrapFile, envoy.ClustersFile, envoy.ListenersFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm(), name)
 	}
 }
 
