@@ -19,8 +19,8 @@ type costly struct {
 	match    string // a match with a pattern in it
 	path     string
 	headers  map[string]string
-	way      envoy.Way // how the virtual host is matched with --matching filter
-	status   int       // of the filter's answer
+	way      envoy.Strategy // how the virtual host is matched with --matching filter
+	status   int            // of the filter's answer
 }
 
 func numbered(n int, pattern func(i int) string) (all []string) {
@@ -31,17 +31,17 @@ func numbered(n int, pattern func(i int) string) (all []string) {
 }
 
 var costlies = []costly{
-	{"a counted repetition behind a class", []string{"/.*[a-f].{900}"}, "{uri: {regex: %q}}", "/" + strings.Repeat("a", 57_000) + strings.Repeat("z", 901), nil, envoy.WayList, 404},
+	{"a counted repetition behind a class", []string{"/.*[a-f].{900}"}, "{uri: {regex: %q}}", "/" + strings.Repeat("a", 57_000) + strings.Repeat("z", 901), nil, envoy.StrategyList, 404},
 	{"300 counted repetitions around a byte", numbered(300, func(i int) string { return fmt.Sprintf(".{0,%d}x.{0,%d}z", 100+i, 400-i) }),
-		"{uri: {regex: %q}}", "/" + strings.Repeat("x", 480), nil, envoy.WayList, 404},
+		"{uri: {regex: %q}}", "/" + strings.Repeat("x", 480), nil, envoy.StrategyList, 404},
 	{"states that are just allowed", []string{".{0,34}x.{0,34}z"},
-		"{uri: {regex: %q}}", "/" + strings.Repeat("x", 66), nil, envoy.WayFilter, 404},
+		"{uri: {regex: %q}}", "/" + strings.Repeat("x", 66), nil, envoy.StrategyFilter, 404},
 	{"300 patterns in few groups", numbered(300, func(i int) string { return fmt.Sprintf("/[a-z]+/[%c-%c]{%d}[0-9]+", 'a'+i%13, 'm'+i%13, 1+i/13) }),
-		"{uri: {regex: %q}}", "/" + strings.Repeat("a", 58_000), nil, envoy.WayFilter, 404},
+		"{uri: {regex: %q}}", "/" + strings.Repeat("a", 58_000), nil, envoy.StrategyFilter, 404},
 	{"a text that many patterns look for", numbered(2000, func(i int) string { return fmt.Sprintf("/[a-z/]*/item-%d/[0-9]", i) }),
-		"{uri: {regex: %q}}", strings.Repeat("/item-7", 8000), nil, envoy.WayFilter, 404},
+		"{uri: {regex: %q}}", strings.Repeat("/item-7", 8000), nil, envoy.StrategyFilter, 404},
 	{"values that each lead to a pattern", numbered(1500, func(i int) string { return fmt.Sprintf("/(a|b)*c{%d}", 1+i%50) }),
-		"{uri: {regex: %q}, headers: {x-a: {exact: v%d}}}", "/" + strings.Repeat("ab", 20_000), map[string]string{"x-a": "many"}, envoy.WayFilter, 404},
+		"{uri: {regex: %q}, headers: {x-a: {exact: v%d}}}", "/" + strings.Repeat("ab", 20_000), map[string]string{"x-a": "many"}, envoy.StrategyFilter, 404},
 }
 
 func (c *costly) yaml() string {
@@ -83,7 +83,7 @@ func (c *costly) measure(t *testing.T, minor int, module string, matching envoy.
 	r := rulesRoad(t, c.yaml())
 	if matching == envoy.MatchingFilter {
 		choices := envoy.Choices(r.plan, envoy.Options{Minor: minor, Matching: matching})
-		require.Equal(t, c.way, choices[0].Way, choices[0].Why)
+		require.Equal(t, c.way, choices[0].Strategy, choices[0].Why)
 	}
 	p := startEnvoy(t, defaultEnvoy(t), r, module)
 	client := r.client()

@@ -120,7 +120,7 @@ func openDoor(t testing.TB, b envoytest.Binary, p *plan.Plan, o envoy.Options) *
 
 // apply changes the plan while Envoy runs.
 func (d *door) apply(t testing.TB, p *plan.Plan) {
-	resources, err := envoy.WatchedFiles(p, d.options)
+	resources, err := envoy.Build(p, d.options)
 	require.NoError(t, err)
 	require.NoError(t, d.dir.Apply(context.Background(), resources))
 }

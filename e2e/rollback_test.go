@@ -10,8 +10,12 @@ import (
 	"syscall"
 	"testing"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -24,32 +28,36 @@ import (
 )
 
 // spoil makes Envoy refuse a configuration that the API allows, in each kind of file.
-var spoil = map[string]func(t *testing.T, f *envoy.Files){
-	"routes": func(_ *testing.T, f *envoy.Files) {
-		for _, r := range f.Routes {
-			r.VirtualHosts = append(r.VirtualHosts, proto.CloneOf(r.VirtualHosts[0]))
+var spoil = map[string]func(t *testing.T, r *envoy.Resources){
+	"routes": func(_ *testing.T, r *envoy.Resources) {
+		for _, rc := range r.OfType(envoy.RouteType) {
+			m := rc.Message.(*routev3.RouteConfiguration)
+			m.VirtualHosts = append(m.VirtualHosts, proto.CloneOf(m.VirtualHosts[0]))
 		}
 	},
-	"clusters": func(_ *testing.T, f *envoy.Files) { f.Clusters = append(f.Clusters, proto.CloneOf(f.Clusters[0])) },
-	"listeners": func(_ *testing.T, f *envoy.Files) {
-		f.Listeners = append(f.Listeners, proto.CloneOf(f.Listeners[0]))
-		f.Listeners[len(f.Listeners)-1].Name = "another on the same address"
+	"clusters": func(_ *testing.T, r *envoy.Resources) {
+		r.OfType(envoy.ClusterType)[0].Message.(*clusterv3.Cluster).LbPolicy = clusterv3.Cluster_CLUSTER_PROVIDED // by a cluster that provides none
 	},
-	"plugins": func(t *testing.T, f *envoy.Files) {
-		for path, p := range f.Plugins {
+	"listeners": func(_ *testing.T, r *envoy.Resources) {
+		another := proto.CloneOf(r.OfType(envoy.ListenerType)[0].Message.(*listenerv3.Listener))
+		another.Name = "another on the same address"
+		r.Set(another)
+	},
+	"plugins": func(t *testing.T, r *envoy.Resources) {
+		for _, p := range r.OfType(envoy.ExtensionType) {
 			var w wasmfilterv3.Wasm
-			require.NoError(t, p.TypedConfig.UnmarshalTo(&w))
+			require.NoError(t, p.Message.(*corev3.TypedExtensionConfig).TypedConfig.UnmarshalTo(&w))
 			var err error
 			w.Config.Configuration, err = anypb.New(wrapperspb.String(`{"version": 1, "no such field": 1}`))
 			require.NoError(t, err)
 			bad, err := anypb.New(&w)
 			require.NoError(t, err)
-			f.Plugins[path] = &corev3.TypedExtensionConfig{Name: p.Name, TypedConfig: bad}
+			r.Set(&corev3.TypedExtensionConfig{Name: p.Name, TypedConfig: bad})
 		}
 	},
-	"certificates": func(_ *testing.T, f *envoy.Files) {
-		for path, text := range f.Secrets {
-			f.Secrets[path] = []byte(strings.Replace(string(text), "tls_certificate", "no_such_kind", 1))
+	"certificates": func(_ *testing.T, r *envoy.Resources) {
+		for _, s := range r.OfType(envoy.SecretType) {
+			s.Message.(*tlsv3.Secret).GetTlsCertificate().PrivateKey = &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: "not a key"}}
 		}
 	},
 }

@@ -97,7 +97,7 @@ func startRolling(t *testing.T, b envoytest.Binary) *rolling {
 }
 
 // files are those of a generation.
-func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
+func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	if _, ok := r.issued[g.certificate]; !ok {
 		r.issued[g.certificate] = r.issuer.issue(t, fmt.Sprintf("generation-%d", g.certificate), "a.test")
@@ -124,7 +124,7 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Files {
 		ip, port := r.echo.Address(destination)
 		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	f, err := envoy.WatchedFiles(p, envoy.Options{Minor: r.binary.Minor, Module: r.module, Matching: envoy.MatchingFilter, AdminPort: r.admin, Dir: r.dir})
+	f, err := envoy.Build(p, envoy.Options{Minor: r.binary.Minor, Module: r.module, Matching: envoy.MatchingFilter, AdminPort: r.admin, Dir: r.dir})
 	require.NoError(t, err)
 	return f
 }

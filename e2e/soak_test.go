@@ -80,7 +80,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	require.NoError(t, err)
 	dir := t.TempDir()
 	ip, port := server.Address("up")
-	resources := func(change int) *envoy.Files {
+	resources := func(change int) *envoy.Resources {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
 		in := gateway.Load([]string{file}, nil)
@@ -88,7 +88,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 		p, _ := translate.Plan(in.Set, translate.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
 		p.Clusters = []*plan.Cluster{{Name: "outbound|80||up.test", Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}}}
-		f, err := envoy.WatchedFiles(p, envoy.Options{Minor: b.Minor, Module: module, Matching: matching, AdminPort: ports[1], Dir: dir})
+		f, err := envoy.Build(p, envoy.Options{Minor: b.Minor, Module: module, Matching: matching, AdminPort: ports[1], Dir: dir})
 		require.NoError(t, err)
 		return f
 	}

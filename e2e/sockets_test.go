@@ -18,6 +18,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/envoytest"
 	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
@@ -390,8 +391,8 @@ func TestWatchesAreCounted(t *testing.T) {
 		p, _ := translateYAML(t, rules, translate.Options{Secrets: map[string]translate.SecretFiles{"files": {Cert: cert, Key: key}}})
 		p.Clusters[0].Warmup = &plan.Warmup{Duration: time.Minute}
 		d := openDoor(t, defaultEnvoy(t), p, envoy.Options{Module: module})
-		resources, err := envoy.WatchedFiles(p, d.options)
+		resources, err := envoy.Build(p, d.options)
 		require.NoError(t, err)
-		assert.Equal(t, inotifyInstances(t, d.PID()), resources.Watches())
+		assert.Equal(t, inotifyInstances(t, d.PID()), files.Watches(resources))
 	}
 }

@@ -123,10 +123,10 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 			ports, err := process.FreePorts(2)
 			require.NoError(t, err)
 			o := envoy.Options{Dir: t.TempDir(), AdminPort: ports[1], Minor: b.Minor, Matching: envoy.MatchingNative}
-			resources := func(host string) *envoy.Files {
+			resources := func(host string) *envoy.Resources {
 				p, _ := translateYAML(t, rules(host), translate.Options{})
 				p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
-				f, err := envoy.WatchedFiles(p, o)
+				f, err := envoy.Build(p, o)
 				require.NoError(t, err)
 				var c caresv3.CaresDnsResolverConfig
 				require.NoError(t, f.Bootstrap.TypedDnsResolverConfig.TypedConfig.UnmarshalTo(&c))

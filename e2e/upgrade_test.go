@@ -181,13 +181,13 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 				o := envoy.Options{Minor: b.Minor}
 				matchingOf(m)(&o)
 				for _, c := range envoy.Choices(p, o) {
-					want := map[envoy.Matching]envoy.Way{envoy.MatchingNative: envoy.WayList, envoy.MatchingFilter: envoy.WayFilter, envoy.MatchingAuto: envoy.WayFilter}[m]
+					want := map[envoy.Matching]envoy.Strategy{envoy.MatchingNative: envoy.StrategyList, envoy.MatchingFilter: envoy.StrategyFilter, envoy.MatchingAuto: envoy.StrategyFilter}[m]
 					if m == envoy.MatchingAuto && c.Rules == 1 {
-						want = envoy.WayList
+						want = envoy.StrategyList
 					} else if m == envoy.MatchingAuto && c.Rules == 3 {
-						want = envoy.WayTree
+						want = envoy.StrategyTree
 					}
-					require.Equal(t, want, c.Way, c.VirtualHost)
+					require.Equal(t, want, c.Strategy, c.VirtualHost)
 				}
 				startEnvoy(t, b, &road{plan: p}, module, matchingOf(m))
 				test(t, b, m, n.address("HTTP"))

@@ -8,28 +8,28 @@ import (
 	"waymark.dev/waymark/pluginconfig"
 )
 
-// Way is how the rules of one virtual host are matched.
-type Way string
+// Strategy is how the rules of one virtual host are matched.
+type Strategy string
 
-// The ways. What they mean is the same; what they cost is not.
+// The strategies. What they mean is the same; what they cost is not.
 const (
-	// WayFilter lets the Wasm filter choose; the routes stand in a map by outcome.
-	WayFilter Way = "filter"
-	// WayList lets Envoy try the routes one by one.
-	WayList Way = "list"
-	// WayTree lets Envoy find the route by its path, in a tree; see [pathTree] for when that means the same.
-	WayTree Way = "tree"
+	// StrategyFilter lets the Wasm filter choose; the routes stand in a map by outcome.
+	StrategyFilter Strategy = "filter"
+	// StrategyList lets Envoy try the routes one by one.
+	StrategyList Strategy = "list"
+	// StrategyTree lets Envoy find the route by its path, in a tree; see [pathTree] for when that means the same.
+	StrategyTree Strategy = "tree"
 )
 
-// Choice says which way a virtual host is matched, and why.
+// Choice is the strategy for a virtual host, and its reason.
 type Choice struct {
-	RouteConfig string `json:"routeConfig"`
-	VirtualHost string `json:"virtualHost"`
-	Rules       int    `json:"rules"`
-	Way         Way    `json:"way"`
-	Why         string `json:"why"`
-	// Cost of each way that means the same, in units of what matching one path prefix costs in a list.
-	Cost map[Way]float64 `json:"cost,omitempty"`
+	RouteConfig string   `json:"routeConfig"`
+	VirtualHost string   `json:"virtualHost"`
+	Rules       int      `json:"rules"`
+	Strategy    Strategy `json:"way"`
+	Why         string   `json:"why"`
+	// Cost of each strategy that means the same, in units of what matching one path prefix costs in a list.
+	Cost map[Strategy]float64 `json:"cost,omitempty"`
 }
 
 // Costs are what matching costs Envoy, in units of one path prefix in a list. Only their proportions matter.
@@ -47,16 +47,16 @@ type Costs struct {
 // then the filter is cheaper anyway. See docs/performance.md.
 var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 30, Filter: 160, Faults: 15}
 
-// choose takes the cheapest way for a virtual host. A list is read to its half on the average: requests hit its rules all
+// choose takes the cheapest strategy for a virtual host. A list is read to its half on the average: requests hit its rules all
 // over.
-func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
+func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
 	if o.Matching != MatchingAuto {
-		c.Way, c.Why = WayFilter, "--matching filter"
+		c.Strategy, c.Why = StrategyFilter, "--matching filter"
 		if o.Matching == MatchingNative {
-			c.Way, c.Why = WayList, "--matching native"
+			c.Strategy, c.Why = StrategyList, "--matching native"
 		} else if why := pluginconfig.TooCostly(h, o.Behaviour()); why != "" {
-			c.Way, c.Why = WayList, why
+			c.Strategy, c.Why = StrategyList, why
 		}
 		return c
 	}
@@ -64,35 +64,35 @@ func (w *ways) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Cho
 	if o.Costs != nil {
 		costs = o.Costs
 	}
-	c.Cost = map[Way]float64{WayList: costs.list(h)}
+	c.Cost = map[Strategy]float64{StrategyList: costs.list(h)}
 	claims, costly := claimed(h), pluginconfig.TooCostly(h, o.Behaviour())
 	if claims == nil && costly == "" {
-		c.Cost[WayFilter] = costs.Filter
-		if w.faults {
-			c.Cost[WayFilter] += costs.Faults
+		c.Cost[StrategyFilter] = costs.Filter
+		if s.faults {
+			c.Cost[StrategyFilter] += costs.Faults
 		}
 	}
 	tree, whyNot := pathTree(h)
 	if whyNot == "" {
-		w.trees[h] = tree
-		c.Cost[WayTree] = costs.Tree
+		s.trees[h] = tree
+		c.Cost[StrategyTree] = costs.Tree
 	}
-	c.Way = WayList
-	for _, way := range []Way{WayTree, WayFilter} {
-		if cost, ok := c.Cost[way]; ok && cost < c.Cost[c.Way] {
-			c.Way = way
+	c.Strategy = StrategyList
+	for _, candidate := range []Strategy{StrategyTree, StrategyFilter} {
+		if cost, ok := c.Cost[candidate]; ok && cost < c.Cost[c.Strategy] {
+			c.Strategy = candidate
 		}
 	}
 	switch {
-	case c.Way == WayTree:
+	case c.Strategy == StrategyTree:
 		c.Why = "all rules ask for a path alone, and a longer path always comes first: the longest one that fits is the first that matches"
-	case c.Way == WayList && whyNot == "":
+	case c.Strategy == StrategyList && whyNot == "":
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
-	case c.Way == WayList && claims != nil:
+	case c.Strategy == StrategyList && claims != nil:
 		c.Why = claims.String() + " asks for claims of a JWT, which the filter does not know"
-	case c.Way == WayList && costly != "":
+	case c.Strategy == StrategyList && costly != "":
 		c.Why = costly
-	case c.Way == WayList:
+	case c.Strategy == StrategyList:
 		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
 	default:
 		c.Why = fmt.Sprintf("trying %d rules costs more than asking the filter; no tree: %s", len(h.Rules), whyNot)
@@ -150,53 +150,44 @@ func (c *Costs) path(m *plan.Match) float64 {
 	}
 }
 
-// Choices are the ways of all virtual hosts of a plan, in order.
+// Choices are the strategies for all virtual hosts of a plan, in order.
 func Choices(p *plan.Plan, o Options) []Choice {
 	var out []Choice
 	for rc := range p.RouteConfigs() {
-		out = append(out, chooseWays(rc, &o).choices...)
+		out = append(out, chooseStrategies(rc, &o).choices...)
 	}
 	return out
 }
 
-// ways are the choices for the virtual hosts of one route configuration, and what was learnt on the way to them.
-type ways struct {
+// strategies are the choices for the virtual hosts of one route configuration, and what was learnt in making them.
+type strategies struct {
 	choices []Choice
-	of      map[*plan.VirtualHost]Way
+	of      map[*plan.VirtualHost]Strategy
 	trees   map[*plan.VirtualHost]*paths // of those that can be one
-	// filter says that there is something for the filter to decide, faults that some rule has one.
+	// filter: the filter decides for some virtual host. faults: some rule has a fault.
 	filter, faults bool
 }
 
-func chooseWays(rc *plan.RouteConfig, o *Options) *ways {
-	w := &ways{
-		of: map[*plan.VirtualHost]Way{}, trees: map[*plan.VirtualHost]*paths{}, filter: o.Matching == MatchingFilter,
+func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
+	s := &strategies{
+		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*paths{}, filter: o.Matching == MatchingFilter,
 		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
 	}
 	for _, h := range rc.VirtualHosts {
-		c := w.choose(rc, h, o)
-		w.choices = append(w.choices, c)
-		w.of[h] = c.Way
-		w.filter = w.filter || c.Way == WayFilter
+		c := s.choose(rc, h, o)
+		s.choices = append(s.choices, c)
+		s.of[h] = c.Strategy
+		s.filter = s.filter || c.Strategy == StrategyFilter
 	}
-	return w
+	return s
 }
 
-// allWays are those of all route configurations of a plan.
-func allWays(p *plan.Plan, o *Options) map[*plan.RouteConfig]*ways {
-	all := map[*plan.RouteConfig]*ways{}
-	for rc := range p.RouteConfigs() {
-		all[rc] = chooseWays(rc, o)
-	}
-	return all
-}
-
-// pluginConfig holds the virtual hosts that the filter decides for.
-func (w *ways) pluginConfig(rc *plan.RouteConfig, o *Options) ([]byte, error) {
+// pluginConfig is the configuration of the filter: the virtual hosts that it decides for.
+func (s *strategies) pluginConfig(rc *plan.RouteConfig, o *Options) ([]byte, error) {
 	decided := *rc
 	decided.VirtualHosts = nil
 	for _, h := range rc.VirtualHosts {
-		if w.of[h] == WayFilter {
+		if s.of[h] == StrategyFilter {
 			decided.VirtualHosts = append(decided.VirtualHosts, h)
 		}
 	}

@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"fmt"
 	"net/netip"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -14,13 +13,12 @@ import (
 
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
-	"waymark.dev/waymark/plan"
 )
 
 // Matching says who chooses a rule.
 type Matching string
 
-// The ways of matching.
+// The kinds of matching.
 const (
 	// MatchingFilter lets the Wasm filter choose; the routes stand in a map.
 	MatchingFilter Matching = "filter"
@@ -46,8 +44,8 @@ type Options struct {
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
-	// Dir is the folder of the files that Envoy watches, as Envoy sees it (see [WatchedFiles]). "": everything stands in
-	// the bootstrap, and certificates are read from their own paths at the start.
+	// Dir is the folder of the files that Envoy watches, as Envoy sees it; see [Path]. "": everything is in the bootstrap,
+	// and certificates are read from their own paths at the start.
 	Dir string
 	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
 	Profile Profile
@@ -61,58 +59,16 @@ type Options struct {
 	Costs *Costs
 	// AccessLog is the form of the access log; the zero value is JSON.
 	AccessLog AccessLogFormat
-	// validating says that nobody but an Envoy that looks at it reads the configuration: it holds keys.
-	validating bool
 	// NoRouteStats leaves out the statistics of each rule and destination.
 	NoRouteStats bool
-
-	ownEndpoints map[*plan.Cluster]bool // clusters whose endpoints have a file of their own
 }
 
 // Behaviour of this Envoy, where versions differ.
 func (o *Options) Behaviour() version.Behaviour { return version.Of(o.Minor) }
 
-// Bootstrap is a complete configuration that a stock Envoy starts with.
-func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
-	b, err := begin(p, &o)
-	if err != nil {
-		return nil, err
-	}
-	b.StaticResources = &bootstrapv3.Bootstrap_StaticResources{}
-	all := allWays(p, &o)
-	for _, l := range p.Listeners {
-		listener, err := listener(l, all, &o)
-		if err != nil {
-			return nil, err
-		}
-		b.StaticResources.Listeners = append(b.StaticResources.Listeners, listener)
-	}
-	for _, c := range p.Clusters {
-		b.StaticResources.Clusters = append(b.StaticResources.Clusters, cluster(c, &o))
-	}
-	if err := validate(b); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-// Validation is a plan as one bootstrap for Envoy's --mode validate: everything stands in it, keys included, so nobody else
-// may read it. Routes stand in lists, so that the module, which takes seconds to load, is not needed: the filter chooses
-// among the very same routes.
-func Validation(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
-	o.Matching, o.Dir, o.AdminPort, o.validating = MatchingNative, "", 0, true
-	return Bootstrap(p, o)
-}
-
-// begin makes sure that an Envoy can execute a plan, and makes the part of a bootstrap that is the same for all: who the
-// proxy is, how it is asked, and what protects it.
-func begin(p *plan.Plan, o *Options) (*bootstrapv3.Bootstrap, error) {
-	if err := p.CheckIDs(); err != nil {
-		return nil, err
-	}
-	if err := supported(p, o); err != nil {
-		return nil, err
-	}
+// begin is the part of a bootstrap that is the same for all plans: who the proxy is, where it is administered, and what
+// protects it.
+func begin(o *Options) (*bootstrapv3.Bootstrap, error) {
 	labels := map[string]any{}
 	for k, v := range o.Labels {
 		labels[k] = v
@@ -175,18 +131,6 @@ func listenAddress(ip string, port uint32) *corev3.Address {
 		out.GetSocketAddress().Ipv4Compat = true
 	}
 	return out
-}
-
-// validate checks every message by the rules of Envoy's API, those in Any fields included.
-func validate(m proto.Message) error {
-	return eachMessage(m, func(m proto.Message) error {
-		if v, ok := m.(interface{ ValidateAll() error }); ok {
-			if err := v.ValidateAll(); err != nil {
-				return fmt.Errorf("envoy's API does not allow this: %w", err)
-			}
-		}
-		return nil
-	})
 }
 
 // JSON is a message as text that is the same for the same message.

@@ -41,7 +41,7 @@ var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
 }
 
 // cluster is a destination.
-func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
+func (b *builder) cluster(c *plan.Cluster) *clusterv3.Cluster {
 	out := &clusterv3.Cluster{
 		Name:                 c.Name,
 		AltStatName:          StatName(c.Name),
@@ -65,20 +65,20 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
 	default:
-		if o.ownEndpoints[c] {
+		if source := b.source(Key{EndpointType, c.Name}); source != nil {
 			out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 			out.LoadAssignment = nil
-			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: o.watched(endpointsPath(c.Name))}
+			out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: source}
 		}
 	}
-	out.PerConnectionBufferLimitBytes = optionalNumber(o.limits().Buffer)
+	out.PerConnectionBufferLimitBytes = optionalNumber(b.limits().Buffer)
 	loadBalancer(out, c)
 	if k := c.Pool.Keepalive; k != nil {
 		out.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: tcpKeepalive(k)}
 	}
 	options := httpOptions(c)
 	if c.TLS != nil {
-		out.TransportSocket = upstreamTLS(c, options, o)
+		out.TransportSocket = b.upstreamTLS(c, options)
 	}
 	if c.ProxyProtocol > 0 {
 		out.TransportSocket = proxyProtocol(c.ProxyProtocol, out.TransportSocket)
@@ -96,18 +96,18 @@ func cluster(c *plan.Cluster, o *Options) *clusterv3.Cluster {
 // inotify that Linux gives a user, which other programs need, too.
 const mostOutlierFiles = 32
 
-// ownEndpoints are the clusters whose endpoints have a file of their own, so that a change leaves the cluster as it is:
+// ownEndpoints are the names of the clusters whose endpoints have a file of their own, so that a change leaves the cluster as it is:
 // those for which Envoy remembers something of each endpoint. A warm-up that began anew with every change would favour the
 // new endpoint; that Envoy forgets which endpoints have failed is borne where the files would be too many.
-func ownEndpoints(p *plan.Plan) map[*plan.Cluster]bool {
-	warming, outliers := map[*plan.Cluster]bool{}, map[*plan.Cluster]bool{}
+func ownEndpoints(p *plan.Plan) map[string]bool {
+	warming, outliers := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Clusters {
 		switch {
 		case c.Discovery != plan.Static:
 		case c.Warmup != nil:
-			warming[c], outliers[c] = true, true
+			warming[c.Name], outliers[c.Name] = true, true
 		case c.Outlier != nil:
-			outliers[c] = true
+			outliers[c.Name] = true
 		}
 	}
 	if len(outliers)-len(warming) > mostOutlierFiles {

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func clusterWith(change func(*plan.Cluster)) *plan.Cluster {
 // members of a cluster as JSON, which is what Envoy reads.
 func members(t *testing.T, c *plan.Cluster, o Options) map[string]json.RawMessage {
 	t.Helper()
-	built := cluster(c, &o)
+	built := (&builder{Options: o}).cluster(c)
 	require.NoError(t, validate(built))
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(built)
 	require.NoError(t, err)
@@ -109,7 +110,9 @@ func TestOwnEndpoints(t *testing.T) {
 	p := &plan.Plan{}
 	add := func(n int, change func(*plan.Cluster)) {
 		for range n {
-			p.Clusters = append(p.Clusters, clusterWith(change))
+			c := clusterWith(change)
+			c.Name = fmt.Sprint(len(p.Clusters))
+			p.Clusters = append(p.Clusters, c)
 		}
 	}
 	add(200, func(*plan.Cluster) {})
@@ -118,27 +121,33 @@ func TestOwnEndpoints(t *testing.T) {
 	add(mostOutlierFiles, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
 	assert.Len(t, ownEndpoints(p), 40+mostOutlierFiles)
 	c := p.Clusters[200]
-	o := Options{Dir: "/d", ownEndpoints: ownEndpoints(p)}
-	assert.Equal(t, "/d/"+endpointsPath(c.Name), cluster(c, &o).EdsClusterConfig.EdsConfig.GetPathConfigSource().Path)
-	assert.Nil(t, cluster(c, &o).LoadAssignment)
+	b := &builder{Options: Options{Dir: "/d"}, ownEndpoints: ownEndpoints(p)}
+	assert.Equal(t, "/d/"+Path(Key{EndpointType, c.Name}), b.cluster(c).EdsClusterConfig.EdsConfig.GetPathConfigSource().Path)
+	assert.Nil(t, b.cluster(c).LoadAssignment)
 	add(1, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
 	assert.Len(t, ownEndpoints(p), 40, "only those with a warm-up")
 }
 
-// Secrets are written by paths, whose folders Envoy watches, or with their content.
-func TestSecretFiles(t *testing.T) {
+// Secrets have paths, whose folders Envoy watches, or their content; that is never in a bootstrap which is printed.
+func TestSecrets(t *testing.T) {
 	p := &plan.Plan{Clusters: []*plan.Cluster{
 		clusterWith(func(c *plan.Cluster) {
 			c.TLS = &plan.UpstreamTLS{Certificate: &plan.Credential{Name: "kubernetes://a", Cert: []byte("cert"), Key: []byte("key")}, Authority: &plan.Credential{Name: "file-root:/d/ca", CAFile: "/d/ca"}}
 		}),
 	}}
-	files, err := secrets(p)
+	r, err := Build(p, Options{Matching: MatchingNative, Dir: "/d"})
 	require.NoError(t, err)
-	require.Len(t, files, 2)
-	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "kubernetes://a",
-		"tls_certificate": {"certificate_chain": {"inline_bytes": "Y2VydA=="}, "private_key": {"inline_bytes": "a2V5"}}}]}`, string(files[SecretPath("kubernetes://a")]))
-	assert.JSONEq(t, `{"resources": [{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "name": "file-root:/d/ca",
-		"validation_context": {"trusted_ca": {"filename": "/d/ca"}}}]}`, string(files[SecretPath("file-root:/d/ca")]))
+	require.Len(t, r.OfType(SecretType), 2)
+	for name, want := range map[string]string{
+		"kubernetes://a":  `{"name": "kubernetes://a", "tls_certificate": {"certificate_chain": {"inline_bytes": "Y2VydA=="}, "private_key": {"inline_bytes": "a2V5"}}}`,
+		"file-root:/d/ca": `{"name": "file-root:/d/ca", "validation_context": {"trusted_ca": {"filename": "/d/ca"}}}`,
+	} {
+		text, err := JSON(r.Get(Key{SecretType, name}))
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(text))
+	}
 	_, err = Bootstrap(p, Options{Matching: MatchingNative})
 	require.ErrorContains(t, err, "credential a: a certificate that stands in a Secret document: it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret")
+	_, err = Validation(p, Options{})
+	require.NoError(t, err, "nobody else reads it")
 }

@@ -17,27 +17,30 @@ import (
 // filterName is the name of our filter, its root and its VM, in configuration, logs and statistics.
 const filterName = "waymark"
 
-// pluginName is the name of the filter in front of one set of routes, by which its configuration is asked for.
+// pluginName is the name of the filter in front of one set of routes, and of its configuration.
 func pluginName(rc *plan.RouteConfig) string { return filterName + "." + rc.Name }
 
-// watchedFilter is the filter whose configuration is in a file that Envoy watches. Until there is a good one, its
-// listener does not open.
-func watchedFilter(rc *plan.RouteConfig, o *Options) *hcmv3.HttpFilter {
-	name := pluginName(rc)
+// discoveredFilter is the filter whose configuration comes from elsewhere. Until there is a good one, its listener does not
+// open.
+func discoveredFilter(name string, source *corev3.ConfigSource) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
-		ConfigSource: o.watched(pluginPath(name)),
+		ConfigSource: source,
 		TypeUrls:     []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
 	}}}
 }
 
 // wasmFilter loads the module, and lets it do what it needs to, see [Capabilities]. A VM that died is made anew for the next
 // request; until then requests get 503: the filter never fails open.
-func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
+func (b *builder) wasmFilter(rc *plan.RouteConfig) (*wasmfilterv3.Wasm, error) {
+	config, err := b.strategies[rc].pluginConfig(rc, &b.Options)
+	if err != nil {
+		return nil, err
+	}
 	vm := &wasmv3.VmConfig{
 		VmId:    filterName,
 		Runtime: "envoy.wasm.runtime.v8",
 		Code: &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
-			Specifier: &corev3.DataSource_Filename{Filename: o.Module},
+			Specifier: &corev3.DataSource_Filename{Filename: b.Module},
 		}}},
 	}
 	plugin := &wasmv3.PluginConfig{
@@ -47,13 +50,13 @@ func wasmFilter(config []byte, o *Options) *wasmfilterv3.Wasm {
 		Vm:            &wasmv3.PluginConfig_VmConfig{VmConfig: vm},
 		Configuration: typed(wrapperspb.String(string(config))),
 	}
-	if o.Behaviour().RestrictsCapabilitiesOfVM {
+	if b.Behaviour().RestrictsCapabilitiesOfVM {
 		vm.CapabilityRestrictionConfig = capabilities()
 	} else {
 		//nolint:staticcheck // older versions do not know its successor
 		plugin.CapabilityRestrictionConfig = capabilities()
 	}
-	return &wasmfilterv3.Wasm{Config: plugin}
+	return &wasmfilterv3.Wasm{Config: plugin}, nil
 }
 
 // outcomeInput names the header that a map of outcomes is searched by.

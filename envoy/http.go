@@ -13,8 +13,8 @@ import (
 )
 
 // connectionManager speaks HTTP with clients.
-func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpConnectionManager, error) {
-	filters, err := httpFilters(rc, w, o)
+func (b *builder) connectionManager(rc *plan.RouteConfig) (*hcmv3.HttpConnectionManager, error) {
+	filters, err := b.httpFilters(rc)
 	if err != nil {
 		return nil, err
 	}
@@ -22,43 +22,45 @@ func connectionManager(rc *plan.RouteConfig, w *ways, o *Options) (*hcmv3.HttpCo
 		StatPrefix:       StatName(rc.Name),
 		CodecType:        hcmv3.HttpConnectionManager_AUTO,
 		HttpFilters:      filters,
-		AccessLog:        httpAccessLog(o),
+		AccessLog:        httpAccessLog(&b.Options),
 		UseRemoteAddress: wrapperspb.Bool(true), // every client is external: its x-envoy-* headers are dropped
 		UpgradeConfigs:   []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: allowedUpgrade}},
 	}
-	if o.dynamic() {
-		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: o.watched(routesPath(rc.Name))}}
+	if source := b.source(Key{RouteType, rc.Name}); source != nil {
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: source}}
 	} else {
-		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, w, o)}
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, b.strategies[rc], &b.Options)}
 	}
-	harden(m, rc, o)
+	harden(m, rc, &b.Options)
 	return m, nil
 }
 
 // httpFilters in Istio's order: ours, then gRPC-Web, then faults, then CORS, then the router (VS-FAULT-01). Those for faults
 // and CORS are there whether or not a rule needs them, as in Istio: else the first rule that does would change the filter
 // chain, and Envoy closes the connections of a chain that changes. They cost a request 2 µs (docs/performance.md).
-func httpFilters(rc *plan.RouteConfig, w *ways, o *Options) ([]*hcmv3.HttpFilter, error) {
+func (b *builder) httpFilters(rc *plan.RouteConfig) ([]*hcmv3.HttpFilter, error) {
+	s := b.strategies[rc]
 	var out []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) {
 		out = append(out, &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)}})
 	}
-	switch {
-	case !w.filter:
-	case o.dynamic():
-		out = append(out, watchedFilter(rc, o))
-	default:
-		config, err := w.pluginConfig(rc, o)
-		if err != nil {
-			return nil, err
+	if s.filter {
+		name := pluginName(rc)
+		if source := b.source(Key{ExtensionType, name}); source != nil {
+			out = append(out, discoveredFilter(name, source))
+		} else {
+			config, err := b.wasmFilter(rc)
+			if err != nil {
+				return nil, err
+			}
+			add(name, config)
 		}
-		add(pluginName(rc), wasmFilter(config, o))
 	}
 	if rc.GRPCWeb {
 		add("envoy.filters.http.grpc_web", &grpcwebv3.GrpcWeb{})
 	}
 	fault := &faultv3.HTTPFault{}
-	if w.filter {
+	if s.filter {
 		fault = headerFault()
 	}
 	add(faultFilter, fault)

@@ -15,10 +15,10 @@ import (
 )
 
 // listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
-func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*listenerv3.Listener, error) {
-	out := &listenerv3.Listener{Name: l.Name, Address: listenAddress(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(o.limits().Buffer)}
+func (b *builder) listener(l *plan.Listener) (*listenerv3.Listener, error) {
+	out := &listenerv3.Listener{Name: l.Name, Address: listenAddress(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(b.limits().Buffer)}
 	for _, c := range l.Chains {
-		chain, err := filterChain(c, all[c.Routes], o)
+		chain, err := b.filterChain(c)
 		if err != nil {
 			return nil, err
 		}
@@ -27,7 +27,7 @@ func listener(l *plan.Listener, all map[*plan.RouteConfig]*ways, o *Options) (*l
 			chain.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: c.ServerNames}
 		}
 		if c.TLS != nil {
-			chain.TransportSocket = downstreamTLS(c.TLS, o)
+			chain.TransportSocket = b.downstreamTLS(c.TLS)
 		}
 		out.FilterChains = append(out.FilterChains, chain)
 	}
@@ -68,11 +68,11 @@ func chainName(c *plan.FilterChain) string {
 // longestNames is how much of the server names is written out; what is longer ends in a hash.
 const longestNames = 100
 
-func filterChain(c *plan.FilterChain, w *ways, o *Options) (*listenerv3.FilterChain, error) {
+func (b *builder) filterChain(c *plan.FilterChain) (*listenerv3.FilterChain, error) {
 	if c.TCP != nil {
-		return &listenerv3.FilterChain{Filters: []*listenerv3.Filter{networkFilter("envoy.filters.network.tcp_proxy", tcpProxy(c.TCP, o))}}, nil
+		return &listenerv3.FilterChain{Filters: []*listenerv3.Filter{networkFilter("envoy.filters.network.tcp_proxy", tcpProxy(c.TCP, &b.Options))}}, nil
 	}
-	m, err := connectionManager(c.Routes, w, o)
+	m, err := b.connectionManager(c.Routes)
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,6 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// secretConfig makes Envoy read a secret from a file of its own, and again whenever the file is replaced.
-func secretConfig(name string, o *Options) *tlsv3.SdsSecretConfig {
-	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: o.watched(SecretPath(name))}
-}
-
 // credentials are all that a plan uses, each once, in the order of their names.
 func credentials(p *plan.Plan) (pairs, authorities []*plan.Credential) {
 	add := func(list *[]*plan.Credential, c *plan.Credential) {
@@ -55,26 +50,17 @@ func Credentials(p *plan.Plan) []*plan.Credential {
 	return pairs
 }
 
-// secrets are the files of a plan's certificates, by name. They hold paths where the user named files, and else the keys
+// secrets are a plan's certificates and authorities. They have paths where the user named files, and else the keys
 // themselves: nobody but Envoy may read them. Envoy watches the folders of all files of a secret that has no
 // watched_directory, which would be one only, and reads them again when something is renamed into one.
-func secrets(p *plan.Plan) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	add := func(s *tlsv3.Secret) error {
-		text, err := ResourceFile(s)
-		files[SecretPath(s.Name)] = text
-		return err
-	}
+func secrets(p *plan.Plan) []*tlsv3.Secret {
+	var out []*tlsv3.Secret
 	pairs, authorities := credentials(p)
 	for _, c := range pairs {
-		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: tlsCertificate(c)}}); err != nil {
-			return nil, err
-		}
+		out = append(out, &tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: tlsCertificate(c)}})
 	}
 	for _, c := range authorities {
-		if err := add(&tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: trusted(c)}}); err != nil {
-			return nil, err
-		}
+		out = append(out, &tlsv3.Secret{Name: c.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: trusted(c)}})
 	}
-	return files, nil
+	return out
 }

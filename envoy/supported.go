@@ -12,37 +12,37 @@ import (
 	regexes "waymark.dev/waymark/routing/regex"
 )
 
-// supported reports everything in a plan that an Envoy with these options does not execute, all of it at once. Envoy
+// supported reports everything in a plan that an Envoy with the builder's options does not execute, all of it at once. Envoy
 // itself would refuse the whole configuration for some of it, and pass over the rest in silence.
-func supported(p *plan.Plan, o *Options) error {
+func (b *builder) supported(p *plan.Plan) error {
 	var found diag.Findings
 	for r := range p.Rules() {
-		if o.Matching == MatchingFilter {
+		if b.Matching == MatchingFilter {
 			for _, c := range r.Match.Claims {
 				found.Add(diag.Error, "", r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; "+
 					"use --matching native and a JWT filter of your own, or take the rule out")
 			}
 		}
 		r.EachValue(func(value string) {
-			if err := effect.CheckFormat(value, o.Minor); err != nil {
+			if err := effect.CheckFormat(value, b.Minor); err != nil {
 				found.Add(diag.Error, "", r, strconv.Quote(value)+" in a header operation", "%s", err)
 			}
 		})
 		r.EachExpression(func(what, pattern string) {
-			if _, err := regexes.Compile(pattern, pluginconfig.Encoding(o.Behaviour())); err != nil {
-				found.Add(diag.Error, "", r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", o.Minor, err)
+			if _, err := regexes.Compile(pattern, pluginconfig.Encoding(b.Behaviour())); err != nil {
+				found.Add(diag.Error, "", r, "the expression "+strconv.Quote(pattern)+" of "+what, "Envoy 1.%d refuses it, and with it the whole configuration: %s", b.Minor, err)
 			}
 		})
 	}
 	found = append(found, effect.Unwritable(p)...)
 	for _, c := range p.Clusters {
-		if b := c.Pool.RetryBudget; b != nil && b.Interval > 0 && o.Minor < version.RetryBudgetInterval {
-			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.%d on, and --envoy-version is 1.%d", version.RetryBudgetInterval, o.Minor)
+		if budget := c.Pool.RetryBudget; budget != nil && budget.Interval > 0 && b.Minor < version.RetryBudgetInterval {
+			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "retryBudget.budgetInterval of "+strings.Join(c.Rules, ", "), "Envoy has it from 1.%d on, and --envoy-version is 1.%d", version.RetryBudgetInterval, b.Minor)
 		}
 	}
 	pairs, authorities := credentials(p)
 	for _, c := range append(pairs, authorities...) {
-		if c.HasContent() && !o.dynamic() && !o.validating {
+		if c.HasContent() && b.source(Key{SecretType, c.Name}) == nil && !b.private {
 			found.AddAt(c.Source, diag.Error, "", diag.Name("credential "+strings.TrimPrefix(c.Name, "kubernetes://")), "a certificate that stands in a Secret document", "it would be printed with its key; write files with --dynamic, or name the certificate's own with --secret")
 		}
 	}

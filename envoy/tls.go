@@ -21,7 +21,7 @@ func transportSocket(name string, m proto.Message) *corev3.TransportSocket {
 }
 
 // downstreamTLS terminates a server's TLS (GW-TLS-02).
-func downstreamTLS(t *plan.ServerTLS, o *Options) *corev3.TransportSocket {
+func (b *builder) downstreamTLS(t *plan.ServerTLS) *corev3.TransportSocket {
 	common := &tlsv3.CommonTlsContext{TlsParams: &tlsv3.TlsParameters{
 		TlsMinimumProtocolVersion: tlsVersion(t.MinVersion, tlsv3.TlsParameters_TLSv1_2),
 		TlsMaximumProtocolVersion: tlsVersion(t.MaxVersion, tlsv3.TlsParameters_TLS_AUTO),
@@ -31,16 +31,16 @@ func downstreamTLS(t *plan.ServerTLS, o *Options) *corev3.TransportSocket {
 		common.AlpnProtocols = []string{"h2", "http/1.1"}
 	}
 	for _, c := range t.Certificates {
-		certificate(common, c, o)
+		b.certificate(common, c)
 	}
 	out := &tlsv3.DownstreamTlsContext{CommonTlsContext: common}
 	if t.Authority != nil {
 		out.RequireClientCertificate = wrapperspb.Bool(t.RequireClient)
-		authority(common, t.Authority, &tlsv3.CertificateValidationContext{
+		b.authority(common, t.Authority, &tlsv3.CertificateValidationContext{
 			MatchTypedSubjectAltNames: subjectAltNames(t.SubjectAltNames),
 			VerifyCertificateSpki:     t.SPKI,
 			VerifyCertificateHash:     t.Hashes,
-		}, o)
+		})
 	}
 	return transportSocket(tlsSocket, out)
 }
@@ -58,7 +58,7 @@ func tlsVersion(name string, otherwise tlsv3.TlsParameters_TlsProtocol) tlsv3.Tl
 }
 
 // upstreamTLS encrypts a cluster's connections. Names taken from requests are set among the HTTP options (DR-TLS-02).
-func upstreamTLS(c *plan.Cluster, options *upstreamv3.HttpProtocolOptions, o *Options) *corev3.TransportSocket {
+func (b *builder) upstreamTLS(c *plan.Cluster, options *upstreamv3.HttpProtocolOptions) *corev3.TransportSocket {
 	t := c.TLS
 	common := &tlsv3.CommonTlsContext{TlsParams: &tlsv3.TlsParameters{
 		// as Istio has it; Envoy's own maximum for clients is 1.2
@@ -71,29 +71,29 @@ func upstreamTLS(c *plan.Cluster, options *upstreamv3.HttpProtocolOptions, o *Op
 		common.AlpnProtocols = []string{"h2"}
 	}
 	if t.Certificate != nil {
-		certificate(common, t.Certificate, o)
+		b.certificate(common, t.Certificate)
 	}
 	if t.Authority != nil {
-		authority(common, t.Authority, &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: subjectAltNames(t.SubjectAltNames)}, o)
+		b.authority(common, t.Authority, &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: subjectAltNames(t.SubjectAltNames)})
 	}
 	return transportSocket(tlsSocket, &tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: t.SNI})
 }
 
-// certificate adds a certificate: asked for by name where secrets are in files that Envoy watches, else by its paths.
-func certificate(common *tlsv3.CommonTlsContext, c *plan.Credential, o *Options) {
-	if o.dynamic() {
-		common.TlsCertificateSdsSecretConfigs = append(common.TlsCertificateSdsSecretConfigs, secretConfig(c.Name, o))
+// certificate adds a certificate: the name of a secret, or the certificate itself.
+func (b *builder) certificate(common *tlsv3.CommonTlsContext, c *plan.Credential) {
+	if source := b.source(Key{SecretType, c.Name}); source != nil {
+		common.TlsCertificateSdsSecretConfigs = append(common.TlsCertificateSdsSecretConfigs, &tlsv3.SdsSecretConfig{Name: c.Name, SdsConfig: source})
 		return
 	}
 	common.TlsCertificates = append(common.TlsCertificates, tlsCertificate(c))
 }
 
 // authority adds what peers are verified with.
-func authority(common *tlsv3.CommonTlsContext, c *plan.Credential, rules *tlsv3.CertificateValidationContext, o *Options) {
-	if o.dynamic() {
+func (b *builder) authority(common *tlsv3.CommonTlsContext, c *plan.Credential, rules *tlsv3.CertificateValidationContext) {
+	if source := b.source(Key{SecretType, c.Name}); source != nil {
 		common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
 			CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-				DefaultValidationContext: rules, ValidationContextSdsSecretConfig: secretConfig(c.Name, o),
+				DefaultValidationContext: rules, ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: c.Name, SdsConfig: source},
 			},
 		}
 		return

@@ -129,20 +129,20 @@ func TestTheCheapestWayIsTaken(t *testing.T) {
 		return hostOf(rules...)
 	}
 	for what, c := range map[string]struct {
-		host *plan.VirtualHost
-		way  Way
-		why  string
+		host     *plan.VirtualHost
+		strategy Strategy
+		why      string
 	}{
-		"a few prefixes":        {many(10, "/p%d"), WayList, "10 rules are tried faster than a tree is searched"},
-		"many prefixes":         {many(1000, "/p%d/"), WayTree, "all rules ask for a path alone"},
-		"many whole paths":      {many(1000, "=/p%d"), WayTree, "all rules ask for a path alone"},
-		"some expressions":      {many(50, "~/p%d/.*"), WayList, "trying 50 rules costs less than asking the filter"},
-		"many expressions":      {many(1000, "~/p%d/.*"), WayFilter, "trying 1000 rules costs more than asking the filter; no tree: default/a.http[0].match[0] asks for more than the beginning"},
-		"a thousand of headers": {many(2000, "/p%d+"), WayFilter, "costs more than asking the filter"},
+		"a few prefixes":        {many(10, "/p%d"), StrategyList, "10 rules are tried faster than a tree is searched"},
+		"many prefixes":         {many(1000, "/p%d/"), StrategyTree, "all rules ask for a path alone"},
+		"many whole paths":      {many(1000, "=/p%d"), StrategyTree, "all rules ask for a path alone"},
+		"some expressions":      {many(50, "~/p%d/.*"), StrategyList, "trying 50 rules costs less than asking the filter"},
+		"many expressions":      {many(1000, "~/p%d/.*"), StrategyFilter, "trying 1000 rules costs more than asking the filter; no tree: default/a.http[0].match[0] asks for more than the beginning"},
+		"a thousand of headers": {many(2000, "/p%d+"), StrategyFilter, "costs more than asking the filter"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			choice := chooseWays(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{c.host}}, &Options{Matching: MatchingAuto}).choices[0]
-			assert.Equal(t, c.way, choice.Way, "%v", choice.Cost)
+			choice := chooseStrategies(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{c.host}}, &Options{Matching: MatchingAuto}).choices[0]
+			assert.Equal(t, c.strategy, choice.Strategy, "%v", choice.Cost)
 			assert.Contains(t, choice.Why, c.why)
 		})
 	}

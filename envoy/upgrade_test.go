@@ -19,9 +19,9 @@ func TestUpgradesAreRefusedWhileAHostChangesToTheFilter(t *testing.T) {
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{h}}
 	configuration := func(m Matching) *routev3.RouteConfiguration {
 		o := &Options{Matching: m, Minor: 40, Module: "x"}
-		return routeConfiguration(rc, chooseWays(rc, o), o)
+		return routeConfiguration(rc, chooseStrategies(rc, o), o)
 	}
-	merged := MergeRoutes(configuration(MatchingNative), configuration(MatchingFilter))
+	merged := mergeRoutes(configuration(MatchingNative), configuration(MatchingFilter))
 	upgrades := merged.VirtualHosts[0].Matcher.OnNoMatch.GetMatcher()
 	require.Len(t, upgrades.GetMatcherList().GetMatchers(), 1)
 	list := &routev3.RouteList{}

@@ -12,7 +12,7 @@ import (
 
 // routeConfiguration holds the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
 // external request before any filter runs, so that a client cannot choose a route even where the filter is gone.
-func routeConfiguration(rc *plan.RouteConfig, w *ways, o *Options) *routev3.RouteConfiguration {
+func routeConfiguration(rc *plan.RouteConfig, s *strategies, o *Options) *routev3.RouteConfiguration {
 	out := &routev3.RouteConfiguration{
 		Name:                           rc.Name,
 		ValidateClusters:               wrapperspb.Bool(false), // an unknown cluster answers 503, as in Istio (VS-SPLIT-03)
@@ -21,28 +21,28 @@ func routeConfiguration(rc *plan.RouteConfig, w *ways, o *Options) *routev3.Rout
 		InternalOnlyHeaders:            routing.DecisionHeaders[:],
 	}
 	for _, h := range rc.VirtualHosts {
-		out.VirtualHosts = append(out.VirtualHosts, virtualHost(rc, h, w, o))
+		out.VirtualHosts = append(out.VirtualHosts, virtualHost(rc, h, s, o))
 	}
 	return out
 }
 
-func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, w *ways, o *Options) *routev3.VirtualHost {
+func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, s *strategies, o *Options) *routev3.VirtualHost {
 	out := &routev3.VirtualHost{Name: h.Name, Domains: h.Domains, IncludeRequestAttemptCount: true, RequestHeadersToRemove: routing.DecisionHeaders[:]}
 	if h.RequireTLS {
 		out.RequireTls = routev3.VirtualHost_ALL
 	}
-	switch w.of[h] {
-	case WayFilter:
+	switch s.of[h] {
+	case StrategyFilter:
 		out.Matcher = outcomeMap(h, o)
 		return out
-	case WayTree:
-		out.Matcher = w.trees[h].matcher(o)
+	case StrategyTree:
+		out.Matcher = s.trees[h].matcher(o)
 	default:
 		for _, r := range h.Rules {
 			out.Routes = append(out.Routes, nativeRoute(r, o))
 		}
 	}
-	if w.filter {
+	if s.filter {
 		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
 		out.TypedPerFilterConfig = map[string]*anypb.Any{
 			pluginName(rc): typed(&routev3.FilterConfig{Disabled: true}), faultFilter: typed(&faultv3.HTTPFault{}),

@@ -105,7 +105,7 @@ func adminSocket(dir string) (string, error) {
 
 // apply changes the files, after Envoy itself has looked at what they will hold: what it refuses changes nothing.
 func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
-	resources, err := envoy.WatchedFiles(p, e.options)
+	resources, err := envoy.Build(p, e.options)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
-	if err := enoughWatches(resources.Watches() - e.watches); err != nil {
+	if err := enoughWatches(files.Watches(resources) - e.watches); err != nil {
 		return err
 	}
 	if err := validatePlan(ctx, e.binary, p, e.options, process.Validation{Dir: e.options.Dir, Mode: e.mode}); err != nil {
@@ -143,7 +143,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 			return errors.Join(err, dir.Undo())
 		}
 	}
-	e.bound, e.watches = bound, resources.Watches()
+	e.bound, e.watches = bound, files.Watches(resources)
 	return nil
 }
 

@@ -172,7 +172,7 @@ func reportWays(w io.Writer, p *plan.Plan, o envoy.Options) {
 		return
 	}
 	for _, c := range envoy.Choices(p, o) {
-		if c.Way != envoy.WayFilter {
+		if c.Strategy != envoy.StrategyFilter {
 			fmt.Fprintf(w, "notice: virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s\n", c.VirtualHost, c.RouteConfig, c.Why)
 		}
 	}
@@ -214,7 +214,7 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	resources, err := envoy.WatchedFiles(p, o)
+	resources, err := envoy.Build(p, o)
 	if err != nil {
 		return &exitError{exitBadInput, err}
 	}

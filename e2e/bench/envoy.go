@@ -113,7 +113,7 @@ func stateless(o *options) (path string, err error) {
 
 // start runs one Envoy for each way. Without a filter there is a single rule, which takes all. With the least one there
 // are the routes that Waymark has too, and a request finds its own as it does with Waymark: it says itself which that is.
-func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Way, err error) {
+func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string]*subject, auto envoy.Strategy, err error) {
 	subjects = map[string]*subject{}
 	asked := map[int][]vm.Headers{} // by the number of rules
 	for _, size := range []int{n, o.sizes[0]} {
@@ -163,7 +163,7 @@ func start(o *options, b envoytest.Binary, s *shape, n int) (subjects map[string
 			return subjects, auto, err
 		}
 		if way == "auto" {
-			auto = envoy.Choices(p, options)[0].Way
+			auto = envoy.Choices(p, options)[0].Strategy
 		}
 		bootstrap, err := envoy.Bootstrap(p, options)
 		if err != nil {

@@ -14,9 +14,9 @@ import (
 	"waymark.dev/waymark/envoy"
 )
 
-// Admin waits for an Envoy by asking its admin interface.
+// Admin waits for an Envoy by the statistics of its admin interface.
 type Admin struct {
-	// Ask returns what the interface says to a GET of a path.
+	// Ask returns the interface's answer to a GET of a path.
 	Ask func(ctx context.Context, path string) (string, error)
 	// Log is the end of what Envoy printed, for the error of a refusal; nil is "".
 	Log func() string
@@ -37,23 +37,23 @@ func (a *Admin) limit() time.Duration { return cmp.Or(a.Limit, DefaultLimit) }
 // them at once; this is the time that a busy worker may need to get to it.
 const settled = 250 * time.Millisecond
 
-// counts are what Envoy says of one file's resource.
+// counts are Envoy's statistics of one file's resource.
 type counts struct{ taken, refused, unread int64 }
 
 // subscription is the prefix of a file's statistics, and what counts as taken and as refused; update_failure is a file
 // that could not be read.
-func subscription(f File) (prefix, taken string, refused []string) {
-	switch envoy.WatchedResource(f.Path) {
-	case envoy.ClusterResources:
+func subscription(k envoy.Key) (prefix, taken string, refused []string) {
+	switch k.Type {
+	case envoy.ClusterType:
 		return "cluster_manager.cds.", "update_success", []string{"update_rejected"}
-	case envoy.ListenerResources:
+	case envoy.ListenerType:
 		return "listener_manager.lds.", "update_success", []string{"update_rejected"}
-	case envoy.RouteResources:
-		return "http." + envoy.StatName(f.Name) + ".rds." + f.Name + ".", "update_success", []string{"update_rejected"}
-	case envoy.PluginResources:
-		return "extension_config_discovery.http_filter." + f.Name + ".", "config_reload", []string{"config_fail", "update_rejected"}
-	case envoy.SecretResources:
-		return "sds." + secretStat.Replace(f.Name) + ".", "update_success", []string{"update_rejected"}
+	case envoy.RouteType:
+		return "http." + envoy.StatName(k.Name) + ".rds." + k.Name + ".", "update_success", []string{"update_rejected"}
+	case envoy.ExtensionType:
+		return "extension_config_discovery.http_filter." + k.Name + ".", "config_reload", []string{"config_fail", "update_rejected"}
+	case envoy.SecretType:
+		return "sds." + secretStat.Replace(k.Name) + ".", "update_success", []string{"update_rejected"}
 	default: // endpoints: what needs them waits for them
 		return "", "", nil
 	}
@@ -80,7 +80,7 @@ func (a *Admin) statistics(ctx context.Context) (map[string]int64, error) {
 }
 
 func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
-	prefix, taken, refused := subscription(f)
+	prefix, taken, refused := subscription(f.Key)
 	if prefix == "" {
 		return c, false
 	}
@@ -96,7 +96,7 @@ func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
 }
 
 // Before remembers the counters.
-func (a *Admin) Before(ctx context.Context, _ Step, files []File) error {
+func (a *Admin) Before(ctx context.Context, _ envoy.StepKind, files []File) error {
 	ctx, cancel := context.WithTimeout(ctx, a.limit())
 	defer cancel()
 	stats, err := a.statistics(ctx)
@@ -114,7 +114,7 @@ func (a *Admin) Before(ctx context.Context, _ Step, files []File) error {
 
 // Taken waits until the counters have moved, and nothing is warming any more. Files that nobody has subscribed to, such
 // as those of a listener that is still to come, are not waited for.
-func (a *Admin) Taken(ctx context.Context, step Step, files []File) error {
+func (a *Admin) Taken(ctx context.Context, step envoy.StepKind, files []File) error {
 	limit := a.limit()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -122,16 +122,14 @@ func (a *Admin) Taken(ctx context.Context, step Step, files []File) error {
 	for {
 		asked := time.Now()
 		waiting, err := a.waiting(ctx, files)
-		switch {
-		case waiting == warmingClusters && time.Since(begun) > warmLimit: // their names are not resolved
+		if waiting == warmingClusters && time.Since(begun) > warmLimit { // their names are not resolved
 			waiting = ""
-		default:
 		}
 		switch {
 		case err != nil:
 			return err
 		case waiting == "":
-			if step == Plugins {
+			if step == envoy.Plugins {
 				return sleep(ctx, settled)
 			}
 			return nil
@@ -259,9 +257,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 type Pause time.Duration
 
 // Before does nothing.
-func (Pause) Before(context.Context, Step, []File) error { return nil }
+func (Pause) Before(context.Context, envoy.StepKind, []File) error { return nil }
 
 // Taken waits.
-func (p Pause) Taken(ctx context.Context, _ Step, _ []File) error {
+func (p Pause) Taken(ctx context.Context, _ envoy.StepKind, _ []File) error {
 	return sleep(ctx, time.Duration(p))
 }

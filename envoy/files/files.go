@@ -1,14 +1,13 @@
-// Package files brings a configuration into the files that Envoy watches, so that no request is lost or misrouted on
-// the way: make before break.
+// Package files delivers resources to an Envoy through files that it watches.
 //
-// It decides in which order files are replaced, and when the next may be. It never decides what stands in them; that is
-// built by envoy. Every file is replaced by renaming, one that would not change is left alone, and at every moment the
-// files on disk are a configuration that works, so that an Envoy that was killed starts again from them.
+// It decides when a file is replaced and how long to wait, never what is in it or in which order: the steps are those of
+// [envoy.Sequence], from what the folder has to what it should have. Every file is replaced by renaming, one that would not
+// change is left alone, and at every moment the files on disk are a configuration that works, so that an Envoy that was
+// killed starts again from them.
 //
-// The hard case is a rule that changes its outcome. Workers take a new plugin configuration one by one, so for a while
-// one of them asks for the old outcome and another for the new. So first come certificates, endpoints and clusters, old
-// and new together; then routes with the outcomes of both; then listeners; then the plugin configuration; and only when
-// Envoy has taken that, what nothing needs any more goes.
+// The hard case is a change that Envoy refuses halfway. What was written before is in force by then and on disk, and would
+// be what the next change begins with. So each step's files are remembered, and put back in reverse order: what was
+// replaced last is what depends on the rest, and on the way back, too, every state is one that works.
 package files
 
 import (
@@ -23,33 +22,20 @@ import (
 	"slices"
 	"strings"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/envoy"
 )
 
-// Step is one kind of files that Envoy takes together.
-type Step string
-
-// The steps, in their order.
-const (
-	Secrets   Step = "certificates"
-	Endpoints Step = "endpoints"
-	Clusters  Step = "clusters"
-	Routes    Step = "routes"
-	Listeners Step = "listeners"
-	Plugins   Step = "plugin configuration"
-	Cleanup   Step = "what nothing needs any more"
-)
-
-// RefusedError says that Envoy does not take a file. The same file would be refused again.
+// RefusedError: Envoy does not take a file. The same file would be refused again.
 type RefusedError struct {
 	// File is its path below the folder.
 	File string
-	// Log is the end of what Envoy printed; it says why.
+	// Log is the end of what Envoy printed; it has the reason.
 	Log string
-	// Unread says that Envoy could not even read it.
+	// Unread: Envoy could not even read it.
 	Unread bool
 }
 
@@ -60,29 +46,30 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("envoy refuses %s, and what it had goes on being served:\n%s", e.File, e.Log)
 }
 
-// Watcher knows an Envoy that reads the files.
+// Watcher waits for an Envoy that reads the files.
 type Watcher interface {
 	// Before is called before the files of a step are replaced.
-	Before(ctx context.Context, step Step, files []File) error
+	Before(ctx context.Context, step envoy.StepKind, files []File) error
 	// Taken returns when Envoy has taken the step's files, or with an error when it has refused one.
-	Taken(ctx context.Context, step Step, files []File) error
+	Taken(ctx context.Context, step envoy.StepKind, files []File) error
 }
 
 // File is one file of a step.
 type File struct {
 	// Path below the folder.
 	Path string
-	// Name of the routes or the filter that it is for, by which Envoy's statistics know it; "" for files of other kinds.
-	Name string
+	// Key of the resource in it, by which Envoy's statistics know it. The name is empty where the file has all resources of
+	// the type; the bootstrap has no type.
+	Key envoy.Key
 }
 
 // Dir is a folder of files that Envoy watches.
 type Dir struct {
 	// Path of the folder.
 	Path string
-	// Watcher waits for Envoy; nil means that no Envoy reads the files: they are written as they are to be at last.
+	// Watcher waits for Envoy; nil: no Envoy reads the files, so they are written as they should be in the end.
 	Watcher Watcher
-	// Changed is called with every file that was written or removed; nil is not.
+	// Changed is called with every file that was written or removed, unless it is nil.
 	Changed func(file string)
 	// Mode of the files; 0 is 0600. Folders can be entered by those who may read their files.
 	Mode fs.FileMode
@@ -90,16 +77,38 @@ type Dir struct {
 	done journal // of the last Apply
 }
 
-// batch are the files of one step.
+// batch are the files of one step, by path.
 type batch struct {
-	step  Step
-	files map[string][]byte
+	step  envoy.StepKind
+	files map[string]content
 }
+
+// content of a file, and the key that is in it.
+type content struct {
+	key  envoy.Key
+	text []byte
+}
+
+// bootstrap is the step of the files with which an Envoy starts. One that runs does not look at them.
+const bootstrap envoy.StepKind = "bootstrap"
 
 // Apply replaces what is in the folder, or fills an empty one. With an error, everything is as it was: what Envoy had is
 // on disk again, so that neither its next start nor the next change meets what it has refused.
-func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
-	batches, err := d.batches(next)
+func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
+	known := map[string]bool{envoy.BootstrapFile: true, envoy.ListenersFile: true, envoy.ClustersFile: true}
+	for _, t := range envoy.Types {
+		for _, r := range next.OfType(t) {
+			known[envoy.Path(r.Key)] = true
+		}
+	}
+	var old *envoy.Resources
+	if d.Watcher != nil {
+		var err error
+		if old, err = d.read(next); err != nil {
+			return err
+		}
+	}
+	all, err := batches(envoy.Sequence(old, next), next)
 	if err != nil {
 		return err
 	}
@@ -107,118 +116,121 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Files) error {
 		return err
 	}
 	d.done = nil
-	for _, b := range batches {
-		if err := d.write(ctx, b, next); err != nil {
+	for path := range known {
+		if err := ignoreMissing(d.permit(path, filepath.Join(d.Path, path))); err != nil {
+			return err
+		}
+	}
+	for _, b := range all {
+		if err := d.write(ctx, b); err != nil {
 			err = fmt.Errorf("%s: %w", b.step, err)
 			return errors.Join(err, d.undo(ctx, errors.As(err, new(*RefusedError))))
 		}
 	}
-	return d.removeOthers(batches)
+	return d.removeOthers(known)
 }
 
-// batches are the files of all steps, in order.
-func (d *Dir) batches(next *envoy.Files) ([]batch, error) {
-	endpoints, err := contents(next.Endpoints, envoy.ResourceFile)
-	if err != nil {
-		return nil, err
-	}
-	plugins, err := contents(next.Plugins, envoy.ResourceFile)
-	if err != nil {
-		return nil, err
-	}
-	final, err := contents(next.Routes, envoy.ResourceFile)
-	if err != nil {
-		return nil, err
-	}
-	merged := map[string][]byte{}
-	for path, r := range next.Routes {
-		if d.Watcher == nil {
-			break
+// read reads what is in the folder. What cannot be read counts as missing and is replaced, but for what a step is to be
+// merged with.
+func (d *Dir) read(next *envoy.Resources) (*envoy.Resources, error) {
+	out := &envoy.Resources{}
+	err := d.walk(func(path, full string) error {
+		if !envoy.IsPath(path) {
+			return nil
 		}
-		old, err := readOne[routev3.RouteConfiguration](d, path)
+		messages, err := decodeFile(full)
 		if err != nil {
-			return nil, err
+			if path == envoy.ClustersFile || slices.ContainsFunc(next.OfType(envoy.RouteType), func(r envoy.Resource) bool { return envoy.Path(r.Key) == path }) {
+				return err
+			}
+			return nil
 		}
-		if merged[path], err = envoy.ResourceFile(envoy.MergeRoutes(old, r)); err != nil {
-			return nil, err
+		for _, m := range messages {
+			if envoy.Path(envoy.KeyOf(m)) == path { // else somebody else's
+				out.Set(m)
+			}
 		}
-	}
-	var oldClusters []*clusterv3.Cluster
-	if d.Watcher != nil {
-		if oldClusters, err = read[clusterv3.Cluster](d, envoy.ClustersFile); err != nil {
-			return nil, err
-		}
-	}
-	both, err := envoy.ResourceFile(envoy.MergeClusters(oldClusters, next.Clusters)...)
-	if err != nil {
-		return nil, err
-	}
-	only, err := envoy.ResourceFile(next.Clusters...)
-	if err != nil {
-		return nil, err
-	}
-	listeners, err := envoy.ResourceFile(next.Listeners...)
-	if err != nil {
-		return nil, err
-	}
-	bootstrap, err := envoy.JSON(next.Bootstrap)
-	if err != nil {
-		return nil, err
-	}
-	if d.Watcher == nil {
-		both = only
-	}
-	// Plugin configurations of new listeners stand before the listener asks for them; those of old ones change after the
-	// routes have the outcomes of both.
-	return []batch{
-		{Secrets, next.Secrets},
-		{Endpoints, endpoints},
-		{Clusters, map[string][]byte{envoy.ClustersFile: both}},
-		{Routes, merged},
-		{Plugins, plugins},
-		{Listeners, map[string][]byte{envoy.ListenersFile: listeners, envoy.BootstrapFile: bootstrap}},
-		{Cleanup, final},
-		{Cleanup, map[string][]byte{envoy.ClustersFile: only}},
-	}, nil
+		return nil
+	})
+	return out, err
 }
 
-func contents[M any](in map[string]M, write func(...M) ([]byte, error)) (map[string][]byte, error) {
-	out := map[string][]byte{}
-	for path, m := range in {
-		text, err := write(m)
-		if err != nil {
-			return nil, err
-		}
-		out[path] = text
+func decodeFile(path string) ([]proto.Message, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	messages, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a file of resources: %w", path, err)
+	}
+	return messages, nil
+}
+
+// batches are the files of all steps, in order. Removals of files come last, when nothing can be refused any more.
+func batches(steps []envoy.Step, next *envoy.Resources) ([]batch, error) {
+	var out []batch
+	for _, s := range steps {
+		b := batch{s.Kind, map[string]content{}}
+		whole := map[envoy.Type][]envoy.Resource{} // listeners or clusters
+		for _, k := range s.Remove {
+			if isWhole(k.Type) {
+				whole[k.Type] = nil
+			}
+		}
+		for _, r := range s.Set {
+			if isWhole(r.Type) {
+				whole[r.Type] = append(whole[r.Type], r)
+			} else if err := b.add(r.Key, r); err != nil {
+				return nil, err
+			}
+		}
+		for t, resources := range whole {
+			if err := b.add(envoy.Key{Type: t}, resources...); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, b)
+	}
+	start := batch{bootstrap, map[string]content{}}
+	text, err := envoy.JSON(next.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	start.files[envoy.BootstrapFile] = content{text: text}
+	for _, t := range envoy.Types { // these have changed in their steps, but Envoy does not start where an empty one is missing
+		if isWhole(t) {
+			if err := start.add(envoy.Key{Type: t}, next.OfType(t)...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(out, start), nil
+}
+
+// isWhole: all resources of the type are in one file.
+func isWhole(t envoy.Type) bool { return t == envoy.ListenerType || t == envoy.ClusterType }
+
+func (b *batch) add(k envoy.Key, resources ...envoy.Resource) error {
+	text, err := encode(resources)
+	b.files[envoy.Path(k)] = content{k, text}
+	return err
 }
 
 // write replaces the files of a batch that differ, and waits until Envoy has them.
-func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
+func (d *Dir) write(ctx context.Context, b batch) error {
 	e := entry{step: b.step, before: map[string][]byte{}}
 	for _, path := range slices.Sorted(maps.Keys(b.files)) {
 		old, err := os.ReadFile(filepath.Join(d.Path, path))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case err == nil && bytes.Equal(old, b.files[path].text):
+			continue
+		case err == nil:
+			e.before[path] = old
+		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		if err == nil && bytes.Equal(old, b.files[path]) {
-			if err := d.permit(path, filepath.Join(d.Path, path)); err != nil {
-				return err
-			}
-			continue
-		}
-		if err == nil {
-			e.before[path] = old
-		}
-		name := next.Routes[path].GetName()
-		if name == "" {
-			name = next.Plugins[path].GetName()
-		}
-		if b.step == Secrets {
-			name = envoy.ResourceName(b.files[path])
-		}
-		e.files = append(e.files, File{path, name})
+		e.files = append(e.files, File{path, b.files[path].key})
 	}
 	if len(e.files) == 0 {
 		return nil
@@ -230,7 +242,7 @@ func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
 	}
 	d.done = append(d.done, e) // also if only a part of it is written
 	for _, f := range e.files {
-		if err := d.replace(f.Path, b.files[f.Path]); err != nil {
+		if err := d.replace(f.Path, b.files[f.Path].text); err != nil {
 			return err
 		}
 	}
@@ -240,93 +252,12 @@ func (d *Dir) write(ctx context.Context, b batch, next *envoy.Files) error {
 	return nil
 }
 
-func (d *Dir) mode() fs.FileMode {
-	if d.Mode == 0 {
-		return 0o600
-	}
-	return d.Mode
-}
-
-// folderMode lets those into a folder who may read its files.
-func (d *Dir) folderMode() fs.FileMode { return d.mode() | d.mode()&0o444>>2 | 0o700 }
-
-// Make makes the folder, where there is none; whatever the process's mask is, it can be entered. The mode of one that is
-// there is its owner's business.
-func (d *Dir) Make() error {
-	if _, err := os.Stat(d.Path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(d.Path, d.folderMode()); err != nil {
-		return err
-	}
-	return os.Chmod(d.Path, d.folderMode())
-}
-
-// permit gives a file of the folder, which may be named otherwise yet, its mode, and those who may read it a way to it.
-func (d *Dir) permit(path, full string) error {
-	if err := chmod(full, d.mode()); err != nil || path == filepath.Base(path) {
-		return err
-	}
-	return chmod(filepath.Dir(full), d.folderMode())
-}
-
-func chmod(path string, mode fs.FileMode) error {
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().Perm() != mode {
-		err = os.Chmod(path, mode)
-	}
-	return err
-}
-
-// replace writes a file beside and renames it onto the old one. By default nobody else may read it: it may hold a key.
-func (d *Dir) replace(path string, text []byte) error {
-	full := filepath.Join(d.Path, path)
-	if err := os.MkdirAll(filepath.Dir(full), d.folderMode()); err != nil {
-		return err
-	}
-	beside := filepath.Join(filepath.Dir(full), besideName(filepath.Base(full)))
-	err := os.WriteFile(beside, text, 0o600)
-	if err == nil {
-		err = d.permit(path, beside)
-	}
-	if err == nil {
-		err = os.Rename(beside, full)
-	}
-	if err != nil {
-		return errors.Join(err, ignoreMissing(os.Remove(beside)))
-	}
-	if d.Changed != nil {
-		d.Changed(path)
-	}
-	return nil
-}
-
-// besideName is the name of a file that is being written.
-func besideName(base string) string { return "." + base + ".new" }
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// removeOthers removes the files that Waymark wrote and nothing names any more, and what it did not come to rename. A file
-// that somebody else put there stays.
-func (d *Dir) removeOthers(batches []batch) error {
-	known := map[string]bool{}
-	for _, b := range batches {
-		for path := range b.files {
-			known[path] = true
-		}
-	}
-	return filepath.WalkDir(d.Path, func(full string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		path, err := filepath.Rel(d.Path, full)
-		if err != nil || known[path] || !written(path, full) {
-			return err
+// removeOthers removes the files that Waymark wrote and that are not known any more, and what it did not come to rename. A
+// file that somebody else put there stays.
+func (d *Dir) removeOthers(known map[string]bool) error {
+	return d.walk(func(path, full string) error {
+		if known[path] || !written(path, full) {
+			return nil
 		}
 		if d.Changed != nil {
 			d.Changed(path)
@@ -335,45 +266,59 @@ func (d *Dir) removeOthers(batches []batch) error {
 	})
 }
 
-// written says that Waymark wrote a file: its name tells what stands in it, or will.
+// written says whether Waymark wrote a file: its name fits the resource in it, or it is one that was to be renamed.
 func written(path, full string) bool {
 	dir, base := filepath.Split(path)
 	if inner, ok := strings.CutSuffix(strings.TrimPrefix(base, "."), ".new"); ok && base == besideName(inner) {
-		return envoy.IsWatchedName(filepath.Join(dir, inner))
+		inner = filepath.Join(dir, inner)
+		return inner == envoy.BootstrapFile || envoy.IsPath(inner)
 	}
-	if !envoy.IsWatchedName(path) {
+	if !envoy.IsPath(path) {
 		return false
 	}
 	text, err := os.ReadFile(full)
-	return err == nil && envoy.IsWatchedFile(path, text)
+	return err == nil && envoy.Path(onlyKey(text)) == path
 }
 
-// read reads the resources of a file; one that is not there has none.
-func read[M any, P interface {
-	*M
-	envoy.Message
-}](d *Dir, path string) ([]P, error) {
-	text, err := os.ReadFile(filepath.Join(d.Path, path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out, err := envoy.ReadResources[M, P](text)
-	if err != nil {
-		return nil, fmt.Errorf("%s is no file of resources: %w", filepath.Join(d.Path, path), err)
-	}
-	return out, nil
+// walk visits the regular files of the folder; path is below the folder, full the whole one. A folder that is missing has
+// none.
+func (d *Dir) walk(visit func(path, full string) error) error {
+	return filepath.WalkDir(d.Path, func(full string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		path, err := filepath.Rel(d.Path, full)
+		if err != nil {
+			return err
+		}
+		return visit(path, full)
+	})
 }
 
-func readOne[M any, P interface {
-	*M
-	envoy.Message
-}](d *Dir, path string) (P, error) {
-	all, err := read[M, P](d, path)
-	if err != nil || len(all) == 0 {
-		return nil, err
+// Watches is how many instances of inotify Envoy needs for the files: one for each, and one more for the folders of a
+// secret's own files. Linux allows a user 128 of all processes together, unless fs.inotify.max_user_instances has another
+// number; an Envoy that gets none ends at once.
+func Watches(r *envoy.Resources) int {
+	n := 2 // listeners and clusters
+	for _, t := range envoy.Types {
+		if !isWhole(t) {
+			n += len(r.OfType(t))
+		}
 	}
-	return all[0], nil
+	for _, s := range r.OfType(envoy.SecretType) {
+		if namesFiles(s.Message.(*tlsv3.Secret)) {
+			n++
+		}
+	}
+	return n
+}
+
+// namesFiles says whether a secret names files, instead of having what is in them.
+func namesFiles(s *tlsv3.Secret) bool {
+	pair, trust := s.GetTlsCertificate(), s.GetValidationContext()
+	return slices.ContainsFunc([]*corev3.DataSource{pair.GetCertificateChain(), pair.GetPrivateKey(), trust.GetTrustedCa(), trust.GetCrl()},
+		func(d *corev3.DataSource) bool { return d.GetFilename() != "" })
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,10 +16,14 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/files"
@@ -27,28 +32,33 @@ import (
 // watcher remembers what it was told.
 type watcher map[files.File]bool
 
-func (w watcher) Before(_ context.Context, _ files.Step, replaced []files.File) error {
+func (w watcher) Before(_ context.Context, _ envoy.StepKind, replaced []files.File) error {
 	for _, f := range replaced {
 		w[f] = true
 	}
 	return nil
 }
 
-func (watcher) Taken(context.Context, files.Step, []files.File) error { return nil }
+func (watcher) Taken(context.Context, envoy.StepKind, []files.File) error { return nil }
 
-// The name of a file is a shortened form of what it holds; what Envoy is asked about is the whole name.
+// resources are a configuration of some messages.
+func resources(messages ...proto.Message) *envoy.Resources {
+	r := &envoy.Resources{Bootstrap: &bootstrapv3.Bootstrap{}}
+	r.Set(messages...)
+	return r
+}
+
+// The name of a file is a shortened form of its resource's; what Envoy is asked about is the whole name.
 func TestLongNamesReachTheWatcherWhole(t *testing.T) {
 	name := "https.443." + strings.Repeat("p", 63) + "." + strings.Repeat("g", 63) + "." + strings.Repeat("n", 63)
+	routes, plugin := envoy.Key{Type: envoy.RouteType, Name: name}, envoy.Key{Type: envoy.ExtensionType, Name: "waymark." + name}
 	w := watcher{}
 	d := &files.Dir{Path: t.TempDir(), Watcher: w}
-	require.NoError(t, d.Apply(t.Context(), &envoy.Files{
-		Bootstrap: &bootstrapv3.Bootstrap{},
-		Routes:    map[string]*routev3.RouteConfiguration{"routes/short.json": {Name: name}},
-		Plugins:   map[string]*corev3.TypedExtensionConfig{"plugins/short.json": {Name: "waymark." + name}},
-	}))
+	require.NoError(t, d.Apply(t.Context(), resources(&routev3.RouteConfiguration{Name: name}, &corev3.TypedExtensionConfig{Name: plugin.Name})))
 	assert.Equal(t, watcher{
-		{Path: "routes/short.json", Name: name}: true, {Path: "plugins/short.json", Name: "waymark." + name}: true,
-		{Path: envoy.ListenersFile}: true, {Path: envoy.ClustersFile}: true, {Path: envoy.BootstrapFile}: true,
+		{Path: envoy.Path(routes), Key: routes}: true, {Path: envoy.Path(plugin), Key: plugin}: true,
+		{Path: envoy.ListenersFile, Key: envoy.Key{Type: envoy.ListenerType}}: true, {Path: envoy.ClustersFile, Key: envoy.Key{Type: envoy.ClusterType}}: true,
+		{Path: envoy.BootstrapFile}: true,
 	}, w)
 }
 
@@ -64,22 +74,22 @@ func TestAdminWaitsForLongNames(t *testing.T) {
 		return "extension_config_discovery.http_filter." + name + ".update_attempt: 1\n" +
 			"extension_config_discovery.http_filter." + name + ".config_reload: " + taken + "\n", nil
 	}}
-	replaced := []files.File{{Path: "plugins/short.json", Name: name}}
-	require.NoError(t, a.Before(t.Context(), files.Plugins, replaced))
-	require.NoError(t, a.Taken(t.Context(), files.Plugins, replaced))
+	replaced := []files.File{{Path: "plugins/short.json", Key: envoy.Key{Type: envoy.ExtensionType, Name: name}}}
+	require.NoError(t, a.Before(t.Context(), envoy.Plugins, replaced))
+	require.NoError(t, a.Taken(t.Context(), envoy.Plugins, replaced))
 	assert.GreaterOrEqual(t, asked, 3)
 }
 
 // refusing is an Envoy that refuses one kind of step, the nth time it comes.
 type refusing struct {
-	step files.Step
+	step envoy.StepKind
 	nth  int
 	kind error
 }
 
-func (*refusing) Before(context.Context, files.Step, []files.File) error { return nil }
+func (*refusing) Before(context.Context, envoy.StepKind, []files.File) error { return nil }
 
-func (w *refusing) Taken(_ context.Context, step files.Step, taken []files.File) error {
+func (w *refusing) Taken(_ context.Context, step envoy.StepKind, taken []files.File) error {
 	if step != w.step {
 		return nil
 	}
@@ -90,20 +100,27 @@ func (w *refusing) Taken(_ context.Context, step files.Step, taken []files.File)
 }
 
 // generation is a configuration in which every file is another one than in the generations before.
-func generation(n int) *envoy.Files {
+func generation(n int) *envoy.Resources {
 	name := func(kind string) string { return fmt.Sprintf("%s-%d", kind, n) }
-	return &envoy.Files{
-		Bootstrap: &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: name("node")}},
-		Listeners: []*listenerv3.Listener{{Name: name("listener")}},
-		Clusters:  []*clusterv3.Cluster{{Name: name("cluster")}},
-		Routes: map[string]*routev3.RouteConfiguration{
-			"routes/a.0a0a0a0a.json":                   {Name: "a", VirtualHosts: []*routev3.VirtualHost{{Name: name("host"), Domains: []string{name("domain")}}}},
-			"routes/" + name("new") + ".0a0a0a0a.json": {Name: name("new")},
-		},
-		Plugins: map[string]*corev3.TypedExtensionConfig{"plugins/a.0a0a0a0a.json": {Name: name("plugin")}},
-		Secrets: map[string][]byte{"secrets/a.0a0a0a0a.json": []byte(name("secret"))},
-	}
+	r := resources(
+		&listenerv3.Listener{Name: name("listener")},
+		&clusterv3.Cluster{Name: name("cluster")},
+		&routev3.RouteConfiguration{Name: "a", VirtualHosts: []*routev3.VirtualHost{{Name: name("host"), Domains: []string{name("domain")}}}},
+		&routev3.RouteConfiguration{Name: name("new")},
+		&endpointv3.ClusterLoadAssignment{ClusterName: "a", Endpoints: []*endpointv3.LocalityLbEndpoints{{Priority: uint32(n)}}},
+		&corev3.TypedExtensionConfig{Name: "a", TypedConfig: &anypb.Any{TypeUrl: "type.googleapis.com/google.protobuf.Duration", Value: []byte{8, byte(n)}}},
+		&tlsv3.Secret{Name: "a", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{PrivateKey: inline(name("key"))}}},
+	)
+	r.Bootstrap.Node = &corev3.Node{Id: name("node")}
+	return r
 }
+
+func inline(text string) *corev3.DataSource {
+	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: text}}
+}
+
+// file is the path of a resource.
+func file(t envoy.Type, name string) string { return envoy.Path(envoy.Key{Type: t, Name: name}) }
 
 // tree is what a folder holds.
 func tree(t *testing.T, dir string) map[string]string {
@@ -121,7 +138,7 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // Whatever Envoy refuses, and wherever a change ends, the folder holds what it held before; the next change is taken.
 func TestWhatIsRefusedIsPutBack(t *testing.T) {
-	for _, step := range []files.Step{files.Secrets, files.Clusters, files.Routes, files.Plugins, files.Listeners, files.Cleanup} {
+	for _, step := range []envoy.StepKind{envoy.Certificates, envoy.Endpoints, envoy.Clusters, envoy.Routes, envoy.Plugins, envoy.Listeners, envoy.Cleanup} {
 		for what, kind := range map[string]error{"refused": &files.RefusedError{File: "x"}, "ended": errors.New("envoy ended")} {
 			for nth := range 2 {
 				t.Run(fmt.Sprintf("%s %s %d", step, what, nth+1), func(t *testing.T) {
@@ -130,7 +147,7 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 					before := tree(t, dir)
 					d := &files.Dir{Path: dir, Watcher: &refusing{step, nth + 1, kind}}
 					err := d.Apply(t.Context(), generation(2))
-					if nth == 1 && step != files.Cleanup { // it comes once
+					if nth == 1 && step != envoy.Cleanup { // it comes once
 						require.NoError(t, err)
 						return
 					}
@@ -141,21 +158,48 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 					require.NoError(t, d.Apply(t.Context(), generation(3)))
 					want := t.TempDir()
 					require.NoError(t, (&files.Dir{Path: want}).Apply(t.Context(), generation(3)))
-					got := tree(t, dir)
-					delete(got, "routes/new-1.0a0a0a0a.json") // not named as files of Waymark are
-					assert.Equal(t, tree(t, want), got, "nothing of what was refused is merged")
+					assert.Equal(t, tree(t, want), tree(t, dir), "nothing of what was refused is merged")
 				})
 			}
 		}
 	}
 }
 
-// Where no Envoy watches, files that were left over are not merged with.
+// refusesPlugins is an Envoy that runs, and that refuses the plugin configuration.
+type refusesPlugins struct{ steps }
+
+func (*refusesPlugins) Taken(_ context.Context, step envoy.StepKind, _ []files.File) error {
+	if step == envoy.Plugins {
+		return &files.RefusedError{File: "x"}
+	}
+	return nil
+}
+
+// On the way back from what Envoy has refused, it is waited for in reverse order, so that each step back works, too.
+func TestEnvoyIsWaitedForOnTheWayBack(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
+	w := &refusesPlugins{}
+	require.Error(t, (&files.Dir{Path: dir, Watcher: w}).Apply(t.Context(), generation(2)))
+	var kinds []string
+	for _, step := range w.steps {
+		kind, _, _ := strings.Cut(step, ":")
+		kinds = append(kinds, kind)
+	}
+	assert.Equal(t, []string{"certificates", "endpoints", "clusters", "routes", "plugin configuration", "routes", "clusters", "endpoints", "certificates"}, slices.Compact(kinds))
+}
+
+// Where no Envoy watches, files that were left over are not merged with, whatever is in them, and each is written once.
 func TestNothingIsMergedWhereNobodyWatches(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
-	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(2)))
-	assert.NotContains(t, tree(t, dir)["routes/a.0a0a0a0a.json"], "domain-1")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, file(envoy.RouteType, "a")), []byte("half"), 0o600))
+	var changed []string
+	require.NoError(t, (&files.Dir{Path: dir, Changed: func(path string) { changed = append(changed, path) }}).Apply(t.Context(), generation(2)))
+	slices.Sort(changed)
+	assert.Len(t, changed, 9)
+	assert.Equal(t, slices.Compact(slices.Clone(changed)), changed)
+	assert.NotContains(t, tree(t, dir)[file(envoy.RouteType, "a")], "domain-1")
 	assert.NotContains(t, tree(t, dir)[envoy.ClustersFile], "cluster-1")
 }
 
@@ -163,14 +207,13 @@ func TestNothingIsMergedWhereNobodyWatches(t *testing.T) {
 // also what an end in the middle left behind.
 func TestOnlyOwnFilesAreRemoved(t *testing.T) {
 	dir := t.TempDir()
-	secret := func(name string) string { return envoy.SecretPath(name) }
-	with := func(names ...string) *envoy.Files {
-		f := generation(1)
-		f.Routes, f.Secrets = nil, map[string][]byte{}
+	secret := func(name string) string { return file(envoy.SecretType, name) }
+	with := func(names ...string) *envoy.Resources {
+		r := resources()
 		for _, name := range names {
-			f.Secrets[secret(name)] = []byte(`{"resources":[{"@type":"x","name":"` + name + `"}]}`)
+			r.Set(&tlsv3.Secret{Name: name})
 		}
-		return f
+		return r
 	}
 	d := &files.Dir{Path: dir}
 	require.NoError(t, d.Apply(t.Context(), with("kept", "gone")))
@@ -195,13 +238,50 @@ func TestOnlyOwnFilesAreRemoved(t *testing.T) {
 	assert.NoFileExists(t, unfinished)
 }
 
+// steps remembers in which order files are replaced.
+type steps []string
+
+func (s *steps) Before(_ context.Context, step envoy.StepKind, replaced []files.File) error {
+	for _, f := range replaced {
+		*s = append(*s, string(step)+": "+f.Path)
+	}
+	return nil
+}
+
+func (*steps) Taken(context.Context, envoy.StepKind, []files.File) error { return nil }
+
+// Files are replaced in the order of the sequence, those of listeners and clusters as a whole; where nothing changes, none is.
+func TestFilesFollowTheSequence(t *testing.T) {
+	dir, s := t.TempDir(), &steps{}
+	d := &files.Dir{Path: dir, Watcher: s}
+	apply := func(r *envoy.Resources) []string {
+		*s = nil
+		require.NoError(t, d.Apply(t.Context(), r))
+		return *s
+	}
+	a, first, second := file(envoy.RouteType, "a"), file(envoy.RouteType, "new-1"), file(envoy.RouteType, "new-2")
+	assert.Equal(t, []string{
+		"certificates: " + file(envoy.SecretType, "a"), "endpoints: " + file(envoy.EndpointType, "a"), "clusters: clusters.json", "routes: " + a, "routes: " + first,
+		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json", "bootstrap: bootstrap.json",
+	}, apply(generation(1)))
+	assert.Empty(t, apply(generation(1)))
+	assert.Equal(t, []string{
+		"certificates: " + file(envoy.SecretType, "a"), "endpoints: " + file(envoy.EndpointType, "a"), "clusters: clusters.json", "routes: " + a, "routes: " + second,
+		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json",
+		"what nothing needs any more: " + a, "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json",
+	}, apply(generation(2)))
+	assert.Equal(t, []string{"listeners: listeners.json", "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json"}, apply(resources()), "nothing is left")
+	require.NoError(t, os.Remove(filepath.Join(dir, envoy.ListenersFile)))
+	assert.Equal(t, []string{"bootstrap: listeners.json"}, apply(resources()), "Envoy does not start without it")
+}
+
 // Files get the mode that is asked for, whatever the mask; folders can be entered by those who may read.
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	dir := t.TempDir()
 	for _, mode := range []fs.FileMode{0, 0o640, 0o644} {
 		require.NoError(t, (&files.Dir{Path: dir, Mode: mode}).Apply(t.Context(), generation(1)))
-		for name, want := range map[string][2]fs.FileMode{"clusters.json": {0o600, 0}, "secrets/a.0a0a0a0a.json": {0o600, 0o700}} {
+		for name, want := range map[string][2]fs.FileMode{"clusters.json": {0o600, 0}, file(envoy.SecretType, "a"): {0o600, 0o700}} {
 			if mode != 0 {
 				want = [2]fs.FileMode{mode, mode | mode&0o444>>2 | 0o700}
 			}
@@ -217,6 +297,18 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// The mode of a file that does not change is changed with the others, also where it has no resources.
+func TestModesOfFilesThatDoNotChange(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), resources()))
+	require.NoError(t, (&files.Dir{Path: dir, Mode: 0o640}).Apply(t.Context(), resources()))
+	for _, name := range []string{envoy.BootstrapFile, envoy.ClustersFile, envoy.ListenersFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm(), name)
+	}
+}
+
 // What Envoy cannot read is told from what it refuses: another user's Envoy needs another mode.
 func TestAFileThatEnvoyCannotRead(t *testing.T) {
 	failures := 0
@@ -224,9 +316,9 @@ func TestAFileThatEnvoyCannotRead(t *testing.T) {
 		failures++
 		return fmt.Sprintf("sds.kubernetes_a.update_attempt: 1\nsds.kubernetes_a.update_failure: %d\n", failures), nil
 	}}
-	replaced := []files.File{{Path: "secrets/a.json", Name: "kubernetes://a"}}
-	require.NoError(t, a.Before(t.Context(), files.Secrets, replaced))
-	err := a.Taken(t.Context(), files.Secrets, replaced)
+	replaced := []files.File{{Path: "secrets/a.json", Key: envoy.Key{Type: envoy.SecretType, Name: "kubernetes://a"}}}
+	require.NoError(t, a.Before(t.Context(), envoy.Certificates, replaced))
+	err := a.Taken(t.Context(), envoy.Certificates, replaced)
 	require.ErrorContains(t, err, "envoy cannot read secrets/a.json")
 	require.ErrorContains(t, err, "--file-mode")
 }

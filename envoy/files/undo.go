@@ -7,17 +7,16 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"waymark.dev/waymark/envoy"
 )
 
-// A change that is not taken is undone step by step, the last one first: what was replaced last is what depends on the
-// rest. So on the way back, too, every state is one that works.
-
-// journal is what a change has replaced, in order.
+// journal is what a change has replaced, in order. A change that is not taken is undone step by step, the last one first.
 type journal []entry
 
-// entry is one step: its files, and what stood in them; those that are not in before were not there.
+// entry is one step: its files, and what was in them; a file that is not in before did not exist.
 type entry struct {
-	step   Step
+	step   envoy.StepKind
 	files  []File
 	before map[string][]byte
 }

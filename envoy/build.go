@@ -1,0 +1,146 @@
+package envoy
+
+import (
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"waymark.dev/waymark/plan"
+)
+
+// builder builds the resources of one plan.
+type builder struct {
+	Options
+	// private: nobody but Envoy reads what is built, so keys may be in it.
+	private bool
+
+	strategies   map[*plan.RouteConfig]*strategies
+	ownEndpoints map[string]bool // names of clusters
+}
+
+// Build makes Envoy's resources of a plan. It fails with all that an Envoy with these options does not execute.
+//
+// A resource is either in its parent, or in Resources, and then its parent names where Envoy gets it. Without
+// [Options.Dir] everything is in the bootstrap; with it, nothing that changes is, and package files delivers it.
+func Build(p *plan.Plan, o Options) (*Resources, error) {
+	b := &builder{Options: o}
+	return b.build(p)
+}
+
+// Bootstrap is everything in one message with which a stock Envoy starts.
+func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
+	o.Dir = ""
+	r, err := Build(p, o)
+	if err != nil {
+		return nil, err
+	}
+	return r.Bootstrap, nil
+}
+
+// Validation is a plan as one bootstrap for Envoy's --mode validate: everything is in it, keys included, so nobody else may
+// read it. Routes are in lists, so that the module, which takes seconds to load, is not needed: the filter chooses among the
+// very same routes.
+func Validation(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
+	o.Matching, o.Dir, o.AdminPort = MatchingNative, "", 0
+	b := &builder{Options: o, private: true}
+	r, err := b.build(p)
+	if err != nil {
+		return nil, err
+	}
+	return r.Bootstrap, nil
+}
+
+// source is where Envoy gets a resource; nil: its parent has it. The parent of listeners and clusters is the bootstrap, and
+// they have one source for the whole type.
+func (b *builder) source(k Key) *corev3.ConfigSource {
+	if b.Dir == "" || k.Type == EndpointType && !b.ownEndpoints[k.Name] {
+		return nil
+	}
+	return fromFile(b.Dir, k)
+}
+
+func (b *builder) build(p *plan.Plan) (*Resources, error) {
+	if err := p.CheckIDs(); err != nil {
+		return nil, err
+	}
+	if err := b.supported(p); err != nil {
+		return nil, err
+	}
+	b.ownEndpoints, b.strategies = ownEndpoints(p), map[*plan.RouteConfig]*strategies{}
+	for rc := range p.RouteConfigs() {
+		b.strategies[rc] = chooseStrategies(rc, &b.Options)
+	}
+	bootstrap, err := begin(&b.Options)
+	if err != nil {
+		return nil, err
+	}
+	r := &Resources{Bootstrap: bootstrap}
+	if err := b.roots(p, r); err != nil {
+		return nil, err
+	}
+	if err := b.parts(p, r); err != nil {
+		return nil, err
+	}
+	return r, r.validate()
+}
+
+// roots builds the listeners and clusters, whose parent is the bootstrap.
+func (b *builder) roots(p *plan.Plan, r *Resources) error {
+	static, dynamic := &bootstrapv3.Bootstrap_StaticResources{}, &bootstrapv3.Bootstrap_DynamicResources{
+		LdsConfig: b.source(Key{Type: ListenerType}), CdsConfig: b.source(Key{Type: ClusterType}),
+	}
+	for _, l := range p.Listeners {
+		out, err := b.listener(l)
+		if err != nil {
+			return err
+		}
+		if dynamic.LdsConfig != nil {
+			r.Set(out)
+		} else {
+			static.Listeners = append(static.Listeners, out)
+		}
+	}
+	for _, c := range p.Clusters {
+		if out := b.cluster(c); dynamic.CdsConfig != nil {
+			r.Set(out)
+		} else {
+			static.Clusters = append(static.Clusters, out)
+		}
+	}
+	if dynamic.LdsConfig == nil || dynamic.CdsConfig == nil {
+		r.Bootstrap.StaticResources = static
+	}
+	if dynamic.LdsConfig != nil || dynamic.CdsConfig != nil {
+		r.Bootstrap.DynamicResources = dynamic
+	}
+	return nil
+}
+
+// parts adds what listeners and clusters do not have in them.
+func (b *builder) parts(p *plan.Plan, r *Resources) error {
+	for rc := range p.RouteConfigs() {
+		s := b.strategies[rc]
+		if b.source(Key{RouteType, rc.Name}) != nil {
+			r.Set(routeConfiguration(rc, s, &b.Options))
+		}
+		name := pluginName(rc)
+		if !s.filter || b.source(Key{ExtensionType, name}) == nil {
+			continue
+		}
+		config, err := b.wasmFilter(rc)
+		if err != nil {
+			return err
+		}
+		r.Set(&corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(config)})
+	}
+	for _, c := range p.Clusters {
+		if b.source(Key{EndpointType, c.Name}) != nil {
+			r.Set(loadAssignment(c))
+		}
+	}
+	for _, s := range secrets(p) {
+		if b.source(Key{SecretType, s.Name}) != nil {
+			r.Set(s)
+		}
+	}
+	return nil
+}

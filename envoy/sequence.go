@@ -1,0 +1,193 @@
+package envoy
+
+import (
+	"slices"
+
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// StepKind is what a step changes.
+type StepKind string
+
+// The kinds of steps, in their order.
+const (
+	Certificates StepKind = "certificates"
+	Endpoints    StepKind = "endpoints"
+	Clusters     StepKind = "clusters"
+	Routes       StepKind = "routes"
+	Plugins      StepKind = "plugin configuration"
+	Listeners    StepKind = "listeners"
+	Cleanup      StepKind = "what nothing needs any more"
+)
+
+// Step is what Envoy takes at once, before the next step.
+type Step struct {
+	Kind StepKind
+	// Set are resources that are new, or that take the place of those with their keys. xDS delivers listeners and clusters as
+	// a whole: where one of these types changes, Set has all of the type.
+	Set []Resource
+	// Remove are keys of resources that nothing needs any more.
+	Remove []Key
+}
+
+// Sequence is the steps from one set of resources to another, such that no request is lost or misrouted on the way: make
+// before break. Each step may be taken once Envoy has taken the one before. Where nothing changes there are no steps. With
+// nothing in force, old is empty or nil.
+//
+// The hard case is a rule that changes its outcome. Workers take a new plugin configuration one by one, so for a while one
+// of them chooses the old outcome and another one the new:
+//
+//	certificates, endpoints    before anything names them
+//	clusters                   old and new together
+//	routes                     with the outcomes of both
+//	plugin configuration       now a worker may choose an outcome of either
+//	listeners                  a new one finds routes and plugin configuration in place
+//	cleanup                    routes with the new outcomes alone; then clusters that no route names any more
+func Sequence(old, next *Resources) []Step {
+	if old == nil {
+		old = &Resources{}
+	}
+	both := mergeClusters(old.OfType(ClusterType), next.OfType(ClusterType))
+	var merged, final []Resource
+	for _, r := range next.OfType(RouteType) {
+		before, _ := old.Get(r.Key).(*routev3.RouteConfiguration)
+		during := mergeRoutes(before, r.Message.(*routev3.RouteConfiguration))
+		if before == nil || !proto.Equal(before, during) {
+			merged = append(merged, Resource{r.Key, during})
+		}
+		if !proto.Equal(during, r.Message) {
+			final = append(final, r)
+		}
+	}
+	steps := []Step{
+		{Kind: Certificates, Set: changed(old, next, SecretType)},
+		{Kind: Endpoints, Set: changed(old, next, EndpointType)},
+		{Kind: Clusters, Set: whole(old.OfType(ClusterType), both)},
+		{Kind: Routes, Set: merged},
+		{Kind: Plugins, Set: changed(old, next, ExtensionType)},
+		{Kind: Listeners, Set: whole(old.OfType(ListenerType), next.OfType(ListenerType)), Remove: gone(old, next, ListenerType)},
+		{Kind: Cleanup, Set: final, Remove: gone(old, next, RouteType, ExtensionType)},
+		{Kind: Cleanup, Set: whole(both, next.OfType(ClusterType)), Remove: gone(old, next, ClusterType, EndpointType, SecretType)},
+	}
+	return slices.DeleteFunc(steps, func(s Step) bool { return len(s.Set) == 0 && len(s.Remove) == 0 })
+}
+
+// changed are the resources of a type that are new or not as they were.
+func changed(old, next *Resources, t Type) []Resource {
+	return slices.DeleteFunc(slices.Clone(next.OfType(t)), func(r Resource) bool {
+		before := old.Get(r.Key)
+		return before != nil && proto.Equal(before, r.Message)
+	})
+}
+
+// whole is the list after a change, or nil where it is as it was.
+func whole(before, after []Resource) []Resource {
+	if slices.EqualFunc(before, after, func(a, b Resource) bool { return a.Key == b.Key && proto.Equal(a.Message, b.Message) }) {
+		return nil
+	}
+	return after
+}
+
+// gone are the keys of the resources that next has not.
+func gone(old, next *Resources, types ...Type) []Key {
+	var out []Key
+	for _, t := range types {
+		for _, r := range old.OfType(t) {
+			if next.Get(r.Key) == nil {
+				out = append(out, r.Key)
+			}
+		}
+	}
+	return out
+}
+
+// mergeClusters is what is in force while routes change from old to next: all of next, and those of old that next has not.
+// Of two with one name the one of next counts.
+func mergeClusters(old, next []Resource) []Resource {
+	known := map[Key]bool{}
+	for _, c := range next {
+		known[c.Key] = true
+	}
+	return slices.Concat(next, slices.DeleteFunc(slices.Clone(old), func(c Resource) bool { return known[c.Key] }))
+}
+
+// mergeRoutes is what is in force while the plugin configuration changes from old to next: each worker changes when it gets
+// to it, so each domain must have the outcomes of both. An id means the same in both, since it is a hash of what the
+// outcome does. Domains that next has not keep their virtual host.
+//
+// A domain whose routes Envoy matches by itself in next changes at once, with nothing to wait for. One that the filter
+// decides for from now on, and did not before, is matched as before until the filter knows it.
+func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfiguration {
+	if old == nil {
+		return next
+	}
+	out := proto.CloneOf(next)
+	owner := map[string]*routev3.VirtualHost{} // by domain
+	names := map[string]bool{}
+	for _, h := range out.VirtualHosts {
+		names[h.Name] = true
+		for _, d := range h.Domains {
+			owner[d] = h
+		}
+	}
+	for _, h := range old.VirtualHosts {
+		var left []string
+		for _, d := range h.Domains {
+			o := owner[d]
+			switch {
+			case o == nil:
+				left = append(left, d)
+			case outcomes(o) == nil: // matched by Envoy
+			case outcomes(h) != nil:
+				addOutcomes(o, h)
+			default:
+				fallBack(o, h)
+			}
+		}
+		if len(left) > 0 {
+			kept := proto.CloneOf(h)
+			kept.Domains = left
+			for names[kept.Name] {
+				kept.Name += ".old" // names are distinct
+			}
+			names[kept.Name] = true
+			out.VirtualHosts = append(out.VirtualHosts, kept)
+		}
+	}
+	return out
+}
+
+// fallBack matches as another virtual host does where the filter wrote nothing. Upgrades are refused all the same.
+func fallBack(to, from *routev3.VirtualHost) {
+	upgrades := to.Matcher.OnNoMatch.GetMatcher()
+	if upgrades.OnNoMatch != nil {
+		return // another domain of the host brought it
+	}
+	if from.Matcher != nil {
+		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
+	} else if len(from.Routes) > 0 {
+		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+			Action: &xdscorev3.TypedExtensionConfig{Name: "routes", TypedConfig: typed(&routev3.RouteList{Routes: from.Routes})},
+		}}
+	}
+}
+
+// outcomes are the entries of a virtual host that the filter decides for; nil for all others.
+func outcomes(h *routev3.VirtualHost) map[string]*xdsmatcherv3.Matcher_OnMatch {
+	if h.GetMatcher().GetMatcherTree().GetInput().GetName() != outcomeInput {
+		return nil
+	}
+	return h.GetMatcher().GetMatcherTree().GetExactMatchMap().GetMap()
+}
+
+// addOutcomes gives a virtual host those of another that it has not.
+func addOutcomes(to, from *routev3.VirtualHost) {
+	for id, action := range outcomes(from) {
+		if outcomes(to)[id] == nil {
+			outcomes(to)[id] = action
+		}
+	}
+}
