@@ -73,6 +73,16 @@ test-quick: needs-go ## pass the tests that need neither Envoy nor containers
 	go test $$(go list ./... | grep -v /e2e)
 	go test ./e2e -run '^(TestImports|TestArchitectureNamesThePackages)$$'
 
+# The systems that the command line is built for. Only Linux has Envoys to run; whatever decides works on all of them.
+SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+.PHONY: cross
+cross: needs-go ## build the command line for Linux, macOS and Windows, on amd64 and arm64
+	@for s in $(SYSTEMS); do \
+		echo "$$s"; \
+		export CGO_ENABLED=0 GOOS=$${s%/*} GOARCH=$${s#*/}; \
+		go build -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
+	done
+
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
 	WAYMARK_CASES="$(abspath $(CASES))" go test -count=1 ./e2e -run 'TestConformance$$' -v

@@ -29,7 +29,8 @@ var (
 		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
 		"github.com/modern-go", "github.com/x448/float16",
 	})
-	wazero = slices.Concat(gjson, []string{"github.com/tetratelabs/wazero", "golang.org/x/sys"})
+	system = []string{"golang.org/x/sys"}
+	wazero = slices.Concat(gjson, system, []string{"github.com/tetratelabs/wazero"})
 	model  = []string{"diag", "plan", "envoy/version", "routing", "routing/regex"}
 )
 
@@ -49,8 +50,8 @@ var reaches = map[string]reach{
 	"gateway":               {append([]string{"istio/names", "istio/resource", "istio/validate", "istio/translate"}, model...), istioAPI},
 	"envoy":                 {model, envoyAPI},
 	"envoy/version":         {nil, nil},
-	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, nil},
-	"envoy/process/scratch": {nil, nil},
+	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, system},
+	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, model...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, model...), envoyAPI},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/listening"}, model...), wazero},
@@ -58,7 +59,7 @@ var reaches = map[string]reach{
 	"proxy/standin":         {model, gjson},
 	"internal/ask":          {append([]string{"envoy", "verdict"}, model...), envoyAPI},
 	"internal/lines":        {nil, nil},
-	"internal/listening":    {nil, nil},
+	"internal/listening":    {nil, system},
 	"internal/routingtest":  {[]string{"routing", "routing/regex"}, nil},
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -182,19 +181,6 @@ func TestASetThatNeverSettles(t *testing.T) {
 	err := files.first(ctx, false, func() { told++; cancel(enough) })
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 1, told)
-}
-
-// Looking at a pipe does not wait for somebody to write into it.
-func TestLookingAtAPipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	done := make(chan set, 1)
-	go func() { done <- look([]string{pipe}, nil) }()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("it waits")
-	}
 }
 
 // A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
