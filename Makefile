@@ -27,8 +27,13 @@ needs-python:
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
 	@mkdir -p bin
-	go run ./build/module -o bin/waymark.wasm
+	@go run ./build/module -check || $(MAKE) --no-print-directory module
 	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
+	bin/waymark module -o bin/waymark.wasm
+
+.PHONY: module
+module: needs-go ## build the filter's module again, which bin/waymark has in it (filter/embedded)
+	go run ./build/module
 
 .PHONY: image
 image: build ## build the images waymark (command line, module, Envoy) and waymark-plugin (the module alone)

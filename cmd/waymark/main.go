@@ -86,6 +86,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
-	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
+	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
 	return root
 }
