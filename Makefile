@@ -27,8 +27,13 @@ needs-python:
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
 	@mkdir -p bin
-	go run ./build/module -o bin/waymark.wasm
+	@go run ./build/module -check || $(MAKE) --no-print-directory module
 	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
+	bin/waymark module -o bin/waymark.wasm
+
+.PHONY: module
+module: needs-go ## build the filter's module again, which bin/waymark has in it (filter/embedded)
+	go run ./build/module
 
 .PHONY: image
 image: build ## build the images waymark (command line, module, Envoy) and waymark-plugin (the module alone)
@@ -72,6 +77,16 @@ vet-module: needs-go
 test-quick: needs-go ## pass the tests that need neither Envoy nor containers
 	go test $$(go list ./... | grep -v /e2e)
 	go test ./e2e -run '^(TestImports|TestArchitectureNamesThePackages)$$'
+
+# The systems that the command line is built for. Only Linux has Envoys to run; whatever decides works on all of them.
+SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+.PHONY: cross
+cross: needs-go ## build the command line for Linux, macOS and Windows, on amd64 and arm64
+	@for s in $(SYSTEMS); do \
+		echo "$$s"; \
+		export CGO_ENABLED=0 GOOS=$${s%/*} GOARCH=$${s#*/}; \
+		go build -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
+	done
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)

@@ -17,6 +17,7 @@ import (
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/filter/embedded"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
 )
@@ -24,8 +25,9 @@ import (
 // root is the root of the repository.
 const root = ".."
 
-// module builds the filter's module once and returns its path. The processes that 'go test -fuzz' starts find it built:
-// one of them could read what another one is writing.
+// module writes the filter's module into a file once and returns its path: that which is in the program, after a look
+// whether it is of these sources. The processes that 'go test -fuzz' starts find it written: one of them could read what
+// another one is writing.
 var module = sync.OnceValues(func() (string, error) {
 	out, err := filepath.Abs(filepath.Join(root, "bin", "waymark.wasm"))
 	if err != nil {
@@ -34,12 +36,15 @@ var module = sync.OnceValues(func() (string, error) {
 	if f := flag.Lookup("test.fuzzworker"); f != nil && f.Value.String() == "true" {
 		return out, nil
 	}
-	build := exec.Command("go", "run", "./build/module", "-o", out)
-	build.Dir = root
-	if text, err := build.CombinedOutput(); err != nil {
+	check := exec.Command("go", "run", "./build/module", "-check")
+	check.Dir = root
+	if text, err := check.CombinedOutput(); err != nil {
 		return "", &buildError{string(text), err}
 	}
-	return out, nil
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return "", err
+	}
+	return out, os.WriteFile(out, embedded.Module(), 0o644)
 })
 
 type buildError struct {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/wasmfile"
+	"waymark.dev/waymark/filter/embedded"
 	"waymark.dev/waymark/hostcalls"
 	"waymark.dev/waymark/proxy/vm"
 )
@@ -80,24 +82,45 @@ func TestModule(t *testing.T) {
 	}, exports, "what is not needed is not exported: the host would call it for every request")
 }
 
-// TestModuleIsTheSameEverywhere builds it again from a copy of the sources in another folder, with an empty cache.
+// TestModuleIsTheSameEverywhere builds the module here, and again from a copy of the sources in another folder, with an
+// empty cache. The committed one is the same, too, if this is the Go that built it; other sources are found with every Go,
+// by the record in its header (build/module).
 func TestModuleIsTheSameEverywhere(t *testing.T) {
-	_, wasm := readModule(t)
 	dir := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "filter", "hostcalls", "routing", "build"} {
 		text, err := exec.Command("cp", "-r", filepath.Join(root, name), dir).CombinedOutput()
 		require.NoError(t, err, "%s", text)
 	}
-	out := filepath.Join(dir, "again.wasm")
+	here := buildModule(t, root)
+	again := buildModule(t, dir, "GOCACHE="+filepath.Join(dir, "cache"))
+	assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256(here)), fmt.Sprintf("%x", sha256.Sum256(again)))
+	assert.NotContains(t, string(here), dir)
+
+	committed, err := os.Open(filepath.Join(root, "filter", "embedded", "waymark.wasm.gz"))
+	require.NoError(t, err)
+	defer func() { _ = committed.Close() }()
+	r, err := gzip.NewReader(committed)
+	require.NoError(t, err)
+	version, err := command("go", "env", "GOVERSION")
+	require.NoError(t, err)
+	if builtBy, _, _ := strings.Cut(r.Comment, " "); builtBy != strings.TrimSpace(version) {
+		t.Logf("the committed module was built by %s, so this %s cannot tell whether its bytes are right", builtBy, strings.TrimSpace(version))
+		return
+	}
+	assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256(here)), fmt.Sprintf("%x", sha256.Sum256(embedded.Module())), "'make module' builds it again")
+}
+
+// buildModule builds the module of a copy of the sources, and the files that its build replaces.
+func buildModule(t *testing.T, dir string, env ...string) []byte {
+	out := filepath.Join(t.TempDir(), "waymark.wasm")
 	build := exec.Command("go", "run", "./build/module", "-o", out)
 	build.Dir = dir
-	build.Env = append(os.Environ(), "GOCACHE="+filepath.Join(dir, "cache"), "GOFLAGS=")
+	build.Env = append(os.Environ(), append(env, "GOFLAGS=")...)
 	text, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", text)
-	again, err := os.ReadFile(out)
+	module, err := os.ReadFile(out)
 	require.NoError(t, err)
-	assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256(wasm)), fmt.Sprintf("%x", sha256.Sum256(again)))
-	assert.NotContains(t, string(wasm), dir)
+	return module
 }
 
 // compiled is the module, from which VMs under wazero are made.

@@ -33,11 +33,16 @@ func poll_oneoff(%s) errno {
 `
 
 func main() {
-	out := flag.String("o", "bin/waymark.wasm", "module to write")
+	out := flag.String("o", "filter/embedded/waymark.wasm.gz", "module to write; it is compressed where the name ends in .gz")
 	pkg := flag.String("package", "./filter/wasm", "package main to build")
 	changed := flag.String("replace", "", "for tests: FILE=OTHER, a source file that another one takes the place of")
+	look := flag.Bool("check", false, "write nothing, and fail where the compressed module was built from other sources")
 	flag.Parse()
-	if err := run(*out, *pkg, *changed); err != nil {
+	work := func() error { return run(*out, *pkg, *changed) }
+	if *look {
+		work = func() error { return check(*out, *pkg) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "module: "+err.Error())
 		os.Exit(1)
 	}
@@ -48,7 +53,7 @@ func run(out, pkg, changed string) error {
 	if err != nil {
 		return err
 	}
-	main, err := goCommand("list", "-m", "-f", "{{.Dir}}")
+	main, err := goCommand(nil, "list", "-m", "-f", "{{.Dir}}")
 	if err != nil {
 		return err
 	}
@@ -59,17 +64,29 @@ func run(out, pkg, changed string) error {
 	if err != nil {
 		return err
 	}
+	wasm := out
+	compressed := strings.HasSuffix(out, ".gz")
+	if compressed {
+		wasm = filepath.Join(scratch, "waymark.wasm")
+	}
 	build := exec.Command("go", "build", "-overlay="+overlay, "-trimpath", "-buildvcs=false",
-		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", out, pkg)
+		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", wasm, pkg)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0", "GOWASM=", "GOEXPERIMENT=")
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	return build.Run()
+	if err := build.Run(); err != nil || !compressed {
+		return err
+	}
+	module, err := os.ReadFile(wasm)
+	if err != nil {
+		return err
+	}
+	return compress(out, module, pkg)
 }
 
 // writeOverlay writes the changed copy of the runtime's file, and the overlay that puts it in place, with another changed
 // file where there is one.
 func writeOverlay(changed string) (string, error) {
-	root, err := goCommand("env", "GOROOT")
+	root, err := goCommand(nil, "env", "GOROOT")
 	if err != nil {
 		return "", err
 	}
@@ -117,8 +134,10 @@ func writeAll(files map[string][]byte) error {
 	return nil
 }
 
-func goCommand(args ...string) (string, error) {
-	out, err := exec.Command("go", args...).Output()
+func goCommand(env []string, args ...string) (string, error) {
+	c := exec.Command("go", args...)
+	c.Env = append(os.Environ(), env...)
+	out, err := c.Output()
 	if err != nil {
 		return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 	}

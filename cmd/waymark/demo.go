@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sort"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Serve the bookinfo example, send it telling requests, and show what happened",
 		Long: `Demo serves an example with stand-ins for its services, sends a dozen telling requests and then a thousand to one split.
+With -f and --requests, other rules and requests take the place of the example's.
 
   waymark demo
   waymark demo --engine envoy
@@ -52,10 +54,9 @@ func newDemo() *cobra.Command {
 			return errors.Join(err, r.close(last))
 		},
 	}
-	in.addFlags(c)
+	in.addFlags(c, "examples/bookinfo")
 	f.add(c, "demo")
-	_ = c.Flags().Set("file", "examples/bookinfo") // both flags exist
-	_ = c.Flags().Set("listen", "127.0.0.1:0")
+	_ = c.Flags().Set("listen", "127.0.0.1:0") // the flag exists
 	c.Flags().StringVar(&requests, "requests", "examples/bookinfo-requests.json", "JSON file with the requests to send")
 	return c
 }
@@ -118,7 +119,7 @@ func (r *road) demonstrate(ctx context.Context, w io.Writer, engine string, list
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	what := map[string]string{"wasm": "the filter's module on the embedded data plane", "envoy": "a real Envoy with the filter's module"}[engine]
-	fmt.Fprintf(w, "Serving examples/bookinfo through %s on %s.\n\n", what, address)
+	fmt.Fprintf(w, "Serving %s through %s on %s.\n\n", strings.Join(r.in.files, " and "), what, address)
 	fmt.Fprintf(w, "%-28s %-42s %-46s %-22s %6s %8s\n", "REQUEST", "", "RULE", "DESTINATION", "STATUS", "TIME")
 	var split *verdict.Request
 	for i, q := range list {
@@ -146,13 +147,14 @@ func (r *road) demonstrate(ctx context.Context, w io.Writer, engine string, list
 	if err := r.chart(ctx, w, client, address, *split); err != nil {
 		return err
 	}
-	fmt.Fprint(w, `
+	files := "-f " + strings.Join(r.in.files, " -f ")
+	fmt.Fprintf(w, `
 What to try next:
-  bin/waymark run -f examples/bookinfo --backends demo      serve it until Ctrl-C; change a weight in the YAML meanwhile
-  curl -H 'Host: reviews.bookinfo.example.com' localhost:8080/reviews/0
-  bin/waymark translate -f examples/bookinfo                the bootstrap for an Envoy of your own
-  make demo ENGINE=envoy                                    the same through a real Envoy
-`)
+  %[1]s run %[2]s --backends demo   serve it until Ctrl-C; change a weight in the YAML meanwhile
+  curl -H 'Host: %[3]s' localhost:%[4]d%[5]s
+  %[1]s translate %[2]s             the bootstrap for an Envoy of your own
+  %[1]s demo %[2]s --engine envoy   the same through a real Envoy
+`, os.Args[0], files, split.Authority, split.GatewayPort, split.Path)
 	return nil
 }
 

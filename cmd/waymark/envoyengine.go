@@ -50,6 +50,9 @@ func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.
 	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, gone: make(chan error, 1)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	err := e.makeDir()
+	if err == nil && nameModule(&e.options) {
+		err = writeModule(e.options.Module)
+	}
 	if err == nil && o.AdminPort == 0 {
 		e.options.AdminSocket, err = adminSocket(e.options.Dir)
 	}

@@ -32,13 +32,14 @@ type input struct {
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
 
-func addFileFlag(c *cobra.Command, files *[]string) {
-	c.Flags().StringSliceVarP(files, "file", "f", nil, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+// addFileFlag adds -f. What is given takes the place of the standard files.
+func addFileFlag(c *cobra.Command, files *[]string, standard ...string) {
+	c.Flags().StringSliceVarP(files, "file", "f", standard, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
 }
 
-func (in *input) addFlags(c *cobra.Command) {
+func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
 	f := c.Flags()
-	addFileFlag(c, &in.files)
+	addFileFlag(c, &in.files, standardFiles...)
 	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")

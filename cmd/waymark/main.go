@@ -24,6 +24,13 @@ const (
 // gcPercent lets the heap grow to three times what is alive before it is collected: most commands are over by then.
 const gcPercent = 200
 
+// growHeap sets gcPercent, unless the user has set GOGC.
+func growHeap() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
 // exitError is an error that has been reported, or is to be reported, with a status of its own.
 type exitError struct {
 	status int
@@ -44,7 +51,7 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
-	debug.SetGCPercent(gcPercent)
+	growHeap()
 	root := newRoot()
 	err := root.Execute()
 	if err == nil {
@@ -86,6 +93,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
-	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newVersion())
+	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
 	return root
 }

@@ -296,7 +296,8 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 			writing = time.Now().Add(time.Hour) // told
 			r.say("the files are being written all the time; they are read when they have not changed for %s", files.quiet)
 		}
-		if !changed && (again.IsZero() || time.Now().Before(again)) {
+		due := settled && !again.IsZero() && !time.Now().Before(again)
+		if !changed && !due {
 			continue
 		}
 		var wrong strings.Builder

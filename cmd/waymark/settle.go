@@ -82,11 +82,7 @@ func sumFile(w io.Writer, name string) error {
 		_, err = fmt.Fprintln(w, info.Mode().Type())
 		return err
 	}
-	var inode uint64
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = stat.Ino
-	}
-	if err := binary.Write(w, binary.BigEndian, []uint64{uint64(info.Size()), uint64(info.ModTime().UnixNano()), inode}); err != nil {
+	if err := binary.Write(w, binary.BigEndian, []uint64{uint64(info.Size()), uint64(info.ModTime().UnixNano()), inode(info)}); err != nil {
 		return err
 	}
 	content := sha256.New()
@@ -95,15 +91,6 @@ func sumFile(w io.Writer, name string) error {
 	}
 	_, err = w.Write(content.Sum(nil))
 	return err
-}
-
-// changeOf is when a file or its state was changed last; a change of its state cannot be dated back.
-func changeOf(info os.FileInfo) time.Time {
-	at := info.ModTime()
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		at = latest(at, time.Unix(stat.Ctim.Unix()))
-	}
-	return at
 }
 
 func latest(a, b time.Time) time.Time {

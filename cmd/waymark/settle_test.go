@@ -7,7 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,15 +19,38 @@ import (
 )
 
 // recorder is an engine that remembers the plans that it got.
-type recorder struct{ plans []*plan.Plan }
+type recorder struct {
+	mu    sync.Mutex
+	plans []*plan.Plan
+}
 
 func (r *recorder) apply(_ context.Context, p *plan.Plan) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.plans = append(r.plans, p)
 	return nil
 }
+
+// count is how many plans it got.
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.plans)
+}
+
+// rules are those of the only virtual host of a plan that it got.
+func (r *recorder) rules(i int) []*plan.Rule {
+	return r.plans[i].Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules
+}
+
 func (*recorder) address(*plan.Listener) string { return "" }
 func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
+
+// newRoad serves a file through an engine.
+func newRoad(e engine, file string) *road {
+	return &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: e}
+}
 
 const (
 	half = `apiVersion: networking.istio.io/v1
@@ -48,7 +72,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
 	var e recorder
-	r := &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: &e}
+	r := newRoad(&e, file)
 	looks := 0
 	files := &settling{quiet: 50 * time.Millisecond, look: func() set {
 		if looks++; looks == 2 { // it has been read
@@ -62,7 +86,86 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 	}}
 	require.NoError(t, r.start(t.Context(), files))
 	require.Len(t, e.plans, 1)
-	assert.Len(t, e.plans[0].Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules, 1)
+	assert.Len(t, e.rules(0), 1)
+}
+
+// editing is an engine that lets the files change while it takes the first plan.
+type editing struct {
+	recorder
+	edit func()
+}
+
+func (e *editing) apply(ctx context.Context, p *plan.Plan) error {
+	if len(e.plans) == 0 {
+		e.edit()
+	}
+	return e.recorder.apply(ctx, p)
+}
+
+// A change that comes while files are being loaded, after they were read, is served next: at the start and later.
+func TestAnEditDuringLoadingIsServed(t *testing.T) {
+	t.Parallel()
+	for what, atStart := range map[string]bool{"at the start": true, "after a change": false} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "rules.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
+			e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
+			r := newRoad(e, file)
+			ctx, cancel := context.WithCancel(t.Context())
+			files := &settling{look: func() set { return look(r.in.files, nil) }}
+			if atStart {
+				require.NoError(t, r.start(ctx, files))
+			} else {
+				files.next()
+				require.NoError(t, os.WriteFile(file, []byte(half+"# changed\n"), 0o600))
+			}
+			done := make(chan error, 1)
+			go func() { done <- r.watch(ctx, files) }()
+			assert.Eventually(t, func() bool { return e.count() == 2 }, 10*time.Second, 10*time.Millisecond)
+			cancel()
+			require.NoError(t, <-done)
+			require.Len(t, e.plans, 2)
+			assert.Empty(t, e.rules(0))
+			assert.Len(t, e.rules(1), 1)
+		})
+	}
+}
+
+// refusing is an engine that refuses the first plan for a reason that may pass.
+type refusing struct{ recorder }
+
+func (e *refusing) apply(ctx context.Context, p *plan.Plan) error {
+	if err := e.recorder.apply(ctx, p); e.count() > 1 {
+		return err
+	}
+	return errors.New("the port is in use")
+}
+
+// What has failed is not tried again while the files are being written: half of them may be there.
+func TestARetryWaitsForFilesToSettle(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
+	var e refusing
+	r := newRoad(&e, file)
+	var changed atomic.Bool
+	files := &settling{quiet: 100 * time.Millisecond, look: func() set {
+		var s set
+		if changed.Load() {
+			s.digest[0] = 1
+		}
+		if e.count() > 0 { // from now on it is written every 30 ms
+			s.digest[1] = byte(time.Now().UnixMilli() / 30)
+		}
+		return s
+	}}
+	files.next()
+	changed.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), retryFirst+1500*time.Millisecond)
+	defer cancel()
+	require.NoError(t, r.watch(ctx, files))
+	assert.Equal(t, 1, e.count())
 }
 
 // Waiting ends with the context; a set that never settles is told.
@@ -80,24 +183,11 @@ func TestASetThatNeverSettles(t *testing.T) {
 	assert.Equal(t, 1, told)
 }
 
-// Looking at a pipe does not wait for somebody to write into it.
-func TestLookingAtAPipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	done := make(chan set, 1)
-	go func() { done <- look([]string{pipe}, nil) }()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("it waits")
-	}
-}
-
 // A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
 func TestAFileThatIsGoneForAMoment(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	var e recorder
-	r := &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: &e}
+	r := newRoad(&e, file)
 	digest := byte(1)
 	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
 	files.next()

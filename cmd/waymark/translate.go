@@ -56,7 +56,7 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	}
 	o := envoy.Options{
 		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort,
-		AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats,
+		AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats, Module: f.module,
 	}
 	if err := f.intake(&o, in.isSidecar()); err != nil {
 		return o, err
@@ -69,10 +69,6 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	}
 	if o.Matching != envoy.MatchingFilter && o.Matching != envoy.MatchingNative && o.Matching != envoy.MatchingAuto {
 		return o, usageError("--matching %q is not filter, native or auto", f.matching)
-	}
-	var err error
-	if o.Module, err = modulePath(f.module); err != nil {
-		return o, err
 	}
 	proxy, err := in.options()
 	o.Labels, o.Namespace = proxy.Labels, proxy.Namespace
@@ -96,7 +92,7 @@ func newTranslate() *cobra.Command {
   waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage
 
 With --dynamic, everything that changes goes into files that Envoy watches, and Envoy is started once, with
-bootstrap.json of that folder. Only what has changed is written, in an order in which no request is lost.
+bootstrap.json of that folder, where the filter's module is, too. Only what has changed is written, in an order in which no request is lost.
 
 With --validate, an Envoy of this machine looks at the configuration first (--mode validate), the last line after all
 that is checked here. What it refuses is neither printed nor written.`,
@@ -135,6 +131,11 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if dir == "" {
 				if form == "bootstrap" {
 					reportLimits(c.ErrOrStderr(), &o)
+					if o.Module == "" && o.Matching != envoy.MatchingNative {
+						if o.Module, err = moduleBeside(c.ErrOrStderr()); err != nil {
+							return err
+						}
+					}
 				}
 				return write(c.OutOrStdout(), p, o)
 			}
@@ -214,6 +215,7 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
+	ownModule := nameModule(&o)
 	resources, err := envoy.Build(p, o)
 	if err != nil {
 		return &exitError{exitBadInput, err}
@@ -227,6 +229,11 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 		return &exitError{exitBadInput, err}
 	}
 	defer func() { _ = lock.Close() }() // which unlocks it
+	if ownModule {
+		if err := writeModule(o.Module); err != nil {
+			return err
+		}
+	}
 	switch _, err := os.Stat(filepath.Join(o.Dir, envoy.BootstrapFile)); {
 	case admin != "":
 		d.Watcher = &files.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}

@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"waymark.dev/waymark/envoy/process/scratch"
@@ -88,8 +87,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	}
 	p.cmd = exec.Command(o.Binary, args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = newLines(o.Output), io.MultiWriter(p.tail, newLines(o.Output)), outputDelay
-	// A group of its own: what a terminal sends to ours, it must not get before its requests are answered.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p.cmd.SysProcAttr = childAttributes()
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("envoy cannot be started: %w", err), p.dir.Remove())
 	}
@@ -200,7 +198,7 @@ func (p *Process) CPUTime() (total time.Duration, err error) {
 
 // Stop ends Envoy, and waits until it has ended. Requests that are under way are lost; [Process.Drain] lets them end.
 func (p *Process) Stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = terminate(p.cmd.Process) // it may have ended
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):

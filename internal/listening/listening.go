@@ -4,7 +4,7 @@
 // clients believe that they are connected, and may have sent a request. So before a socket is closed it stops hearing of
 // new clients, with a filter in the kernel that drops the first packet of a connection; those that are half way in come
 // in and are accepted. A client whose first packet was dropped sends it again after a second, and is refused then, when
-// the socket is closed: it has sent nothing, and can go elsewhere.
+// the socket is closed: it has sent nothing, and can go elsewhere. Only Linux has such filters.
 package listening
 
 import (
@@ -29,32 +29,10 @@ func Listen(ctx context.Context, address string, shared bool) (net.Listener, err
 		}
 	}
 	c.Control = func(_, _ string, raw syscall.RawConn) (err error) {
-		if e := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReusePort, 1) }); e != nil {
+		if e := raw.Control(func(fd uintptr) { err = sharePort(fd) }); e != nil {
 			return e
 		}
 		return err
 	}
 	return c.Listen(ctx, "tcp", address)
-}
-
-// soReusePort has no name in the syscall package (asm-generic/socket.h).
-const soReusePort = 15
-
-// Flags of a TCP segment, and where they stand in its header (RFC 9293, section 3.1).
-const (
-	flagsAt = 13
-	syn     = 0x02
-	ack     = 0x10
-)
-
-// Deafen keeps the first packets of connections from a listening TCP socket. Those that have begun go on.
-func Deafen(fd int) error {
-	//nolint:staticcheck // the package that it is to be replaced by writes filters, and does not attach them
-	return syscall.AttachLsf(fd, []syscall.SockFilter{
-		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: flagsAt},
-		{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: syn | ack},
-		{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, K: syn, Jt: 0, Jf: 1},
-		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
-		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0xffffffff},
-	})
 }

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // lockName is the file that is locked: in a temporary folder while its process lives, and in the folder of the user while
@@ -91,8 +90,7 @@ func private() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || ok && int(stat.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+	if !info.IsDir() || !isOwn(info) {
 		return "", fmt.Errorf("%s must be a folder of this user alone, with mode 0700, since keys are kept in it; remove it, or name another place with TMPDIR", path)
 	}
 	return path, nil
@@ -124,17 +122,7 @@ func lock(path string, wait bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := syscall.LOCK_EX
-	if !wait {
-		how |= syscall.LOCK_NB
-	}
-	for {
-		err = syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
+	if err := lockFile(f, wait); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -143,7 +131,7 @@ func lock(path string, wait bool) (*os.File, error) {
 // Lock keeps everybody else from the lock of a folder, until what it returns is closed; the error says that somebody has it.
 func Lock(dir string) (*os.File, error) {
 	f, err := lock(filepath.Join(dir, lockName), false)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if errors.Is(err, errLocked) {
 		return nil, fmt.Errorf("%s is used by another process of Waymark", dir)
 	}
 	return f, err

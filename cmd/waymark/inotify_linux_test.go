@@ -5,7 +5,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,26 +31,4 @@ func TestTooFewInstancesOfInotify(t *testing.T) {
 	require.NoError(t, takeWatches(5, take))
 	require.NoError(t, takeWatches(-2, take), "a change that needs fewer")
 	require.NoError(t, enoughWatches(1))
-}
-
-// Restarts wait longer and longer, and end; an Envoy that has run for a while begins anew.
-func TestBackoff(t *testing.T) {
-	var b backoff
-	var sum time.Duration
-	for range restartLimit {
-		b.ran(time.Second)
-		pause, ok := b.next()
-		require.True(t, ok)
-		assert.GreaterOrEqual(t, pause, restartPause)
-		assert.LessOrEqual(t, pause, restartLongest)
-		sum += pause
-	}
-	assert.Greater(t, sum, 10*time.Second)
-	b.ran(time.Second)
-	_, ok := b.next()
-	assert.False(t, ok)
-	b.ran(restartSteady)
-	pause, ok := b.next()
-	assert.True(t, ok)
-	assert.Equal(t, restartPause, pause)
 }

@@ -6,15 +6,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"waymark.dev/waymark/internal/listening"
-)
-
-// System calls that the syscall package has no names for; their numbers are the same on all architectures.
-const (
-	sysPidfdOpen  = 434
-	sysPidfdGetfd = 438
 )
 
 // deafen keeps new clients from Envoy's listening sockets, but for the admin interface's, and says whether it could: a
@@ -24,19 +19,19 @@ func (p *Process) deafen() bool {
 	if len(own) == 0 {
 		return false
 	}
-	pidfd, _, errno := syscall.Syscall(sysPidfdOpen, uintptr(p.PID()), 0, 0)
-	if errno != 0 {
+	pidfd, err := unix.PidfdOpen(p.PID(), 0)
+	if err != nil {
 		return false
 	}
-	defer func() { _ = syscall.Close(int(pidfd)) }() // nothing was written
+	defer func() { _ = unix.Close(pidfd) }() // nothing was written
 	ok := true
 	for _, fd := range own {
-		copied, _, errno := syscall.Syscall(sysPidfdGetfd, pidfd, uintptr(fd), 0)
-		if errno != 0 {
+		copied, err := unix.PidfdGetfd(pidfd, fd, 0)
+		if err != nil {
 			return false
 		}
-		ok = listening.Deafen(int(copied)) == nil && ok
-		_ = syscall.Close(int(copied)) // the socket is Envoy's
+		ok = listening.Deafen(copied) == nil && ok
+		_ = unix.Close(copied) // the socket is Envoy's
 	}
 	return ok
 }

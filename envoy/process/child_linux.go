@@ -1,0 +1,9 @@
+package process
+
+import "syscall"
+
+// childAttributes puts Envoy into a process group of its own: it must not get what a terminal sends to ours before its
+// requests are answered. It ends when our process is killed.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}

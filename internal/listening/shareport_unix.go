@@ -1,0 +1,10 @@
+//go:build unix
+
+package listening
+
+import "golang.org/x/sys/unix"
+
+// sharePort lets this user's other sockets have the port of this one.
+func sharePort(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
