@@ -15,13 +15,13 @@ import (
 // AccessLogFormat is the form of the access log on standard output.
 type AccessLogFormat string
 
-// The forms: one JSON object a line, or one line of text for eyes.
+// The forms: one JSON object a line, or one line of text for people.
 const (
 	AccessLogJSON AccessLogFormat = "json"
 	AccessLogText AccessLogFormat = "text"
 )
 
-// httpFields are what the log says of a request: rule and destination of every one among it.
+// httpFields are what is logged of each request, its rule and destination among it.
 var httpFields = []string{
 	"time=%START_TIME%", "method=%REQ(:METHOD)%", "authority=%REQ(:AUTHORITY)%", "path=%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
 	"protocol=%PROTOCOL%", "status=%RESPONSE_CODE%", "flags=%RESPONSE_FLAGS%", "details=%RESPONSE_CODE_DETAILS%", "rule=%ROUTE_NAME%",
@@ -37,7 +37,7 @@ func httpAccessLog(o *Options) []*accesslogv3.AccessLog {
 	return []*accesslogv3.AccessLog{accessLog(o, httpFields, httpText)}
 }
 
-// tcpAccessLog says of a connection which rule took it; Envoy has no name for it.
+// tcpAccessLog logs which rule took a connection; Envoy has no operator for it.
 func tcpAccessLog(t *plan.TCPProxy, o *Options) []*accesslogv3.AccessLog {
 	rule := strings.ReplaceAll(diag.Printable(t.Origin.String()), "%", "%%")
 	fields := []string{

@@ -47,7 +47,7 @@ func eachPacked(m protoreflect.Message, visit func(proto.Message) error) (err er
 	return err
 }
 
-// packers remembers which messages can hold an Any, themselves or in their parts: most cannot, and need no look.
+// packers caches which messages can have an Any, themselves or in their parts. Most cannot, and are not searched.
 var packers sync.Map
 
 func canPack(d protoreflect.MessageDescriptor) bool {
@@ -59,7 +59,7 @@ func canPack(d protoreflect.MessageDescriptor) bool {
 	return can
 }
 
-// reaches looks for an Any among all that a message can hold.
+// reaches looks for an Any among all that can be in a message.
 func reaches(d protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
 	if d.FullName() == "google.protobuf.Any" {
 		return true

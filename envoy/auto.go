@@ -85,11 +85,11 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 	}
 	switch {
 	case c.Strategy == StrategyTree:
-		c.Why = "all rules ask for a path alone, and a longer path always comes first: the longest one that fits is the first that matches"
+		c.Why = "all rules match on the path alone, and a longer path always comes first: the longest one that fits is the first that matches"
 	case c.Strategy == StrategyList && whyNot == "":
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
 	case c.Strategy == StrategyList && claims != nil:
-		c.Why = claims.String() + " asks for claims of a JWT, which the filter does not know"
+		c.Why = claims.String() + " matches on claims of a JWT, which the filter does not know"
 	case c.Strategy == StrategyList && costly != "":
 		c.Why = costly
 	case c.Strategy == StrategyList:
@@ -100,7 +100,7 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 	return c
 }
 
-// claimed is the first rule that asks for claims of a JWT, or nil.
+// claimed is the first rule that matches on claims of a JWT, or nil.
 func claimed(h *plan.VirtualHost) *plan.Rule {
 	for _, r := range h.Rules {
 		if len(r.Match.Claims) > 0 {

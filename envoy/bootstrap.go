@@ -15,7 +15,7 @@ import (
 	"waymark.dev/waymark/envoy/version"
 )
 
-// Matching says who chooses a rule.
+// Matching is who chooses a rule.
 type Matching string
 
 // The kinds of matching.
@@ -28,7 +28,7 @@ const (
 	MatchingAuto Matching = "auto"
 )
 
-// Options say for which Envoy to write.
+// Options describe the Envoy that is written for.
 type Options struct {
 	Matching Matching
 	// Minor is the minor version of Envoy 1.
@@ -47,7 +47,7 @@ type Options struct {
 	// Dir is the folder of the files that Envoy watches, as Envoy sees it; see [Path]. "": everything is in the bootstrap,
 	// and certificates are read from their own paths at the start.
 	Dir string
-	// Profile says what the proxy is protected against; the zero value is ProfileEdge.
+	// Profile is what the proxy is protected against; the zero value is ProfileEdge.
 	Profile Profile
 	// Underscores in names of headers; "" is the profile's answer.
 	Underscores effect.Underscores

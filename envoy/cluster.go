@@ -116,8 +116,8 @@ func ownEndpoints(p *plan.Plan) map[string]bool {
 	return outliers
 }
 
-// circuitBreakers are open as wide as Istio has them where nothing is said: with Envoy's own limits, no more than three
-// retries at once would be made (DR-CP-01, DR-CP-02).
+// circuitBreakers have Istio's defaults, which are unlimited: with Envoy's own, no more than three retries at once would be
+// made (DR-CP-01, DR-CP-02).
 func circuitBreakers(p *plan.ConnectionPool) *clusterv3.CircuitBreakers {
 	limit := func(n uint32) *wrapperspb.UInt32Value {
 		if n == 0 {
@@ -196,7 +196,7 @@ func explicitHTTP1() *upstreamv3.HttpProtocolOptions_ExplicitHttpConfig_ {
 	}}
 }
 
-// httpOptions say how HTTP is spoken; empty is HTTP/1.1 with Envoy's defaults.
+// httpOptions are the versions and limits of HTTP; empty is HTTP/1.1 with Envoy's defaults.
 func httpOptions(c *plan.Cluster) *upstreamv3.HttpProtocolOptions {
 	out := &upstreamv3.HttpProtocolOptions{}
 	switch {

@@ -16,12 +16,12 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// Profile says what a proxy is protected against.
+// Profile is what a proxy is protected against.
 type Profile string
 
 // The profiles. Edge is Istio's EDGE profile of connection settings, for a proxy that strangers reach. Plain leaves limits
 // to Envoy's own defaults, as Istio does without a profile. What both have in common: a client's x-envoy-* headers and
-// certificate headers are dropped, and paths are normalised as --path-normalization says.
+// certificate headers are dropped, and paths are normalised by the level of --path-normalization.
 const (
 	ProfileEdge  Profile = "edge"
 	ProfilePlain Profile = "plain"

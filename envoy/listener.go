@@ -14,7 +14,7 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// listener serves one address. Its chains are told apart by the server name that a client asks for in its TLS hello.
+// listener serves one address. Its chains are told apart by the server name in a client's TLS hello.
 func (b *builder) listener(l *plan.Listener) (*listenerv3.Listener, error) {
 	out := &listenerv3.Listener{Name: l.Name, Address: listenAddress(l.Bind, l.Port), PerConnectionBufferLimitBytes: optionalNumber(b.limits().Buffer)}
 	for _, c := range l.Chains {
@@ -40,7 +40,7 @@ func (b *builder) listener(l *plan.Listener) (*listenerv3.Listener, error) {
 	return out, nil
 }
 
-// chainName says what a chain serves, which no other chain of the listener does: what it speaks, and the server names. Envoy
+// chainName is what a chain serves, which no other chain of the listener does: its protocol and the server names. Envoy
 // keeps the connections of a chain that is the same after a change, name included, so it must not depend on the others.
 func chainName(c *plan.FilterChain) string {
 	kind := "tcp"

@@ -59,8 +59,8 @@ func slowStart(w *plan.Warmup) *clusterv3.Cluster_SlowStartConfig {
 	return out
 }
 
-// commonLoadBalancing is nil where there is nothing to say. With outlier detection, the panic threshold is what
-// minHealthPercent says, 0 by default: requests never go to endpoints that were taken out (DR-OD-02).
+// commonLoadBalancing is nil where Envoy's defaults are right. With outlier detection, the panic threshold is
+// minHealthPercent, 0 by default: requests never go to endpoints that were taken out (DR-OD-02).
 func commonLoadBalancing(c *plan.Cluster) *clusterv3.Cluster_CommonLbConfig {
 	if c.Outlier == nil && !c.LocalityWeighted {
 		return nil

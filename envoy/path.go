@@ -33,7 +33,7 @@ func Path(k Key) string {
 	}
 }
 
-// IsPath says whether [Path] could return a path.
+// IsPath reports whether [Path] could return a path.
 func IsPath(path string) bool {
 	if path == ListenersFile || path == ClustersFile {
 		return true

@@ -79,7 +79,7 @@ func setFilterConfig(r *routev3.Route, filter string, config proto.Message) {
 	r.TypedPerFilterConfig[filter] = typed(config)
 }
 
-// action sends requests to the destinations. The timeout is always written: without one, Envoy's own 15 s would hold
+// action sends requests to the destinations. The timeout is always written: without one, Envoy's own 15 s would apply
 // (VS-TO-01).
 func action(a *plan.RouteAction, destinations []plan.Destination) *routev3.RouteAction {
 	out := &routev3.RouteAction{
@@ -242,7 +242,7 @@ func percent(p plan.Percentage) *typev3.FractionalPercent {
 	return out
 }
 
-// typed wraps a message; only a message that is no valid proto fails to marshal, and these are built here.
+// typed wraps a message; only an invalid message fails to marshal, and these are built here.
 func typed(m proto.Message) *anypb.Any {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {

@@ -25,7 +25,7 @@ func StatName(name string) string {
 	return strings.ReplaceAll(name, statDelimiter, "_") + statDelimiter
 }
 
-// routeStatPrefix makes Envoy count the requests of a rule by destination. What the VirtualService says itself is left
+// routeStatPrefix makes Envoy count the requests of a rule by destination. A statPrefix of the VirtualService is left
 // alone (VS-STAT-05). Envoy counts nothing for redirects and direct responses, so they have none. A native route with several
 // destinations counts them as one, without a destination.
 func routeStatPrefix(r *plan.Rule, destinations []plan.Destination, o *Options) string {
@@ -66,7 +66,7 @@ var knownStatTags = []string{
 // 10,000 rules they are half of what statistics cost.
 const unusedRouteStats = `vhost\.[^;]*\.route\.;.*\.upstream_rq_(?:total|retry_overflow|retry_limit_exceeded)`
 
-// statsConfig says what becomes a label.
+// statsConfig makes labels of what is variable in the names of statistics.
 func statsConfig() *metricsv3.StatsConfig {
 	out := &metricsv3.StatsConfig{
 		UseAllDefaultTags: wrapperspb.Bool(false),

@@ -15,7 +15,7 @@ type paths struct {
 	exact, prefix map[string]*plan.Rule
 }
 
-// pathTree puts the rules of a virtual host into a tree by path, or says why that would not mean the same.
+// pathTree puts the rules of a virtual host into a tree by path, or returns the reason why that would not mean the same.
 //
 // Envoy takes the longest key that fits, Istio the first rule that matches. After rules that can never be reached are
 // left out, both are the same: of two prefixes that fit, the longer one stands first, or it would never be reached.
@@ -26,8 +26,8 @@ type paths struct {
 //
 // The hard case is a whole path. Envoy compares keys with path and query together, so the whole path /a is two keys:
 // "/a" as a whole, and "/a?" as a beginning, which no other path has. A whole path that no prefix of the tree covers is
-// one key, a beginning: where it is the longest that fits and the path goes on, the route's own match says no, and there
-// is no other rule that could have said yes.
+// one key, a beginning: where it is the longest that fits and the path goes on, the route's own match fails, and
+// no other rule could match.
 func pathTree(h *plan.VirtualHost) (*paths, string) {
 	t := &paths{map[string]*plan.Rule{}, map[string]*plan.Rule{}}
 	known := map[string]bool{} // prefixes that are reached
@@ -46,9 +46,9 @@ func pathTree(h *plan.VirtualHost) (*paths, string) {
 		p := r.Match.Path
 		switch {
 		case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:
-			return nil, r.String() + " asks for more than a path"
+			return nil, r.String() + " matches on more than a path"
 		case p.Kind == plan.Regex || p.Kind == plan.Separated || p.IgnoreCase:
-			return nil, r.String() + " asks for more than the beginning or the whole of a path"
+			return nil, r.String() + " matches on more than the beginning or the whole of a path"
 		case strings.ContainsAny(p.Value, "?#"):
 			continue // no path has these: never reached
 		case p.Kind == plan.Exact:
@@ -78,7 +78,7 @@ func pathTree(h *plan.VirtualHost) (*paths, string) {
 		t.prefix[path+"?"] = whole[path]
 	}
 	if t.prefix[""] != nil {
-		return nil, "an empty prefix is no key of a tree"
+		return nil, "an empty prefix is not a valid key of a tree"
 	}
 	if len(t.prefix) == 0 {
 		return nil, "there is nothing to find"

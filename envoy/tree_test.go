@@ -48,8 +48,8 @@ func TestTrees(t *testing.T) {
 		"a whole path under a prefix":       {[]string{"/a", "=/a/b"}, nil, []string{"/a"}, ""},
 		"a whole path that occurs twice":    {[]string{"=/a", "=/a"}, nil, []string{"/a"}, ""},
 		"a path with a query":               {[]string{"=/a?x", "/b"}, nil, []string{"/b"}, ""},
-		"an expression":                     {[]string{"/a", "~/b"}, nil, nil, "default/a.http[1].match[0] asks for more than the beginning or the whole of a path"},
-		"a header":                          {[]string{"/a+"}, nil, nil, "default/a.http[0].match[0] asks for more than a path"},
+		"an expression":                     {[]string{"/a", "~/b"}, nil, nil, "default/a.http[1].match[0] matches on more than the beginning or the whole of a path"},
+		"a header":                          {[]string{"/a+"}, nil, nil, "default/a.http[0].match[0] matches on more than a path"},
 		"no rules":                          {nil, nil, nil, "there is nothing to find"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -134,10 +134,10 @@ func TestTheCheapestWayIsTaken(t *testing.T) {
 		why      string
 	}{
 		"a few prefixes":        {many(10, "/p%d"), StrategyList, "10 rules are tried faster than a tree is searched"},
-		"many prefixes":         {many(1000, "/p%d/"), StrategyTree, "all rules ask for a path alone"},
-		"many whole paths":      {many(1000, "=/p%d"), StrategyTree, "all rules ask for a path alone"},
+		"many prefixes":         {many(1000, "/p%d/"), StrategyTree, "all rules match on the path alone"},
+		"many whole paths":      {many(1000, "=/p%d"), StrategyTree, "all rules match on the path alone"},
 		"some expressions":      {many(50, "~/p%d/.*"), StrategyList, "trying 50 rules costs less than asking the filter"},
-		"many expressions":      {many(1000, "~/p%d/.*"), StrategyFilter, "trying 1000 rules costs more than asking the filter; no tree: default/a.http[0].match[0] asks for more than the beginning"},
+		"many expressions":      {many(1000, "~/p%d/.*"), StrategyFilter, "trying 1000 rules costs more than asking the filter; no tree: default/a.http[0].match[0] matches on more than the beginning"},
 		"a thousand of headers": {many(2000, "/p%d+"), StrategyFilter, "costs more than asking the filter"},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // allowedUpgrade is the one protocol that a client may change to, as in Istio (GW-HCM-07).
 const allowedUpgrade = "websocket"
 
-// refusedUpgrades is what a map of outcomes falls back to: a route for requests that ask for another protocol than a
+// refusedUpgrades is what a map of outcomes falls back to: a route for requests to change to another protocol than a
 // websocket, and none for all others.
 //
 // Envoy decides about upgrades before any filter runs, and it refuses one (403) only if a route is known by then. In a map

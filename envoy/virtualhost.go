@@ -10,7 +10,7 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// routeConfiguration holds the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
+// routeConfiguration has the virtual hosts. The headers by which the filter speaks to Envoy are dropped from every
 // external request before any filter runs, so that a client cannot choose a route even where the filter is gone.
 func routeConfiguration(rc *plan.RouteConfig, s *strategies, o *Options) *routev3.RouteConfiguration {
 	out := &routev3.RouteConfiguration{

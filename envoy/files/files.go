@@ -29,7 +29,7 @@ import (
 	"waymark.dev/waymark/envoy"
 )
 
-// RefusedError: Envoy does not take a file. The same file would be refused again.
+// RefusedError is the refusal of a file by Envoy. The same file would be refused again.
 type RefusedError struct {
 	// File is its path below the folder.
 	File string
@@ -266,7 +266,7 @@ func (d *Dir) removeOthers(known map[string]bool) error {
 	})
 }
 
-// written says whether Waymark wrote a file: its name fits the resource in it, or it is one that was to be renamed.
+// written: Waymark wrote the file. Its name fits the resource in it, or it is one that was to be renamed.
 func written(path, full string) bool {
 	dir, base := filepath.Split(path)
 	if inner, ok := strings.CutSuffix(strings.TrimPrefix(base, "."), ".new"); ok && base == besideName(inner) {
@@ -316,7 +316,7 @@ func Watches(r *envoy.Resources) int {
 	return n
 }
 
-// namesFiles says whether a secret names files, instead of having what is in them.
+// namesFiles: the secret names files, instead of having what is in them.
 func namesFiles(s *tlsv3.Secret) bool {
 	pair, trust := s.GetTlsCertificate(), s.GetValidationContext()
 	return slices.ContainsFunc([]*corev3.DataSource{pair.GetCertificateChain(), pair.GetPrivateKey(), trust.GetTrustedCa(), trust.GetCrl()},

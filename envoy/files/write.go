@@ -46,7 +46,7 @@ func chmod(path string, mode fs.FileMode) error {
 	return err
 }
 
-// replace writes a file beside and renames it onto the old one. By default nobody else may read it: it may hold a key.
+// replace writes a file beside and renames it onto the old one. By default nobody else may read it: it may have a key in it.
 func (d *Dir) replace(path string, text []byte) error {
 	full := filepath.Join(d.Path, path)
 	if err := os.MkdirAll(filepath.Dir(full), d.folderMode()); err != nil {

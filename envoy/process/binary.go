@@ -12,7 +12,7 @@ import (
 // inVersion is the place of the version in "envoy  version: COMMIT/1.39.3/Clean/RELEASE/BoringSSL".
 var inVersion = regexp.MustCompile(`version: [0-9a-f]+/(\d+\.(\d+)\.[^/]+)/`)
 
-// Version asks a program which Envoy it is: its version, such as 1.39.3, and the 39 in it.
+// Version runs a program for the version of its Envoy, such as 1.39.3, and the 39 in it.
 func Version(ctx context.Context, binary string) (version string, minor int, err error) {
 	text, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
@@ -20,13 +20,13 @@ func Version(ctx context.Context, binary string) (version string, minor int, err
 	}
 	m := inVersion.FindSubmatch(text)
 	if m == nil {
-		return "", 0, fmt.Errorf("%s is no Envoy: it does not say a version of it", binary)
+		return "", 0, fmt.Errorf("%s is not an Envoy: it does not print a version of Envoy", binary)
 	}
 	minor, err = strconv.Atoi(string(m[2]))
 	return string(m[1]), minor, err
 }
 
-// wasmProbe has a filter whose module is empty: an Envoy with Wasm says so, one without says that it has none.
+// wasmProbe has a filter whose module is empty: an Envoy with Wasm refuses the module, one without refuses the filter.
 const wasmProbe = `{"static_resources": {"listeners": [{"name": "probe", "address": {"pipe": {"path": "@probe"}}, "filter_chains": [{"filters": [{
   "name": "http", "typed_config": {
     "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -36,7 +36,7 @@ const wasmProbe = `{"static_resources": {"listeners": [{"name": "probe", "addres
         "config": {"vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"inline_bytes": "AGFzbQEAAAA="}}}}}},
       {"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}]}}`
 
-// HasWasm says whether an Envoy was built with Wasm: not all are, not even all releases of one build.
+// HasWasm reports whether an Envoy was built with Wasm. Not all are, not even all releases of one build.
 func HasWasm(ctx context.Context, binary string) (bool, error) {
 	text, _ := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "warning", "--config-yaml", wasmProbe).CombinedOutput() // it always refuses
 	return !strings.Contains(string(text), "compiled without support") && !strings.Contains(string(text), "envoy.extensions.filters.http.wasm.v3.Wasm"), nil

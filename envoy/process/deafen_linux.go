@@ -12,7 +12,7 @@ import (
 	"waymark.dev/waymark/internal/listening"
 )
 
-// deafen keeps new clients from Envoy's listening sockets, but for the admin interface's, and says whether it could: a
+// deafen keeps new clients from Envoy's listening sockets, but for the admin interface's, and reports whether it could: a
 // system may not let a process have the sockets of its child.
 func (p *Process) deafen() bool {
 	own := listeningSockets(p.PID(), p.admin.port)

@@ -19,7 +19,7 @@ const (
 const drainHandshake = 200 * time.Millisecond
 
 // Drain makes Envoy take no new connections, and returns when nothing is in flight any more: no request, and no connection
-// that is forwarded as it is. Load balancers that ask /ready are told, and answers say that their connection ends. It
+// that is forwarded as it is. Load balancers learn it from /ready, and answers end their connections. It
 // returns what is left when the context ends before; Envoy runs on.
 func (p *Process) Drain(ctx context.Context) (left int64) {
 	// Answers end their connections from now on, on HTTP/2 by GOAWAY.

@@ -43,5 +43,5 @@ func FreePorts(n int) ([]uint32, error) {
 		}
 		found = append(found, uint32(port))
 	}
-	return nil, fmt.Errorf("%d free ports of the loopback address are wanted, and there are %d", n, len(found))
+	return nil, fmt.Errorf("%d free ports of the loopback address are needed, and only %d were found", n, len(found))
 }

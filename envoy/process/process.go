@@ -22,7 +22,7 @@ import (
 	"waymark.dev/waymark/envoy/process/scratch"
 )
 
-// Options say how to start Envoy.
+// Options are how to start Envoy.
 type Options struct {
 	// Binary is Envoy's program.
 	Binary string
@@ -55,10 +55,10 @@ type Process struct {
 	err   error         // valid then
 }
 
-// outputDelay is how long output is read after Envoy's end, where another process holds its end of the pipe.
+// outputDelay is how long output is read after Envoy's end, where another process has its end of the pipe open.
 const outputDelay = 2 * time.Second
 
-// Start starts Envoy and returns when it serves. Where it ends before, the error holds the last lines that it printed.
+// Start starts Envoy and returns when it serves. Where it ends before, the error has the last lines that it printed.
 func Start(ctx context.Context, o Options) (*Process, error) {
 	var name [16]byte
 	_, _ = rand.Read(name[:]) // never fails
@@ -104,7 +104,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 // instance is the key of the node's metadata by which an Envoy is told from others.
 const instance = "WAYMARK_INSTANCE"
 
-// serverInfo is the part of what the admin interface says of its Envoy that matters here.
+// serverInfo is the part of /server_info that matters here.
 type serverInfo struct {
 	State string `json:"state"`
 	Node  struct {
@@ -158,7 +158,7 @@ func (p *Process) Stat(ctx context.Context, name string) (int64, error) {
 // Done is closed when Envoy has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Running says that it has not ended.
+// Running reports whether it has not ended.
 func (p *Process) Running() bool {
 	select {
 	case <-p.done:

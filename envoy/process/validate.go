@@ -13,8 +13,8 @@ import (
 	"waymark.dev/waymark/envoy/process/scratch"
 )
 
-// Validation says where a bootstrap is written for an Envoy to look at, and who may read it: it may hold keys, and goes at
-// once.
+// Validation is where a bootstrap is written for an Envoy to validate, and who may read it: it may have keys in it, and is
+// removed at once.
 type Validation struct {
 	// Dir is a folder; "" is a temporary one that only this user can enter.
 	Dir string
@@ -22,7 +22,7 @@ type Validation struct {
 	Mode fs.FileMode
 }
 
-// Validate lets an Envoy look at a bootstrap, without serving it. An error says what it refuses, in its own words.
+// Validate lets an Envoy look at a bootstrap, without serving it. An error has its reason, in its own words.
 func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byte) error {
 	folder, mode := v.Dir, v.Mode
 	if folder == "" {
@@ -55,7 +55,7 @@ func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byt
 	return nil
 }
 
-// refusal is what Envoy says that it refuses: the last line that says why.
+// refusal is the reason of a refusal in what Envoy printed: the last line that has one.
 func refusal(output, file string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -67,5 +67,5 @@ func refusal(output, file string) string {
 			return line
 		}
 	}
-	return "it does not say why"
+	return "it gives no reason"
 }

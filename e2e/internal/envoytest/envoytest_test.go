@@ -161,7 +161,7 @@ func TestWhichEnvoy(t *testing.T) {
 	require.NoError(t, os.WriteFile(other, []byte("#!/bin/sh\necho hello\n"), 0o700))
 	t.Setenv("ENVOY_BIN", other)
 	_, err = Default()
-	require.EqualError(t, err, "ENVOY_BIN: "+other+" is no Envoy: it does not say a version of it")
+	require.EqualError(t, err, "ENVOY_BIN: "+other+" is not an Envoy: it does not print a version of Envoy")
 }
 
 // failing is a log that cannot be written at first.
