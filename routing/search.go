@@ -189,18 +189,18 @@ func (w *wideLookup) mayHave(word uint64) bool {
 const longPath = 64
 
 // matches checks a rule in full, but for the conditions that were proved.
-func (u *rule) matches(t *Table, r *Request, proved uint32) bool {
+func (ru *rule) matches(t *Table, r *Request, proved uint32) bool {
 	checkPath := proved&1 == 0
-	if checkPath && u.path.value.size < longPath {
-		if !u.path.matches(t, r.path, &r.machine) {
+	if checkPath && ru.path.value.size < longPath {
+		if !ru.path.matches(t, r.path, &r.machine) {
 			return false
 		}
 		checkPath = false
 	}
-	for i := u.from; i < u.to; i++ {
-		if proved>>(i-u.from+1)&1 == 0 && !t.conditions.at(i).matches(t, r) {
+	for i := ru.from; i < ru.to; i++ {
+		if proved>>(i-ru.from+1)&1 == 0 && !t.conditions.at(i).matches(t, r) {
 			return false
 		}
 	}
-	return !checkPath || u.path.matches(t, r.path, &r.machine)
+	return !checkPath || ru.path.matches(t, r.path, &r.machine)
 }
