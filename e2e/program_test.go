@@ -264,7 +264,7 @@ func TestRunReadsChangedFiles(t *testing.T) {
 			replace("exact: /healthz", "exact: /alive")
 			assert.Eventually(t, status("/alive"), 10*time.Second, 50*time.Millisecond, r.output())
 			replace("exact: /healthz", "exactly: /healthz")
-			assert.Eventually(t, func() bool { return strings.Contains(r.output(), `unknown field "exactly"`) }, 10*time.Second, 50*time.Millisecond)
+			assert.Eventually(t, func() bool { return strings.Contains(r.output(), `unknown field \"exactly\"`) }, 10*time.Second, 50*time.Millisecond)
 			assert.Eventually(t, func() bool {
 				return strings.Contains(r.output(), "the changed files are not used; the rules before go on being served")
 			}, 10*time.Second, 50*time.Millisecond)

@@ -69,7 +69,7 @@ func TestRunValidates(t *testing.T) {
 	before := snapshot(t, folder)
 	missing := strings.Replace(badGateway, "$TLS", "serverCertificate: /nowhere/a.crt, privateKey: /nowhere/a.key", 1)
 	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(allowAll, "status: 200", "status: 201", 1)+"---\n"+missing), 0o600))
-	r.waitFor(t, "waymark: envoy refuses the configuration: ")
+	r.waitFor(t, "envoy refuses the configuration: ")
 	r.waitFor(t, "the rules before go on being served")
 	assert.Contains(t, r.output(), "/nowhere/a.")
 	assert.Equal(t, before, snapshot(t, folder), "nothing was written")

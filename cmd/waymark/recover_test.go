@@ -32,8 +32,9 @@ metadata: {name: a}
 spec: {hosts: ["*"], gateways: [gw], http: [{directResponse: {status: 200}}]}
 `), 0o600))
 	served := &plan.Plan{}
-	r := &road{in: &input{files: []string{file}, proxy: "gateway", clusterDomain: "cluster.local", outbound: "ALLOW_ANY"}, engine: failing{}, plan: served}
-	err := r.load(context.Background(), io.Discard, func() bool { return true })
+	r := newRoad(failing{}, file, io.Discard)
+	r.plan = served
+	_, err := r.load(context.Background(), func() bool { return true })
 	require.ErrorContains(t, err, "internal error, please report it: index out of range")
 	assert.ErrorContains(t, err, "recover_test.go", "the place is in it")
 	assert.Same(t, served, r.plan)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,8 +50,19 @@ func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
 
 // newRoad serves a file through an engine.
-func newRoad(e engine, file string) *road {
-	return &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: e}
+func newRoad(e engine, file string, log io.Writer) *road {
+	in := &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
+	return &road{in: in, log: newTestLogger(log), engine: e}
+}
+
+// newTestLogger writes a log as a terminal shows it, without times.
+func newTestLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 const (
@@ -72,7 +85,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
 	var e recorder
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	looks := 0
 	files := &settling{quiet: 50 * time.Millisecond, look: func() set {
 		if looks++; looks == 2 { // it has been read
@@ -111,7 +124,7 @@ func TestAnEditDuringLoadingIsServed(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "rules.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 			e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
-			r := newRoad(e, file)
+			r := newRoad(e, file, io.Discard)
 			ctx, cancel := context.WithCancel(t.Context())
 			files := &settling{look: func() set { return look(r.in.files, nil) }}
 			if atStart {
@@ -148,7 +161,7 @@ func TestARetryWaitsForFilesToSettle(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	var e refusing
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	var changed atomic.Bool
 	files := &settling{quiet: 100 * time.Millisecond, look: func() set {
 		var s set
@@ -187,14 +200,13 @@ func TestASetThatNeverSettles(t *testing.T) {
 func TestAFileThatIsGoneForAMoment(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	var e recorder
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	digest := byte(1)
 	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
 	files.next()
 	digest = 2 // and the file is not there
 	var said bytes.Buffer
-	talk = &said
-	defer func() { talk = os.Stderr }()
+	r.log = newTestLogger(&said)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.watch(ctx, files) }()
