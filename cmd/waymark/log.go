@@ -42,7 +42,8 @@ func isTerminal(f *os.File) bool {
 type note struct {
 	level slog.Level
 	text  string
-	code  string // of a finding, or ""
+	// Of a finding, or "": its code, and the line of the file with a caret.
+	code, excerpt string
 }
 
 // notes are the findings as entries of the log.
@@ -53,7 +54,10 @@ func (f *found) notes() []note {
 	levels := map[diag.Severity]slog.Level{diag.Error: slog.LevelError, diag.Warning: slog.LevelWarn, diag.Notice: slog.LevelInfo}
 	out := make([]note, len(f.Findings))
 	for i, finding := range f.Findings {
-		out[i] = note{levels[finding.Severity], finding.String(), finding.Code}
+		out[i] = note{levels[finding.Severity], finding.String(), finding.Code, ""}
+		if finding.Severity != diag.Notice {
+			out[i].excerpt = f.texts.Excerpt(finding.Place)
+		}
 	}
 	return out
 }
@@ -63,6 +67,9 @@ func write(log *slog.Logger, notes []note) {
 		var attrs []slog.Attr
 		if n.code != "" {
 			attrs = append(attrs, slog.String("code", n.code))
+		}
+		if n.excerpt != "" {
+			attrs = append(attrs, slog.String("excerpt", n.excerpt))
 		}
 		log.LogAttrs(context.Background(), n.level, n.text, attrs...)
 	}

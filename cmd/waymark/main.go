@@ -59,7 +59,7 @@ func main() {
 	}
 	var findings *diag.FindingsError
 	if errors.As(err, &findings) { // each line names its place
-		_ = findings.Findings.Write(os.Stderr, &diag.Texts{})
+		_ = findings.Findings.Write(os.Stderr, findings.Texts)
 	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}

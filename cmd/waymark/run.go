@@ -175,7 +175,7 @@ func (r *road) load(ctx context.Context, unchanged func() bool) (notes []note, e
 	if err != nil {
 		return notes, err
 	}
-	reportWays(func(text string) { notes = append(notes, note{slog.LevelInfo, text, ""}) }, p, r.options)
+	reportWays(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
 	if len(p.Listeners) == 0 {
 		if r.in.proxy == string(translate.SidecarProxy) {
 			return notes, &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
@@ -343,9 +343,9 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		}
 		var findings *diag.FindingsError
 		if errors.As(err, &findings) {
-			notes = append(notes, (&found{Findings: findings.Findings}).notes()...)
+			notes = append(notes, (&found{findings.Findings, r.in.texts}).notes()...)
 		} else if text := err.Error(); text != "" {
-			notes = append(notes, note{slog.LevelError, text, ""})
+			notes = append(notes, note{level: slog.LevelError, text: text})
 		}
 		if changed || !slices.Equal(notes, said) {
 			said = notes

@@ -122,7 +122,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 			reportWays(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
-					return err
+					return in.locate(err)
 				}
 			}
 			working := newProgress()
@@ -137,9 +137,9 @@ that is checked here. What it refuses is neither printed nor written.`,
 						}
 					}
 				}
-				return write(c.OutOrStdout(), p, o)
+				return in.locate(write(c.OutOrStdout(), p, o))
 			}
-			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
+			return in.locate(writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode))
 		},
 	}
 	in.addFlags(c)
