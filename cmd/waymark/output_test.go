@@ -81,6 +81,7 @@ func TestAReaderThatStalls(t *testing.T) {
 
 // An error loses the lines that it is about, and no others.
 func TestAFullDiskDoesNotEndTheLog(t *testing.T) {
+	t.Parallel()
 	r, tell := &reader{}, &reader{}
 	o := newOutput("standard output", r, newTestLogger(tell))
 	fmt.Fprintln(o, "before")
@@ -97,6 +98,7 @@ func TestAFullDiskDoesNotEndTheLog(t *testing.T) {
 
 // Closing does not wait for a reader that never reads.
 func TestClosingDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
 	r := &reader{hold: make(chan struct{})}
 	defer close(r.hold)
 	o := newOutput("standard output", r, newTestLogger(io.Discard))

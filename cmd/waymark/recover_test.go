@@ -20,6 +20,7 @@ func (failing) apply(context.Context, *plan.Plan) error { panic("index out of ra
 
 // A mistake of ours in what a change leads to is an error like others: what was served before is served still.
 func TestAPanicIsAnError(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: networking.istio.io/v1
 kind: Gateway

@@ -81,6 +81,7 @@ spec: {hosts: [a.test], gateways: [gw], http: [{directResponse: {status: 403}}]}
 
 // A set that changes after it had settled, while it is read, is not served: it is read again.
 func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
@@ -183,6 +184,7 @@ func TestARetryWaitsForFilesToSettle(t *testing.T) {
 
 // Waiting ends with the context; a set that never settles is told.
 func TestASetThatNeverSettles(t *testing.T) {
+	t.Parallel()
 	n := 0
 	files := &settling{quiet: 20 * time.Millisecond, look: func() set {
 		n++
@@ -198,6 +200,7 @@ func TestASetThatNeverSettles(t *testing.T) {
 
 // A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
 func TestAFileThatIsGoneForAMoment(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	var e recorder
 	r := newRoad(&e, file, io.Discard)
@@ -221,6 +224,7 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 
 // A folder that was just made is waited for, though nothing is in it yet.
 func TestANewFolder(t *testing.T) {
+	t.Parallel()
 	assert.Less(t, time.Since(look([]string{t.TempDir()}, nil).changed), time.Minute)
 }
 
