@@ -57,8 +57,11 @@ const maxExcerpt = 120
 
 // Excerpt is the line of a place, or the part of a long one around it, and below it a caret under the place, each with a
 // line end. It is "" where there is no such line, or where it must not be shown. What cannot be printed is shown as a
-// question mark.
+// question mark. A nil t has no lines.
 func (t *Texts) Excerpt(p Place) string {
+	if t == nil {
+		return ""
+	}
 	line, at, ok := t.cut(p, maxExcerpt)
 	if !ok {
 		return ""

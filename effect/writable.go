@@ -54,7 +54,7 @@ func CheckWritable(text string, place Place) error {
 			return errors.New("it has characters that a name cannot have")
 		}
 		if lower := strings.ToLower(text); place == HeaderName && (lower == "transfer-encoding" || lower == "content-length") {
-			return errors.New("it says where a message ends, which only the proxy knows")
+			return errors.New("it marks where a message ends, which only the proxy knows")
 		}
 	case RequestPath, Authority:
 		if strings.Contains(text, " ") {

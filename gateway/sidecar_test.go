@@ -107,7 +107,7 @@ func TestSidecarProblems(t *testing.T) {
 		},
 		"VS-MESH-03: a host that nothing listens for is warned about": {
 			yaml: reviews + rules("default/x", 0, "{hosts: [shop.example.com], http: [{route: [{destination: {host: reviews}}]}]}"),
-			want: []string{`warning: VirtualService default/x: spec.hosts[0]: "shop.example.com" is no service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)`},
+			want: []string{`warning: VirtualService default/x: spec.hosts[0]: "shop.example.com" is not a known service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)`},
 		},
 		"VS-SPLIT-02: a destination without a port means the listener's, even if its service has one other port": {
 			yaml: reviews + service("default/bin", "10.0.0.2", "http 8000") + rules("default/x", 0, "{hosts: [reviews], http: [{route: [{destination: {host: bin}}]}]}"),

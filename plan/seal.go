@@ -41,7 +41,7 @@ func (r *Rule) Seal() {
 func (r *Rule) outcome(destination int, weight uint32) Outcome {
 	text, err := json.Marshal(hashed(r, destination))
 	if err != nil {
-		panic("plan: a rule that is no JSON: " + err.Error()) // every field is a plain value
+		panic("plan: a rule that cannot be JSON: " + err.Error()) // every field is a plain value
 	}
 	sum := sha256.Sum256(text)
 	return Outcome{ID: "k" + idEncoding.EncodeToString(sum[:])[:idLength], Destination: destination, Weight: weight, sum: sum}

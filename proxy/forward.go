@@ -23,76 +23,76 @@ import (
 const maxBody = 1 << 20
 
 // forward sends the request to its destination, again where the retry policy says so, and copies the answer.
-func (x *exchange) forward(cors *effect.CORSEffect) {
-	up := x.rule.Upstream(x.dest, x.in)
-	cluster := x.rule.Route.Destinations[x.dest].Cluster
-	x.log.Cluster = cluster
-	balancer := x.state.clusters[cluster]
+func (ex *exchange) forward(cors *effect.CORSEffect) {
+	up := ex.rule.Upstream(ex.dest, ex.in)
+	cluster := ex.rule.Route.Destinations[ex.dest].Cluster
+	ex.log.Cluster = cluster
+	balancer := ex.state.clusters[cluster]
 	if balancer == nil {
-		x.log.Detail = "cluster_not_found"
-		x.reply(http.StatusServiceUnavailable, "", nil)
+		ex.log.Detail = "cluster_not_found"
+		ex.reply(http.StatusServiceUnavailable, "", nil)
 		return
 	}
-	body, whole, err := x.readBody()
+	body, whole, err := ex.readBody()
 	if err != nil {
-		x.reply(http.StatusBadRequest, "", nil)
+		ex.reply(http.StatusBadRequest, "", nil)
 		return
 	}
-	key := x.hashKey()
-	x.mirror(up, body, whole, key)
-	ctx := x.r.Context()
-	if t := x.rule.Route.Timeout; t > 0 {
+	key := ex.hashKey()
+	ex.mirror(up, body, whole, key)
+	ctx := ex.r.Context()
+	if t := ex.rule.Route.Timeout; t > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
 	}
-	response, done, err := x.try( //nolint:bodyclose // answer closes it
+	response, done, err := ex.try( //nolint:bodyclose // answer closes it
 		ctx, balancer, up, body, whole, key)
 	defer done()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
-		x.answer(response, up, cors)
-	case x.r.Context().Err() != nil: // the client is gone
-		x.log.Detail = "downstream_remote_disconnect"
+		ex.answer(response, up, cors)
+	case ex.r.Context().Err() != nil: // the client is gone
+		ex.log.Detail = "downstream_remote_disconnect"
 	case errors.As(err, &tooLarge):
-		x.log.Detail = "request_payload_too_large"
-		x.reply(http.StatusRequestEntityTooLarge, "Payload Too Large", nil)
+		ex.log.Detail = "request_payload_too_large"
+		ex.reply(http.StatusRequestEntityTooLarge, "Payload Too Large", nil)
 	case errors.Is(err, context.DeadlineExceeded):
-		x.log.Detail = "response_timeout"
-		x.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)
+		ex.log.Detail = "response_timeout"
+		ex.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)
 	default:
-		x.log.Detail = "upstream_reset_before_response_started"
-		x.reply(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before headers: "+err.Error(), nil)
+		ex.log.Detail = "upstream_reset_before_response_started"
+		ex.reply(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before headers: "+err.Error(), nil)
 	}
 }
 
 // readBody keeps a small body; of a large one, whole is false and the rest is still to be read.
-func (x *exchange) readBody() (body []byte, whole bool, err error) {
-	body, err = io.ReadAll(io.LimitReader(x.r.Body, maxBody+1))
+func (ex *exchange) readBody() (body []byte, whole bool, err error) {
+	body, err = io.ReadAll(io.LimitReader(ex.r.Body, maxBody+1))
 	return body, len(body) <= maxBody, err
 }
 
 // try makes the attempts. done must be called when the response has been read.
-func (x *exchange) try(ctx context.Context, b *balancer, up effect.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
-	retry := x.rule.Route.Retry
+func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
+	retry := ex.rule.Route.Retry
 	for {
 		endpoint, ok := b.pick(key)
 		if !ok {
 			return nil, func() {}, errors.New("no healthy upstream")
 		}
-		x.log.Upstream = endpoint
-		x.log.Attempts++
+		ex.log.Upstream = endpoint
+		ex.log.Attempts++
 		attempt, cancel := ctx, context.CancelFunc(func() {})
 		if retry != nil && retry.PerTryTimeout > 0 {
 			attempt, cancel = context.WithTimeout(ctx, retry.PerTryTimeout)
 		}
 		payload, size := io.Reader(bytes.NewReader(body)), int64(len(body))
 		if !whole {
-			payload, size = io.MultiReader(payload, x.r.Body), x.r.ContentLength
+			payload, size = io.MultiReader(payload, ex.r.Body), ex.r.ContentLength
 		}
-		response, err := x.proxy.send(attempt, endpoint, up, payload, size, x.log.Attempts)
-		again := retry != nil && whole && x.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
+		response, err := ex.proxy.send(attempt, endpoint, up, payload, size, ex.log.Attempts)
+		again := retry != nil && whole && ex.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
 		if !again {
 			return response, cancel, err
 		}
@@ -101,7 +101,7 @@ func (x *exchange) try(ctx context.Context, b *balancer, up effect.Request, body
 		}
 		cancel()
 		select {
-		case <-time.After(backoff(retry, x.log.Attempts)):
+		case <-time.After(backoff(retry, ex.log.Attempts)):
 		case <-ctx.Done():
 			return nil, func() {}, ctx.Err()
 		}
@@ -201,7 +201,7 @@ func requestURL(endpoint, path string) *url.URL {
 }
 
 // answer copies the destination's response to the client, after the operations of destination and rule.
-func (x *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORSEffect) {
+func (ex *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORSEffect) {
 	defer func() { _ = r.Body.Close() }()
 	headers := effect.Headers{}
 	for name, values := range r.Header {
@@ -210,22 +210,22 @@ func (x *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORS
 		}
 	}
 	headers["server"] = []string{"waymark"}
-	out := x.rule.Response(x.dest, up, headers)
+	out := ex.rule.Response(ex.dest, up, headers)
 	if cors != nil {
 		maps.Copy(out, cors.ResponseHeaders)
 	}
-	out["set-cookie"] = append(out["set-cookie"], x.setCookie...)
+	out["set-cookie"] = append(out["set-cookie"], ex.setCookie...)
 	for name, values := range out {
-		x.w.Header()[http.CanonicalHeaderKey(name)] = values
+		ex.w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	x.log.Status = r.StatusCode
-	x.w.WriteHeader(r.StatusCode)
-	flush := http.NewResponseController(x.w)
+	ex.log.Status = r.StatusCode
+	ex.w.WriteHeader(r.StatusCode)
+	flush := http.NewResponseController(ex.w)
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := r.Body.Read(buffer)
 		if n > 0 {
-			if _, err := x.w.Write(buffer[:n]); err != nil {
+			if _, err := ex.w.Write(buffer[:n]); err != nil {
 				return
 			}
 			_ = flush.Flush() // not every writer can
@@ -237,9 +237,9 @@ func (x *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORS
 }
 
 // mirror sends copies, each by its own die, and forgets their answers (VS-MIRROR-05).
-func (x *exchange) mirror(up effect.Request, body []byte, whole bool, key string) {
-	for _, m := range x.rule.Route.Mirrors {
-		b := x.state.clusters[m.Cluster]
+func (ex *exchange) mirror(up effect.Request, body []byte, whole bool, key string) {
+	for _, m := range ex.rule.Route.Mirrors {
+		b := ex.state.clusters[m.Cluster]
 		if b == nil || !whole || rand.Uint32N(m.Denominator) >= m.Numerator {
 			continue
 		}
@@ -252,7 +252,7 @@ func (x *exchange) mirror(up effect.Request, body []byte, whole bool, key string
 		copied.Headers = maps.Clone(up.Headers)
 		go func() {
 			defer cancel()
-			if r, err := x.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
+			if r, err := ex.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
 				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // fire and forget
 				_ = r.Body.Close()
 			}

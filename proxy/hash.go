@@ -13,21 +13,21 @@ import (
 
 // hashKey is what the rule's hash policies find in the request, all of them together, as Envoy combines them (DR-HASH-02).
 // A cookie with a TTL that the client lacks is made, and sent with the answer (DR-HASH-03).
-func (x *exchange) hashKey() string {
+func (ex *exchange) hashKey() string {
 	var parts []string
-	for _, p := range x.rule.Route.HashPolicies {
+	for _, p := range ex.rule.Route.HashPolicies {
 		part := ""
 		switch {
 		case p.Header != "":
-			part = strings.Join(x.in.Headers[strings.ToLower(p.Header)], ",")
+			part = strings.Join(ex.in.Headers[strings.ToLower(p.Header)], ",")
 		case p.Query != "":
-			if u, err := url.ParseRequestURI(x.in.Path); err == nil {
+			if u, err := url.ParseRequestURI(ex.in.Path); err == nil {
 				part = u.Query().Get(p.Query)
 			}
 		case p.SourceIP:
-			part, _, _ = net.SplitHostPort(x.r.RemoteAddr)
+			part, _, _ = net.SplitHostPort(ex.r.RemoteAddr)
 		case p.Cookie != nil:
-			part = x.hashCookie(p.Cookie)
+			part = ex.hashCookie(p.Cookie)
 		}
 		if part != "" {
 			parts = append(parts, part)
@@ -36,14 +36,14 @@ func (x *exchange) hashKey() string {
 	return strings.Join(parts, "\x00")
 }
 
-func (x *exchange) hashCookie(c *plan.HashCookie) string {
-	if sent, err := x.r.Cookie(c.Name); err == nil && sent.Value != "" {
+func (ex *exchange) hashCookie(c *plan.HashCookie) string {
+	if sent, err := ex.r.Cookie(c.Name); err == nil && sent.Value != "" {
 		return sent.Value
 	}
 	if c.TTL == nil {
 		return ""
 	}
 	made := &http.Cookie{Name: c.Name, Value: fmt.Sprintf("%016x", rand.Uint64()), Path: c.Path, HttpOnly: true, MaxAge: int(c.TTL.Seconds())}
-	x.setCookie = append(x.setCookie, made.String())
+	ex.setCookie = append(ex.setCookie, made.String())
 	return made.Value
 }

@@ -53,98 +53,98 @@ type exchange struct {
 }
 
 // decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.
-func (x *exchange) decide(site *site) {
-	if !x.r.ProtoAtLeast(1, 1) { // GW-HCM-06
-		x.log.Detail = "low_version"
-		x.reply(http.StatusUpgradeRequired, "", nil)
+func (ex *exchange) decide(site *site) {
+	if !ex.r.ProtoAtLeast(1, 1) { // GW-HCM-06
+		ex.log.Detail = "low_version"
+		ex.reply(http.StatusUpgradeRequired, "", nil)
 		return
 	}
 	var refusal *effect.Refusal
-	if x.in, refusal = x.received(); refusal != nil {
-		x.refuse(refusal)
+	if ex.in, refusal = ex.received(); refusal != nil {
+		ex.refuse(refusal)
 		return
 	}
-	headers := x.headers()
-	if err := x.ask(site, &headers); err != nil {
-		x.log.Detail = "wasm_fail_stream"
-		x.reply(http.StatusServiceUnavailable, "", nil)
+	headers := ex.headers()
+	if err := ex.ask(site, &headers); err != nil {
+		ex.log.Detail = "wasm_fail_stream"
+		ex.reply(http.StatusServiceUnavailable, "", nil)
 		return
 	}
-	host := effect.HostFor(site.routes, x.in.Authority)
+	host := effect.HostFor(site.routes, ex.in.Authority)
 	if host == nil {
-		x.log.Detail = "route_not_found"
-		x.reply(http.StatusNotFound, "", nil)
+		ex.log.Detail = "route_not_found"
+		ex.reply(http.StatusNotFound, "", nil)
 		return
 	}
-	connects := x.in.Method == http.MethodConnect
+	connects := ex.in.Method == http.MethodConnect
 	if connects && !host.RequireTLS {
-		x.log.Detail = "route_not_found"
-		x.reply(http.StatusNotFound, "", nil)
+		ex.log.Detail = "route_not_found"
+		ex.reply(http.StatusNotFound, "", nil)
 		return
 	}
-	if connects || x.in.Upgrades() && !x.in.IsWebsocket() && len(host.Rules) > 0 {
-		x.log.Detail = "upgrade_failed"
-		x.reply(http.StatusForbidden, "", nil)
+	if connects || ex.in.Upgrades() && !ex.in.IsWebsocket() && len(host.Rules) > 0 {
+		ex.log.Detail = "upgrade_failed"
+		ex.reply(http.StatusForbidden, "", nil)
 		return
 	}
-	if host.RequireTLS && !x.in.Secure() {
-		x.reply(http.StatusMovedPermanently, "", effect.Headers{"location": {effect.TLSLocation(x.in)}})
+	if host.RequireTLS && !ex.in.Secure() {
+		ex.reply(http.StatusMovedPermanently, "", effect.Headers{"location": {effect.TLSLocation(ex.in)}})
 		return
 	}
 	for _, name := range routing.DecisionHeaders {
-		delete(x.in.Headers, name) // a client's; no destination gets them
+		delete(ex.in.Headers, name) // a client's; no destination gets them
 	}
 	id, _ := headers.Get(routing.RouteHeader)
 	chosen, ok := site.hosts[host][id]
 	if !ok {
-		x.log.Detail = "route_not_found"
-		x.reply(http.StatusNotFound, "", nil)
+		ex.log.Detail = "route_not_found"
+		ex.reply(http.StatusNotFound, "", nil)
 		return
 	}
-	x.rule, x.dest = chosen.rule, chosen.outcome.Destination
-	x.log.Rule = x.rule.RouteName()
-	if x.fault(headers) {
+	ex.rule, ex.dest = chosen.rule, chosen.outcome.Destination
+	ex.log.Rule = ex.rule.RouteName()
+	if ex.fault(headers) {
 		return
 	}
-	x.execute()
+	ex.execute()
 }
 
 // execute does what the rule says.
-func (x *exchange) execute() {
+func (ex *exchange) execute() {
 	switch {
-	case x.rule.Redirect != nil:
-		x.log.Detail = "direct_response" // Envoy's word for both
-		x.reply(int(x.rule.Redirect.Status), "", effect.Headers{"location": {x.rule.Location(x.in)}})
-	case x.rule.DirectResponse != nil:
-		d := x.rule.DirectResponse
+	case ex.rule.Redirect != nil:
+		ex.log.Detail = "direct_response" // Envoy's word for both
+		ex.reply(int(ex.rule.Redirect.Status), "", effect.Headers{"location": {ex.rule.Location(ex.in)}})
+	case ex.rule.DirectResponse != nil:
+		d := ex.rule.DirectResponse
 		extra := effect.Headers{}
-		if l := x.rule.Location(x.in); l != "" {
+		if l := ex.rule.Location(ex.in); l != "" {
 			extra["location"] = []string{l}
 		}
-		x.log.Detail = "direct_response"
-		x.reply(int(d.Status), string(d.Body), extra)
-	case x.in.Upgrades():
-		x.log.Detail = "no_websockets" // Envoy has them
-		x.reply(http.StatusNotImplemented, "the embedded data plane has no websockets; use --engine envoy", nil)
+		ex.log.Detail = "direct_response"
+		ex.reply(int(d.Status), string(d.Body), extra)
+	case ex.in.Upgrades():
+		ex.log.Detail = "no_websockets" // Envoy has them
+		ex.reply(http.StatusNotImplemented, "the embedded data plane has no websockets; use --engine envoy", nil)
 	default:
-		cors := x.rule.ApplyCORS(x.in)
+		cors := ex.rule.ApplyCORS(ex.in)
 		if cors != nil && cors.Status != 0 {
-			x.rule = nil // the filter answers by itself: no operations of the rule (VS-CORS-05)
-			x.reply(cors.Status, "", cors.ResponseHeaders)
+			ex.rule = nil // the filter answers by itself: no operations of the rule (VS-CORS-05)
+			ex.reply(cors.Status, "", cors.ResponseHeaders)
 			return
 		}
-		x.forward(cors)
+		ex.forward(cors)
 	}
 }
 
 // received is the request as a filter sees it.
-func (x *exchange) received() (effect.Request, *effect.Refusal) {
-	in := effect.Request{Method: x.r.Method, Authority: x.r.Host, Path: x.r.RequestURI, Headers: effect.Headers{}}
-	for name, values := range x.r.Header {
+func (ex *exchange) received() (effect.Request, *effect.Refusal) {
+	in := effect.Request{Method: ex.r.Method, Authority: ex.r.Host, Path: ex.r.RequestURI, Headers: effect.Headers{}}
+	for name, values := range ex.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}
-	in.Client, _, _ = net.SplitHostPort(x.r.RemoteAddr) // net/http always has an address and a port
-	received, refusal := x.proxy.options.Intake.Receive(in)
+	in.Client, _, _ = net.SplitHostPort(ex.r.RemoteAddr) // net/http always has an address and a port
+	received, refusal := ex.proxy.options.Intake.Receive(in)
 	if refusal == nil {
 		received.Headers["x-request-id"] = []string{newID()}
 	}
@@ -158,22 +158,22 @@ func newID() string {
 }
 
 // refuse answers before any rule was looked at.
-func (x *exchange) refuse(r *effect.Refusal) {
+func (ex *exchange) refuse(r *effect.Refusal) {
 	headers := effect.Headers{}
 	if !r.GRPC {
-		x.in = effect.Request{} // the answer is HTTP's, whatever was asked for
+		ex.in = effect.Request{} // the answer is HTTP's, whatever was asked for
 	}
 	if r.Location != "" {
 		headers["location"] = []string{r.Location}
 	}
-	x.reply(r.Status, "", headers)
+	ex.reply(r.Status, "", headers)
 }
 
 // headers are the lines that the module gets.
-func (x *exchange) headers() vm.Headers {
-	h := vm.Headers{{":authority", x.in.Authority}, {":path", x.in.Path}, {":method", x.in.Method}, {":scheme", x.in.Scheme}}
-	for _, name := range slices.Sorted(maps.Keys(x.in.Headers)) {
-		for _, value := range x.in.Headers[name] {
+func (ex *exchange) headers() vm.Headers {
+	h := vm.Headers{{":authority", ex.in.Authority}, {":path", ex.in.Path}, {":method", ex.in.Method}, {":scheme", ex.in.Scheme}}
+	for _, name := range slices.Sorted(maps.Keys(ex.in.Headers)) {
+		for _, value := range ex.in.Headers[name] {
 			h = append(h, [2]string{name, value})
 		}
 	}
@@ -181,20 +181,20 @@ func (x *exchange) headers() vm.Headers {
 }
 
 // ask shows a free worker the headers.
-func (x *exchange) ask(site *site, h *vm.Headers) error {
-	v := <-x.proxy.workers
-	defer func() { x.proxy.workers <- v }()
-	return v.RequestHeaders(context.WithoutCancel(x.r.Context()), site.roots[v], h)
+func (ex *exchange) ask(site *site, h *vm.Headers) error {
+	v := <-ex.proxy.workers
+	defer func() { ex.proxy.workers <- v }()
+	return v.RequestHeaders(context.WithoutCancel(ex.r.Context()), site.roots[v], h)
 }
 
 // fault does what Envoy's fault filter does by the headers that the module set: first the delay, then the abort. It
 // says whether the request was answered.
-func (x *exchange) fault(h vm.Headers) (answered bool) {
+func (ex *exchange) fault(h vm.Headers) (answered bool) {
 	if text, ok := h.Get(routing.DelayHeader); ok {
 		if ms, err := strconv.Atoi(text); err == nil {
 			select {
 			case <-time.After(time.Duration(ms) * time.Millisecond):
-			case <-x.r.Context().Done():
+			case <-ex.r.Context().Done():
 				return true
 			}
 		}
@@ -204,30 +204,30 @@ func (x *exchange) fault(h vm.Headers) (answered bool) {
 	if !isHTTP && !isGRPC {
 		return false
 	}
-	x.log.Detail = "fault_filter_abort"
+	ex.log.Detail = "fault_filter_abort"
 	code := http.StatusOK
 	if n, err := strconv.Atoi(status); isHTTP && err == nil {
 		code = n
 	}
-	if !strings.HasPrefix(x.r.Header.Get("content-type"), "application/grpc") {
-		x.reply(code, "fault filter abort", nil)
+	if !strings.HasPrefix(ex.r.Header.Get("content-type"), "application/grpc") {
+		ex.reply(code, "fault filter abort", nil)
 		return true
 	}
 	if !isGRPC {
 		grpc = effect.GRPCStatus(code)
 	}
-	x.reply(http.StatusOK, "", effect.Headers{
+	ex.reply(http.StatusOK, "", effect.Headers{
 		"content-type": {"application/grpc"}, "grpc-status": {grpc}, "grpc-message": {"fault filter abort"},
 	})
 	return true
 }
 
 // reply answers by the proxy itself. The rule's response operations apply to that, too (VS-HDR-09).
-func (x *exchange) reply(status int, body string, headers effect.Headers) {
+func (ex *exchange) reply(status int, body string, headers effect.Headers) {
 	out := effect.Headers{"server": {"waymark"}}
 	maps.Copy(out, headers)
 	switch {
-	case x.in.IsGRPC() && out["grpc-status"] == nil:
+	case ex.in.IsGRPC() && out["grpc-status"] == nil:
 		maps.Copy(out, effect.Headers{"content-type": {"application/grpc"}, "grpc-status": {effect.GRPCStatus(status)}})
 		status = http.StatusOK
 		if body != "" {
@@ -236,16 +236,16 @@ func (x *exchange) reply(status int, body string, headers effect.Headers) {
 	case body != "":
 		out["content-type"] = []string{"text/plain"}
 	}
-	if x.rule != nil {
-		out = x.rule.Response(x.dest, x.in, out)
+	if ex.rule != nil {
+		out = ex.rule.Response(ex.dest, ex.in, out)
 	}
 	for name, values := range out {
-		x.w.Header()[http.CanonicalHeaderKey(name)] = values
+		ex.w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	x.log.Status = status
-	x.w.WriteHeader(status)
-	if x.r.Method != http.MethodHead {
-		_, _ = io.WriteString(x.w, body) // the client may be gone
+	ex.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	ex.log.Status = status
+	ex.w.WriteHeader(status)
+	if ex.r.Method != http.MethodHead {
+		_, _ = io.WriteString(ex.w, body) // the client may be gone
 	}
 }

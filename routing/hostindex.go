@@ -33,66 +33,69 @@ type domain struct {
 //	a.test:8443        a.test            the port is ignored (VS-GW-04)
 //	[::1]:80           [::1]
 //	a.test.            a.test.           a trailing dot is not (GW-HCM-09)
-func (x *hostIndex) find(authority string) int32 {
+func (hi *hostIndex) find(authority string, w *work) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
-		if d := x.lookUp(host, false); d >= 0 {
-			return x.domains.at(d).host
+		if d := hi.lookUp(host, false, w); d >= 0 {
+			return hi.domains.at(d).host
 		}
 	}
-	for _, n := range x.lengths {
+	for _, n := range hi.lengths {
 		if int(n) >= len(host) { // at least one byte must stand for the "*"
 			continue
 		}
-		if d := x.lookUp(host[len(host)-int(n):], true); d >= 0 {
-			return x.domains.at(d).host
+		if d := hi.lookUp(host[len(host)-int(n):], true, w); d >= 0 {
+			return hi.domains.at(d).host
 		}
 	}
-	return x.any
+	return hi.any
 }
 
 // lookUp returns the number of a domain, or -1.
-func (x *hostIndex) lookUp(text string, suffix bool) int32 {
-	mask := uint64(len(x.slots) - 1)
+func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
+	w.key()
+	w.readBytes(len(text))
+	mask := uint64(len(hi.slots) - 1)
 	for i := hashDomain(text, suffix) & mask; ; i = (i + 1) & mask {
-		n := x.slots[i] - 1
+		w.probe()
+		n := hi.slots[i] - 1
 		if n < 0 {
 			return n
 		}
-		if d := x.domains.at(n); d.suffix == suffix && len(d.text) == len(text) && equalFold(d.text, text) {
+		if d := hi.domains.at(n); d.suffix == suffix && len(d.text) == len(text) && equalFold(d.text, text) {
 			return n
 		}
 	}
 }
 
 // add enters a domain; false says that it is there already.
-func (x *hostIndex) add(text string, suffix bool, host int32) bool {
-	if x.lookUp(text, suffix) >= 0 {
+func (hi *hostIndex) add(text string, suffix bool, host int32) bool {
+	if hi.lookUp(text, suffix, &work{}) >= 0 {
 		return false
 	}
-	if 2*int(x.domains.count) >= len(x.slots) {
-		x.slots = make([]int32, 2*len(x.slots))
-		for n := range x.domains.count {
-			x.enter(n)
+	if 2*int(hi.domains.count) >= len(hi.slots) {
+		hi.slots = make([]int32, 2*len(hi.slots))
+		for n := range hi.domains.count {
+			hi.enter(n)
 		}
 	}
-	x.domains.add(domain{text, suffix, host})
-	x.enter(x.domains.count - 1)
+	hi.domains.add(domain{text, suffix, host})
+	hi.enter(hi.domains.count - 1)
 	if suffix {
-		if i, known := slices.BinarySearchFunc(x.lengths, int32(len(text)), func(a, b int32) int { return cmp.Compare(b, a) }); !known {
-			x.lengths = slices.Insert(x.lengths, i, int32(len(text)))
+		if i, known := slices.BinarySearchFunc(hi.lengths, int32(len(text)), func(a, b int32) int { return cmp.Compare(b, a) }); !known {
+			hi.lengths = slices.Insert(hi.lengths, i, int32(len(text)))
 		}
 	}
 	return true
 }
 
-func (x *hostIndex) enter(n int32) {
-	mask := uint64(len(x.slots) - 1)
-	i := hashDomain(x.domains.at(n).text, x.domains.at(n).suffix) & mask
-	for x.slots[i] != 0 {
+func (hi *hostIndex) enter(n int32) {
+	mask := uint64(len(hi.slots) - 1)
+	i := hashDomain(hi.domains.at(n).text, hi.domains.at(n).suffix) & mask
+	for hi.slots[i] != 0 {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = n + 1
+	hi.slots[i] = n + 1
 }
 
 func hashDomain(text string, suffix bool) uint64 {

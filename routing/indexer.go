@@ -63,64 +63,64 @@ type group struct {
 type member struct{ rule, next int32 }
 
 // bucket files rules, in ascending order, and returns the new bucket.
-func (x *indexer) bucket(rules []pending, divisions int) int32 {
-	id := int32(len(x.t.index.buckets))
+func (ix *indexer) bucket(rules []pending, divisions int) int32 {
+	id := int32(len(ix.t.index.buckets))
 	least := int32(math.MaxInt32)
 	if len(rules) > 0 {
 		least = rules[0].rule
 	}
-	x.t.index.buckets = append(x.t.index.buckets, bucket{least: least, path: -1})
+	ix.t.index.buckets = append(ix.t.index.buckets, bucket{least: least, path: -1})
 	if len(rules) > fewRules && divisions < maxDivisions {
-		rules = x.divide(id, rules, divisions)
+		rules = ix.divide(id, rules, divisions)
 	}
-	from := len(x.t.index.entries)
+	from := len(ix.t.index.entries)
 	for i := range rules {
-		x.t.index.entries = append(x.t.index.entries, rules[i].entry)
+		ix.t.index.entries = append(ix.t.index.entries, rules[i].entry)
 	}
-	b := &x.t.index.buckets[id]
-	b.from, b.to = int32(from), int32(len(x.t.index.entries))
+	b := &ix.t.index.buckets[id]
+	b.from, b.to = int32(from), int32(len(ix.t.index.entries))
 	return id
 }
 
 // divide files rules under their keys, and returns those that have none.
-func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
-	x.count(rules)
-	level := &x.levels[divisions]
+func (ix *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
+	ix.count(rules)
+	level := &ix.levels[divisions]
 	members, groups, rest := withRoom(level.members, len(rules)), &level.groups, level.rest[:0]
 	groups.reset()
 	texts := 0
 	for i := range rules {
-		keys := x.best(&rules[i], groups)
+		keys := ix.best(&rules[i], groups)
 		if len(keys) == 0 {
 			rest = append(rest, rules[i])
 			continue
 		}
 		for j := range keys {
-			at := x.place(&keys[j])
+			at := ix.place(&keys[j])
 			m := int32(len(members))
 			members = append(members, member{int32(i), -1})
-			if most := x.counts[at]; most >= 0 {
+			if most := ix.counts[at]; most >= 0 {
 				if keys[j].kind&keyText != 0 {
 					texts++
 				}
-				x.counts[at] = ^groups.count
+				ix.counts[at] = ^groups.count
 				groups.add(group{keys[j], m, m, 0, most})
 			} else {
 				members[groups.at(^most).to].next = m
 			}
-			g := groups.at(^x.counts[at])
+			g := groups.at(^ix.counts[at])
 			g.border = g.border && keys[j].border
 			g.to = m
 			g.size++
 		}
 	}
 	level.members, level.rest = members, rest
-	x.makeRoom(groups)
+	ix.makeRoom(groups)
 	for i := range groups.count {
 		g := groups.at(i)
 		if g.leadsToRule() {
 			rule := rules[members[g.from].rule].rule
-			x.enter(id, &g.key, directly(rule), rule, texts)
+			ix.enter(id, &g.key, directly(rule), rule, texts)
 			continue
 		}
 		below := withRoom(level.below, int(g.size))
@@ -133,8 +133,8 @@ func (x *indexer) divide(id int32, rules []pending, divisions int) (rest []pendi
 			below = append(below, u)
 		}
 		level.below = below
-		to := x.bucket(below, divisions+1)
-		x.enter(id, &g.key, to, x.t.index.buckets[to].least, texts)
+		to := ix.bucket(below, divisions+1)
+		ix.enter(id, &g.key, to, ix.t.index.buckets[to].least, texts)
 	}
 	return rest
 }
@@ -154,7 +154,7 @@ func (g *group) leadsToRule() bool {
 }
 
 // makeRoom makes room for the buckets of groups, for their entries, and for as many lookups as there can be.
-func (x *indexer) makeRoom(groups *rows[group]) {
+func (ix *indexer) makeRoom(groups *rows[group]) {
 	buckets, entries := 0, 0
 	for i := range groups.count {
 		if g := groups.at(i); !g.leadsToRule() {
@@ -162,9 +162,9 @@ func (x *indexer) makeRoom(groups *rows[group]) {
 			entries += int(g.size)
 		}
 	}
-	x.t.index.buckets = withMore(x.t.index.buckets, buckets)
-	x.t.index.entries = withMore(x.t.index.entries, entries)
-	x.t.index.lookups = withMore(x.t.index.lookups, int(min(groups.count, x.t.names.names.count+1)))
+	ix.t.index.buckets = withMore(ix.t.index.buckets, buckets)
+	ix.t.index.entries = withMore(ix.t.index.entries, entries)
+	ix.t.index.lookups = withMore(ix.t.index.lookups, int(min(groups.count, ix.t.names.names.count+1)))
 }
 
 // withMore is a list with room for n more: just for them where it was small, or twice as much as there was.
@@ -181,53 +181,53 @@ func directly(rule int32) int32 { return ^rule }
 func ruleOf(value int32) int32 { return ^value }
 
 // count counts for every key how many of the rules have it.
-func (x *indexer) count(rules []pending) {
+func (ix *indexer) count(rules []pending) {
 	n := 0
 	for i := range rules {
-		x.keysOf(&rules[i])
-		n += len(x.found)
+		ix.keysOf(&rules[i])
+		n += len(ix.found)
 	}
 	size := 16
 	for size < n+n/2 {
 		size *= 2
 	}
-	if size > cap(x.keys) {
-		x.keys, x.counts = make([]uint64, size), make([]int32, size)
+	if size > cap(ix.keys) {
+		ix.keys, ix.counts = make([]uint64, size), make([]int32, size)
 	}
-	x.keys, x.counts = x.keys[:size], x.counts[:size]
-	clear(x.keys)
-	clear(x.counts)
+	ix.keys, ix.counts = ix.keys[:size], ix.counts[:size]
+	clear(ix.keys)
+	clear(ix.counts)
 	for i := range rules {
-		x.keysOf(&rules[i])
-		for j := range x.found {
-			x.counts[x.place(&x.found[j])]++
+		ix.keysOf(&rules[i])
+		for j := range ix.found {
+			ix.counts[ix.place(&ix.found[j])]++
 		}
 	}
 }
 
 // place is where a key is counted.
-func (x *indexer) place(k *key) int {
+func (ix *indexer) place(k *key) int {
 	h := mix(mix(k.hash, uint64(k.kind)|uint64(k.subject)<<16), uint64(k.argument)) | 1
-	mask := uint64(len(x.keys) - 1)
+	mask := uint64(len(ix.keys) - 1)
 	i := h * multiplier >> 20 & mask
-	for x.keys[i] != h && x.keys[i] != 0 {
+	for ix.keys[i] != h && ix.keys[i] != 0 {
 		i = (i + 1) & mask
 	}
-	x.keys[i] = h
+	ix.keys[i] = h
 	return int(i)
 }
 
 // best chooses the key of a rule that the fewest share; among those that few share, the one that is cheapest to look up.
 // It returns the key with its alternatives, or nothing where the rule has no key.
-func (x *indexer) best(u *pending, groups *rows[group]) (keys []key) {
-	x.keysOf(u)
+func (ix *indexer) best(u *pending, groups *rows[group]) (keys []key) {
+	ix.keysOf(u)
 	var least int32
-	for i := 0; i < len(x.found); {
-		all := x.found[i : i+1+int(x.found[i].others)]
+	for i := 0; i < len(ix.found); {
+		all := ix.found[i : i+1+int(ix.found[i].others)]
 		i += len(all)
 		count := int32(fewRules)
 		for j := range all {
-			n := x.counts[x.place(&all[j])]
+			n := ix.counts[ix.place(&all[j])]
 			if n < 0 {
 				n = groups.at(^n).most
 			}
@@ -258,27 +258,27 @@ func cost(k keyKind) int32 {
 const maxUsed = 32
 
 // keysOf fills found with the keys of a rule that were not used yet.
-func (x *indexer) keysOf(u *pending) {
-	x.found = x.found[:0]
-	r := x.t.rules.at(u.rule)
+func (ix *indexer) keysOf(u *pending) {
+	ix.found = ix.found[:0]
+	r := ix.t.rules.at(u.rule)
 	if u.used&1 == 0 && r.path.kind != matchAny {
-		x.keysOfComparison(&r.path, 0, -1)
+		ix.keysOfComparison(&r.path, 0, -1)
 	}
 	for i := r.from; i < r.to && i-r.from+1 < maxUsed; i++ {
-		c := x.t.conditions.at(i)
+		c := ix.t.conditions.at(i)
 		if number := uint8(i - r.from + 1); u.used>>number&1 == 0 && c.narrows() {
-			x.keysOfComparison(&c.comparison, number, c.subject)
+			ix.keysOfComparison(&c.comparison, number, c.subject)
 		}
 	}
 }
 
-func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
+func (ix *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 	k := key{condition: number, subject: subject}
 	if c.kind == matchRegex {
-		x.keysOfExpression(c.expression(), k)
+		ix.keysOfExpression(c.expression(), k)
 		return
 	}
-	value := x.t.texts.of(c.value)
+	value := ix.t.texts.of(c.value)
 	switch c.kind {
 	case matchAny:
 		k.kind = keyPresent
@@ -294,7 +294,7 @@ func (x *indexer) keysOfComparison(c *comparison, number uint8, subject int32) {
 			k.kind, k.hash = keyFoldPrefix, hashFold(value)
 		}
 	}
-	x.found = append(x.found, k)
+	ix.found = append(ix.found, k)
 }
 
 func (k *key) prefix(s string) {
@@ -304,19 +304,19 @@ func (k *key) prefix(s string) {
 	}
 }
 
-func (x *indexer) keysOfExpression(index int32, k key) {
-	e := x.t.expressions.at(index)
+func (ix *indexer) keysOfExpression(index int32, k key) {
+	e := ix.t.expressions.at(index)
 	if e.prefix.size > 0 {
-		k.prefix(x.t.texts.of(e.prefix))
-		x.found = append(x.found, k)
+		k.prefix(ix.t.texts.of(e.prefix))
+		ix.found = append(ix.found, k)
 	}
 	if e.set >= 0 {
 		k.kind, k.hash, k.argument = keySet, 0, index
-		x.found = append(x.found, k)
+		ix.found = append(ix.found, k)
 	}
 	k.argument = 0
 	for i := e.from; i < e.to; i++ {
-		text := x.t.texts.of(x.t.index.texts[i])
+		text := ix.t.texts.of(ix.t.index.texts[i])
 		k.hash, k.others = loadText(text), uint8(e.to-i-1)
 		switch len(text) {
 		case 8:
@@ -329,15 +329,15 @@ func (x *indexer) keysOfExpression(index int32, k key) {
 		if i >= e.ends {
 			k.kind <<= 3 // the same size at the end
 		}
-		x.found = append(x.found, k)
+		ix.found = append(ix.found, k)
 	}
 }
 
 // enter makes a key lead from one bucket to another, or to a rule; least is the first rule there. texts is how many keys
 // of texts the one has.
-func (x *indexer) enter(from int32, k *key, to, least int32, texts int) {
-	index := &x.t.index
-	id := x.lookup(from, k.subject, least)
+func (ix *indexer) enter(from int32, k *key, to, least int32, texts int) {
+	index := &ix.t.index
+	id := ix.lookup(from, k.subject, least)
 	l := &index.lookups[id]
 	l.kinds |= k.kind
 	var wide *wideLookup
@@ -358,7 +358,7 @@ func (x *indexer) enter(from int32, k *key, to, least int32, texts int) {
 	case keyFoldPrefix:
 		wide.foldPrefixes = insertLength(wide.foldPrefixes, k)
 	case keySet:
-		e := x.t.expressions.at(k.argument)
+		e := ix.t.expressions.at(k.argument)
 		if i, known := slices.BinarySearch(wide.sets, e.set); !known {
 			wide.sets = slices.Insert(wide.sets, i, e.set)
 		}
@@ -385,8 +385,8 @@ func (w *wideLookup) expect(word uint64, count int) {
 
 // lookup returns the lookup for a subject in a bucket, which may be a new one. Rules come in ascending order, so the
 // first that it leads to is known when it is made.
-func (x *indexer) lookup(from, subject, least int32) int32 {
-	index := &x.t.index
+func (ix *indexer) lookup(from, subject, least int32) int32 {
+	index := &ix.t.index
 	id := int32(len(index.lookups))
 	b := &index.buckets[from]
 	if subject < 0 {

@@ -27,37 +27,37 @@ func newNames() names {
 }
 
 // find returns the subject of a name, or -1.
-func (x *names) find(text string, query bool) int32 {
-	mask := uint64(len(x.slots) - 1)
+func (ns *names) find(text string, query bool) int32 {
+	mask := uint64(len(ns.slots) - 1)
 	for i := hashName(text, query) & mask; ; i = (i + 1) & mask {
-		n := x.slots[i] - 1
-		if n < 0 || x.names.at(n).is(text, query) {
+		n := ns.slots[i] - 1
+		if n < 0 || ns.names.at(n).is(text, query) {
 			return n
 		}
 	}
 }
 
 // intern returns the subject of a name, which may be a new one.
-func (x *names) intern(text string, query bool) int32 {
+func (ns *names) intern(text string, query bool) int32 {
 	if !query && text == "host" { // Envoy's header map knows it as :authority
 		text = ":authority"
 	}
-	if n := x.find(text, query); n >= 0 {
+	if n := ns.find(text, query); n >= 0 {
 		return n
 	}
-	if 2*int(x.names.count) >= len(x.slots) {
-		x.slots = make([]int32, 2*len(x.slots))
-		for n := range x.names.count {
-			x.enter(n)
+	if 2*int(ns.names.count) >= len(ns.slots) {
+		ns.slots = make([]int32, 2*len(ns.slots))
+		for n := range ns.names.count {
+			ns.enter(n)
 		}
 	}
-	n := x.names.count
-	x.names.add(name{text, query})
-	x.enter(n)
+	n := ns.names.count
+	ns.names.add(name{text, query})
+	ns.enter(n)
 	if query {
 		return n
 	}
-	p := &x.pseudo
+	p := &ns.pseudo
 	switch text {
 	case ":method":
 		p.method, p.any = n, true
@@ -68,18 +68,18 @@ func (x *names) intern(text string, query bool) int32 {
 	case ":path":
 		p.path, p.any = n, true
 	default:
-		x.lengths |= 1 << (uint(len(text)) & 63)
+		ns.lengths |= 1 << (uint(len(text)) & 63)
 	}
 	return n
 }
 
-func (x *names) enter(n int32) {
-	mask := uint64(len(x.slots) - 1)
-	i := hashName(x.names.at(n).text, x.names.at(n).query) & mask
-	for x.slots[i] != 0 {
+func (ns *names) enter(n int32) {
+	mask := uint64(len(ns.slots) - 1)
+	i := hashName(ns.names.at(n).text, ns.names.at(n).query) & mask
+	for ns.slots[i] != 0 {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = n + 1
+	ns.slots[i] = n + 1
 }
 
 func hashName(text string, query bool) uint64 {

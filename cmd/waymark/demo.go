@@ -40,8 +40,12 @@ With -f and --requests, other rules and requests take the place of the example's
 			if err != nil {
 				return err
 			}
+			log, err := newLogger(c.ErrOrStderr(), f.logFormat, isTerminal(os.Stderr))
+			if err != nil {
+				return err
+			}
 			records := make(chan record, splitRequests)
-			r, err := f.build(c.Context(), &in, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
+			r, err := f.build(c.Context(), &in, log, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
 			if err != nil {
 				return err
 			}

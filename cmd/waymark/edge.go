@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -155,7 +154,7 @@ func (f *limitFlags) set(c *cobra.Command, o *envoy.Options) error {
 }
 
 // reportLimits says on one line what a client is limited to, which Istio without a profile does not limit.
-func reportLimits(w io.Writer, o *envoy.Options) {
+func reportLimits(notice func(string), o *envoy.Options) {
 	if o.Limits == nil {
 		return
 	}
@@ -175,7 +174,7 @@ func reportLimits(w io.Writer, o *envoy.Options) {
 		set = append(set, "headers-with-underscores="+string(in.Underscores))
 	}
 	if len(set) > 0 {
-		fmt.Fprintf(w, "notice: --profile %s, clients are limited: %s\n", o.Profile, strings.Join(set, " "))
+		notice(fmt.Sprintf("--profile %s, clients are limited: %s", o.Profile, strings.Join(set, " ")))
 	}
 }
 

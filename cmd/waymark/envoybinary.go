@@ -41,7 +41,7 @@ func fitEnvoy(ctx context.Context, binary string, o *envoy.Options, given string
 	}
 	minor = min(minor, envoyversion.Newest)
 	if given != "" && o.Minor != minor {
-		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and --envoy-version says %s; leave the flag out, or name another program with --envoy", binary, version, given)}
+		return &exitError{exitBadInput, fmt.Errorf("%s is Envoy %s, and --envoy-version is %s; leave the flag out, or name another program with --envoy", binary, version, given)}
 	}
 	o.Minor = minor
 	if o.Matching == envoy.MatchingNative {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ type envoyEngine struct {
 	binary  string
 	mode    fs.FileMode
 	output  io.Writer
+	log     *slog.Logger
 	scratch *scratch.Dir // the folder, where it goes with us
 	lock    *os.File     // of the folder, where it stays
 
@@ -46,8 +48,8 @@ type envoyEngine struct {
 }
 
 // newEnvoyEngine keeps its files in options.Dir, or in a temporary folder.
-func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.Writer) (*envoyEngine, error) {
-	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, gone: make(chan error, 1)}
+func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.Writer, log *slog.Logger) (*envoyEngine, error) {
+	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, log: log, gone: make(chan error, 1)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	err := e.makeDir()
 	if err == nil && nameModule(&e.options) {
@@ -223,7 +225,7 @@ func (e *envoyEngine) watchOver(p *process.Process, begun time.Time) {
 			e.gone <- fmt.Errorf("envoy has ended %d times within %s of its start, and is not started again; the last time: %w", restartLimit+1, restartSteady, reason)
 			return
 		}
-		_, _ = fmt.Fprintf(talk, "waymark: envoy has ended; in %s it is started again from the files as they are\n", pause) // nobody could be told
+		e.log.Warn(fmt.Sprintf("envoy has ended; in %s it is started again from the files as they are", pause))
 		select {
 		case <-time.After(pause):
 		case <-e.ctx.Done():
@@ -292,7 +294,7 @@ func (e *envoyEngine) close(ctx context.Context) error {
 	var err error
 	if p := e.process; p != nil {
 		if left := p.Drain(ctx); left > 0 {
-			_, _ = fmt.Fprintf(talk, "waymark: %d requests or connections are cut\n", left) // nobody could be told
+			e.log.Warn(fmt.Sprintf("%d requests or connections are cut", left))
 			err = p.Kill()
 		} else {
 			err = p.Stop()

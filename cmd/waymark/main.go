@@ -57,18 +57,22 @@ func main() {
 	if err == nil {
 		return
 	}
-	status := exitUnexpected
-	var e *exitError
-	if errors.As(err, &e) {
-		status = e.status
-	}
 	var findings *diag.FindingsError
 	if errors.As(err, &findings) { // each line names its place
-		_ = findings.Findings.Write(os.Stderr, &diag.Texts{})
+		_ = findings.Findings.Write(os.Stderr, findings.Texts)
 	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}
-	os.Exit(status)
+	os.Exit(statusOf(err))
+}
+
+// statusOf is the exit status for an error.
+func statusOf(err error) int {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.status
+	}
+	return exitUnexpected
 }
 
 func newRoot() *cobra.Command {

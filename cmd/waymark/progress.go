@@ -21,7 +21,7 @@ const quiet = time.Second
 
 func newProgress() *progress {
 	p := &progress{begun: time.Now(), stop: make(chan struct{})}
-	if info, err := os.Stderr.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !isTerminal(os.Stderr) {
 		return p
 	}
 	p.done.Go(func() {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,8 +50,19 @@ func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
 
 // newRoad serves a file through an engine.
-func newRoad(e engine, file string) *road {
-	return &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: e}
+func newRoad(e engine, file string, log io.Writer) *road {
+	in := &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
+	return &road{in: in, log: newTestLogger(log), engine: e}
+}
+
+// newTestLogger writes a log as a terminal shows it, without times.
+func newTestLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 const (
@@ -68,11 +81,12 @@ spec: {hosts: [a.test], gateways: [gw], http: [{directResponse: {status: 403}}]}
 
 // A set that changes after it had settled, while it is read, is not served: it is read again.
 func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
 	var e recorder
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	looks := 0
 	files := &settling{quiet: 50 * time.Millisecond, look: func() set {
 		if looks++; looks == 2 { // it has been read
@@ -111,7 +125,7 @@ func TestAnEditDuringLoadingIsServed(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "rules.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 			e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
-			r := newRoad(e, file)
+			r := newRoad(e, file, io.Discard)
 			ctx, cancel := context.WithCancel(t.Context())
 			files := &settling{look: func() set { return look(r.in.files, nil) }}
 			if atStart {
@@ -148,7 +162,7 @@ func TestARetryWaitsForFilesToSettle(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	var e refusing
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	var changed atomic.Bool
 	files := &settling{quiet: 100 * time.Millisecond, look: func() set {
 		var s set
@@ -170,6 +184,7 @@ func TestARetryWaitsForFilesToSettle(t *testing.T) {
 
 // Waiting ends with the context; a set that never settles is told.
 func TestASetThatNeverSettles(t *testing.T) {
+	t.Parallel()
 	n := 0
 	files := &settling{quiet: 20 * time.Millisecond, look: func() set {
 		n++
@@ -185,16 +200,16 @@ func TestASetThatNeverSettles(t *testing.T) {
 
 // A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
 func TestAFileThatIsGoneForAMoment(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	var e recorder
-	r := newRoad(&e, file)
+	r := newRoad(&e, file, io.Discard)
 	digest := byte(1)
 	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
 	files.next()
 	digest = 2 // and the file is not there
 	var said bytes.Buffer
-	talk = &said
-	defer func() { talk = os.Stderr }()
+	r.log = newTestLogger(&said)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.watch(ctx, files) }()
@@ -209,6 +224,7 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 
 // A folder that was just made is waited for, though nothing is in it yet.
 func TestANewFolder(t *testing.T) {
+	t.Parallel()
 	assert.Less(t, time.Since(look([]string{t.TempDir()}, nil).changed), time.Minute)
 }
 

@@ -119,10 +119,10 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if err != nil {
 				return err
 			}
-			reportWays(c.ErrOrStderr(), p, o)
+			reportWays(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
-					return err
+					return in.locate(err)
 				}
 			}
 			working := newProgress()
@@ -130,16 +130,16 @@ that is checked here. What it refuses is neither printed nor written.`,
 			working.at("writing Envoy's configuration")
 			if dir == "" {
 				if form == "bootstrap" {
-					reportLimits(c.ErrOrStderr(), &o)
+					reportLimits(noticesTo(c.ErrOrStderr()), &o)
 					if o.Module == "" && o.Matching != envoy.MatchingNative {
-						if o.Module, err = moduleBeside(c.ErrOrStderr()); err != nil {
+						if o.Module, err = moduleBeside(noticesTo(c.ErrOrStderr())); err != nil {
 							return err
 						}
 					}
 				}
-				return write(c.OutOrStdout(), p, o)
+				return in.locate(write(c.OutOrStdout(), p, o))
 			}
-			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
+			return in.locate(writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode))
 		},
 	}
 	in.addFlags(c)
@@ -167,14 +167,19 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
+// noticesTo prints notices, a line each.
+func noticesTo(w io.Writer) func(string) {
+	return func(text string) { fmt.Fprintln(w, "notice: "+text) }
+}
+
 // reportWays says which virtual hosts the filter does not decide for, although it was to.
-func reportWays(w io.Writer, p *plan.Plan, o envoy.Options) {
+func reportWays(notice func(string), p *plan.Plan, o envoy.Options) {
 	if o.Matching != envoy.MatchingFilter {
 		return
 	}
 	for _, c := range envoy.Choices(p, o) {
 		if c.Strategy != envoy.StrategyFilter {
-			fmt.Fprintf(w, "notice: virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s\n", c.VirtualHost, c.RouteConfig, c.Why)
+			notice(fmt.Sprintf("virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s", c.VirtualHost, c.RouteConfig, c.Why))
 		}
 	}
 }
@@ -240,7 +245,7 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	case err == nil: // somebody may be watching
 		d.Watcher = files.Pause(pause)
 	default: // the first time
-		reportLimits(talk, &o)
+		reportLimits(noticesTo(talk), &o)
 	}
 	return d.Apply(ctx, resources)
 }

@@ -66,7 +66,7 @@ func TestBadDoors(t *testing.T) {
 			more: certs.Secret("c", good, "") + "---\n" + second("gx", "default", "[A.test]", "mode: SIMPLE, credentialName: c"),
 			say:  `the server name "a.test" on port 8443 is taken by Gateway default/gw`},
 		"a rule without service": {tls: "credentialName: c", more: certs.Secret("c", good, "") + rule("nowhere.test"), status: 0,
-			say: `warning: DestinationRule default/dr: spec.host: there is no Service or ServiceEntry with the host "nowhere.test", so the rule holds for nothing`},
+			say: `warning: DestinationRule default/dr: spec.host: there is no Service or ServiceEntry with the host "nowhere.test", so the DestinationRule has no effect`},
 		"a wildcard rule without service": {tls: "credentialName: c", more: certs.Secret("c", good, "") + rule(`"*.nowhere.test"`), status: 0,
 			say: `there is no Service or ServiceEntry with the host "*.nowhere.test"`},
 	} {

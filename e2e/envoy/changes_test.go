@@ -43,7 +43,7 @@ func TestRunReadsChangedFiles(t *testing.T) {
 			replace("exact: /healthz", "exact: /alive")
 			assert.Eventually(t, status("/alive"), 10*time.Second, 50*time.Millisecond, r.Output())
 			replace("exact: /healthz", "exactly: /healthz")
-			assert.Eventually(t, func() bool { return strings.Contains(r.Output(), `unknown field "exactly"`) }, 10*time.Second, 50*time.Millisecond)
+			assert.Eventually(t, func() bool { return strings.Contains(r.Output(), `unknown field \"exactly\"`) }, 10*time.Second, 50*time.Millisecond)
 			assert.Eventually(t, func() bool {
 				return strings.Contains(r.Output(), "the changed files are not used; the rules before go on being served")
 			}, 10*time.Second, 50*time.Millisecond)

@@ -50,25 +50,25 @@ func onModernEnvoys(t *testing.T, test func(t *testing.T, b envoytest.Binary)) {
 // names are what stands for $NAME in a piece of YAML.
 type names map[string]any
 
-func (n names) expand(t testing.TB, yaml string) string {
+func (ns names) expand(t testing.TB, yaml string) string {
 	return os.Expand(yaml, func(name string) string {
-		value, ok := n[name]
+		value, ok := ns[name]
 		require.True(t, ok, "$%s stands for nothing", name)
 		return fmt.Sprint(value)
 	})
 }
 
 // ports fills in free ports.
-func (n names) ports(t testing.TB, list ...string) names {
+func (ns names) ports(t testing.TB, list ...string) names {
 	found, err := process.FreePorts(len(list))
 	require.NoError(t, err)
 	for i, name := range list {
-		n[name] = found[i]
+		ns[name] = found[i]
 	}
-	return n
+	return ns
 }
 
-func (n names) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", n[port]) }
+func (ns names) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", ns[port]) }
 
 // translateYAML makes the plan of a piece of YAML, which must have no errors.
 func translateYAML(t testing.TB, yaml string, o translate.Options) (*plan.Plan, diag.Findings) {

@@ -127,7 +127,7 @@ func TestCheckWarnsOfPassages(t *testing.T) {
 		stdout, stderr, status := program.Run(t, "", append([]string{"check", "-f", file}, flags...)...)
 		assert.Zero(t, status, "what nothing closes is a notice")
 		assert.Empty(t, stdout)
-		assert.Contains(t, stderr, "notice: VirtualService default/a: spec.http[0]: denies /admin, but a.test/x/%2e%2e;a=b/admin is sent on as /x/..;a=b/admin by default/a.http[6]:all")
+		assert.Contains(t, stderr, "notice: VirtualService default/a: spec.http[0].match[0]: denies /admin, but a.test/x/%2e%2e;a=b/admin is sent on as /x/..;a=b/admin by default/a.http[6]:all")
 		assert.Contains(t, stderr, "[WM-PATH-02]")
 	}
 	document, _, _ := program.Run(t, "", "check", "-f", file, "-o", "json", "--profile", "plain")

@@ -73,7 +73,7 @@ func TestRunValidates(t *testing.T) {
 	before := snapshot(t, folder)
 	missing := strings.Replace(resources.BadGateway, "$TLS", "serverCertificate: /nowhere/a.crt, privateKey: /nowhere/a.key", 1)
 	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(resources.AllowAll, "status: 200", "status: 201", 1)+"---\n"+missing), 0o600))
-	r.WaitFor(t, "waymark: envoy refuses the configuration: ")
+	r.WaitFor(t, "envoy refuses the configuration: ")
 	r.WaitFor(t, "the rules before go on being served")
 	assert.Contains(t, r.Output(), "/nowhere/a.")
 	assert.Equal(t, before, snapshot(t, folder), "nothing was written")

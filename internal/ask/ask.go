@@ -81,7 +81,7 @@ func request(text string) (verdict.Request, error) {
 		case isHeader:
 			headers[name] = append(headers[name], unescape(value))
 		default:
-			return r, fmt.Errorf("%q in %q is no part of a request", word, text)
+			return r, fmt.Errorf("%q in %q is not a part of a request", word, text)
 		}
 	}
 	if r.Path == "" {

@@ -71,7 +71,7 @@ func checkNull(n *yaml.Node, f protoreflect.FieldDescriptor, at string, report r
 	case "istio.networking.v1alpha3.VirtualService.http":
 		report("VAL-VS-10", at, n, "a rule cannot be null")
 	case "istio.networking.v1alpha3.HTTPMatchRequest.headers":
-		report("VAL-H-07", at, n, "a condition cannot be null; {} asks for presence")
+		report("VAL-H-07", at, n, "a condition cannot be null; {} matches any value")
 	default:
 		report("VAL-ANY-03", at, n, "an object cannot be null")
 	}

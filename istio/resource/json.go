@@ -32,11 +32,11 @@ type unfolder struct {
 }
 
 // JSON writes one document.
-func (u *unfolder) JSON(n *yaml.Node) ([]byte, error) {
+func (uf *unfolder) JSON(n *yaml.Node) ([]byte, error) {
 	j := jsonWriter{}
 	err := j.node(n, 0, false)
-	u.all += j.aliasNodes
-	if err == nil && u.all > maxAllAliases {
+	uf.all += j.aliasNodes
+	if err == nil && uf.all > maxAllAliases {
 		err = errAll
 	}
 	return j.out, err
@@ -137,7 +137,7 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 
 // wrongTag does not say what the value is: it may be a key.
 func wrongTag(n *yaml.Node) error {
-	return errors.New("line " + strconv.Itoa(n.Line) + ": the value is no " + n.ShortTag())
+	return errors.New("line " + strconv.Itoa(n.Line) + ": the value is not of type " + n.ShortTag())
 }
 
 func appendText(b []byte, s string) []byte {

@@ -67,19 +67,19 @@ type destinationPolicy struct {
 // find returns the policy for a host, or nil. It looks in the proxy's namespace, the service's and the root namespace;
 // the first with any rule for the host wins altogether. A proxy in the root namespace looks there first as well, but
 // only for rules that are private to it, so that those meant for everybody do not hide the service's own.
-func (x *destinationRules) find(host string, s *service) *destinationPolicy {
+func (dr *destinationRules) find(host string, s *service) *destinationPolicy {
 	mine := isLocal
-	if x.namespace == rootNamespace {
+	if dr.namespace == rootNamespace {
 		mine = isPrivate
 	}
-	found := x.in(x.namespace, host, mine)
+	found := dr.in(dr.namespace, host, mine)
 	if len(found) == 0 && s != nil {
-		found = x.exported(s.namespace, host)
+		found = dr.exported(s.namespace, host)
 	}
 	if len(found) == 0 {
-		found = x.exported(rootNamespace, host)
+		found = dr.exported(rootNamespace, host)
 	}
-	return x.choose(found)
+	return dr.choose(found)
 }
 
 // exports are what a rule is exported to. One with a workload selector is private (DR-SEL-03).
@@ -104,18 +104,18 @@ func isPrivate(d *resource.DestinationRule) bool {
 
 // exported looks for rules that other namespaces may use. The most specific host is chosen before it is asked whether
 // this proxy is among them: an exact rule for others hides a wildcard for all.
-func (x *destinationRules) exported(namespace, host string) []*destinationPolicy {
-	found := x.in(namespace, host, func(d *resource.DestinationRule) bool { return !isPrivate(d) })
+func (dr *destinationRules) exported(namespace, host string) []*destinationPolicy {
+	found := dr.in(namespace, host, func(d *resource.DestinationRule) bool { return !isPrivate(d) })
 	return slices.DeleteFunc(found, func(p *destinationPolicy) bool {
 		e := exports(p.rules[0])
-		return len(e) > 0 && !slices.Contains(e, "*") && !slices.Contains(e, x.namespace)
+		return len(e) > 0 && !slices.Contains(e, "*") && !slices.Contains(e, dr.namespace)
 	})
 }
 
 // in looks in one namespace: the exact host, else the longest wildcard that takes it. Rules with other exports or other
 // selectors are kept apart.
-func (x *destinationRules) in(namespace, host string, counts func(*resource.DestinationRule) bool) (found []*destinationPolicy) {
-	in := x.byNamespace[namespace]
+func (dr *destinationRules) in(namespace, host string, counts func(*resource.DestinationRule) bool) (found []*destinationPolicy) {
+	in := dr.byNamespace[namespace]
 	if in == nil {
 		return nil
 	}
@@ -169,13 +169,13 @@ func consolidate(found []*destinationPolicy, d *resource.DestinationRule) []*des
 }
 
 // choose takes the first policy whose selector takes the proxy, else the last one without a selector.
-func (x *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
+func (dr *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
 	var general *destinationPolicy
 	for _, p := range found {
 		switch first := p.rules[0]; {
 		case first.Spec.WorkloadSelector == nil:
 			general = p
-		case first.Namespace == x.namespace && names.Selects(first.Spec.WorkloadSelector.MatchLabels, x.labels):
+		case first.Namespace == dr.namespace && names.Selects(first.Spec.WorkloadSelector.MatchLabels, dr.labels):
 			return p
 		}
 	}
@@ -271,7 +271,7 @@ func (ds *destinations) warnIdleRules(r *resource.Set) {
 		if known[host] || names.IsWildcard(host) && takes(host) {
 			continue
 		}
-		ds.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the rule holds for nothing", host)
+		ds.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect", host)
 	}
 }
 

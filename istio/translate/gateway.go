@@ -141,7 +141,7 @@ func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*pla
 		if l == nil {
 			if _, err := netip.ParseAddr(bind); err != nil {
 				s := socket.servers[0]
-				g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".bind"), "%q is no IP address", bind)
+				g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".bind"), "%q is not an IP address", bind)
 			}
 			l = &plan.Listener{Name: name, Bind: bind, Port: socket.port}
 			byAddress[name] = l

@@ -43,7 +43,7 @@ type wanted struct {
 func (s *secretStore) isContent(w wanted, texts ...string) bool {
 	for _, text := range texts {
 		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
-			s.findings.Add(diag.Error, "", w.object, w.field, "a name or the path of a file is wanted here, and this is the content of one")
+			s.findings.Add(diag.Error, "", w.object, w.field, "this must be a name or the path of a file, and it is the content of one")
 			return true
 		}
 	}

@@ -93,13 +93,13 @@ func exportAnnotation(s *resource.Service) []string {
 }
 
 // add keeps the first service of a host. Ports of further ServiceEntries join it where they describe the same service.
-func (x *registry) add(s *service) {
-	if key := (ownedHost{s.host, s.namespace}); x.owned[key] == nil {
-		x.owned[key] = s
+func (reg *registry) add(s *service) {
+	if key := (ownedHost{s.host, s.namespace}); reg.owned[key] == nil {
+		reg.owned[key] = s
 	}
-	switch first := x.services[s.host]; {
+	switch first := reg.services[s.host]; {
 	case first == nil:
-		x.services[s.host] = s
+		reg.services[s.host] = s
 	case first.describes(s):
 		joined := *first
 		joined.ports = slices.Clone(first.ports)
@@ -108,7 +108,7 @@ func (x *registry) add(s *service) {
 				joined.ports = append(joined.ports, p)
 			}
 		}
-		x.services[s.host] = &joined
+		reg.services[s.host] = &joined
 	}
 }
 
@@ -124,8 +124,8 @@ func (s *service) describes(other *service) bool {
 
 // from is what the rules of a namespace's VirtualServices mean by a host: the service of their own namespace, where it
 // has one of that host (VS-SPLIT-02).
-func (x *registry) from(namespace string) *registry {
-	return &registry{services: x.services, owned: x.owned, namespace: namespace}
+func (reg *registry) from(namespace string) *registry {
+	return &registry{services: reg.services, owned: reg.owned, namespace: namespace}
 }
 
 func kubernetesHost(s *resource.Service, domain string) string {
@@ -162,23 +162,23 @@ func entryService(e *resource.ServiceEntry, host string) *service {
 }
 
 // find returns the service of a host, or nil.
-func (x *registry) find(host string) *service {
-	if s := x.owned[ownedHost{host, x.namespace}]; s != nil {
+func (reg *registry) find(host string) *service {
+	if s := reg.owned[ownedHost{host, reg.namespace}]; s != nil {
 		return s
 	}
-	return x.services[host]
+	return reg.services[host]
 }
 
 // all are the services, by the alphabet of their hosts.
-func (x *registry) all() []*service {
-	return slices.SortedFunc(maps.Values(x.services), func(a, b *service) int { return strings.Compare(a.host, b.host) })
+func (reg *registry) all() []*service {
+	return slices.SortedFunc(maps.Values(reg.services), func(a, b *service) int { return strings.Compare(a.host, b.host) })
 }
 
 // on are the services that have a port, as if they had no other, by their hosts in lower case. A sidecar works out each of
 // its ports with such a view.
-func (x *registry) on(port uint32) *registry {
+func (reg *registry) on(port uint32) *registry {
 	view := &registry{services: map[string]*service{}}
-	for _, s := range x.all() {
+	for _, s := range reg.all() {
 		p, ok := s.port(port)
 		host := strings.ToLower(s.host)
 		if !ok || view.services[host] != nil {
@@ -192,9 +192,9 @@ func (x *registry) on(port uint32) *registry {
 }
 
 // follow is the host at the end of a chain of external-name Services; of a circle it is one in it, which has an alias.
-func (x *registry) follow(host string) string {
-	for range x.services { // no chain is longer, unless it is a circle
-		s := x.find(host)
+func (reg *registry) follow(host string) string {
+	for range reg.services { // no chain is longer, unless it is a circle
+		s := reg.find(host)
 		if s == nil || s.alias == "" {
 			break
 		}
@@ -239,11 +239,11 @@ func (s *service) addresses() []string {
 
 // portOf is the port that a destination means: its own, else the only one of its service, else the declared port of the
 // listener (VS-SPLIT-02).
-func (x *registry) portOf(d *istio.Destination, declared uint32) uint32 {
+func (reg *registry) portOf(d *istio.Destination, declared uint32) uint32 {
 	if d.GetPort() != nil {
 		return d.GetPort().GetNumber()
 	}
-	if s := x.find(d.GetHost()); s != nil && len(s.ports) == 1 {
+	if s := reg.find(d.GetHost()); s != nil && len(s.ports) == 1 {
 		return s.ports[0].number
 	}
 	return declared
@@ -264,8 +264,8 @@ func (c clusterRef) name() string {
 	return "outbound|" + strconv.Itoa(int(c.port)) + "|" + c.subset + "|" + c.host
 }
 
-func (x *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
-	return clusterRef{x.follow(d.GetHost()), d.GetSubset(), x.portOf(d, declared)}
+func (reg *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
+	return clusterRef{reg.follow(d.GetHost()), d.GetSubset(), reg.portOf(d, declared)}
 }
 
 // sendsToOriginal says that a sidecar does not choose an endpoint of the service, but lets a connection go where its

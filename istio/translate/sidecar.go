@@ -172,7 +172,7 @@ func (sc *sidecar) unheard() {
 		for i, h := range vs.Spec.Hosts {
 			if !slices.ContainsFunc(services, func(s *service) bool { return names.HostsMatch(strings.ToLower(s.host), strings.ToLower(h)) }) {
 				sc.out.findings.Add(diag.Warning, "", vs.Object, "spec.hosts["+strconv.Itoa(i)+"]",
-					"%q is no service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)", h)
+					"%q is not a known service, so a sidecar serves it on port 80 only, where no service declares HTTP: nothing listens there (VS-MESH-03)", h)
 			}
 		}
 	}

@@ -24,20 +24,20 @@ func (v *validator) cors(field string, c *istio.CorsPolicy) {
 	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"}
 	for i, m := range c.GetAllowMethods() {
 		if !slices.Contains(methods, m) {
-			v.refuse("VAL-H-16", field+".allowMethods["+strconv.Itoa(i)+"]", "%q is no method", m)
+			v.refuse("VAL-H-16", field+".allowMethods["+strconv.Itoa(i)+"]", "%q is not a known method", m)
 		}
 	}
 	for name, list := range map[string][]string{"allowHeaders": c.GetAllowHeaders(), "exposeHeaders": c.GetExposeHeaders()} {
 		for i, h := range list {
 			if h != "*" && !names.IsToken(h) {
-				v.refuse("VAL-H-17", field+"."+name+"["+strconv.Itoa(i)+"]", "%q is no name of a header", h)
+				v.refuse("VAL-H-17", field+"."+name+"["+strconv.Itoa(i)+"]", "%q is not a valid header name", h)
 			}
 		}
 	}
 	if d := c.GetMaxAge(); d != nil {
 		v.duration("VAL-H-18", field+".maxAge", d)
 		if d.Nanos > 0 {
-			v.refuse("VAL-H-18", field+".maxAge", "%s is no whole number of seconds", d.AsDuration())
+			v.refuse("VAL-H-18", field+".maxAge", "%s is not a whole number of seconds", d.AsDuration())
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (v *validator) fault(field string, f *istio.HTTPFaultInjection) {
 			}
 		case *istio.HTTPFaultInjection_Abort_GrpcStatus:
 			if _, ok := names.GRPCStatus[a.GrpcStatus]; !ok {
-				v.refuse("VAL-H-22", field+".abort.grpcStatus", "%q is no status of gRPC", a.GrpcStatus)
+				v.refuse("VAL-H-22", field+".abort.grpcStatus", "%q is not a gRPC status", a.GrpcStatus)
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func (v *validator) redirect(field string, h *istio.HTTPRoute) {
 	if r.PrefixRewrite != "" {
 		for i, m := range h.Match {
 			if _, isPrefix := m.GetUri().GetMatchType().(*istio.StringMatch_Prefix); m.GetUri() != nil && !isPrefix {
-				v.refuse("VAL-H-28", field+".prefixRewrite", "match[%d].uri is no prefix", i)
+				v.refuse("VAL-H-28", field+".prefixRewrite", "match[%d].uri is not a prefix", i)
 			}
 		}
 	}
@@ -130,13 +130,13 @@ func (v *validator) redirect(field string, h *istio.HTTPRoute) {
 	v.writableIf(field+".prefixRewrite", r.PrefixRewrite, effect.HeaderValue)
 	v.writableIf(field+".authority", r.Authority, effect.HeaderValue)
 	if r.RedirectCode != 0 && (r.RedirectCode < 300 || r.RedirectCode > 399) {
-		v.refuse("VAL-H-30", field+".redirectCode", "%d is no status of a redirect", r.RedirectCode)
+		v.refuse("VAL-H-30", field+".redirectCode", "%d is not a redirect status", r.RedirectCode)
 	}
 	if r.Scheme != "" && r.Scheme != "http" && r.Scheme != "https" {
 		v.refuse("VAL-H-30", field+".scheme", "%q is neither http nor https", r.Scheme)
 	}
 	if r.GetPort() > 65535 {
-		v.refuse("VAL-H-30", field+".port", "%d is no port", r.GetPort())
+		v.refuse("VAL-H-30", field+".port", "%d is not a valid port", r.GetPort())
 	}
 }
 

@@ -32,7 +32,7 @@ var codes = []Code{
 
 	{"VAL-VS-01", refused, false, "a delegate, which has no hosts, with gateways, tls or tcp"},
 	{"VAL-VS-02", refused, false, "a Gateway with a slash that is not NAMESPACE/NAME"},
-	{"VAL-VS-03", refused, false, "a Gateway without a slash that is no name"},
+	{"VAL-VS-03", refused, false, "a Gateway without a slash that is not a valid name"},
 	{"VAL-VS-04", warned, false, "a Gateway named in the old form, with dots"},
 	{"VAL-VS-05", refused, false, "a claim of a JWT matched in the mesh"},
 	{"VAL-VS-06", refused, false, "a host that is neither a host name nor an IP address"},
@@ -49,7 +49,7 @@ var codes = []Code{
 	{"VAL-H-05", refused, false, "a rule without action"},
 	{"VAL-H-06", refused, false, "mirror together with mirrors"},
 	{"VAL-H-07", refused, true, "a condition on a header that is null"},
-	{"VAL-H-08", refused, false, "a condition on something that is no header"},
+	{"VAL-H-08", refused, false, "a condition on a name that is not a header"},
 	{"VAL-H-09", refused, false, "an empty prefix, or a bad regular expression, in a condition"},
 	{"VAL-H-10", refused, false, "a bad regular expression for the path"},
 	{"VAL-H-11", refused, false, "a bad port, label, Gateway or namespace in a match"},
@@ -91,13 +91,13 @@ var codes = []Code{
 	{"VAL-W-05", warned, false, "a prefix that an earlier prefix covers"},
 
 	{"VAL-L-01", refused, false, "a tls rule without match, sniHosts or route"},
-	{"VAL-L-02", refused, false, "an SNI host that is no name, or that no host covers"},
+	{"VAL-L-02", refused, false, "an SNI host that is not a valid name, or that no host covers"},
 	{"VAL-L-03", warned, false, "an SNI host that is an IP address"},
 	{"VAL-L-04", refused, false, "a bad subnet, port, label or Gateway in a match of tls or tcp"},
 	{"VAL-L-05", refused, false, "a tcp rule without route"},
 	{"VAL-L-06", refused, false, "a bad destination or weight in tls or tcp"},
 
-	{"VAL-G-01", refused, false, "a name of a Gateway that is no DNS label"},
+	{"VAL-G-01", refused, false, "a name of a Gateway that is not a DNS label"},
 	{"VAL-G-02", refused, false, "no servers"},
 	{"VAL-G-03", refused, false, "a server without hosts"},
 	{"VAL-G-04", refused, false, "a bad host of a server"},
@@ -117,7 +117,7 @@ var codes = []Code{
 	{"VAL-G-18", refused, false, "caCrl where it cannot be used"},
 
 	{"VAL-D-01", refused, false, "a bad host of a DestinationRule"},
-	{"VAL-D-02", refused, false, "a policy that says nothing"},
+	{"VAL-D-02", refused, false, "an empty policy"},
 	{"VAL-D-03", refused, false, "a bad tunnel or proxyProtocol"},
 	{"VAL-D-04", refused, false, "a bad subset"},
 	{"VAL-D-05", refused, false, "a policy of a port without the port"},

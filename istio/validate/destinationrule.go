@@ -14,7 +14,7 @@ import (
 // destinationRule covers VAL-D.
 func (v *validator) destinationRule(s *istio.DestinationRule) {
 	if !names.IsWildcardDomain(s.Host) {
-		v.refuse("VAL-D-01", "spec.host", "%q is no name of a host", s.Host)
+		v.refuse("VAL-D-01", "spec.host", "%q is not a valid host name", s.Host)
 	}
 	v.trafficPolicy("spec.trafficPolicy", s.TrafficPolicy)
 	seen := map[string]bool{}
@@ -25,7 +25,7 @@ func (v *validator) destinationRule(s *istio.DestinationRule) {
 		}
 		seen[sub.Name] = true
 		if !names.IsLabel(sub.Name) {
-			v.refuse("VAL-D-04", field+".name", "%q is no name of a subset", sub.Name)
+			v.refuse("VAL-D-04", field+".name", "%q is not a valid name of a subset", sub.Name)
 		}
 		v.labels("VAL-D-04", field+".labels", sub.Labels)
 		v.trafficPolicy(field+".trafficPolicy", sub.TrafficPolicy)
@@ -42,7 +42,7 @@ func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 	}
 	if p.LoadBalancer == nil && p.ConnectionPool == nil && p.OutlierDetection == nil && p.Tls == nil && p.PortLevelSettings == nil &&
 		p.Tunnel == nil && p.ProxyProtocol == nil && p.RetryBudget == nil {
-		v.refuse("VAL-D-02", field, "a policy that says nothing cannot be given")
+		v.refuse("VAL-D-02", field, "the policy is empty")
 		return
 	}
 	if p.Tunnel != nil && p.ProxyProtocol != nil {
@@ -72,7 +72,7 @@ func (v *validator) portPolicy(field string, p *istio.TrafficPolicy_PortTrafficP
 		v.refuse("VAL-D-05", field, "the policy of a port needs the port")
 	}
 	if p.LoadBalancer == nil && p.ConnectionPool == nil && p.OutlierDetection == nil && p.Tls == nil {
-		v.refuse("VAL-D-02", field, "a policy that says nothing cannot be given")
+		v.refuse("VAL-D-02", field, "the policy is empty")
 		return
 	}
 	v.policies(field, p.LoadBalancer, p.ConnectionPool, p.OutlierDetection, p.Tls)
@@ -167,7 +167,7 @@ func (v *validator) clientTLS(field string, tls *istio.ClientTLSSettings) {
 			namespace, name = v.object.Namespace, rest
 		}
 		if name == "" || namespace != v.object.Namespace {
-			v.refuse(code, field+".credentialName", "%q is no ConfigMap of the own namespace", tls.CredentialName)
+			v.refuse(code, field+".credentialName", "%q is not a ConfigMap of its own namespace", tls.CredentialName)
 		}
 	}
 	isSimple, isMutual := tls.Mode == istio.ClientTLSSettings_SIMPLE, tls.Mode == istio.ClientTLSSettings_MUTUAL

@@ -13,7 +13,7 @@ import (
 // gateway covers VAL-G.
 func (v *validator) gateway(s *istio.Gateway) {
 	if !names.IsLabel(v.object.Name) {
-		v.refuse("VAL-G-01", "metadata.name", "%q is no DNS label", v.object.Name)
+		v.refuse("VAL-G-01", "metadata.name", "%q is not a DNS label", v.object.Name)
 	}
 	if len(s.Servers) == 0 {
 		v.refuse("VAL-G-02", "spec.servers", "a Gateway has at least one server")
@@ -74,7 +74,7 @@ func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
 		v.refuse("VAL-G-05", field+".name", "is missing")
 	}
 	if !names.IsProtocol(p.Protocol, names.PortProtocols...) {
-		v.refuse("VAL-G-05", field+".protocol", "%q is no protocol", p.Protocol)
+		v.refuse("VAL-G-05", field+".protocol", "%q is not a known protocol", p.Protocol)
 	}
 	if p.Number > 0 || !isUnix {
 		v.port("VAL-G-05", field+".number", p.Number)
@@ -161,7 +161,7 @@ func (v *validator) serverTLS(field string, tls *istio.ServerTLSSettings) {
 		v.refuse("VAL-G-18", field+".caCrl", "with credentialName the list of revoked certificates belongs into the credential")
 	}
 	if tls.CaCrl != "" && tls.Mode == istio.ServerTLSSettings_SIMPLE {
-		v.refuse("VAL-G-18", field+".caCrl", "SIMPLE asks for no certificate that could be revoked")
+		v.refuse("VAL-G-18", field+".caCrl", "mode SIMPLE verifies no client certificate that could be revoked")
 	}
 }
 
@@ -208,7 +208,7 @@ func (v *validator) ciphers(field string, tls *istio.ServerTLSSettings) {
 		at := field + ".cipherSuites[" + strconv.Itoa(i) + "]"
 		switch {
 		case !names.IsCipher(c):
-			v.warn("VAL-G-12", at, "%q is no cipher; it is ignored", c)
+			v.warn("VAL-G-12", at, "%q is not a known cipher; it is ignored", c)
 		case seen[c]:
 			v.warn("VAL-G-12", at, "%q occurs twice", c)
 		case !names.IsCipherOfEnvoy(c):

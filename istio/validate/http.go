@@ -87,12 +87,12 @@ func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 		v.stringMatch("VAL-H-09", diag.KeyField(field+".queryParams", name), condition)
 	}
 	if m.Port > 65535 {
-		v.refuse("VAL-H-11", field+".port", "%d is no port", m.Port)
+		v.refuse("VAL-H-11", field+".port", "%d is not a valid port", m.Port)
 	}
 	v.labels("VAL-H-11", field+".sourceLabels", m.SourceLabels)
 	v.gatewayNames("VAL-H-11", "VAL-H-11", field+".gateways", m.Gateways)
 	if m.SourceNamespace != "" && !names.IsLabel(m.SourceNamespace) {
-		v.refuse("VAL-H-11", field+".sourceNamespace", "%q is no namespace", m.SourceNamespace)
+		v.refuse("VAL-H-11", field+".sourceNamespace", "%q is not a valid namespace", m.SourceNamespace)
 	}
 }
 
@@ -106,10 +106,10 @@ func (v *validator) matchName(at, name string, mesh bool) {
 		}
 	case strings.HasPrefix(name, ":"):
 		if !slices.Contains([]string{":method", ":scheme", ":authority", ":path", ":status"}, name) {
-			v.refuse("VAL-H-08", at, "%q is no name of a header", name)
+			v.refuse("VAL-H-08", at, "%q is not a valid header name", name)
 		}
 	case !names.IsToken(name):
-		v.refuse("VAL-H-08", at, "%q is no name of a header", name)
+		v.refuse("VAL-H-08", at, "%q is not a valid header name", name)
 	}
 }
 
@@ -117,7 +117,7 @@ func (v *validator) stringMatch(code, field string, s *istio.StringMatch) {
 	switch m := s.GetMatchType().(type) {
 	case *istio.StringMatch_Prefix:
 		if m.Prefix == "" {
-			v.refuse(code, field+".prefix", "a prefix cannot be empty; {} asks for presence")
+			v.refuse(code, field+".prefix", "a prefix cannot be empty; {} matches any value")
 		}
 	case *istio.StringMatch_Regex:
 		v.regex(code, field+".regex", m.Regex)
@@ -152,10 +152,10 @@ func (v *validator) destination(code, field string, d *istio.Destination) {
 		return
 	}
 	if d.Host == "*" || !names.IsWildcardDomain(d.Host) {
-		v.refuse(code, field+".host", "%q is no name of a host", d.Host)
+		v.refuse(code, field+".host", "%q is not a valid host name", d.Host)
 	}
 	if d.Subset != "" && !names.IsLabel(d.Subset) {
-		v.refuse(code, field+".subset", "%q is no name of a subset", d.Subset)
+		v.refuse(code, field+".subset", "%q is not a valid name of a subset", d.Subset)
 	}
 	if d.Port != nil {
 		v.port(code, field+".port.number", d.Port.Number)

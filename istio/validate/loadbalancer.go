@@ -70,7 +70,7 @@ func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_C
 		}
 	}
 	if m := h.GetMaglev(); m != nil && (m.TableSize >= maxTable || !isPrime(m.TableSize)) {
-		v.refuse("VAL-D-11", field+".maglev.tableSize", "%d is no prime number less than %d", m.TableSize, maxTable)
+		v.refuse("VAL-D-11", field+".maglev.tableSize", "%d is not a prime number less than %d", m.TableSize, maxTable)
 	}
 }
 

@@ -59,7 +59,7 @@ func (v *validator) entryHosts(s *istio.ServiceEntry) {
 	for i, h := range s.Hosts {
 		at := "spec.hosts[" + strconv.Itoa(i) + "]"
 		if h == "*" || !names.IsWildcardDomain(h) {
-			v.refuse("VAL-S-01", at, "%q is no name of a host", h)
+			v.refuse("VAL-S-01", at, "%q is not a valid host name", h)
 		}
 		if h != "*" && strings.Contains(h, "*") && !strings.HasPrefix(h, "*.") && s.Resolution != istio.ServiceEntry_DYNAMIC_DNS {
 			v.warn("VAL-S-02", at, "%q: a star stands for whole labels, as in *.example.com", h)
@@ -85,10 +85,10 @@ func (v *validator) entryPorts(s *istio.ServiceEntry) map[string]bool {
 		}
 		seen[p.Name], numbers[p.Number] = true, true
 		if !names.IsLabel(p.Name) {
-			v.refuse(code, field+".name", "%q is no name of a port", p.Name)
+			v.refuse(code, field+".name", "%q is not a valid name of a port", p.Name)
 		}
 		if p.Protocol != "" && !names.IsProtocol(p.Protocol, names.PortProtocols...) {
-			v.refuse(code, field+".protocol", "%q is no protocol", p.Protocol)
+			v.refuse(code, field+".protocol", "%q is not a known protocol", p.Protocol)
 		}
 		v.port(code, field+".number", p.Number)
 		if p.TargetPort != 0 {
@@ -109,7 +109,7 @@ func (v *validator) staticEndpoint(field string, e *istio.WorkloadEntry, ports m
 		return
 	}
 	if isOther && !names.IsAddress(e.Address) {
-		v.refuse(code, field+".address", "%q is no IP address; resolution STATIC needs one", e.Address)
+		v.refuse(code, field+".address", "%q is not an IP address; resolution STATIC needs one", e.Address)
 	}
 	if strings.HasPrefix(e.Address, unixPrefix) && len(ports) != 1 {
 		v.refuse(code, field+".address", "a socket serves exactly one port of the ServiceEntry, which has %d", len(ports))

@@ -39,7 +39,7 @@ func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
 		if names.IsAddress(host) {
 			v.warn("VAL-L-03", field, "%q is an IP address, which clients do not send as SNI", host)
 		} else {
-			v.refuse("VAL-L-02", field, "%q is no name of a host", host)
+			v.refuse("VAL-L-02", field, "%q is not a valid host name", host)
 		}
 		return
 	}

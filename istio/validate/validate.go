@@ -87,13 +87,13 @@ func (v *validator) duration(code, field string, d *durationpb.Duration) {
 	case t < time.Millisecond:
 		v.refuse(code, field, "%s is shorter than 1ms", t)
 	case t%time.Millisecond != 0:
-		v.refuse(code, field, "%s is no whole number of milliseconds", t)
+		v.refuse(code, field, "%s is not a whole number of milliseconds", t)
 	}
 }
 
 func (v *validator) port(code, field string, number uint32) {
 	if number == 0 || number > 65535 {
-		v.refuse(code, field, "%d is no port", number)
+		v.refuse(code, field, "%d is not a valid port", number)
 	}
 }
 
@@ -102,10 +102,10 @@ func (v *validator) labels(code, field string, labels map[string]string) {
 	for key, value := range labels {
 		at := diag.KeyField(field, key)
 		if !names.IsLabelKey(key) {
-			v.refuse(code, at, "%q is no key of a label", key)
+			v.refuse(code, at, "%q is not a valid key of a label", key)
 		}
 		if !names.IsLabelValue(value) {
-			v.refuse(code, at, "%q is no value of a label", value)
+			v.refuse(code, at, "%q is not a valid value of a label", value)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (v *validator) gatewayNames(slashed, plain, field string, list []string) {
 				v.warn("VAL-VS-04", at, "write %q as NAMESPACE/NAME", name)
 			}
 			if !names.IsFQDN(name) {
-				v.refuse(plain, at, "%q is no name of a Gateway", name)
+				v.refuse(plain, at, "%q is not a valid name of a Gateway", name)
 			}
 			return
 		}

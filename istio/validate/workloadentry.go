@@ -49,7 +49,7 @@ func (v *validator) endpointPorts(code, field string, e *istio.WorkloadEntry) {
 	for name, number := range e.Ports {
 		at := diag.KeyField(field+".ports", name)
 		if !names.IsLabel(name) {
-			v.refuse(code, at, "%q is no name of a port", name)
+			v.refuse(code, at, "%q is not a valid name of a port", name)
 		}
 		v.port(code, at, number)
 	}
