@@ -12,13 +12,25 @@ type Texts struct {
 	marks map[Place][]int     // of each line that was shown: where every 1024th character begins
 }
 
-// Add keeps the text of a file.
+// Add keeps the text of a file, but for lines with a key or a certificate, which may stand where only its name belongs.
 func (t *Texts) Add(file, text string) {
 	if t.lines == nil {
 		t.lines, t.marks = map[string][]string{}, map[Place][]int{}
 	}
-	t.lines[file] = splitLines(text)
+	lines := splitLines(text)
+	for i, line := range lines {
+		if strings.Contains(line, pem) || strings.Contains(line, pemInBase64) {
+			lines[i] = hidden
+		}
+	}
+	t.lines[file] = lines
 }
+
+// What PEM begins with, plain and in base64.
+const (
+	pem         = "-----BEGIN"
+	pemInBase64 = "LS0tLS1CRUdJT"
+)
 
 // Hide takes out lines, both included, that must never be shown, such as those of a Secret. Nothing that is found points
 // at one; but in a file of JSON, the line of another object may be the Secret's, too.
