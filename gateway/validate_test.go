@@ -51,6 +51,7 @@ var anyFindings = map[string]finding{
 	"parents are Istio's own":                      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
 	"the namespace of parents is Istio's own":      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
 	"other annotations are free":                   near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
+	"an annotation of Waymark's must be known":     found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/unknown: x}"), "VAL-X-07 error"),
 	"a field must be known":                        found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
 	"a field stands once":                          found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
 	"a field beside the spec must be known":        found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
