@@ -7,8 +7,8 @@ import (
 
 // What a set of resources may come to, whatever its size is: rules of a delegate count for each rule that delegates to it,
 // rules of a VirtualService for each port, endpoints for each port of their service. A set that comes to more is refused; it
-// would take gigabytes.
-const (
+// would take gigabytes. Only tests change them.
+var (
 	maxRules     = 500_000
 	maxEndpoints = 500_000
 )
