@@ -22,7 +22,7 @@ needs-go:
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
 		*) echo "$$(go env GOVERSION) is too old: Waymark is built with Go 1.26 or later" >&2; exit 1 ;; esac
 needs-python:
-	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoy" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys and draws docs/speed.svg" >&2; exit 1; }
 
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
@@ -122,8 +122,13 @@ attack: build envoy ## repeat the comparison of nasty requests and the fuzzers f
 vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
 	@build/vulnerabilities.sh
 
+.PHONY: speed
+speed: needs-python ## draw docs/speed.svg from the tables of docs/performance.md
+	build/speed.py
+
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting
+lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, docs/speed.svg
+	build/speed.py --check
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run --tests=false ./routing ./hostcalls ./filter/...
 
