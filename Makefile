@@ -7,6 +7,8 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 ENVOY  := 1.39.3
 TOOLS  := $(CURDIR)/.tools
 LINTER := v2.15.0
+RELEASER := v2.16.0
+SBOM   := v1.10.0
 CASES  ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -85,8 +87,19 @@ cross: needs-go ## build the command line for Linux, macOS and Windows, on amd64
 	@for s in $(SYSTEMS); do \
 		echo "$$s"; \
 		export CGO_ENABLED=0 GOOS=$${s%/*} GOARCH=$${s#*/}; \
-		go build -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
+		go build -trimpath -buildvcs=false -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
 	done
+
+.PHONY: snapshot
+snapshot: needs-go $(TOOLS)/goreleaser-$(RELEASER) $(TOOLS)/cyclonedx-gomod ## make what a release is made of below dist, and publish nothing
+	PATH="$(TOOLS):$$PATH" build/snapshot.sh $(TOOLS)/goreleaser-$(RELEASER)
+
+$(TOOLS)/goreleaser-$(RELEASER): needs-go
+	@[ -x $@ ] || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/goreleaser/goreleaser/v2@$(RELEASER) && mv $(TOOLS)/goreleaser $@; }
+
+# By the name that .goreleaser.yaml calls it.
+$(TOOLS)/cyclonedx-gomod: needs-go
+	@[ -x $@ ] && $@ version | grep -q '$(SBOM)$$' || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM); }
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
@@ -137,4 +150,4 @@ $(TOOLS)/golangci-lint-$(LINTER): needs-go
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin .cache .tools
+	rm -rf bin dist .cache .tools
