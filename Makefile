@@ -24,7 +24,7 @@ needs-go:
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
 		*) echo "$$(go env GOVERSION) is too old: Waymark is built with Go 1.26 or later" >&2; exit 1 ;; esac
 needs-python:
-	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys and draws docs/speed.svg" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, draws docs/speed.svg and checks links" >&2; exit 1; }
 
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
@@ -140,7 +140,8 @@ speed: needs-python ## draw docs/speed.svg from the tables of docs/performance.m
 	build/speed.py
 
 .PHONY: lint
-lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, docs/speed.svg
+lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, links of documents, docs/speed.svg
+	build/links.py
 	build/speed.py --check
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run --tests=false ./routing ./hostcalls ./filter/...
