@@ -17,7 +17,7 @@ LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)|<img\b[^>]*\bsrc=\"([^\"#]*)
 
 
 def anchor(heading):
-    """The fragment that forges give a heading; anchor of e2e/docs_test.go does the same."""
+    """The fragment that forges give a heading; TestDocuments makes the same."""
     heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
     return re.sub(r"[^\w-]", "", heading.strip().lower().replace(" ", "-"))
 

@@ -152,7 +152,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	return nil
 }
 
-// hasPort says that a listener in force has a port, on whatever address.
+// hasPort reports whether a listener in force has a port, on any address.
 func (e *envoyEngine) hasPort(port uint32) bool {
 	for address := range e.bound {
 		if _, own, err := net.SplitHostPort(address); err == nil && own == strconv.Itoa(int(port)) {
@@ -166,7 +166,7 @@ func (e *envoyEngine) watcher() *files.Admin {
 	return &files.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
 }
 
-// freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would
+// freeAddress returns an error of one sentence where an address cannot be bound: of an Envoy that cannot, only its log would
 // say why. With shared, the port is that Envoy's own, on another address.
 func freeAddress(who, address, wayOut string, shared bool) error {
 	socket, err := listening.Listen(context.Background(), address, shared)
@@ -198,7 +198,7 @@ func (e *envoyEngine) start(ctx context.Context) error {
 	return nil
 }
 
-// unreadable is what Envoy's log says of a file that it may not read.
+// unreadable is the message in Envoy's log for a file that it may not read.
 var unreadable = regexp.MustCompile("unable to read file: ([^\\s`]+)")
 
 // readable adds the way out to an error of an Envoy that may not read a file of the folder.

@@ -32,7 +32,7 @@ func newLogger(w io.Writer, format string, terminal bool) (*slog.Logger, error) 
 	return nil, usageError("--log-format %q is not auto, text or json", format)
 }
 
-// isTerminal says that people look at a file.
+// isTerminal reports whether a file is a terminal, which people read.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -93,7 +93,7 @@ func outcomeOf(err error) outcome {
 		return served
 	case errors.As(err, new(*files.RefusedError)), errors.As(err, new(*diag.FindingsError)):
 		return refused
-	case errors.As(err, new(*os.SyscallError)): // the system says so
+	case errors.As(err, new(*os.SyscallError)): // of the operating system
 		return failed
 	case errors.As(err, &status) && status.status == exitBadInput:
 		return refused

@@ -63,7 +63,7 @@ func TestReloadsInTheLog(t *testing.T) {
 	put(half)
 	var e busy
 	var text reader // safe for two
-	r := newRoad(&e, file, nil)
+	r := newService(&e, file, nil)
 	r.log = slog.New(slog.NewJSONHandler(&text, nil))
 	files := &settling{look: func() set { return look(r.in.files, nil) }}
 	require.NoError(t, r.start(t.Context(), files))

@@ -58,7 +58,7 @@ func moduleBeside(notice func(string)) (string, error) {
 	return path, nil
 }
 
-// nameModule names the file of the module among those of Envoy's folder, and says whether it is to be written there: not
+// nameModule names the file of the module among those of Envoy's folder, and reports whether it is to be written there: not
 // where another one was named, or none is needed.
 func nameModule(o *envoy.Options) bool {
 	if o.Module != "" || o.Matching == envoy.MatchingNative {

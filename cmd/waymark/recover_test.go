@@ -33,7 +33,7 @@ metadata: {name: a}
 spec: {hosts: ["*"], gateways: [gw], http: [{directResponse: {status: 200}}]}
 `), 0o600))
 	served := &plan.Plan{}
-	r := newRoad(failing{}, file, io.Discard)
+	r := newService(failing{}, file, io.Discard)
 	r.plan = served
 	_, err := r.load(context.Background(), func() bool { return true })
 	require.ErrorContains(t, err, "internal error, please report it: index out of range")

@@ -23,8 +23,8 @@ import (
 	"waymark.dev/waymark/proxy/standin"
 )
 
-// road is everything that serves: an engine, and the stand-ins of services.
-type road struct {
+// service is everything that serves: an engine, and the stand-ins of services.
+type service struct {
 	in       *input
 	log      *slog.Logger
 	listen   listenAddress
@@ -96,8 +96,8 @@ func unlessEnded(ctx context.Context, err error) error {
 }
 
 // build makes the engine that the flags name.
-func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, access func(proxy.Access), envoyOutput io.Writer) (*road, error) {
-	r := &road{in: in, log: log}
+func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, access func(proxy.Access), envoyOutput io.Writer) (*service, error) {
+	r := &service{in: in, log: log}
 	var err error
 	if r.listen, err = parseListen(f.listen); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, acces
 	return r, err
 }
 
-// errChanged says that the files changed while they were read, and errMore that there are certificates among them that
+// errChanged is that the files changed while they were read, and errMore that there are certificates among them that
 // have not been looked at.
 var (
 	errChanged = errors.New("the files changed while they were read")
@@ -153,7 +153,7 @@ var (
 )
 
 // load reads, translates and serves what the files hold, unless they are changing still. The notes are about the files.
-func (r *road) load(ctx context.Context, unchanged func() bool) (notes []note, err error) {
+func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a mistake of ours in what the new files lead to; the old ones are served still
 			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
@@ -175,7 +175,7 @@ func (r *road) load(ctx context.Context, unchanged func() bool) (notes []note, e
 	if err != nil {
 		return notes, err
 	}
-	reportWays(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
+	reportStrategies(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
 	if len(p.Listeners) == 0 {
 		if r.in.proxy == string(translate.SidecarProxy) {
 			return notes, &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
@@ -198,14 +198,14 @@ func (r *road) load(ctx context.Context, unchanged func() bool) (notes []note, e
 }
 
 // end is close with a limit of time, at the latest with the context.
-func (r *road) end(ctx context.Context, drain time.Duration) error {
+func (r *service) end(ctx context.Context, drain time.Duration) error {
 	last, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
 	return r.close(last)
 }
 
 // close ends the service: no new requests, and those that have begun are finished, as long as the context allows.
-func (r *road) close(ctx context.Context) error {
+func (r *service) close(ctx context.Context) error {
 	err := r.engine.close(ctx)
 	if r.services != nil {
 		r.services.Close(ctx)
@@ -221,7 +221,7 @@ func newRun() *cobra.Command {
 		Use:   "run -f FILE|DIR",
 		Short: "Serve the rules until Ctrl-C",
 		Long: `Run serves the rules and reads changed files again, without dropping a request. Rules that are wrong change nothing:
-the ones before go on, and what is wrong is said. At the end, requests that are under way are finished.
+the ones before go on being served, and what is wrong is logged. At the end, requests that are under way are finished.
 
   waymark run -f examples/bookinfo --backends demo
   waymark run -f examples/bookinfo --backends demo --engine envoy --listen 127.0.0.1
@@ -262,7 +262,7 @@ the ones before go on, and what is wrong is said. At the end, requests that are 
 }
 
 // start serves the files once nobody writes them.
-func (r *road) start(ctx context.Context, files *settling) error {
+func (r *service) start(ctx context.Context, files *settling) error {
 	for changed := false; ; {
 		err := files.first(ctx, changed, func() {
 			r.log.Info(fmt.Sprintf("the files are being written; they are read when they have not changed for %s", files.quiet))
@@ -290,7 +290,7 @@ const (
 const untold = 30 * time.Second
 
 // watch loads again whenever the files have changed, until the context ends.
-func (r *road) watch(ctx context.Context, files *settling) error {
+func (r *service) watch(ctx context.Context, files *settling) error {
 	tried := files.last.digest // served or not
 	var said []note            // of the failure that goes on
 	var again time.Time        // when to try again what has failed; zero: not

@@ -49,10 +49,10 @@ func (*recorder) address(*plan.Listener) string { return "" }
 func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
 
-// newRoad serves a file through an engine.
-func newRoad(e engine, file string, log io.Writer) *road {
+// newService serves a file through an engine.
+func newService(e engine, file string, log io.Writer) *service {
 	in := &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
-	return &road{in: in, log: newTestLogger(log), engine: e}
+	return &service{in: in, log: newTestLogger(log), engine: e}
 }
 
 // newTestLogger writes a log as a terminal shows it, without times.
@@ -86,7 +86,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
 	var e recorder
-	r := newRoad(&e, file, io.Discard)
+	r := newService(&e, file, io.Discard)
 	looks := 0
 	files := &settling{quiet: 50 * time.Millisecond, look: func() set {
 		if looks++; looks == 2 { // it has been read
@@ -125,7 +125,7 @@ func TestAnEditDuringLoadingIsServed(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "rules.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 			e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
-			r := newRoad(e, file, io.Discard)
+			r := newService(e, file, io.Discard)
 			ctx, cancel := context.WithCancel(t.Context())
 			files := &settling{look: func() set { return look(r.in.files, nil) }}
 			if atStart {
@@ -162,7 +162,7 @@ func TestARetryWaitsForFilesToSettle(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	var e refusing
-	r := newRoad(&e, file, io.Discard)
+	r := newService(&e, file, io.Discard)
 	var changed atomic.Bool
 	files := &settling{quiet: 100 * time.Millisecond, look: func() set {
 		var s set
@@ -203,7 +203,7 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	var e recorder
-	r := newRoad(&e, file, io.Discard)
+	r := newService(&e, file, io.Discard)
 	digest := byte(1)
 	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
 	files.next()

@@ -84,7 +84,7 @@ func newTranslate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "translate -f FILE|DIR",
 		Short: "Print the configuration of an Envoy that serves the rules",
-		Long: `Translate prints a complete bootstrap that a stock Envoy starts as it is, or what lies on the way to it.
+		Long: `Translate prints a complete bootstrap that a stock Envoy starts with as it is, or an intermediate form.
 
   waymark translate -f examples/bookinfo > bootstrap.json
   waymark translate -f examples/bookinfo --matching native --envoy-version 1.36
@@ -119,7 +119,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if err != nil {
 				return err
 			}
-			reportWays(noticesTo(c.ErrOrStderr()), p, o)
+			reportStrategies(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
 					return in.locate(err)
@@ -172,8 +172,8 @@ func noticesTo(w io.Writer) func(string) {
 	return func(text string) { fmt.Fprintln(w, "notice: "+text) }
 }
 
-// reportWays says which virtual hosts the filter does not decide for, although it was to.
-func reportWays(notice func(string), p *plan.Plan, o envoy.Options) {
+// reportStrategies prints the virtual hosts that the filter does not decide for, although it was asked to.
+func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) {
 	if o.Matching != envoy.MatchingFilter {
 		return
 	}
@@ -184,7 +184,7 @@ func reportWays(notice func(string), p *plan.Plan, o envoy.Options) {
 	}
 }
 
-// writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.
+// writePlan prints the plan for people, as JSON whose form may change, with the matching strategy of each virtual host.
 func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return writeJSON(w, struct {
 		*plan.Plan
@@ -214,7 +214,7 @@ func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
-// writeDynamic brings a plan into the files of a folder, and says which have changed.
+// writeDynamic brings a plan into the files of a folder, and prints which have changed.
 func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration, mode fs.FileMode) error {
 	var err error
 	if o.Dir, err = filepath.Abs(dir); err != nil {

@@ -10,7 +10,6 @@ import (
 	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
 	"github.com/golang/protobuf/jsonpb"
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // what jsonpb needs
-	"github.com/tidwall/gjson"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -39,8 +38,8 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			}
 		})
 		unknown := len(*findings) > before // it is decoded all the same, so that the rest is checked, too
-		raw := []byte(gjson.GetBytes(text, "spec").Raw)
-		if len(raw) == 0 || string(raw) == "null" {
+		raw := member(text, "spec")
+		if raw == nil {
 			raw = []byte("{}")
 		}
 		if err := unmarshalSpec(raw, spec, unknown); err != nil {
@@ -50,6 +49,16 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 		}
 		add(r, o, spec)
 	}}
+}
+
+// member is the value of a key of an object; nil where there is none, or null. Into a map, keys are as they are written:
+// a struct would take "Spec" for "spec".
+func member(text []byte, key string) json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(text, &all) != nil || string(all[key]) == "null" {
+		return nil
+	}
+	return all[key]
 }
 
 // unmarshalSpec reads a spec as Istio does. What the newer decoder takes means the same to the older one, which takes
@@ -118,8 +127,8 @@ func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 // readMeta fills in the metadata. An object without namespace is in "default".
 func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
 	var m struct{ Metadata meta.ObjectMeta }
-	if raw := gjson.GetBytes(text, "metadata").Raw; raw == "" || raw == "null" {
-	} else if err := json.Unmarshal([]byte(raw), &m.Metadata); err != nil {
+	if raw := member(text, "metadata"); raw == nil {
+	} else if err := json.Unmarshal(raw, &m.Metadata); err != nil {
 		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return
 	}
