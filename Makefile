@@ -7,6 +7,8 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 ENVOY  := 1.39.3
 TOOLS  := $(CURDIR)/.tools
 LINTER := v2.15.0
+RELEASER := v2.16.0
+SBOM   := v1.10.0
 CASES  ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -22,7 +24,7 @@ needs-go:
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
 		*) echo "$$(go env GOVERSION) is too old: Waymark is built with Go 1.26 or later" >&2; exit 1 ;; esac
 needs-python:
-	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoy" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, draws docs/speed.svg and checks links" >&2; exit 1; }
 
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
@@ -89,8 +91,19 @@ cross: needs-go ## build the command line for Linux, macOS and Windows, on amd64
 	@for s in $(SYSTEMS); do \
 		echo "$$s"; \
 		export CGO_ENABLED=0 GOOS=$${s%/*} GOARCH=$${s#*/}; \
-		go build -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
+		go build -trimpath -buildvcs=false -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
 	done
+
+.PHONY: snapshot
+snapshot: needs-go $(TOOLS)/goreleaser-$(RELEASER) $(TOOLS)/cyclonedx-gomod ## make what a release is made of below dist, and publish nothing
+	PATH="$(TOOLS):$$PATH" build/snapshot.sh $(TOOLS)/goreleaser-$(RELEASER)
+
+$(TOOLS)/goreleaser-$(RELEASER): needs-go
+	@[ -x $@ ] || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/goreleaser/goreleaser/v2@$(RELEASER) && mv $(TOOLS)/goreleaser $@; }
+
+# By the name that .goreleaser.yaml calls it.
+$(TOOLS)/cyclonedx-gomod: needs-go
+	@[ -x $@ ] && $@ version | grep -q '$(SBOM)$$' || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM); }
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
@@ -127,8 +140,14 @@ attack: build envoy ## repeat the comparison of nasty requests and the fuzzers f
 vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
 	@build/vulnerabilities.sh
 
+.PHONY: speed
+speed: needs-python ## draw docs/speed.svg from the tables of docs/performance.md
+	build/speed.py
+
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting
+lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, links of documents, docs/speed.svg
+	build/links.py
+	build/speed.py --check
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
 	cd e2e && $(TOOLS)/golangci-lint-$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run --tests=false ./routing ./hostcalls ./filter/...
@@ -138,4 +157,4 @@ $(TOOLS)/golangci-lint-$(LINTER): needs-go
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin .cache e2e/.cache .tools
+	rm -rf bin dist .cache e2e/.cache .tools
