@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// Texts are the texts of the files that were read, for the excerpts of findings. The zero value has none.
+// Texts has the contents of files, for the excerpts of findings. The zero value is ready to use.
 type Texts struct {
 	lines map[string][]string // by file
-	marks map[Place][]int     // of each line that was shown: where every 1024th character begins
+	marks map[Place][]int     // by line that was shown: the byte at which every 1024th character begins
 }
 
-// Add keeps the text of a file, but for lines with a key or a certificate, which may stand where only its name belongs.
+// Add adds the content of a file, except for lines with a key or a certificate, which may stand where only its name belongs.
 func (t *Texts) Add(file, text string) {
 	if t.lines == nil {
 		t.lines, t.marks = map[string][]string{}, map[Place][]int{}
@@ -32,8 +32,9 @@ const (
 	pemInBase64 = "LS0tLS1CRUdJT"
 )
 
-// Hide takes out lines, both included, that must never be shown, such as those of a Secret. Nothing that is found points
-// at one; but in a file of JSON, the line of another object may be the Secret's, too.
+// Hide removes the lines from first to last, both included and counted from 1, which must never be shown, such as those
+// of a Secret. A finding about another object may be on such a line: a JSON file may have a Secret and the object on
+// one line.
 func (t *Texts) Hide(file string, first, last int) {
 	lines := t.lines[file]
 	for i := max(first, 1); i <= min(last, len(lines)); i++ {
@@ -41,14 +42,14 @@ func (t *Texts) Hide(file string, first, last int) {
 	}
 }
 
-// hidden stands for a line that is not shown.
+// hidden replaces a line that is not shown.
 const hidden = "\x00"
 
-// CountLines is how many lines a text has.
+// CountLines returns the number of lines of a text, by YAML's line ends.
 func CountLines(text string) int { return len(splitLines(text)) }
 
-// splitLines splits a text at what ends a line in YAML, which counts them so: besides line feeds, carriage returns and the
-// three line ends of Unicode.
+// splitLines splits a text at YAML's line ends, by which the parser counts lines: line feeds, carriage returns, and
+// Unicode's next line, line separator and paragraph separator.
 func splitLines(text string) (lines []string) {
 	for {
 		i := strings.IndexAny(text, "\n\r\u0085\u2028\u2029")
@@ -64,12 +65,12 @@ func splitLines(text string) (lines []string) {
 	}
 }
 
-// maxExcerpt is how much of a long line is shown, in characters: half of it before the place.
+// maxExcerpt is the largest part of a line that is shown, in characters. Half of it is before the place.
 const maxExcerpt = 120
 
-// Excerpt is the line of a place, or the part of a long one around it, and below it a caret under the place, each with a
-// line end. It is "" where there is no such line, or where it must not be shown. What cannot be printed is shown as a
-// question mark. A nil t has no lines.
+// Excerpt returns the line of a place, or the part of a long line around it, and a second line with a caret under the
+// place, each with a line end. It is "" if there is no such line or if it must not be shown. Characters that are not
+// printable are shown as question marks. A nil t has no lines.
 func (t *Texts) Excerpt(p Place) string {
 	if t == nil {
 		return ""
@@ -93,8 +94,8 @@ func (t *Texts) Excerpt(p Place) string {
 	return strings.TrimRightFunc(string(line), unicode.IsSpace) + "\n" + string(caret) + "^\n"
 }
 
-// cut is the part of a line around a place, in characters, at most width of them, and the index of the place in it. ok is
-// false where there is no such line, or it must not be shown.
+// cut returns the part of a line around a place, at most width characters, and the index of the place in it. ok is
+// false if there is no such line, or it must not be shown.
 func (t *Texts) cut(p Place, width int) (text []rune, at int, ok bool) {
 	lines := t.lines[p.File]
 	if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || lines[p.Line-1] == hidden {
@@ -102,7 +103,7 @@ func (t *Texts) cut(p Place, width int) (text []rune, at int, ok bool) {
 	}
 	begin := max(0, p.Column-1-width/2)
 	if line := lines[p.Line-1]; len(line) <= utf8.UTFMax*width && utf8.RuneCountInString(line) <= width {
-		begin = 0 // it is shown whole
+		begin = 0 // the whole line is shown
 	}
 	line, at := t.from(p, begin)
 	for _, c := range line[:min(len(line), utf8.UTFMax*width)] {
@@ -114,8 +115,9 @@ func (t *Texts) cut(p Place, width int) (text []rune, at int, ok bool) {
 	return text, min(p.Column-1-at, len(text)), true
 }
 
-// from is the line of a place from a character on, and which character that is: the last one of a shorter line. In a long
-// line it begins at a mark, so that many findings in one line cost no more than one.
+// from returns the rest of a place's line from a character on, counted from 0, and the index of that character: the end
+// of a shorter line. It searches from the nearest mark, so that many findings in one long line do not each read it from
+// the beginning.
 func (t *Texts) from(p Place, character int) (rest string, at int) {
 	line := t.lines[p.File][p.Line-1]
 	key := Place{File: p.File, Line: p.Line}
@@ -144,5 +146,5 @@ func (t *Texts) from(p Place, character int) (rest string, at int) {
 	return "", at
 }
 
-// markEvery is the distance of marks in a line, in characters.
+// markEvery is the distance between marks in a line, in characters.
 const markEvery = 1024

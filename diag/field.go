@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// KeyField appends a map key to a field. A key that is empty, or has dots, brackets or quotes, is quoted: headers["x.y"].
+// KeyField appends a map key to a field: headers.x. A key that is empty, or has dots, brackets or quotes, is quoted:
+// headers["x.y"].
 func KeyField(field, key string) string {
 	switch {
 	case strings.ContainsAny(key, ".[]\"") || key == "":

@@ -1,12 +1,12 @@
-// Package diag is how everything that is wrong with an input is reported: a [Finding] has a severity, a stable code, the
-// object and field that it is about, its place in a file and a message. It decides nothing about resources and knows
-// neither YAML nor Istio.
+// Package diag has the form in which problems of an input are reported: a [Finding] has a severity, a stable code, the
+// object and field that it is about, its place in a file, and a message. The package does not decide what a problem is,
+// and does not depend on YAML or Istio.
 //
-// A finding is added about a [Subject], which has a name and can find the place of a field. A subject of nil, or one that
-// came from no file, is no special case: the finding has no place then.
+// A finding is added about a [Subject], which has a name and can find the place of a field. Without a subject, or with
+// one that is not in a file, the finding has no place.
 //
-// The hard case is a user's text in a message. A finding is one line whatever the text is, and an [Excerpt] shows one
-// line of the file, cut to a width, never one that may hold a key:
+// The hard case is a user's text in a message. A finding is always one line, whatever characters the text has, and
+// [Texts.Excerpt] shows one line of the file, cut to a width, and never a line that may have a private key:
 //
 //	rules.yaml:12:16: error: VirtualService default/shop: spec.http[0].match[0].uri.regex: "(": missing closing )
 //	        regex: "("
@@ -24,7 +24,8 @@ import (
 // Severity ranks a finding.
 type Severity string
 
-// An Error means that its object is not used, a Warning that it is; a Notice is for what was left aside.
+// The severities. An object with an Error is not used, one with a Warning is. A Notice is information, such as about a
+// document that is skipped.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
@@ -35,34 +36,36 @@ const (
 type Subject interface {
 	// String is the subject's name: Kind namespace/name of a resource.
 	String() string
-	// Place of a field, or of the nearest parent that is there; "" is the subject itself.
+	// Place is where a field is, or the nearest parent that exists; field "" is the subject itself.
 	Place(field string) Place
 }
 
-// Name is a subject that has no place, such as a cluster.
+// Name is a subject without a place, such as a cluster.
 type Name string
 
+// String is the name.
 func (n Name) String() string { return string(n) }
 
-// Place is none.
+// Place is always the zero value.
 func (Name) Place(string) Place { return Place{} }
 
-// Finding is one thing that is wrong with an input.
+// Finding is one problem of an input.
 type Finding struct {
 	Severity Severity
-	// Code is stable, such as VAL-H-10; docs/findings.md explains each. "" where there is none.
+	// Code is stable, such as VAL-H-10; docs/findings.md explains each. Many findings have none: "".
 	Code  string
 	Place Place
-	// Object is Kind namespace/name, the name of a rule, or "" where the document could not be read that far.
+	// Object is the name of the subject: Kind namespace/name, or the name of a rule; "" where there is none.
 	Object string
-	// Field is a path from the root of the object: spec.http[2].match[0].uri.regex.
+	// Field is a path from the root of the object, such as spec.http[2].match[0].uri.regex; "" for the whole object.
 	Field   string
 	Message string
-	// About is the subject; nil for a whole file.
+	// About is the subject; nil where there is none, such as for a whole file.
 	About Subject `json:"-"`
 }
 
-// String is the finding on one line, whatever a user wrote: file:line:column: severity: object: field: message.
+// String is the finding on one line: file:line:column: severity: object: field: message. Characters that are not
+// printable are escaped.
 func (f Finding) String() string {
 	var b strings.Builder
 	if place := f.Place.String(); place != "" {
@@ -77,16 +80,16 @@ func (f Finding) String() string {
 	return Printable(b.String() + f.Message)
 }
 
-// Findings are reported together, sorted by place.
+// Findings is a list of findings. Those that are added one by one are not sorted; see [Findings.Sort].
 type Findings []Finding
 
-// HasErrors says whether one of them is an error.
+// HasErrors reports whether one of the findings is an error.
 func (fs Findings) HasErrors() bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Severity == Error })
 }
 
-// Write prints a line for each finding, with its code, and below it the line of the file with a caret under the place. A
-// notice is a line alone.
+// Write writes a line for each finding, with its code, and below it the excerpt of the file with a caret under the
+// place. A notice has no excerpt. The error is that of w.
 func (fs Findings) Write(w io.Writer, texts *Texts) error {
 	for _, f := range fs {
 		code := ""
@@ -104,7 +107,7 @@ func (fs Findings) Write(w io.Writer, texts *Texts) error {
 	return nil
 }
 
-// Err is the findings as an error, or nil where there are none.
+// Err returns the findings, of whatever severity, as a [FindingsError]; nil if there are none.
 func (fs Findings) Err() error {
 	if len(fs) == 0 {
 		return nil
@@ -128,7 +131,7 @@ func (e *FindingsError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sort sorts by place, then by field, code and message.
+// Sort sorts the findings by place, then by field, code and message.
 func (fs Findings) Sort() {
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
@@ -136,17 +139,18 @@ func (fs Findings) Sort() {
 	})
 }
 
-// Merge puts lists together, sorted.
+// Merge returns the findings of all lists, sorted.
 func Merge(lists ...Findings) Findings {
 	out := slices.Concat(lists...)
 	out.Sort()
 	return out
 }
 
-// maxFindings bounds what is reported: the first error beyond ends reporting. Nothing of a set with an error is executed.
+// maxFindings is the largest number of findings of one list. The next one is replaced by an error that there are more,
+// and the rest is discarded. The error makes sure that the input is not executed.
 const maxFindings = 50_000
 
-// Add adds a finding about a subject, or about none. code is "" where there is none.
+// Add adds a finding about a field of a subject, with its place. about may be nil, and code may be "".
 func (fs *Findings) Add(severity Severity, code string, about Subject, field, format string, args ...any) {
 	place := Place{}
 	if about != nil {
@@ -155,7 +159,7 @@ func (fs *Findings) Add(severity Severity, code string, about Subject, field, fo
 	fs.AddAt(place, severity, code, about, field, format, args...)
 }
 
-// AddAt is [Findings.Add] where the place is known better than by the field.
+// AddAt is [Findings.Add] with a place that is more exact than that of the field.
 func (fs *Findings) AddAt(place Place, severity Severity, code string, about Subject, field, format string, args ...any) {
 	if n := len(*fs); n >= maxFindings {
 		if n == maxFindings {

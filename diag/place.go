@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// Place is a place in a user's file. The zero value is no place: of an object that came from no file.
+// Place is a place in a user's file. The zero value is for what is not in a file.
 type Place struct {
 	File         string
 	Line, Column int // from 1; 0 where unknown
 }
 
-// String is file:line:column, as far as known.
+// String is file:line:column, without the parts that are not known.
 func (p Place) String() string {
 	switch {
 	case p.File == "" || p.Line == 0:
@@ -26,8 +26,8 @@ func (p Place) String() string {
 	}
 }
 
-// Printable is a text as it may stand in a line of a log or a message: what is not printable is escaped as in Go. Most
-// texts stay as they are.
+// Printable returns a text in a form that is safe in a line of a log or a message: if it has characters that are not
+// printable, they are escaped as in a Go string literal, and so are backslashes; other texts are returned as they are.
 func Printable(s string) string {
 	plain := utf8.ValidString(s)
 	for _, r := range s {

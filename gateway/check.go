@@ -8,37 +8,38 @@ import (
 	"waymark.dev/waymark/istio/validate"
 )
 
-// Report is what Istio's validation finds in a set of files.
+// Report is what reading and validation find in a set of files.
 type Report struct {
 	// Resources are Istio's resources that Waymark reads, in the order of the files.
 	Resources []Checked
-	// Other findings belong to no such resource: files that cannot be read, broken objects of Kubernetes, notices.
+	// Other are the findings that are not about such a resource: files that cannot be read, broken objects of
+	// Kubernetes kinds, and all notices.
 	Other diag.Findings
-	// Texts of the files, for excerpts.
+	// Texts are the contents of the files, for excerpts.
 	Texts *diag.Texts
 
 	set *resource.Set
 }
 
-// Checked is one resource and what is wrong with it.
+// Checked is one resource and its findings.
 type Checked struct {
 	Kind, Namespace, Name string
 	// Findings are sorted by place.
 	Findings diag.Findings
 }
 
-// Verdict of Istio on a resource.
+// Verdict is what Istio's validation answers for a resource.
 type Verdict string
 
-// A resource is ok, or there are warnings, or Istio refuses it.
+// The verdicts: Istio accepts the resource, accepts it with warnings, or refuses it.
 const (
 	VerdictOK      Verdict = "ok"
 	VerdictWarning Verdict = "warning"
 	VerdictError   Verdict = "error"
 )
 
-// Verdict is the worst of what Istio's validation finds. What is wrong with the document alone is left out, and what
-// Waymark finds beyond: Istio's validation does not know of it.
+// Verdict returns what Istio's validation answers: the worst of its findings. Findings that Istio's validation does not
+// have do not count: those about the document alone, and those of Waymark (see [validate.IsBeyond] and [OwnCodes]).
 func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
 	for _, f := range c.Findings {
@@ -53,8 +54,8 @@ func (c *Checked) Verdict() Verdict {
 	return out
 }
 
-// Check reads the resources in files and folders ("-" is stdin), as Read does, and reports everything that Istio's
-// validation refuses or warns of, and nothing else.
+// Check reads the resources in files and folders ("-" is stdin), as [Load] does, and reports what reading and
+// validation find. The findings of [OwnCodes] are not among them; a caller adds them with [Report.Add].
 func Check(paths []string, stdin io.Reader) *Report {
 	in := Load(paths, stdin)
 	report := &Report{Texts: &in.Texts, set: in.Set}
@@ -73,7 +74,7 @@ func Check(paths []string, stdin io.Reader) *Report {
 	return report
 }
 
-// Findings are those of all resources, sorted by place.
+// Findings returns the findings of all resources, sorted by place, without Other.
 func (r *Report) Findings() diag.Findings {
 	var all []diag.Findings
 	for _, c := range r.Resources {

@@ -1,7 +1,6 @@
-// Package gateway is the front door of the translator. [Load] reads resources, validates them and takes out what Istio
-// would refuse; package translate makes a plan of the rest. [Check] reports what reading and validation find, resource
-// by resource.
+// Package gateway prepares resources for package translate. [Load] reads resources, validates them and removes those
+// that Istio would refuse, so that [translate.Plan] can translate the rest. [Check] reports
+// what reading and validation find, resource by resource.
 //
-// A caller that has typed objects instead of files, of a Kubernetes API server or of a test, enters after reading, with
-// [Prepare].
+// A caller that has typed objects instead of files, from a Kubernetes API server or in a test, calls [Prepare].
 package gateway

@@ -8,13 +8,14 @@ import (
 	"waymark.dev/waymark/istio/validate"
 )
 
-// Load reads the resources in files and folders ("-" is stdin), and prepares them.
+// Load reads the resources in files and folders ("-" is stdin), and prepares them with [Prepare].
 func Load(paths []string, stdin io.Reader) *resource.Input {
 	return Prepare(resource.Read(paths, stdin))
 }
 
-// Prepare validates what was read, and takes out what Istio would refuse, so that the rest can be translated and
-// everything that is wrong comes to light at once. Its findings, those of reading included, are sorted.
+// Prepare validates resources, and returns an input without those that have an error, so that the rest can be
+// translated and all errors are reported at once. Its findings include those of reading, and are sorted by place. read
+// is not changed.
 func Prepare(read *resource.Input) *resource.Input {
 	out := *read
 	out.Findings = diag.Merge(read.Findings, validate.Set(read.Set))
@@ -22,7 +23,7 @@ func Prepare(read *resource.Input) *resource.Input {
 	return &out
 }
 
-// refusedBy are the objects with an error.
+// refusedBy returns the objects that have an error.
 func refusedBy(findings diag.Findings) []*resource.Object {
 	var out []*resource.Object
 	seen := map[*resource.Object]bool{}

@@ -223,9 +223,9 @@ func TestAliases(t *testing.T) {
 	long := fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec: {hosts: [&s %q%s]}\n", strings.Repeat("x", 1<<20), strings.Repeat(", *s", 1000))
 	for what, c := range map[string]struct{ text, say string }{
 		"ten thousand uses of one rule": {document(1, 10_000), ""},
-		"more than Kubernetes allows":   {document(1, 60_000), "its aliases stand for more than 400000 nodes or 16 MiB"},
-		"aliases of aliases":            {nested, "its aliases stand for more than 400000 nodes or 16 MiB"},
-		"a long text":                   {long, "its aliases stand for more than 400000 nodes or 16 MiB"},
+		"more than Kubernetes allows":   {document(1, 60_000), "its aliases expand to more than 400000 nodes or 16 MiB"},
+		"aliases of aliases":            {nested, "its aliases expand to more than 400000 nodes or 16 MiB"},
+		"a long text":                   {long, "its aliases expand to more than 400000 nodes or 16 MiB"},
 		"itself":                        {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [*a]\n", "it is nested more than 1000 levels deep"},
 	} {
 		t.Run(what, func(t *testing.T) {

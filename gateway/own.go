@@ -11,26 +11,27 @@ import (
 
 // Codes of Waymark's own findings.
 const (
-	// PathPasses is a rule that denies, and that another spelling of its path passes.
+	// PathPasses is about a rule that denies requests and does not match another spelling of its path, which is
+	// forwarded.
 	PathPasses = "WM-PATH-01"
-	// ParametersPass is likewise, where the spelling has a dot segment with parameters, which no flag resolves.
+	// ParametersPass is the same for a spelling that has a dot segment with parameters, which no flag resolves.
 	ParametersPass = "WM-PATH-02"
 )
 
-// OwnCodes are kinds of findings that Istio's validation does not have. They are no part of a verdict.
+// OwnCodes lists the kinds of findings that Istio's validation does not have. They are not part of a verdict.
 func OwnCodes() []validate.Code { return ownCodes }
 
 var ownCodes = []validate.Code{
-	{ID: PathPasses, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies is passed by another spelling of its path"},
-	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies is passed by a dot segment with parameters"},
+	{ID: PathPasses, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match another spelling of its path"},
+	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match its path with parameters in a dot segment"},
 }
 
 func isOwn(id string) bool {
 	return slices.ContainsFunc(ownCodes, func(c validate.Code) bool { return c.ID == id })
 }
 
-// Plans are the plans of every kind of gateway proxy that a Gateway selects, one for each set of labels. What could not be
-// translated is left out: the translating commands say why.
+// Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. Findings of
+// the translation are not returned; the commands that translate report them.
 func (r *Report) Plans() []*plan.Plan {
 	var selectors []map[string]string
 	for _, gw := range r.set.Gateways {
@@ -64,16 +65,16 @@ func sameLabels(a, b map[string]string) bool {
 	return true
 }
 
-// Own is a finding of Waymark's own about a rule.
+// Own is a finding about a rule that only Waymark has, not Istio's validation.
 type Own struct {
-	// Severity is Warning, or Notice for what nothing but the destination can change.
+	// Severity is Warning, or Notice for a problem that only the destination can solve.
 	Severity       diag.Severity
 	Code           string
 	Rule           *plan.Rule
 	Field, Message string
 }
 
-// Add adds findings to the VirtualServices that hold the rules; notices to what belongs to no resource.
+// Add adds findings to the VirtualServices of their rules, and notices to Other.
 func (r *Report) Add(found []Own) {
 	index := make(map[string]int, len(r.Resources))
 	for i, c := range r.Resources {

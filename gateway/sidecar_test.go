@@ -73,11 +73,11 @@ spec:
 		notices = append(notices, n.Field+": "+n.Message)
 	}
 	assert.Equal(t, []string{
-		"spec.ports[2]: port 3306 speaks MYSQL, and a sidecar's listeners serve HTTP only; it is left aside",
+		"spec.ports[2]: port 3306 speaks MYSQL, and a sidecar's listeners serve HTTP only; it is skipped",
 		"spec.ports[3]: port 8003 declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http",
-		"spec.ports[4]: port 53 speaks TCP, and a sidecar's listeners serve HTTP only; it is left aside",
-		"spec.ports[5]: port 8004 speaks UDP, and a sidecar's listeners serve HTTP only; it is left aside",
-		"spec.ports[7]: port 8006 speaks HTTPS, and a sidecar's listeners serve HTTP only; it is left aside",
+		"spec.ports[4]: port 53 speaks TCP, and a sidecar's listeners serve HTTP only; it is skipped",
+		"spec.ports[5]: port 8004 speaks UDP, and a sidecar's listeners serve HTTP only; it is skipped",
+		"spec.ports[7]: port 8006 speaks HTTPS, and a sidecar's listeners serve HTTP only; it is skipped",
 	}, notices)
 }
 

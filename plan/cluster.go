@@ -4,31 +4,32 @@ import "time"
 
 // Cluster is a destination as Envoy knows it.
 type Cluster struct {
-	// Name is Istio's: outbound|9080|v1|reviews.default.svc.cluster.local.
+	// Name is Istio's name: outbound|9080|v1|reviews.default.svc.cluster.local.
 	Name string
-	// Rules are the DestinationRules that its policy comes from, as namespace/name.
+	// Rules are the DestinationRules from which the policy was made, as namespace/name.
 	Rules     []string `json:",omitempty"`
 	Discovery Discovery
-	// Localities hold the endpoints, in order.
+	// Localities are the endpoints by locality, sorted by locality or, with failoverPriority, by priority.
 	Localities []Locality
-	// LocalityWeighted says that the weights of localities count (DR-LOC-01).
+	// LocalityWeighted means that Envoy uses the weights of localities (DR-LOC-01).
 	LocalityWeighted bool `json:",omitempty"`
 	// LoadBalancing is how an endpoint is chosen.
 	LoadBalancing LoadBalancing
-	// RingSize is the smallest ring of RingHash, TableSize the table of Maglev; 0 is Envoy's default.
+	// RingSize is the minimum size of the ring of RingHash, TableSize the size of the table of Maglev; 0 is Envoy's
+	// default.
 	RingSize, TableSize uint64  `json:",omitempty"`
 	Warmup              *Warmup `json:",omitempty"`
-	// HTTP2 says that the destination speaks HTTP/2 (without TLS: prior knowledge). ClientProtocol: whatever the client
-	// speaks (DR-CP-04).
+	// HTTP2 means that Envoy speaks HTTP/2 to the destination (without TLS: prior knowledge), ClientProtocol that it
+	// speaks the protocol of the client's request (DR-CP-04).
 	HTTP2, ClientProtocol bool
 	Pool                  ConnectionPool
 	Outlier               *OutlierDetection `json:",omitempty"`
 	TLS                   *UpstreamTLS      `json:",omitempty"`
-	// ProxyProtocol is the version to begin connections with; 0 is none.
+	// ProxyProtocol is the version of the PROXY protocol header that each connection begins with, 1 or 2; 0 is none.
 	ProxyProtocol int `json:",omitempty"`
 }
 
-// Discovery says where a cluster's endpoints come from.
+// Discovery is how Envoy finds a cluster's endpoints.
 type Discovery uint8
 
 // The kinds of discovery that Istio's resolution maps to (SE-02).
@@ -36,7 +37,7 @@ const (
 	Static Discovery = iota
 	StrictDNS
 	LogicalDNS
-	// OriginalDestination sends to the address that the client meant.
+	// OriginalDestination sends to the address that the client connected to.
 	OriginalDestination
 )
 
@@ -52,13 +53,13 @@ const (
 	Maglev
 )
 
-// Locality is where a group of endpoints is, with what decides between groups.
+// Locality is a group of endpoints in one place, with its priority and weight.
 type Locality struct {
 	// Region, Zone and SubZone are "" where unknown.
 	Region, Zone, SubZone string `json:",omitempty"`
-	// Priority 0 is used first; the next one when too few of its endpoints are healthy.
+	// Priority 0 is used first; the next priority is used when too few endpoints of the one before are healthy.
 	Priority uint32 `json:",omitempty"`
-	// Weight between localities of one priority; 0: by the weights of the endpoints.
+	// Weight is the share among localities of one priority; it is set only with LocalityWeighted.
 	Weight    uint32 `json:",omitempty"`
 	Endpoints []Endpoint
 }
@@ -70,7 +71,7 @@ type Endpoint struct {
 	Weight  uint32 // 0 counts as 1
 }
 
-// AllEndpoints are the endpoints of all localities.
+// AllEndpoints returns the endpoints of all localities.
 func (c *Cluster) AllEndpoints() []Endpoint {
 	var out []Endpoint
 	for _, l := range c.Localities {
@@ -79,19 +80,21 @@ func (c *Cluster) AllEndpoints() []Endpoint {
 	return out
 }
 
-// Warmup sends a new endpoint less at first (DR-LB-02).
+// Warmup increases the requests to a new endpoint gradually (DR-LB-02).
 type Warmup struct {
 	Duration time.Duration
-	// MinimumPercent of its share to begin with, and the exponent of the growth; nil is Envoy's default.
+	// MinimumPercent is the percentage of its share at the beginning, Aggression the exponent of the growth; nil is
+	// Envoy's default.
 	MinimumPercent, Aggression *float64
 }
 
-// ConnectionPool bounds connections and requests. 0 is no limit, or the default of the field (DR-CP-01 to DR-CP-03).
+// ConnectionPool limits connections and requests. 0 is no limit, unless the field has another default (DR-CP-01 to
+// DR-CP-03).
 type ConnectionPool struct {
 	ConnectTimeout                                              time.Duration // 0: Istio's, 10 s
 	MaxConnections, MaxPendingRequests, MaxRequests, MaxRetries uint32        `json:",omitempty"`
 	RetryBudget                                                 *RetryBudget  `json:",omitempty"`
-	// IdleTimeout closes connections without requests; nil is Envoy's hour, 0 never.
+	// IdleTimeout closes connections without requests; nil is Envoy's default of one hour, 0 is never.
 	IdleTimeout              *time.Duration  `json:",omitempty"`
 	MaxConnectionDuration    *time.Duration  `json:",omitempty"`
 	MaxRequestsPerConnection uint32          `json:",omitempty"`
@@ -104,11 +107,11 @@ type ConnectionPool struct {
 type RetryBudget struct {
 	Percent        float64
 	MinConcurrency uint32
-	// Interval over which requests are counted; 0: those that are under way.
+	// Interval is the time over which requests are counted; 0 counts only requests in progress.
 	Interval time.Duration `json:",omitempty"`
 }
 
-// TCPKeepalive is the socket's own; 0 is the system's default.
+// TCPKeepalive has the keepalive options of the socket; 0 is the operating system's default.
 type TCPKeepalive struct {
 	Probes         uint32
 	Time, Interval time.Duration
@@ -117,28 +120,29 @@ type TCPKeepalive struct {
 // HTTP2Keepalive pings idle HTTP/2 connections.
 type HTTP2Keepalive struct{ Interval, Timeout time.Duration }
 
-// OutlierDetection takes endpoints out that fail (DR-OD-01, DR-OD-02). nil is Envoy's default of a field.
+// OutlierDetection stops sending requests to endpoints that fail (DR-OD-01, DR-OD-02). A field that is nil has Envoy's
+// default.
 type OutlierDetection struct {
 	Consecutive5xx, ConsecutiveGateway, ConsecutiveLocalOrigin *uint32 `json:",omitempty"`
 	SplitLocalOrigin                                           bool
 	Interval, BaseEjectionTime                                 *time.Duration `json:",omitempty"`
 	MaxEjectionPercent                                         uint32         // 0: Envoy's default of 10
-	// MinHealthPercent: below it, all endpoints are used, healthy or not. 0 is never.
+	// MinHealthPercent is the percentage of healthy endpoints below which all endpoints are used; 0 is never.
 	MinHealthPercent uint32
-	// StatusCodes are those that count as errors; none: 500 to 599.
+	// StatusCodes are the response statuses that count as errors; without any, 500 to 599.
 	StatusCodes []uint32 `json:",omitempty"`
 }
 
 // UpstreamTLS encrypts the connections to a cluster (DR-TLS-01 to DR-TLS-03).
 type UpstreamTLS struct {
-	// Certificate is the client's own; nil for none.
+	// Certificate is the proxy's client certificate; nil for none.
 	Certificate *Credential `json:",omitempty"`
 	// Authority verifies the server; nil for no verification.
 	Authority *Credential `json:",omitempty"`
-	// SNI is sent as it is; "" sends the host of the request.
+	// SNI is the name to send; "" sends the host of the request.
 	SNI string
-	// VerifyHost checks that the server's certificate has the name that was sent as SNI.
+	// VerifyHost requires the server's certificate to have the name that was sent as SNI.
 	VerifyHost bool
-	// SubjectAltNames are the names of which the certificate must have one; none: any.
+	// SubjectAltNames are the names of which the server's certificate must have one; without any, no name is required.
 	SubjectAltNames []string `json:",omitempty"`
 }

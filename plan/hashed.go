@@ -2,9 +2,9 @@ package plan
 
 import "waymark.dev/waymark/diag"
 
-// hashedRule is what the id of an outcome is the hash of, as JSON. The id of an outcome that does the same must not change
-// from one release to the next, else an upgrade would change every route of every Envoy; so this form stays as it is,
-// whatever becomes of [Rule]. A field that a rule gets in addition must be left out where it is empty.
+// hashedRule is the form of a rule whose JSON is hashed for the id of an outcome. The id of an outcome that does the
+// same must not change from one release to the next, since an upgrade would then change every route of every Envoy. So
+// this form is not changed when [Rule] changes, and a new field must be omitted from the JSON while it is empty.
 type hashedRule struct {
 	VirtualService, Delegate string
 	HTTP, MatchIndex         int
@@ -17,7 +17,7 @@ type hashedRule struct {
 
 	RequestHeaders, ResponseHeaders HeaderOperations
 
-	Fault      *Fault // always nil: not in the route
+	Fault      *Fault // always nil: the route does not depend on it
 	CORS       *hashedCORS
 	StatPrefix string
 	Outcomes   []Outcome // always nil
@@ -72,7 +72,7 @@ type hashedOrigin struct {
 	Value string
 }
 
-// hashed is the hashed form of a rule with one of its destinations; -1 is none.
+// hashed returns the hashed form of a rule with one of its destinations, by index; -1 for a rule without a route.
 func hashed(r *Rule, destination int) *hashedRule {
 	out := &hashedRule{
 		VirtualService: r.VirtualService(), MatchIndex: -1, Name: r.Name,

@@ -2,7 +2,7 @@ package plan
 
 import "fmt"
 
-// CheckIDs makes sure that no two outcomes of different content share an id.
+// CheckIDs returns an error that names both rules if two outcomes with different content have the same id.
 func (p *Plan) CheckIDs() error {
 	type owner struct {
 		rule *Rule

@@ -6,8 +6,8 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Origin is what a part of a plan was made of: an object, or an entry of a list in its spec. The zero value is Istio
-// itself, which makes some rules on its own.
+// Origin is the source of a part of a plan: an object, or an entry of a list in its spec. The zero value is for rules
+// that Istio generates without any resource.
 type Origin struct {
 	Kind, Namespace, Name string
 	Path                  Path `json:",omitzero"`
@@ -18,15 +18,15 @@ type Path struct {
 	// List is http, tcp, tls or servers.
 	List  string
 	Index int
-	// Match is the index of one of the entry's matches, or -1. Those of a delegate count after they were merged with the
-	// matches of the rule that delegates.
+	// Match is the index of one of the entry's matches, or -1. In a delegate, it is the index after the matches were
+	// merged with those of the rule that delegates.
 	Match int
 }
 
-// EntryPath is an entry of a list without one of its matches.
+// EntryPath is the path of an entry of a list, without a match.
 func EntryPath(list string, index int) Path { return Path{list, index, -1} }
 
-// String is the path as the field of a spec.
+// String is the path below spec: http[2].match[0]; "" for the whole object.
 func (p Path) String() string {
 	if p.List == "" {
 		return ""
@@ -52,7 +52,7 @@ func (o Origin) String() string {
 	return o.Key() + "." + o.Path.String()
 }
 
-// Field is the path from the root of the object.
+// Field is the path from the root of the object: spec.http[2].match[0]; "" for the whole object.
 func (o Origin) Field() string {
 	if o.Path.List == "" {
 		return ""
@@ -60,19 +60,19 @@ func (o Origin) Field() string {
 	return "spec." + o.Path.String()
 }
 
-// Dropped is a rule or a server of the input that has no part in the plan, or in one of its listeners.
+// Dropped is a resource, rule or server of the input that is not in the plan, or not in one of its listeners.
 type Dropped struct {
 	Origin Origin
 	Source diag.Place
 	Code   DropCode
-	// By is what takes its place; the zero value is nothing.
+	// By is what takes precedence over it; the zero value where nothing does.
 	By Origin `json:",omitzero"`
 }
 
-// DropCode says why something was dropped.
+// DropCode is the reason why something was dropped.
 type DropCode string
 
-// The reasons, with the rules of Istio that they follow from.
+// The reasons, with the rules of Istio from which they follow.
 const (
 	// DropPort is a match for the port of another listener (VS-STAT-01).
 	DropPort DropCode = "port"
@@ -80,25 +80,28 @@ const (
 	DropGateway DropCode = "gateway"
 	// DropSource is a match whose sourceLabels or sourceNamespace are another proxy's (VS-STAT-03).
 	DropSource DropCode = "source"
-	// DropBehindCatchAll is a match behind one of the same VirtualService that takes everything (VS-ORD-04).
+	// DropBehindCatchAll is a match after a catch-all of the same VirtualService (VS-ORD-04).
 	DropBehindCatchAll DropCode = "behind-catch-all"
-	// DropNoDelegate is a rule whose delegate is not there, or cannot be used from its namespace (VS-DEL-03).
+	// DropNoDelegate is a rule whose delegate does not exist, or is not exported to the rule's namespace (VS-DEL-03).
 	DropNoDelegate DropCode = "no-delegate"
 	// DropNestedDelegate is a delegate's rule that delegates (VS-DEL-02).
 	DropNestedDelegate DropCode = "nested-delegate"
 	// DropDelegateConflict is a delegate's rule with a match that contradicts the rule that delegates (VS-DEL-05).
 	DropDelegateConflict DropCode = "delegate-conflict"
-	// DropNotExported is a VirtualService that the proxy's namespace cannot see (VS-SEL-03).
+	// DropNotExported is a VirtualService that is not exported to the proxy's namespace (VS-SEL-03).
 	DropNotExported DropCode = "not-exported"
-	// DropNotBound is a VirtualService that is bound to nothing that the proxy serves (VS-SEL-01).
+	// DropNotBound is a VirtualService that is not bound to a Gateway of the proxy or, for a sidecar, to the mesh
+	// (VS-SEL-01).
 	DropNotBound DropCode = "not-bound"
-	// DropNoHost is a VirtualService of which a server, or a port of the mesh, has no host (VS-GW-02, VS-MESH-03).
+	// DropNoHost is a VirtualService that shares no host with the servers, or the ports of the mesh (VS-GW-02,
+	// VS-MESH-03).
 	DropNoHost DropCode = "no-host"
-	// DropHostTaken is a host of the mesh, or a server name, that another VirtualService has (VS-MESH-01, TLS-04).
+	// DropHostTaken is a host of the mesh, a server name, or the connections of a TCP server, which an earlier rule or
+	// VirtualService has (VS-MESH-01, TLS-04, TCP-01).
 	DropHostTaken DropCode = "host-taken"
 	// DropNotSelected is a Gateway that does not select the proxy (GW-SEL-01).
 	DropNotSelected DropCode = "not-selected"
-	// DropServerConflict is a server that cannot stand beside another one (GW-MERGE-02, GW-MERGE-03).
+	// DropServerConflict is a server that conflicts with an earlier one (GW-MERGE-02, GW-MERGE-03).
 	DropServerConflict DropCode = "server-conflict"
 	// DropNoRule is a server of TCP, or of TLS that is forwarded, for which no VirtualService has a rule (TCP-02).
 	DropNoRule DropCode = "no-rule"

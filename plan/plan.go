@@ -1,9 +1,9 @@
-// Package plan is the model between the two halves of Waymark: what the translator worked out from Istio's resources, as
-// data. What an outcome does to a request is in package effect, the filter's configuration is written by pluginconfig,
-// Envoy's by envoy.
+// Package plan is the model between the two halves of Waymark: the result of translating Istio's resources, as data.
+// Package pluginconfig writes the filter's configuration from it, package envoy writes Envoy's, and package effect
+// computes what an outcome does to a request.
 //
-// Everything in a Plan is resolved: names are full, ports are numbers, rules stand in the order in which they are tried.
-// Each part says where it comes from by an [Origin], and what was left out is a [Dropped].
+// Everything in a Plan is resolved: names are full, ports are numbers, rules are in the order in which they are tried.
+// Each part has an [Origin] in the resources, and what was left out is recorded as [Dropped].
 //
 // The hard case is the id of an outcome. It is a hash of what the outcome does, so that routes of an old and a new
 // configuration can stand side by side; see [Rule.Seal].
@@ -16,16 +16,17 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Plan is all that the translator worked out for one proxy.
+// Plan is the result of translating Istio's resources for one proxy.
 type Plan struct {
 	Listeners []*Listener
-	// Clusters are all destinations that a rule names and that exist, sorted by name.
+	// Clusters are all destinations that a rule names and that exist, sorted by name; with a sidecar's AllowAny, after
+	// the one for unknown hosts.
 	Clusters []*Cluster
-	// Dropped are the rules and servers that no listener has, see also [RouteConfig.Dropped].
+	// Dropped is what no listener has. What only one listener does not have is in [RouteConfig.Dropped].
 	Dropped []Dropped `json:",omitempty"`
 }
 
-// RouteConfigs are those of all chains that speak HTTP, in order.
+// RouteConfigs visits the route configurations of all chains that speak HTTP, in order.
 func (p *Plan) RouteConfigs() iter.Seq[*RouteConfig] {
 	return func(yield func(*RouteConfig) bool) {
 		for _, l := range p.Listeners {
@@ -38,7 +39,7 @@ func (p *Plan) RouteConfigs() iter.Seq[*RouteConfig] {
 	}
 }
 
-// Rules are those of all virtual hosts, in order, each once: several servers may share one.
+// Rules visits the rules of all virtual hosts, in order, each once, also if several virtual hosts have it.
 func (p *Plan) Rules() iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {
 		seen := map[*Rule]bool{}
@@ -60,21 +61,24 @@ func (p *Plan) Rules() iter.Seq[*Rule] {
 
 // Listener is one address that Envoy binds.
 type Listener struct {
-	// Name is Istio's: 0.0.0.0_8080.
+	// Name is Istio's name: 0.0.0.0_8080.
 	Name string
 	Bind string // IP address
 	Port uint32
-	// Chains in order; the first whose server names fit takes the connection, the more specific name first.
+	// Chains are in the order of the servers. Envoy gives a connection to the chain with the most specific matching
+	// server name; no two chains match the same connections.
 	Chains []*FilterChain
 }
 
-// FilterChain serves the connections of a listener that name one of its servers, or all of them.
+// FilterChain serves the connections of a listener whose SNI is one of its server names; without server names, all
+// others.
 type FilterChain struct {
-	// ServerNames are SNI host names, exact or "*.suffix". None: any, also without TLS.
+	// ServerNames are SNI host names, exact or "*.suffix". Without any, the chain matches every connection, also
+	// without TLS.
 	ServerNames []string
-	// TLS says that the chain terminates TLS.
+	// TLS has the settings with which the chain terminates TLS; nil where it does not.
 	TLS *ServerTLS
-	// Passthrough says that the chain's TLS is not terminated; it has no HTTP routes then.
+	// Passthrough means that TLS is forwarded without being terminated; the chain has TCP set then.
 	Passthrough bool
 	// Exactly one of Routes and TCP is set: the chain speaks HTTP, or forwards bytes.
 	Routes *RouteConfig `json:",omitempty"`
@@ -83,35 +87,35 @@ type FilterChain struct {
 
 // RouteConfig is one set of virtual hosts: one Envoy RouteConfiguration and one plugin configuration.
 type RouteConfig struct {
-	// Name is Istio's: http.8080 or https.443.https.gateway.namespace (GW-RDS-01); of a sidecar the port alone, 9080.
+	// Name is Istio's name: http.8080 or https.443.https.gateway.namespace (GW-RDS-01); for a sidecar the port, 9080.
 	Name string
 	// Port is the declared port of the servers, or the port of the services.
 	Port uint32
-	// GRPCWeb says that clients speak gRPC-Web, which is made gRPC for the destinations.
+	// GRPCWeb means that clients speak gRPC-Web, which Envoy converts to gRPC for the destinations.
 	GRPCWeb      bool `json:",omitempty"`
 	VirtualHosts []*VirtualHost
-	// Dropped are the rules that are for other listeners, or that nothing can reach on this one.
+	// Dropped are the rules that are for other listeners, or that no request can reach on this one.
 	Dropped []Dropped `json:",omitempty"`
 }
 
 // VirtualHost holds the rules of one or more domains.
 type VirtualHost struct {
-	// Name is Istio's: host:port.
+	// Name is Istio's name: host:port.
 	Name    string
 	Domains []string
-	// RequireTLS answers plain requests with a redirect to https before any rule is looked at (GW-REDIR-01).
+	// RequireTLS answers plain requests with a redirect to https, before any rule is tried (GW-REDIR-01).
 	RequireTLS bool
 	Rules      []*Rule
 }
 
 // Rule is one (http rule, match) pair of a VirtualService: one of Istio's routes.
 type Rule struct {
-	// Origin is where the rule was written: http[] of a VirtualService, which may be a delegate, and one of its matches. A
-	// rule that Istio makes itself has none, and is known by its name.
+	// Origin is where the rule was written: an entry of http[] in a VirtualService, which may be a delegate, and one of
+	// its matches. A rule that Istio generates itself has the zero value, and is identified by its name.
 	Origin Origin
-	// Root is the rule of the VirtualService that delegates to Origin's; the zero value where none does.
+	// Root is the rule that delegates to the VirtualService of Origin; the zero value if Origin is not in a delegate.
 	Root Origin `json:",omitzero"`
-	// Name is the user's, as Istio composes it from rule and match (VS-ORD-08). Mostly empty.
+	// Name is composed of the names that the user gave to rule and match, as in Istio (VS-ORD-08); often "".
 	Name   string
 	Source diag.Place
 
@@ -128,37 +132,38 @@ type Rule struct {
 	// StatPrefix makes Envoy keep statistics of the route.
 	StatPrefix string
 
-	// Outcomes are what may be chosen: one per destination with a weight, else one. Filled by [Rule.Seal].
+	// Outcomes are the possible results of the rule: one for each destination of a weighted split, else one.
+	// [Rule.Seal] sets them.
 	Outcomes []Outcome
 }
 
-// Outcome is what happens when a rule and one of its destinations were chosen. It becomes one Envoy route.
+// Outcome is what happens to a request when a rule and one of its destinations were chosen. It becomes one Envoy route.
 type Outcome struct {
-	// ID is a hash of everything that the outcome does; it never changes its meaning.
+	// ID is a hash of everything that the outcome does, so an ID always has the same meaning; see [Rule.Seal].
 	ID string
 	// Destination is the index in RouteAction.Destinations, or -1.
 	Destination int
 	Weight      uint32
 
-	sum [32]byte // the whole hash that ID is the beginning of
+	sum [32]byte // the whole hash; ID is made from its beginning
 }
 
 // Match holds the conditions of a rule, all of which must be met.
 type Match struct {
-	// Unconditional says that the rule was written without a match at all.
+	// Unconditional means that the rule was written without a match.
 	Unconditional bool
 	Path          PathMatch
 	Headers       []HeaderMatch
 	Query         []QueryMatch
-	// Claims are conditions on a JWT, which only a proxy with a JWT filter can check: elsewhere a claim has no value
-	// (VS-MATCH-22).
+	// Claims are conditions on claims of a JWT, which only a proxy with a JWT filter can check: without one, claims
+	// have no value (VS-MATCH-22).
 	Claims []ClaimMatch `json:",omitempty"`
 }
 
-// MatchKind says how a value is compared.
+// MatchKind is how a value is compared.
 type MatchKind uint8
 
-// The ways to compare. Present is no comparison of values: for a path it means any path.
+// The kinds of comparison. Present means that there is a value, whatever it is: for a path, any path.
 const (
 	Present MatchKind = iota
 	Exact
@@ -174,7 +179,8 @@ type PathMatch struct {
 	IgnoreCase bool
 }
 
-// HeaderMatch compares a header or pseudo-header. Name is as written; names compare without regard to case.
+// HeaderMatch compares a header or pseudo-header. Name is as the user wrote it; names are compared without regard to
+// case. Invert negates the condition. With MissingAsEmpty, an absent header is compared as an empty value.
 type HeaderMatch struct {
 	Name           string
 	Kind           MatchKind
@@ -183,8 +189,8 @@ type HeaderMatch struct {
 	MissingAsEmpty bool
 }
 
-// ClaimMatch compares a claim of the request's JWT, or one of its values where it is a list. Path leads to nested claims.
-// Without a JWT no claim has a value: a condition is not met, an inverted one is.
+// ClaimMatch compares a claim of the request's JWT, or the values of a claim that is a list, one of which must match.
+// Path has the names of nested claims, outermost first. Without a JWT, a condition is not met, and an inverted one is.
 type ClaimMatch struct {
 	Path   []string
 	Kind   MatchKind
@@ -192,7 +198,7 @@ type ClaimMatch struct {
 	Invert bool
 }
 
-// QueryMatch compares the first query parameter of a name.
+// QueryMatch compares the first query parameter with a name.
 type QueryMatch struct {
 	Name  string
 	Kind  MatchKind
@@ -201,14 +207,14 @@ type QueryMatch struct {
 
 // RouteAction sends the request to a destination.
 type RouteAction struct {
-	// Weighted says that the VirtualService named several destinations, even if only one has a weight (VS-SPLIT-06).
+	// Weighted means that the VirtualService names several destinations, also if only one has a weight (VS-SPLIT-06).
 	Weighted     bool
 	Destinations []Destination
-	// Timeout 0 is none.
+	// Timeout of the whole request with its retries; 0 is none.
 	Timeout time.Duration
 	Retry   *RetryPolicy
 	Mirrors []Mirror
-	// HashPolicies of all destinations' DestinationRules, in order (VS-SPLIT-09).
+	// HashPolicies are those of all destinations' DestinationRules, in order (VS-SPLIT-09).
 	HashPolicies []HashPolicy
 
 	// PrefixRewrite replaces the matched part of the path; "" is none (VS-RW-01).
@@ -222,37 +228,37 @@ type RouteAction struct {
 type Destination struct {
 	Cluster string
 	Weight  uint32
-	// The destination's own operations, only where the route is Weighted; else they are part of the rule's.
+	// The destination's own operations, if the route is Weighted; otherwise they are among the rule's.
 	RequestHeaders, ResponseHeaders HeaderOperations
 	HostRewrite                     string
 }
 
-// RegexRewrite replaces all matches of Pattern by Substitution, in which \0 to \9 stand for groups.
+// RegexRewrite replaces all matches of Pattern by Substitution, in which \0 to \9 are replaced by groups of the match.
 type RegexRewrite struct{ Pattern, Substitution string }
 
-// RetryPolicy says when a request is tried again.
+// RetryPolicy decides when a request is tried again.
 type RetryPolicy struct {
 	// On is Envoy's list of conditions, separated by commas.
 	On string
-	// Attempts are retries: one less than the tries in all.
+	// Attempts is the number of retries after the first try.
 	Attempts      uint32
 	PerTryTimeout time.Duration // 0: none
 	StatusCodes   []uint32
 	BaseInterval  time.Duration // 0: Envoy's default, 25 ms
-	// PreviousHosts avoids hosts that were tried already.
+	// PreviousHosts makes retries avoid endpoints that were tried.
 	PreviousHosts bool
-	// RemoteLocalities prefers localities that were not tried yet.
+	// RemoteLocalities makes retries prefer localities that were not tried.
 	RemoteLocalities bool
 }
 
-// Mirror sends a copy of the request to a cluster, and drops the answer.
+// Mirror sends a copy of the request to a cluster, and discards the response.
 type Mirror struct {
 	Cluster string
 	// Numerator over Denominator is the share of requests that are mirrored. Denominator is 100 or 1,000,000.
 	Numerator, Denominator uint32
 }
 
-// HashPolicy says from what consistent hashing takes its key. Exactly one field is set.
+// HashPolicy is the part of a request that consistent hashing uses as its key. At most one field is set.
 type HashPolicy struct {
 	Header   string
 	Cookie   *HashCookie
@@ -260,7 +266,8 @@ type HashPolicy struct {
 	Query    string
 }
 
-// HashCookie is a cookie that holds the key. A TTL of nil: the cookie is only read, never set (DR-HASH-03).
+// HashCookie is a cookie whose value is the key. With a TTL of nil, Envoy reads the cookie and never sets it
+// (DR-HASH-03).
 type HashCookie struct {
 	Name, Path string
 	TTL        *time.Duration
@@ -270,17 +277,17 @@ type HashCookie struct {
 // HashCookieAttribute is one attribute of a cookie that Envoy sets.
 type HashCookieAttribute struct{ Name, Value string }
 
-// Redirect answers with a Location.
+// Redirect answers a request with a redirect. A field that is "" keeps the part of the request.
 type Redirect struct {
 	Status uint32 // 301, 302, 303, 307 or 308
-	// Path replaces the whole path (and query, where it has one); PrefixRewrite replaces the matched prefix. "" is none.
+	// Path replaces the whole path, and the query if it contains one; PrefixRewrite replaces the matched prefix.
 	Path, PrefixRewrite string
 	Host                string
 	Scheme              string
 	Port                uint32 // 0: none
 }
 
-// DirectResponse answers by itself.
+// DirectResponse answers a request without a destination.
 type DirectResponse struct {
 	Status uint32
 	Body   []byte
@@ -292,10 +299,11 @@ type HeaderOperations struct {
 	Remove []string         `json:",omitempty"`
 }
 
-// Empty says that there is nothing to do.
+// Empty reports whether there are no operations.
 func (o HeaderOperations) Empty() bool { return len(o.Add) == 0 && len(o.Remove) == 0 }
 
-// HeaderAddition sets (Overwrite) or appends a header line. Value may hold Envoy's command operators.
+// HeaderAddition sets (Overwrite) or appends a header. Value may contain Envoy's command operators, such as
+// %REQ(name)%.
 type HeaderAddition struct {
 	Name, Value string
 	Overwrite   bool
@@ -304,7 +312,7 @@ type HeaderAddition struct {
 // Percentage is Numerator over Denominator (100 or 1,000,000).
 type Percentage struct{ Numerator, Denominator uint32 }
 
-// PerMillion is the percentage with the denominator 1,000,000, at most all of it.
+// PerMillion is the numerator for the denominator 1,000,000; at most 1,000,000.
 func (p Percentage) PerMillion() uint32 {
 	n := uint64(p.Numerator)
 	if p.Denominator == 100 {
@@ -319,13 +327,13 @@ type Fault struct {
 	Abort *FaultAbort
 }
 
-// FaultDelay holds a share of the requests back.
+// FaultDelay delays a share of the requests.
 type FaultDelay struct {
 	Percentage Percentage
 	Duration   time.Duration
 }
 
-// FaultAbort answers a share of the requests. GRPCStatus is used when IsGRPC.
+// FaultAbort answers a share of the requests with GRPCStatus if IsGRPC, else with HTTPStatus.
 type FaultAbort struct {
 	Percentage Percentage
 	HTTPStatus uint32
@@ -339,9 +347,9 @@ type CORSPolicy struct {
 	AllowMethods, AllowHeaders, ExposeHeaders string // joined by commas; "" is none
 	MaxAge                                    string // seconds; "" is none
 	AllowCredentials                          bool
-	// AllowCredentialsSet says that the user wrote the field.
+	// AllowCredentialsSet means that the VirtualService sets allowCredentials.
 	AllowCredentialsSet bool
-	// ForwardUnmatched sends a preflight of a foreign origin on to the destination.
+	// ForwardUnmatched forwards a preflight from an origin that is not allowed to the destination.
 	ForwardUnmatched bool
 }
 

@@ -8,18 +8,18 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// idEncoding spells ids in lower-case letters and digits.
+// idEncoding writes ids with lower-case letters and digits.
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// idLength is how many characters of 5 bits an id has besides its first letter. 60 bits: two of a million outcomes
-// share an id with a chance of one in two million, and [Plan.CheckIDs] would say so.
+// idLength is the number of characters, of 5 bits each, after the first letter of an id. With 60 bits, the probability
+// that two of a million outcomes have the same id is one in two million; [Plan.CheckIDs] reports that.
 const idLength = 12
 
 // Seal computes the rule's outcomes and their ids. The rule must not change afterwards.
 //
-// An id is a hash of everything that the outcome's Envoy route holds: match, action, chosen destination, header
-// operations and the rule's reference, which is the route's name in logs. It does not depend on weights, faults and the
-// file, which are not in the route; so changing a weight changes the plugin configuration alone.
+// An id is a hash of everything that the outcome's Envoy route has: match, action, chosen destination, header
+// operations, and the rule's origin and name, which are the route's name in logs. It does not depend on weights, faults
+// and the place in a file, which are not in the route, so changing a weight changes only the plugin configuration.
 func (r *Rule) Seal() {
 	r.Outcomes = nil
 	if r.Route == nil {
@@ -37,18 +37,19 @@ func (r *Rule) Seal() {
 	}
 }
 
-// outcome hashes the rule with all but the chosen destination removed.
+// outcome makes the outcome for one destination, by index, with the hash of the rule without its other destinations; -1
+// for a rule without a route.
 func (r *Rule) outcome(destination int, weight uint32) Outcome {
 	text, err := json.Marshal(hashed(r, destination))
 	if err != nil {
-		panic("plan: a rule that cannot be JSON: " + err.Error()) // every field is a plain value
+		panic("plan: a rule that cannot be written as JSON: " + err.Error()) // every field is a plain value
 	}
 	sum := sha256.Sum256(text)
 	return Outcome{ID: "k" + idEncoding.EncodeToString(sum[:])[:idLength], Destination: destination, Weight: weight, sum: sum}
 }
 
-// VirtualService is namespace/name of the VirtualService whose hosts the rule is for, of the root for a delegate's rule. ""
-// is a rule that Istio makes itself.
+// VirtualService is namespace/name of the VirtualService that has the hosts for the rule: for a rule of a delegate, the
+// root. It is "" for a rule that Istio generates itself.
 func (r *Rule) VirtualService() string {
 	switch {
 	case r.Origin.Path.List != "http":
@@ -60,8 +61,8 @@ func (r *Rule) VirtualService() string {
 	}
 }
 
-// String says which rule this is: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
-// a delegate. A rule of Istio's own is its name.
+// String identifies the rule: default/reviews.http[0].match[1], or default/root+default/delegate.http[0] for a rule of
+// a delegate. For a rule that Istio generates itself, it is the name.
 func (r *Rule) String() string {
 	switch {
 	case r.VirtualService() == "":
@@ -73,11 +74,11 @@ func (r *Rule) String() string {
 	}
 }
 
-// Place is where the rule was written, whatever the field is.
+// Place is where the rule was written; it is the same for every field.
 func (r *Rule) Place(string) diag.Place { return r.Source }
 
-// RouteName is the name of the rule in Envoy's logs and statistics: its reference, and the user's own name for it. A name
-// that would end a line of a log is escaped.
+// RouteName is the name of the rule's routes in Envoy's logs and statistics: [Rule.String], with a colon and the rule's
+// name if it has one. Characters that are not printable, such as line ends, are escaped.
 func (r *Rule) RouteName() string {
 	if r.Name == "" || r.VirtualService() == "" {
 		return diag.Printable(r.String())

@@ -1,6 +1,6 @@
 package plan
 
-// EachValue visits the values of a rule's header operations, those of its destinations included, in order.
+// EachValue calls visit with the values of a rule's header operations, including those of its destinations, in order.
 func (r *Rule) EachValue(visit func(value string)) {
 	collect := func(o HeaderOperations) {
 		for _, a := range o.Add {
@@ -17,7 +17,8 @@ func (r *Rule) EachValue(visit func(value string)) {
 	}
 }
 
-// EachExpression visits the regular expressions of a match, with what they are compared with.
+// EachExpression calls visit with the regular expressions on path, headers and query parameters of a match; subject is
+// what each is compared with, such as "header x-user".
 func (m *Match) EachExpression(visit func(subject, pattern string)) {
 	if m.Path.Kind == Regex {
 		visit("path", m.Path.Value)
@@ -34,7 +35,8 @@ func (m *Match) EachExpression(visit func(subject, pattern string)) {
 	}
 }
 
-// EachExpression visits all regular expressions of a rule, those of its rewrite and its origins included.
+// EachExpression calls visit with all regular expressions of a rule: those of its match, claims, rewrite and CORS
+// origins.
 func (r *Rule) EachExpression(visit func(what, pattern string)) {
 	r.Match.EachExpression(visit)
 	for _, c := range r.Match.Claims {

@@ -1,10 +1,10 @@
-// Command module builds the filter's module: go build with the flags that make it small and the same on every machine,
-// and with a change to what is compiled, which is made from what is installed each time.
+// Command module builds the filter's Wasm module: go build with flags that make the module small and the same on every
+// machine, and with one change to the Go runtime, which is applied to the source of the installed Go at each build.
 //
-// The Go runtime's poll_oneoff is answered inside the module. Envoy before 1.39 refuses poll_oneoff, and the runtime ends
-// the program when it is refused: a garbage collection that has a timer to look at then kills the VM. The filter never
-// sleeps and waits for nothing, so "no events" is the true answer. Nothing of Go's source is kept in this repository.
-// RATIONALE.md says more.
+// The change replaces the imported function poll_oneoff by one inside the module that returns no events. Envoy before
+// 1.39 answers poll_oneoff with an error, at which the runtime ends the program: a garbage collection that finds a
+// timer would stop the VM. The filter does not sleep and does not wait, so "no events" is always correct. No source of
+// Go is kept in this repository. See RATIONALE.md, "Why does the build change the Go runtime's poll_oneoff?".
 package main
 
 import (
@@ -18,13 +18,13 @@ import (
 	"strings"
 )
 
-// scratch is where the changed files are written, below the root of the repository.
+// scratch is the folder for the changed files, below the root of the repository.
 const scratch = ".cache/module"
 
-// declaration is the import as runtime/os_wasip1.go has it.
+// declaration matches the import of poll_oneoff in runtime/os_wasip1.go; its group is the parameters.
 var declaration = regexp.MustCompile(`(?m)^//go:wasmimport wasi_snapshot_preview1 poll_oneoff\n(?://go:noescape\n)?func poll_oneoff\(([^)]*)\) errno\n`)
 
-// answer takes its place: success, and no events.
+// answer replaces the declaration: success, and no events. Its argument is the parameters.
 const answer = `//go:nosplit
 func poll_oneoff(%s) errno {
 	*nevents = 0
@@ -35,7 +35,7 @@ func poll_oneoff(%s) errno {
 func main() {
 	out := flag.String("o", "filter/embedded/waymark.wasm.gz", "module to write; it is compressed where the name ends in .gz")
 	pkg := flag.String("package", "./filter/wasm", "package main to build")
-	changed := flag.String("replace", "", "for tests: FILE=OTHER, a source file that another one takes the place of")
+	changed := flag.String("replace", "", "for tests: FILE=OTHER, compile OTHER in place of the source file FILE")
 	look := flag.Bool("check", false, "write nothing, and fail where the compressed module was built from other sources")
 	flag.Parse()
 	work := func() error { return run(*out, *pkg, *changed) }
@@ -48,6 +48,7 @@ func main() {
 	}
 }
 
+// run builds the package pkg into the file out. changed is the flag --replace.
 func run(out, pkg, changed string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -83,8 +84,8 @@ func run(out, pkg, changed string) error {
 	return compress(out, module, pkg)
 }
 
-// writeOverlay writes the changed copy of the runtime's file, and the overlay that puts it in place, with another changed
-// file where there is one.
+// writeOverlay writes the changed copy of the runtime's file and the overlay file for go build, and returns the path of
+// the overlay. changed is FILE=OTHER for a second replaced file, or "".
 func writeOverlay(changed string) (string, error) {
 	root, err := goCommand(nil, "env", "GOROOT")
 	if err != nil {
@@ -144,11 +145,11 @@ func goCommand(env []string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// replace puts the answer in the place of the declaration, and fails where there is none.
+// replace returns the source with the answer in place of the declaration; an error if there is no declaration.
 func replace(source []byte) ([]byte, error) {
 	m := declaration.FindSubmatchIndex(source)
 	if m == nil {
-		return nil, fmt.Errorf("there is no declaration of poll_oneoff as this build knows it; the overlay must be adapted to this Go")
+		return nil, fmt.Errorf("the expected declaration of poll_oneoff is not in it; adapt build/module to this version of Go")
 	}
 	var b []byte
 	b = append(b, source[:m[0]]...)

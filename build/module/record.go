@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// A compressed module records in its gzip header what it was built from: Go's version and a digest of the sources, such as
-// "go1.26.8 sha256:1f…". The digest tells with every Go whether the sources have changed since. The same bytes come only
-// from the same Go, so another one that happens to be installed is not an error.
+// The gzip header of a compressed module has a comment with the version of Go and a digest of the sources that it was
+// built from, such as "go1.26.8 sha256:1f…". The check compares the digest and not the module itself, because another
+// version of Go makes other bytes from the same sources, and any installed version may run the check.
 
-// sources is a digest of what a module is compiled from, Go's own packages aside.
+// sources returns a digest of the sources from which a package is compiled to Wasm, without those of the standard
+// library.
 func sources(pkg string) (string, error) {
 	wasm := []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off"}
 	list, err := goCommand(wasm, "list", "-deps", "-f",
@@ -26,19 +27,19 @@ func sources(pkg string) (string, error) {
 	sum := sha256.New()
 	for line := range strings.Lines(list) {
 		fields := strings.Fields(line)
-		fmt.Fprintln(sum, fields[0]) // a hash takes everything
+		fmt.Fprintln(sum, fields[0]) // writing to a hash never fails
 		for _, file := range fields[1:] {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(file), len(text), text) // as above
+			fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(file), len(text), text) // writing to a hash never fails
 		}
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// compress writes a module with its record.
+// compress writes a module as gzip, with the version of Go and the digest of its sources in the header.
 func compress(out string, module []byte, pkg string) error {
 	version, err := goCommand(nil, "env", "GOVERSION")
 	if err != nil {
@@ -63,13 +64,13 @@ func compress(out string, module []byte, pkg string) error {
 	return os.WriteFile(out, b.Bytes(), 0o644)
 }
 
-// check says whether a compressed module was built from the sources as they are.
+// check returns an error if a compressed module was not built from the present sources of the package.
 func check(file, pkg string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	r, err := gzip.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -79,7 +80,7 @@ func check(file, pkg string) error {
 		return err
 	}
 	if _, built, _ := strings.Cut(r.Comment, " "); built != digest {
-		return fmt.Errorf("%s was built from other sources than these; 'make module' builds it again", file)
+		return fmt.Errorf("%s was built from other sources than the present ones; 'make module' builds it again", file)
 	}
 	return nil
 }

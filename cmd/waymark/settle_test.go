@@ -212,14 +212,12 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		var e recorder
-		r := newService(&e, file, io.Discard)
+		var said bytes.Buffer
+		r := newService(&e, file, &said)
 		digest := byte(1)
 		files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
 		files.next()
 		digest = 2 // and the file is not there
-		var said bytes.Buffer
-		talk = &said
-		defer func() { talk = os.Stderr }()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- r.watch(ctx, files) }()

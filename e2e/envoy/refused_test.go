@@ -132,11 +132,11 @@ func TestEnvoysTakeTheKeys(t *testing.T) {
 		key  crypto.Signer
 		say  string // "" where it is taken
 	}{
-		{"RSA 1024", weak(1024), "it is an RSA key of 1024 bits, and Envoy takes none with less than 2048"},
+		{"RSA 1024", weak(1024), "it is an RSA key of 1024 bits, and Envoy requires at least 2048"},
 		{"RSA 2040", weak(2040), "it is an RSA key of 2040 bits"},
 		{"RSA 2048", weak(2048), ""},
 		{"RSA 3072", weak(3072), ""},
-		{"P-224", curve(elliptic.P224()), "it is an ECDSA key of the curve P-224, and Envoy takes P-256, P-384 and P-521"},
+		{"P-224", curve(elliptic.P224()), "it is an ECDSA key of the curve P-224, and Envoy accepts only P-256, P-384 and P-521"},
 		{"P-256", curve(elliptic.P256()), ""},
 		{"P-384", curve(elliptic.P384()), ""},
 		{"P-521", curve(elliptic.P521()), ""},

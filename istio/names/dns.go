@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The forms of names that Istio allows. Istio's labels of DNS may have capitals, unlike Kubernetes'.
+// The forms of names that Istio allows. DNS labels may have capital letters in Istio, unlike in Kubernetes.
 var (
 	dnsLabel      = regexp.MustCompile(`^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$`)
 	wildcardLabel = regexp.MustCompile(`^(?:\*|(?:\*|\*-)?[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)$`)
@@ -16,26 +16,28 @@ var (
 	labelPrefix   = regexp.MustCompile(`^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*$`)
 )
 
-// The longest names, in bytes.
+// The longest names, in bytes; MaxDomain is for a whole DNS name.
 const (
 	maxLabel       = 63
 	MaxDomain      = 255
 	maxLabelPrefix = 253
 )
 
-// IsLabel is one label of a DNS name: the name of a namespace, a subset, a port.
+// IsLabel reports whether s is a DNS label, as the names of namespaces, subsets and ports are.
 func IsLabel(s string) bool { return len(s) <= maxLabel && dnsLabel.MatchString(s) }
 
-// IsToken is the name of a header.
+// IsToken reports whether s can be the name of a header.
 func IsToken(s string) bool { return token.MatchString(s) }
 
-// IsFQDN is a name of DNS labels, the last of which is not a number. One dot may end it.
+// IsFQDN reports whether s is a DNS name: labels separated by dots, the last of which is not a number. It may end with
+// a dot.
 func IsFQDN(s string) bool { return s != "" && len(s) <= MaxDomain && areLabels(s) }
 
-// IsWildcardDomain is a name whose first label may be, or begin with, a star. A single label may be a number.
+// IsWildcardDomain reports whether s is a DNS name whose first label may be, or begin with, a star. A single label may
+// be a number.
 //
-//	foo.com, *.foo.com, *-a.foo.com, *, 123   yes
-//	foo.*.com, 1.2.3.4, .foo.com              no
+//	foo.com, *.foo.com, *-a.foo.com, *, 123   true
+//	foo.*.com, 1.2.3.4, .foo.com              false
 func IsWildcardDomain(s string) bool {
 	first, rest, more := strings.Cut(s, ".")
 	if len(s) > MaxDomain || len(first) > maxLabel || !wildcardLabel.MatchString(first) {
@@ -58,13 +60,13 @@ func areLabels(s string) bool {
 	return true
 }
 
-// IsAddress is an IP address.
+// IsAddress reports whether s is an IP address.
 func IsAddress(s string) bool {
 	_, err := netip.ParseAddr(s)
 	return err == nil
 }
 
-// IsSubnet is an address, or a range of them such as 10.0.0.0/8.
+// IsSubnet reports whether s is an IP address or a range of addresses such as 10.0.0.0/8.
 func IsSubnet(s string) bool {
 	if strings.Count(s, "/") != 1 {
 		return IsAddress(s)
@@ -73,7 +75,7 @@ func IsSubnet(s string) bool {
 	return err == nil
 }
 
-// IsLabelKey is the key of a label, as Istio checks it.
+// IsLabelKey reports whether Istio accepts s as the key of a label of an object.
 func IsLabelKey(s string) bool {
 	if i := strings.LastIndexByte(s, '/'); i >= 0 {
 		if i > maxLabelPrefix || !labelPrefix.MatchString(s[:i]) {
@@ -84,5 +86,6 @@ func IsLabelKey(s string) bool {
 	return len(s) <= maxLabel && labelName.MatchString(s)
 }
 
-// IsLabelValue is the value of a label, as Istio checks it: of any length, or empty.
+// IsLabelValue reports whether Istio accepts s as the value of a label of an object. Unlike in Kubernetes, its length
+// is not limited.
 func IsLabelValue(s string) bool { return s == "" || labelName.MatchString(s) }

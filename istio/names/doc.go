@@ -1,13 +1,13 @@
-// Package names has the words of Istio's API that validation and translation share: hosts and when one takes another,
-// names of DNS, labels, protocols of ports, ciphers, headers that stand for something else, and the visibility of
+// Package names has the comparisons of names in Istio's API that validation and translation share: hosts and their
+// wildcards, DNS names, labels, protocols of ports, ciphers, header names with a special meaning, and the visibility of
 // resources.
 //
-// The functions look at one text or at a few; they know no resources and report no findings.
+// Its functions compare strings; they do not use the typed resources of package resource, and do not report findings.
 //
-// The hard case is a host. What is a subset of what decides which rules apply, with wildcards that stand for one label or
-// several:
+// The hard case is whether one host covers another, which decides which rules apply. A wildcard stands for one or
+// several labels:
 //
-//	a.foo.com     is a subset of *.foo.com
-//	*.a.foo.com   is a subset of *.foo.com
+//	a.foo.com     is covered by *.foo.com
+//	*.a.foo.com   is covered by *.foo.com
 //	foo.com       is not
 package names

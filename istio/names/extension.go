@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// ExtensionPrefix begins the annotations by which a resource asks for more than Istio has. Without one, every resource
-// means what it means to Istio.
+// ExtensionPrefix begins the annotations with which a resource turns on behaviour that Istio does not have. A resource
+// without such an annotation means the same as in Istio.
 const ExtensionPrefix = "waymark.dev/"
 
-// Extensions are what the annotations of a resource turn on. The zero value is Istio's behaviour.
+// Extensions are the settings that the annotations of a resource make. The zero value is Istio's behaviour.
 type Extensions struct {
-	// SegmentPrefixes: a prefix of a path ends at a segment border, as in an Ingress.
+	// SegmentPrefixes means that a path prefix ends at a segment border, as in an Ingress.
 	SegmentPrefixes bool
 }
 
 // Extension is one annotation.
 type Extension struct {
-	// Name without the prefix, and the kinds of resources that may have it.
+	// Name is the annotation without the prefix; Kinds are the kinds of resources that may have it.
 	Name  string
 	Kinds []string
-	// Summary is one line for documentation: the values and what they mean.
+	// Summary is one line for docs/compatibility.md: the values and their meaning.
 	Summary string
 
 	parse func(into *Extensions, value string) error
 }
 
-// AllExtensions is the one table of extensions, sorted by name.
+// AllExtensions lists the extensions, sorted by name.
 var AllExtensions = []Extension{
 	{"prefix-match", []string{"VirtualService"}, "`text`, the default: `uri.prefix: /api` takes `/apix` too, as in Istio; `segments`: it takes `/api` and `/api/...` alone",
 		func(into *Extensions, value string) (err error) {
@@ -37,7 +37,7 @@ var AllExtensions = []Extension{
 		}},
 }
 
-// choose is a switch with two words; true is the second.
+// choose parses a value that is one of two words; the result is true for the second.
 func choose(value, off, on string) (bool, error) {
 	if value != off && value != on {
 		return false, fmt.Errorf("%q is neither %s nor %s", value, off, on)
@@ -45,7 +45,8 @@ func choose(value, off, on string) (bool, error) {
 	return value == on, nil
 }
 
-// ParseExtensions reads the annotations of a resource. Errors are by the name of the annotation.
+// ParseExtensions reads the extensions from the annotations of a resource. errs has the error of each annotation that
+// is unknown or has a bad value, by the name of the annotation; nil where there is none.
 func ParseExtensions(kind string, annotations map[string]string) (out Extensions, errs map[string]error) {
 	for _, annotation := range slices.Sorted(maps.Keys(annotations)) {
 		name, ours := strings.CutPrefix(annotation, ExtensionPrefix)

@@ -9,15 +9,15 @@ import (
 	istio "istio.io/api/networking/v1alpha3"
 )
 
-// IsWildcard says whether a host stands for all names with a suffix: its first byte is "*" (VS-HOST-01).
+// IsWildcard reports whether a host stands for all names with a suffix: its first byte is "*" (VS-HOST-01).
 func IsWildcard(host string) bool { return strings.HasPrefix(host, "*") }
 
-// IsCoveredBy says whether every name that a takes is taken by b, too (VS-HOST-02).
+// IsCoveredBy reports whether host b matches every name that host a matches (VS-HOST-02).
 //
-//	a.foo.com      of *.foo.com   yes
-//	*.a.foo.com    of *.foo.com   yes
-//	foo.com        of *.foo.com   no
-//	*.foo.com      of a.foo.com   no
+//	a.foo.com      by *.foo.com   true
+//	*.a.foo.com    by *.foo.com   true
+//	foo.com        by *.foo.com   false
+//	*.foo.com      by a.foo.com   false
 func IsCoveredBy(a, b string) bool {
 	if !IsWildcard(b) {
 		return a == b
@@ -29,15 +29,16 @@ func IsCoveredBy(a, b string) bool {
 	return strings.HasSuffix(a, suffix)
 }
 
-// HostsMatch says whether one host is a subset of the other.
+// HostsMatch reports whether one of two hosts covers the other.
 func HostsMatch(a, b string) bool { return IsCoveredBy(a, b) || IsCoveredBy(b, a) }
 
-// MatchingHosts says for each host which one before it matches it, the first one of several; -1 is none. The work grows
-// with the length of the list, not with its pairs: a wildcard is found by each ending of the names that it takes.
+// MatchingHosts returns for each host the index of the first earlier host that it matches (see [HostsMatch]); -1 where
+// there is none. The cost grows with the length of the list, not with the number of pairs: the wildcards that cover a
+// name are found by the endings of the name.
 func MatchingHosts(hosts []string) []int {
 	matching := make([]int, len(hosts))
 	first := make(map[string]int, len(hosts))
-	wildcards := map[string]int{} // the first of each, by what follows the star
+	wildcards := map[string]int{} // the index of the first of each, by the text after the star
 	for i, h := range hosts {
 		matching[i] = -1
 		if _, ok := first[h]; !ok {
@@ -61,7 +62,7 @@ func MatchingHosts(hosts []string) []int {
 			}
 		}
 	}
-	for i, h := range hosts { // what is written again matches what the first of its kind matches, or that one
+	for i, h := range hosts { // a repeated host matches the same host as its first occurrence, or that occurrence
 		switch j := first[h]; {
 		case j == i:
 		case matching[j] >= 0:
@@ -73,14 +74,14 @@ func MatchingHosts(hosts []string) []int {
 	return matching
 }
 
-// HostList are the hosts of a server, with what finds them without comparing each.
+// HostList is the hosts of a server, indexed so that those that match a name are found without comparing each.
 type HostList struct {
 	hosts     []string
-	exact     map[string][]int // the places of each host
-	wildcards map[string][]int // the places of those that begin with a star, by what follows it
+	exact     map[string][]int // the indexes of each host
+	wildcards map[string][]int // the indexes of those that begin with a star, by the text after it
 }
 
-// NewHostList makes a list of a server's hosts.
+// NewHostList indexes the hosts of a server.
 func NewHostList(hosts []string) *HostList {
 	l := &HostList{hosts, make(map[string][]int, len(hosts)), map[string][]int{}}
 	for i, h := range hosts {
@@ -92,8 +93,8 @@ func NewHostList(hosts []string) *HostList {
 	return l
 }
 
-// Intersect keeps the narrower host of every pair of which one is a subset of the other (VS-GW-02), each once, in the
-// order of the server's hosts.
+// Intersect compares each host of the server with each host of a VirtualService, and returns the narrower host of every
+// pair in which one covers the other (VS-GW-02), each once, in the order of the server's hosts.
 func (l *HostList) Intersect(virtualService []string) []string {
 	type pair struct {
 		server, virtualService int
@@ -136,8 +137,8 @@ func (l *HostList) Intersect(virtualService []string) []string {
 	return hosts
 }
 
-// NormalizeServerHosts resolves the namespace of a server's hosts: "./h" is the Gateway's own, "*/h" is any, and "*/*"
-// makes the whole list "*" (VS-GW-01).
+// NormalizeServerHosts resolves the namespaces of a server's hosts: "./h" becomes "NAMESPACE/h" with the Gateway's
+// namespace, "*/h" becomes "h", and with "*/*" the whole list becomes "*" (VS-GW-01).
 func NormalizeServerHosts(hosts []string, namespace string) []string {
 	out := make([]string, 0, len(hosts))
 	for _, h := range hosts {
@@ -158,7 +159,8 @@ func NormalizeServerHosts(hosts []string, namespace string) []string {
 	return out
 }
 
-// HostsFor are the server hosts that VirtualServices of a namespace may use, without their namespace (VS-GW-01).
+// HostsFor returns the server hosts that VirtualServices of a namespace may use, without their namespace (VS-GW-01).
+// The hosts are those of [NormalizeServerHosts].
 func HostsFor(hosts []string, namespace string) []string {
 	var out []string
 	for _, h := range hosts {
@@ -173,8 +175,8 @@ func HostsFor(hosts []string, namespace string) []string {
 	return out
 }
 
-// FullName expands a short name: one without a dot stands for a service of the namespace (VS-NAME-01). "*", addresses
-// and names with a dot stay as they are (VS-NAME-02).
+// FullName expands a short name: one without a dot stands for a service of the namespace (VS-NAME-01). "*", IP
+// addresses and names with a dot are returned as they are (VS-NAME-02).
 func FullName(name, namespace, domain string) string {
 	if name == "*" || name == "" || strings.Contains(name, ".") {
 		return name
@@ -185,10 +187,10 @@ func FullName(name, namespace, domain string) string {
 	return name + "." + namespace + ".svc." + domain
 }
 
-// MeshGateway is the name by which VirtualServices are bound to sidecars (VS-SEL-01).
+// MeshGateway is the entry in gateways that binds a VirtualService to sidecars (VS-SEL-01).
 const MeshGateway = "mesh"
 
-// GatewayKey expands the name of a Gateway to namespace/name; "mesh" stays (VS-SEL-02).
+// GatewayKey expands the name of a Gateway to namespace/name; "mesh" is returned as it is (VS-SEL-02).
 func GatewayKey(name, namespace string) string {
 	if name == MeshGateway {
 		return name
@@ -206,7 +208,7 @@ func GatewayKey(name, namespace string) string {
 	return namespace + "/" + name
 }
 
-// GatewaysOf are the Gateways that a VirtualService is bound to: none means the mesh alone (VS-SEL-01).
+// GatewaysOf returns the Gateways to which a VirtualService is bound; without any, that is "mesh" (VS-SEL-01).
 func GatewaysOf(vs *istio.VirtualService) []string {
 	if len(vs.Gateways) == 0 {
 		return []string{MeshGateway}

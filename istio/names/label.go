@@ -1,6 +1,6 @@
 package names
 
-// Selects says whether labels have all of a selector's, with the same values.
+// Selects reports whether labels include all labels of a selector, with the same values. An empty selector selects all.
 func Selects(selector, labels map[string]string) bool {
 	for k, v := range selector {
 		if got, ok := labels[k]; !ok || got != v {

@@ -8,24 +8,24 @@ import (
 	core "k8s.io/api/core/v1"
 )
 
-// KnownProtocols are those that a port can declare. Anything else declares nothing: Istio then looks at the first bytes
-// of each connection.
+// KnownProtocols are the protocols that a port can declare. A port with any other text counts as undeclared: Istio then
+// detects the protocol by the first bytes of each connection.
 var KnownProtocols = []string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY", "HTTPS", "TLS", "TCP", "UDP", "MONGO", "REDIS", "MYSQL", "HBONE", "DOUBLE_HBONE"}
 
-// serverFirstPorts are those on which a server speaks first (SMTP, DNS, MySQL, MongoDB): there an undeclared protocol is
-// TCP, since a proxy that waits for the client's first bytes would wait for ever.
+// serverFirstPorts are ports of protocols in which the server sends first (SMTP, DNS, MySQL, MongoDB). An undeclared
+// protocol on them is TCP, since a proxy that waited for the client's first bytes would wait for ever.
 var serverFirstPorts = []int32{25, 53, 3306, 27017}
 
-// GRPCWeb is the protocol whose clients are browsers. The first server or service of a listener decides for all of it, as
-// in Istio.
+// GRPCWeb is the protocol of ports whose clients are browsers with gRPC-Web. As in Istio, the first server or service
+// of a listener decides whether the whole listener speaks it.
 const GRPCWeb = "GRPC-WEB"
 
-// KubernetesProtocol is the protocol that a port of a Service declares, or "": by its appProtocol, else by the part of
-// its name before the first "-".
+// KubernetesProtocol returns the protocol that a port of a Service declares, or "": by its appProtocol, else by the
+// part of its name before the first "-".
 //
 //	name: grpc-web-x              GRPC-WEB
 //	name: http-api                HTTP
-//	name: web                     -
+//	name: web                     ""
 //	appProtocol: kubernetes.io/ws HTTP
 //	name: http, protocol: UDP     UDP
 func KubernetesProtocol(p core.ServicePort) string {
@@ -58,22 +58,23 @@ func KubernetesProtocol(p core.ServicePort) string {
 	}
 }
 
-// PortProtocols are the protocols of ports that Istio knows; they are compared without regard to case.
+// PortProtocols are the protocols that Istio's validation accepts for a port of a Gateway or ServiceEntry; they are
+// compared without regard to case.
 var PortProtocols = []string{"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "HTTPS", "TLS", "TCP", "UDP", "MONGO", "REDIS", "MYSQL", "HBONE", "DOUBLEHBONE"}
 
-// IsProtocol says whether a protocol is one of some, which are in upper case.
+// IsProtocol reports whether a protocol, in any case, is one of those given in upper case.
 func IsProtocol(name string, of ...string) bool { return slices.Contains(of, strings.ToUpper(name)) }
 
-// SpeaksHTTP says whether a protocol is HTTP or one of its kin.
+// SpeaksHTTP reports whether a protocol is of the family [ProtocolHTTP].
 func SpeaksHTTP(protocol string) bool { return ParseProtocol(protocol) == ProtocolHTTP }
 
-// SpeaksTLS says whether connections of a protocol begin with TLS.
+// SpeaksTLS reports whether connections of a protocol begin with TLS.
 func SpeaksTLS(protocol string) bool {
 	p := ParseProtocol(protocol)
 	return p == ProtocolHTTPS || p == ProtocolTLS
 }
 
-// Protocol is the family that a port's protocol belongs to (GW-PROTO-01).
+// Protocol is a family of port protocols (GW-PROTO-01).
 type Protocol int
 
 // The families. ProtocolHTTP is HTTP, HTTP2, HTTP_PROXY, GRPC and GRPC-Web.
@@ -85,7 +86,7 @@ const (
 	ProtocolTCP
 )
 
-// ParseProtocol finds the family of a protocol's name, in any case.
+// ParseProtocol returns the family of a protocol's name, in any case; ProtocolOther for a name that is not known.
 func ParseProtocol(name string) Protocol {
 	switch strings.ToUpper(name) {
 	case "HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB":
@@ -101,7 +102,7 @@ func ParseProtocol(name string) Protocol {
 	}
 }
 
-// IsPassthrough says whether TLS is forwarded as it is.
+// IsPassthrough reports whether a server forwards TLS without terminating it.
 func IsPassthrough(tls *istio.ServerTLSSettings) bool {
 	return tls.Mode == istio.ServerTLSSettings_PASSTHROUGH || tls.Mode == istio.ServerTLSSettings_AUTO_PASSTHROUGH
 }

@@ -2,20 +2,20 @@ package names
 
 import "slices"
 
-// Visibility ranks how a resource reaches a namespace. Within a rank, age decides. So a newer private VirtualService is
-// tried before an older public one (VS-SEL-04).
+// Visibility is how a resource is visible to a namespace. Its values are ranks: a private VirtualService is tried
+// before a public one even if it is newer; within a rank, age decides (VS-SEL-04).
 type Visibility int
 
-// The ranks. Hidden is not visible at all; of the others the first is looked at first.
+// The ranks: Hidden is not visible; the others are in the order in which resources are tried.
 const (
 	Hidden   Visibility = iota
-	Private             // exported to its own namespace only, which is the proxy's
-	Exported            // exported to a list of namespaces that has the proxy's
-	Public
+	Private             // in the proxy's namespace, and exported to it by name or "."
+	Exported            // in another namespace, and exported to the proxy's by name
+	Public              // exported to all namespaces
 )
 
-// VisibilityTo says how a resource in namespace own, with the given exportTo, reaches a namespace. No exportTo is
-// public; "*" makes every other entry meaningless (VS-SEL-03).
+// VisibilityTo returns how a resource in namespace own, with the given exportTo, is visible to a namespace. No exportTo
+// means public, and so does "*" beside any other entries (VS-SEL-03).
 func VisibilityTo(namespace, own string, exportTo []string) Visibility {
 	if len(exportTo) == 0 || slices.Contains(exportTo, "*") {
 		return Public

@@ -40,7 +40,7 @@ func TestNodesOfAliases(t *testing.T) {
 	one.Content[3].Content = append(one.Content[3].Content, &yaml.Node{Kind: yaml.AliasNode, Alias: one.Content[0]})
 	_, err = (&unfolder{}).JSON(one)
 	assert.Equal(t, errAliases, err, "one node more")
-	assert.Equal(t, "its aliases stand for more than 400000 nodes or 16 MiB; write the objects out, or into several documents", errAliases.Error())
+	assert.Equal(t, "its aliases expand to more than 400000 nodes or 16 MiB; write the objects without aliases, or in several documents", errAliases.Error())
 }
 
 // ... and in bytes of the JSON, those of the alias that is being written among them.
@@ -80,7 +80,7 @@ func TestAliasesOfAllDocuments(t *testing.T) {
 	}
 	_, err := u.JSON(listOf(t, "1", 1))
 	assert.Equal(t, errAll, err)
-	assert.Equal(t, "the aliases of all documents together stand for more than 1000000 nodes", errAll.Error())
+	assert.Equal(t, "the aliases of all documents together expand to more than 1000000 nodes", errAll.Error())
 }
 
 // Nesting is bounded, with aliases and without: an alias may be a part of what it stands for.
@@ -119,6 +119,6 @@ func TestScalars(t *testing.T) {
 	var doc yaml.Node
 	require.NoError(t, yaml.Unmarshal([]byte("a: !!bool secret"), &doc))
 	_, err := (&unfolder{}).JSON(doc.Content[0])
-	assert.EqualError(t, err, "line 1: the value is no !!bool")
+	assert.EqualError(t, err, "line 1: the value is not of type !!bool")
 	assert.NotContains(t, fmt.Sprint(err), "secret")
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	//nolint:staticcheck // Istio decodes its resources with this package; a duration of "1m" is only understood here.
+	//nolint:staticcheck // Istio decodes its resources with this package; only it accepts a duration of "1m".
 	"github.com/golang/protobuf/jsonpb"
-	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // what jsonpb needs
+	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // jsonpb requires it
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -19,7 +19,7 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// istioKind reads a kind whose spec is a protobuf message.
+// istioKind is an Istio kind, whose spec is a protobuf message. add appends a decoded object to its list in the set.
 func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 	return kind{versions: istioVersions, isIstio: true, add: func(r *Set, o *Object, text []byte, findings *diag.Findings, _ bool) {
 		var zero M
@@ -37,7 +37,7 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 				report("VAL-ANY-03", diag.KeyField("", key.Value), key, "unknown field %q", key.Value)
 			}
 		})
-		unknown := len(*findings) > before // it is decoded all the same, so that the rest is checked, too
+		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
 		raw := member(text, "spec")
 		if raw == nil {
 			raw = []byte("{}")
@@ -51,8 +51,8 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 	}}
 }
 
-// member is the value of a key of an object; nil where there is none, or null. Into a map, keys are as they are written:
-// a struct would take "Spec" for "spec".
+// member is the value of a key of an object; nil if there is none, or if it is null. The object is decoded into a map, whose
+// keys are as they are written: a struct would take "Spec" for "spec".
 func member(text []byte, key string) json.RawMessage {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(text, &all) != nil || string(all[key]) == "null" {
@@ -61,8 +61,9 @@ func member(text []byte, key string) json.RawMessage {
 	return all[key]
 }
 
-// unmarshalSpec reads a spec as Istio does. What the newer decoder takes means the same to the older one, which takes
-// more, a duration of "1m" among it, and needs three times as long.
+// unmarshalSpec decodes a spec as Istio does. It tries the newer decoder first, which is three times as fast. What the
+// newer one accepts, the older one decodes to the same message; the older one, which Istio uses, accepts more, such as
+// a duration of "1m".
 func unmarshalSpec(text []byte, spec proto.Message, unknownFields bool) error {
 	if (protojson.UnmarshalOptions{DiscardUnknown: unknownFields}).Unmarshal(text, spec) == nil {
 		return nil
@@ -71,8 +72,8 @@ func unmarshalSpec(text []byte, spec proto.Message, unknownFields bool) error {
 	return (&jsonpb.Unmarshaler{AllowUnknownFields: unknownFields}).Unmarshal(bytes.NewReader(text), legacy.MessageV1(spec))
 }
 
-// blame finds the smallest part of a spec that cannot be decoded, since the decoder's error does not say where it is:
-// it decodes each member alone and goes down into the first that fails.
+// blame returns the field of the smallest part of a spec that cannot be decoded, since the decoder's error does not
+// have a place: it decodes each member alone, and continues inside the first one that fails.
 func blame(text []byte, message proto.Message, field string) string {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) != nil {
@@ -107,7 +108,8 @@ func blame(text []byte, message proto.Message, field string) string {
 	return field
 }
 
-// strict decodes a Kubernetes object and reports unknown and duplicate fields.
+// strict decodes a Kubernetes object, and reports unknown and duplicate fields. The result is false if anything is
+// wrong.
 func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 	unknown, err := strictjson.UnmarshalStrict(text, into)
 	if err != nil {
@@ -124,7 +126,7 @@ func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 	return err == nil && len(unknown) == 0
 }
 
-// readMeta fills in the metadata. An object without namespace is in "default".
+// readMeta sets the object's metadata. A namespaced object without a namespace is in "default".
 func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
 	var m struct{ Metadata meta.ObjectMeta }
 	if raw := member(text, "metadata"); raw == nil {

@@ -12,7 +12,8 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// split parses the documents of one file. A document that is no YAML ends the file: what follows it has no borders.
+// split parses the documents of one file. Reading ends at a document that is not valid YAML, because the parser cannot
+// find the beginning of the next one.
 func split(file string, data []byte, findings *diag.Findings) []*document {
 	var docs []*document
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -33,7 +34,7 @@ func split(file string, data []byte, findings *diag.Findings) []*document {
 	}
 }
 
-// flatten takes the items out of a Kubernetes List.
+// flatten returns the items of a Kubernetes List as documents, or the document itself if it is not a List.
 func flatten(d *document) []*document {
 	kind := child(d.root, "kind")
 	items := child(d.root, "items")
@@ -47,7 +48,7 @@ func flatten(d *document) []*document {
 	return docs
 }
 
-// yamlError takes the line out of the text of the parser's error.
+// yamlError splits the parser's error into its line, 0 where it has none, and the message.
 func yamlError(err error) (line int, message string) {
 	message = strings.TrimPrefix(err.Error(), "yaml: ")
 	if rest, ok := strings.CutPrefix(message, "line "); ok {
@@ -62,7 +63,7 @@ func yamlError(err error) (line int, message string) {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// resolve follows an alias.
+// resolve returns the node that an alias stands for, or the node itself.
 func resolve(n *yaml.Node) *yaml.Node {
 	if n != nil && n.Kind == yaml.AliasNode {
 		return n.Alias
@@ -70,7 +71,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// child is the value of a key of a mapping, or nil.
+// child is the value of a key in a mapping, with aliases resolved; nil where there is no mapping or no such key.
 func child(n *yaml.Node, key string) *yaml.Node {
 	if n = resolve(n); n == nil || n.Kind != yaml.MappingNode {
 		return nil

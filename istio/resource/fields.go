@@ -10,12 +10,12 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// reportNode says what is wrong at a node of a document.
+// reportNode adds a finding about a field, with the place of a node of the document.
 type reportNode func(code, field string, n *yaml.Node, format string, args ...any)
 
-// checkFields reports every key of a mapping that the message does not have, every key that occurs twice, and every null
-// in the place of an object, which the decoder would take for an empty one. Types of values are left to the decoder,
-// which knows the special JSON forms of messages such as Duration.
+// checkFields reports every key of a mapping that the message does not have, every key that occurs twice, and every
+// null in place of an object, which the decoder would read as an empty object. It does not check types of values: the
+// decoder does, and it knows the special JSON forms of messages such as Duration.
 func checkFields(n *yaml.Node, message protoreflect.MessageDescriptor, field string, report reportNode) {
 	n = resolve(n)
 	if n == nil || n.Kind != yaml.MappingNode || strings.HasPrefix(string(message.FullName()), "google.protobuf.") {
@@ -62,7 +62,7 @@ func checkValue(value *yaml.Node, f protoreflect.FieldDescriptor, at string, rep
 	}
 }
 
-// checkNull reports a null that stands for an object in a list or a map.
+// checkNull reports a null in place of an object in a list or a map.
 func checkNull(n *yaml.Node, f protoreflect.FieldDescriptor, at string, report reportNode) {
 	if !isNull(resolve(n)) {
 		return
@@ -91,7 +91,8 @@ func eachKey(n *yaml.Node, field string, report reportNode, visit func(key, valu
 	}
 }
 
-// suggest names the field that was probably meant: one that differs in case or by one edit.
+// suggest returns "; did you mean NAME?" for a field of the message that differs from key only in case or by one edit,
+// or "".
 func suggest(key string, message protoreflect.MessageDescriptor) string {
 	for i := range message.Fields().Len() {
 		if name := message.Fields().Get(i).JSONName(); strings.EqualFold(name, key) || oneEdit(name, key) {
@@ -101,7 +102,7 @@ func suggest(key string, message protoreflect.MessageDescriptor) string {
 	return ""
 }
 
-// oneEdit says whether one insertion, deletion or replacement makes a into b.
+// oneEdit reports whether one insertion, deletion or replacement of a byte changes a into b.
 func oneEdit(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a

@@ -14,13 +14,13 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Limits on what is read, in bytes. A file beyond them is an error that names it.
+// Limits on what is read, in bytes. A file that exceeds one is reported.
 const (
 	maxFile  = 128 << 20
-	maxFiles = 512 << 20 // all files of one reading together
+	maxFiles = 512 << 20 // all files of one call of Read together
 )
 
-// reader fills an input.
+// reader fills an [Input].
 type reader struct {
 	stdin    io.Reader
 	input    *Input
@@ -28,8 +28,8 @@ type reader struct {
 	read     int64 // bytes so far
 }
 
-// documents reads the documents of files and of the YAML and JSON files below folders; "-" is standard input. Files are
-// read in the order of their names.
+// documents reads the documents of files, and of the YAML and JSON files below folders; "-" is standard input. The
+// files of a folder are read in the order of their names.
 func (r *reader) documents(paths []string) []*document {
 	var docs []*document
 	for _, path := range paths {
@@ -75,9 +75,9 @@ func (r *reader) file(name string) ([]byte, error) {
 	return data, nil
 }
 
-// ReadFile reads a file that is regular, or one that stands for what the caller has open: a pipe that nobody writes to, or
-// a device without end, would never be read to its end. A file of more than 128 MiB is an error. Errors do not name the
-// file.
+// ReadFile reads a regular file, or a file such as /dev/fd/63 that stands for one that the process has open. Other
+// files are an error, since reading a pipe without a writer, or a device, would never end. A file of more than 128 MiB
+// is an error. Errors do not contain the name of the file.
 func ReadFile(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -111,13 +111,13 @@ var (
 	errManyBytes  = fmt.Errorf("with it, the files are larger than %d MiB together", maxFiles>>20)
 )
 
-// isOpenFile says whether a name stands for a file that the process has open, such as the /dev/fd/63 of a shell's
-// <(command).
+// isOpenFile reports whether a name stands for a file that the process has open, such as /dev/fd/63, which a shell
+// passes for <(command).
 func isOpenFile(name string) bool {
 	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }
 
-// withoutPath is an error of the file system without the path, which the finding names already.
+// withoutPath removes the path from an error of the file system, since the finding has it already.
 func withoutPath(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {
@@ -126,8 +126,9 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Files lists the files that the arguments of -f stand for: a file itself, and of a folder every regular .yaml, .yml and
-// .json file below it.
+// Files lists the files that the paths given with -f stand for: a file itself, and for a folder every regular .yaml,
+// .yml and .json file below it that is not hidden. "-" is listed as it is. The error is that of a path that does not
+// exist, or a folder that cannot be read.
 func Files(paths []string) ([]string, error) {
 	var all []string
 	for _, path := range paths {
@@ -140,7 +141,8 @@ func Files(paths []string) ([]string, error) {
 	return all, nil
 }
 
-// listFiles returns the files to read, and those that have the name of one and are pipes, sockets or devices.
+// listFiles returns the files to read, and others: pipes, sockets and devices whose names end like those of files to
+// read.
 func listFiles(path string) (files, others []string, err error) {
 	if path == "-" {
 		return []string{path}, nil, nil
@@ -172,13 +174,13 @@ func listFiles(path string) (files, others []string, err error) {
 	return files, others, err
 }
 
-// isOther says whether an entry of a folder is a pipe, a socket or a device, or a link to one.
+// isOther reports whether an entry of a folder is a pipe, a socket or a device, or a link to one.
 func isOther(file string, entry fs.DirEntry) bool {
 	kind := entry.Type()
 	if kind&fs.ModeSymlink != 0 {
 		info, err := os.Stat(file)
 		if err != nil {
-			return false // reading it says why
+			return false // reading it gives the error
 		}
 		kind = info.Mode().Type()
 	}

@@ -10,28 +10,28 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Limits on what aliases stand for. The number of nodes is what Kubernetes allows a document; bytes and nodes of all
-// documents together bound the memory of a reading.
+// Limits on the expansion of YAML aliases. maxAliasNodes is the limit of Kubernetes for one document; the other limits
+// bound the memory that one call of Read takes.
 const (
 	maxAliasNodes = 400_000
 	maxAliasBytes = 16 << 20
 	maxAllAliases = 1_000_000 // nodes of all documents
-	maxNesting    = 1000
+	maxNesting    = 1000      // levels
 )
 
 var (
-	errAliases = fmt.Errorf("its aliases stand for more than %d nodes or %d MiB; write the objects out, or into several documents", maxAliasNodes, maxAliasBytes>>20)
-	errAll     = fmt.Errorf("the aliases of all documents together stand for more than %d nodes", maxAllAliases)
+	errAliases = fmt.Errorf("its aliases expand to more than %d nodes or %d MiB; write the objects without aliases, or in several documents", maxAliasNodes, maxAliasBytes>>20)
+	errAll     = fmt.Errorf("the aliases of all documents together expand to more than %d nodes", maxAllAliases)
 	errNesting = fmt.Errorf("it is nested more than %d levels deep", maxNesting)
 )
 
-// unfolder writes YAML documents as JSON, with what aliases stand for in their places. Keys are strings whatever they look
-// like, as in every Kubernetes object.
+// unfolder converts YAML documents to JSON, with aliases expanded. Keys are always strings, even if they look like
+// numbers or booleans, as in every Kubernetes object.
 type unfolder struct {
-	all int // nodes that aliases of all documents stand for
+	all int // nodes to which the aliases of all documents expand
 }
 
-// JSON writes one document.
+// JSON converts one document. The error is a limit that is exceeded, or a value that does not fit its YAML tag.
 func (uf *unfolder) JSON(n *yaml.Node) ([]byte, error) {
 	j := jsonWriter{}
 	err := j.node(n, 0, false)
@@ -46,11 +46,11 @@ func (uf *unfolder) JSON(n *yaml.Node) ([]byte, error) {
 type jsonWriter struct {
 	out        []byte
 	aliasNodes int
-	aliasBytes int // of the aliases that were written whole
+	aliasBytes int // bytes of the aliases that are written completely
 	aliasBegin int // where the outermost alias that is being written begins in out
 }
 
-// node writes a node; inAlias says that an alias stands for it.
+// node writes a node; inAlias is true inside the expansion of an alias.
 func (j *jsonWriter) node(n *yaml.Node, depth int, inAlias bool) error {
 	if depth > maxNesting {
 		return errNesting
@@ -118,7 +118,7 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 	case "!!int":
 		var v int64
 		if err := n.Decode(&v); err != nil {
-			return append(b, n.Value...), nil // wider than 64 bits: the decoder of the field refuses it
+			return append(b, n.Value...), nil // more than 64 bits: decoding the field fails
 		}
 		return strconv.AppendInt(b, v, 10), nil
 	case "!!float":
@@ -135,7 +135,8 @@ func appendScalar(b []byte, n *yaml.Node) ([]byte, error) {
 	}
 }
 
-// wrongTag does not say what the value is: it may be a key.
+// wrongTag is the error for a value that does not fit its tag. It does not contain the value, which may be a private
+// key.
 func wrongTag(n *yaml.Node) error {
 	return errors.New("line " + strconv.Itoa(n.Line) + ": the value is not of type " + n.ShortTag())
 }

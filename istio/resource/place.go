@@ -12,7 +12,7 @@ import (
 // document is one YAML document of a file.
 type document struct {
 	file   string
-	root   *yaml.Node // the top mapping
+	root   *yaml.Node // the outermost mapping
 	places *places
 }
 
@@ -22,8 +22,9 @@ func newDocument(file string, root *yaml.Node) *document {
 
 // at is the place of a field: of its value, or of the nearest parent that the document has.
 //
-// A field is a text for people, such as spec.http[0].match[1] or headers["x.y"], in which keys are whatever a user wrote.
-// It is never split into keys: at each mapping, the texts of the keys that are there are compared with the field.
+// A field is a text for people, such as spec.http[0].match[1] or headers["x.y"], and may contain any key that a user
+// wrote. It is never split into keys: at each mapping, the beginning of the field is compared with the keys of the
+// mapping.
 func (d *document) at(field string) diag.Place {
 	n := d.root
 	for rest := field; rest != "" && len(field) <= maxField; {
@@ -36,16 +37,17 @@ func (d *document) at(field string) diag.Place {
 	return diag.Place{File: d.file, Line: n.Line, Column: n.Column}
 }
 
-// maxField bounds the fields that are looked for, in bytes. No field of a resource is as long.
+// maxField is the longest field for which a place is looked up, in bytes. Fields of valid resources are shorter.
 const maxField = 4 << 10
 
-// places finds the nodes of fields. It remembers the keys of the mappings it came by, so that many findings in one
-// mapping cost no more than its size.
+// places finds the nodes of fields. It indexes the keys of each mapping once, so that the cost of many findings in one
+// large mapping does not grow with their number times its size.
 type places struct {
 	children map[*yaml.Node]map[string]*yaml.Node
 }
 
-// step goes to the child of a node that a field begins with, and returns the rest of the field; nil where there is none.
+// step returns the child of a node with whose key or index the field begins, and the rest of the field; nil where there
+// is none.
 func (p *places) step(n *yaml.Node, field string) (child *yaml.Node, rest string) {
 	switch n.Kind {
 	case yaml.SequenceNode:
@@ -69,7 +71,7 @@ func (p *places) step(n *yaml.Node, field string) (child *yaml.Node, rest string
 	return nil, ""
 }
 
-// keys are the values of a mapping, by their keys as fields have them. The first of two equal keys counts.
+// keys are the values of a mapping by key, in both spellings that fields have. The first of two equal keys counts.
 func (p *places) keys(n *yaml.Node) map[string]*yaml.Node {
 	if known, ok := p.children[n]; ok {
 		return known
@@ -83,7 +85,7 @@ func (p *places) keys(n *yaml.Node) map[string]*yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i].Value, resolve(n.Content[i+1])
 		add(diag.KeyField("", key), value)
-		add(key, value) // as the decoder of Kubernetes' kinds writes it
+		add(key, value) // the spelling in errors of the decoder for Kubernetes kinds
 	}
 	p.children[n] = keys
 	return keys

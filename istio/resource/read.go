@@ -12,19 +12,19 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Input is what was read.
+// Input is the result of reading files.
 type Input struct {
 	// Set has the objects that could be decoded.
 	Set *Set
-	// Objects are Istio's resources in the order of the files, those that could not be decoded among them.
+	// Objects are all Istio resources in the order of the files, including those that could not be decoded.
 	Objects []*Object
-	// Texts of the files, for excerpts. Lines of Secrets are hidden.
+	// Texts are the contents of the files, for excerpts. The lines of Secrets are hidden.
 	Texts diag.Texts
-	// Findings are about files and documents that cannot be decoded, and about those of other kinds.
+	// Findings are errors for what cannot be read or decoded, and notices for what was skipped.
 	Findings diag.Findings
 }
 
-// Of is an input of typed objects, which no file was read for.
+// Of returns an input with typed objects that were not read from files. It has no texts and no findings.
 func Of(set *Set) *Input {
 	in := &Input{Set: set}
 	for _, gw := range set.Gateways {
@@ -45,8 +45,8 @@ func Of(set *Set) *Input {
 	return in
 }
 
-// Read reads the resources in files and folders ("-" is stdin). Documents of other kinds are skipped with a notice;
-// everything that cannot be decoded is reported. It does not validate.
+// Read reads the resources in files and folders; "-" is stdin. Documents of other kinds are skipped with a notice; all
+// that cannot be read or decoded is reported in [Input.Findings]. It does not validate.
 func Read(paths []string, stdin io.Reader) *Input {
 	in := &Input{Set: &Set{}}
 	r := &reader{stdin: stdin, input: in}
@@ -57,7 +57,7 @@ func Read(paths []string, stdin io.Reader) *Input {
 	return in
 }
 
-// add decodes one document into its list.
+// add decodes one document, and appends the object to the list of its kind.
 func (r *reader) add(doc *document) {
 	text := func(key string) string {
 		if n := child(doc.root, key); n != nil && n.Kind == yaml.ScalarNode {
@@ -74,7 +74,7 @@ func (r *reader) add(doc *document) {
 			o.Namespace = namespace.Value
 		}
 	}
-	if o.Kind == "Secret" { // whether or not it can be decoded
+	if o.Kind == "Secret" { // also if it cannot be decoded
 		r.input.Texts.Hide(doc.file, doc.root.Line, lastLine(doc.root))
 	}
 	findings := &r.input.Findings
@@ -104,7 +104,7 @@ func (r *reader) add(doc *document) {
 	kind.add(r.input.Set, o, json, findings, len(*findings) > before)
 }
 
-// lastLine is the last line of a node.
+// lastLine is the number of the last line of a node.
 func lastLine(n *yaml.Node) int {
 	last := n.Line + diag.CountLines(n.Value) - 1
 	for _, c := range n.Content {
@@ -121,12 +121,13 @@ func groupOf(apiVersion string) string {
 	return group
 }
 
-// kind says how documents of one kind are read.
+// kind describes how documents of one kind are read.
 type kind struct {
 	versions      map[string]bool
 	clusterScoped bool
 	isIstio       bool
-	// add decodes the document and, unless it is broken, appends it.
+	// add decodes the document, and appends the object if it can be decoded. broken means that its metadata had errors,
+	// with which an object of a Kubernetes kind is not appended.
 	add func(r *Set, o *Object, text []byte, findings *diag.Findings, broken bool)
 }
 
@@ -168,7 +169,7 @@ var kinds = map[string]kind{
 	}),
 }
 
-// kubernetesKind reads a kind of Kubernetes' own: one version, and nothing of an object in which anything is wrong.
+// kubernetesKind is a kind of Kubernetes itself, of one version. An object with any error is not added to the set.
 func kubernetesKind[T any](version string, clusterScoped bool, add func(*Set, *Object, *T)) kind {
 	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
 		add: func(r *Set, o *Object, text []byte, findings *diag.Findings, broken bool) {

@@ -11,7 +11,7 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Set is a set of resources. Those that were read are in the order of the files.
+// Set is a set of resources. Lists that were read from files are in the order of the files.
 type Set struct {
 	Gateways         []*Gateway
 	VirtualServices  []*VirtualService
@@ -23,21 +23,22 @@ type Set struct {
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
 
-	// Refused are objects that were taken out, see [Set.Without]: what refers to one of them is not to be blamed.
+	// Refused are objects that were removed with [Set.Without]. References to them are not reported as missing.
 	Refused []*Object
 }
 
-// Object is what all resources have in common.
+// Object is the part that all resources have in common.
 type Object struct {
 	Kind, Namespace, Name string
 	Labels, Annotations   map[string]string
-	// Created decides which of two objects is older. From files it mostly is unknown, and the same for all.
+	// Created decides which of two objects is older. Objects from files without a creationTimestamp all have the same
+	// time.
 	Created time.Time
 
 	document *document // nil for an object that was read from no file
 }
 
-// String is Kind namespace/name, as far as they are known.
+// String is Kind namespace/name, without the parts that are not known; "" for nil.
 func (o *Object) String() string {
 	switch {
 	case o == nil:
@@ -54,8 +55,8 @@ func (o *Object) String() string {
 // Key is namespace/name.
 func (o *Object) Key() string { return o.Namespace + "/" + o.Name }
 
-// Place is where a field, or the nearest parent that is there, was written; nowhere for an object that was read from no
-// file.
+// Place is where a field, or the nearest parent that the document has, is in its file; the zero value for an object
+// that was not read from a file.
 func (o *Object) Place(field string) diag.Place {
 	if o == nil || o.document == nil {
 		return diag.Place{}
@@ -65,32 +66,32 @@ func (o *Object) Place(field string) diag.Place {
 
 // The resources of Istio and Kubernetes that Waymark reads.
 type (
-	// Gateway says which ports, hosts and certificates a proxy serves.
+	// Gateway has the ports, hosts and certificates that a proxy serves.
 	Gateway struct {
 		*Object
 		Spec *istio.Gateway
 	}
-	// VirtualService holds rules for hosts.
+	// VirtualService has the rules for hosts.
 	VirtualService struct {
 		*Object
 		Spec *istio.VirtualService
 	}
-	// DestinationRule holds subsets and policies of a destination.
+	// DestinationRule has subsets and policies of a destination.
 	DestinationRule struct {
 		*Object
 		Spec *istio.DestinationRule
 	}
-	// ServiceEntry makes a service known by hand.
+	// ServiceEntry adds a service that Kubernetes does not have.
 	ServiceEntry struct {
 		*Object
 		Spec *istio.ServiceEntry
 	}
-	// WorkloadEntry is an endpoint that is known by hand.
+	// WorkloadEntry adds an endpoint that is not a Pod.
 	WorkloadEntry struct {
 		*Object
 		Spec *istio.WorkloadEntry
 	}
-	// Secret holds a certificate. What is in it is never printed.
+	// Secret has a certificate. Its data is never printed.
 	Secret struct {
 		*Object
 		Data map[string][]byte
@@ -100,7 +101,7 @@ type (
 		*Object
 		Spec core.ServiceSpec
 	}
-	// EndpointSlice holds addresses of a Kubernetes service.
+	// EndpointSlice has addresses of a Kubernetes service.
 	EndpointSlice struct {
 		*Object
 		Ports     []discovery.EndpointPort
@@ -108,20 +109,21 @@ type (
 	}
 )
 
-// routeSemantics is the annotation of VirtualServices that Istio makes of other APIs (VS-MATCH-06).
+// routeSemantics is the annotation of VirtualServices that Istio makes from resources of other APIs (VS-MATCH-06).
 const routeSemantics = "internal.istio.io/route-semantics"
 
-// IsIngress says that a VirtualService was made of an Ingress. Prefixes of paths end at segment borders then.
+// IsIngress reports whether a VirtualService was made from an Ingress. A path prefix ends at a segment border then.
 func (vs *VirtualService) IsIngress() bool { return vs.Annotations[routeSemantics] == "ingress" }
 
-// IsRoute says that it was made of a route of the Gateway API. Prefixes of paths end at segment borders then, and names are
-// written out already (VS-NAME-01).
+// IsRoute reports whether a VirtualService was made from a route of the Gateway API. A path prefix ends at a segment
+// border then, and host names are not expanded (VS-NAME-01).
 func (vs *VirtualService) IsRoute() bool { return vs.Annotations[routeSemantics] == "gateway" }
 
-// defaultCreated stands in for a missing creationTimestamp, so that age never decides between objects from files.
+// defaultCreated is used for a missing creationTimestamp, so that age does not decide between objects from files.
 var defaultCreated = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Without is the set without some objects, which it notes as refused.
+// Without returns a copy of the set without some objects, which are added to its Refused. Only objects of Istio kinds
+// are removed.
 func (r *Set) Without(all []*Object) *Set {
 	refused := make(map[*Object]bool, len(all))
 	for _, o := range all {

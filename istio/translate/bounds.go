@@ -5,22 +5,23 @@ import (
 	"waymark.dev/waymark/istio/resource"
 )
 
-// What a set of resources may come to, whatever its size is: rules of a delegate count for each rule that delegates to it,
-// rules of a VirtualService for each port, endpoints for each port of their service. A set that comes to more is refused; it
-// would take gigabytes. Only tests change them.
+// Limits on what a translation makes. A small set of resources can multiply: a delegate's rules are made once for each
+// rule that delegates to it, a VirtualService's rules once for each port, and endpoints once for each port of their
+// service. A set that exceeds a limit is refused, since its plan would take gigabytes of memory. Only tests change them.
 var (
 	maxRules     = 500_000
 	maxEndpoints = 500_000
 )
 
-// bound counts what a translation makes, and refuses what is too much, once.
+// bound counts one kind of thing that a translation makes, and reports once that the limit is exceeded.
 type bound struct {
-	what     string
-	most, n  int
+	what     string // for the message, in the plural
+	most, n  int    // the limit, and how many were made
 	findings *diag.Findings
 }
 
-// add counts, and says whether that much may still be made. The object and its field are those that it is made of.
+// add counts n more, and reports whether they may be made. The object and its field are what they are made from, for
+// the message.
 func (b *bound) add(n int, o *resource.Object, field string) bool {
 	fits := b.n <= b.most
 	b.n += n

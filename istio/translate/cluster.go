@@ -12,9 +12,9 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// destinations are all that rules may send to: the services that the proxy knows, with the DestinationRules for them and
-// their endpoints. It owns the clusters: who names one notes it here, and [destinations.clusters] makes those that were
-// named.
+// destinations holds all that rules may send requests to: the services that the proxy knows, with their
+// DestinationRules and endpoints. It makes the clusters in two steps: code that names a cluster records it with
+// [destinations.reference], and at the end [destinations.clusters] makes the recorded ones.
 type destinations struct {
 	options  *Options
 	services *registry
@@ -39,11 +39,12 @@ func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings
 type reference struct {
 	object *resource.Object
 	field  string
-	// missingPort is how bad it is if the destination's host has no such port.
+	// missingPort is the severity of the finding if the destination's host has no such port.
 	missingPort diag.Severity
 }
 
-// destination finds the cluster that a destination of a rule means, and notes where it was named.
+// destination returns the cluster that a destination of a rule refers to, and records where it is named. field is that
+// of the destination in the rule's object.
 func (ds *destinations) destination(h httpRule, field string, d *istio.Destination, c listenerContext) clusterRef {
 	ref := c.services.cluster(d, c.port)
 	missingPort := diag.Error
@@ -54,15 +55,16 @@ func (ds *destinations) destination(h httpRule, field string, d *istio.Destinati
 	return ref
 }
 
-// reference notes a place that names a cluster: the first one, or the first where a missing port is an error.
+// reference records a place that names a cluster. The first place is kept, or the first one for which a missing port is
+// an error.
 func (ds *destinations) reference(c clusterRef, o *resource.Object, field string, missingPort diag.Severity) {
 	if known := ds.named[c]; known == nil || known.missingPort != diag.Error && missingPort == diag.Error {
 		ds.named[c] = &reference{o, field, missingPort}
 	}
 }
 
-// clusters makes the clusters that rules name. One that cannot be made is an error: in Istio its requests would get
-// a 503 (VS-SPLIT-03).
+// clusters makes the clusters that rules name, sorted by name. One that cannot be made is a finding in missing, an
+// error unless [reference.missingPort] is less: in Istio its requests would get a 503 (VS-SPLIT-03).
 func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) {
 	for ref, at := range ds.named {
 		c, why := ds.cluster(ref)
@@ -89,7 +91,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) 
 	return out, missing
 }
 
-// cluster makes one cluster, or says why there is none.
+// cluster makes one cluster, or returns the reason why it cannot be made.
 func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	s := ds.services.find(ref.host)
 	rules := ds.rules.find(ref.host, s)
@@ -128,7 +130,8 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	return c, ""
 }
 
-// applyPolicy fills in what the DestinationRules of a host say about a cluster.
+// applyPolicy fills in the settings of a cluster that come from the DestinationRules of its host. all are the
+// endpoints.
 func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
 	p := rules.policyFor(ref.subset, ref.port)
 	p.connections(c)
@@ -146,7 +149,7 @@ func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, r
 	}
 	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
 		ds.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
-			"zone-aware load balancing is not executed: it needs to know the proxies of all zones; use localityLbSetting; the cluster is %s", c.Name)
+			"zone-aware load balancing is not executed, since it requires knowledge of the proxies in all zones; use localityLbSetting; the cluster is %s", c.Name)
 	}
 }
 
@@ -161,7 +164,7 @@ func portNumbers(s *service) string {
 	return strings.Join(all, ", ")
 }
 
-// speaksHTTP2 says whether a port's protocol is HTTP/2 from the first byte (SE-07).
+// speaksHTTP2 reports whether a port's protocol is HTTP/2 from the first byte (SE-07).
 func speaksHTTP2(protocol string) bool {
 	switch strings.ToLower(protocol) {
 	case "http2", "grpc", "grpc-web":

@@ -26,29 +26,30 @@ type httpRule struct {
 	*istio.HTTPRoute
 	origin *resource.VirtualService // the root, or its delegate
 	index  int                      // in the origin's http[]
-	root   plan.Origin              // the rule that delegates to the origin's; the zero value where none does
+	root   plan.Origin              // the root's rule that delegates to origin; the zero value for a rule of a root
 }
 
-// originOf is where the rule and one of its matches stand; -1 is no match.
+// originOf is the origin of the rule and one of its matches, by index; -1 is the rule without a match.
 func (h httpRule) originOf(match int) plan.Origin {
 	return originOf(h.origin, plan.Path{List: "http", Index: h.index, Match: match})
 }
 
-// drop notes that a match of the rule is left out; -1 is a rule without match.
+// drop is the record that a match of the rule, by index, is left out of the plan; -1 is a rule without match. by is
+// what takes its place, if anything.
 func (h httpRule) drop(match int, code plan.DropCode, by plan.Origin) plan.Dropped {
 	return plan.Dropped{Origin: h.originOf(match), Source: h.origin.Place(h.field("")), Code: code, By: by}
 }
 
-// originOf is a VirtualService, or a rule of it.
+// originOf is the origin for a VirtualService, or for a rule of it.
 func originOf(vs *resource.VirtualService, path plan.Path) plan.Origin {
 	return plan.Origin{Kind: "VirtualService", Namespace: vs.Namespace, Name: vs.Name, Path: path}
 }
 
 func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa(h.index) + "]" + rest }
 
-// mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and drops the delegates
-// themselves: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is missing
-// or not exported to it is dropped with a warning (VS-DEL-03).
+// mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and leaves the delegates
+// themselves out: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is
+// missing, or is not exported to the rule's namespace, is dropped with a warning (VS-DEL-03).
 func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtualService {
 	delegates := map[string]*resource.VirtualService{}
 	for _, vs := range all {
@@ -75,7 +76,7 @@ func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtual
 	return roots
 }
 
-// delegated are the rules that the root's rule i stands for.
+// delegated returns the rules that replace the root's rule i: those of its delegate, each merged with rule i.
 func delegated(root *resource.VirtualService, i int, delegates map[string]*resource.VirtualService, made *bound, out *output) []httpRule {
 	rule := root.Spec.Http[i]
 	origin := originOf(root, plan.EntryPath("http", i))
@@ -115,8 +116,8 @@ func delegated(root *resource.VirtualService, i int, delegates map[string]*resou
 	return rules
 }
 
-// mergeRule merges a rule of a delegate into the rule that delegates, or returns nil where their matches conflict.
-// What the delegate leaves unset is inherited as a whole; route and redirect never are (VS-DEL-09).
+// mergeRule merges a rule of a delegate into the rule that delegates, or returns nil where their matches conflict. A
+// field that the delegate leaves unset is inherited as a whole, except route and redirect, which never are (VS-DEL-09).
 func mergeRule(root, sub *istio.HTTPRoute) *istio.HTTPRoute {
 	match, ok := mergeMatches(root.Match, sub.Match)
 	if !ok {
@@ -158,9 +159,10 @@ func join(root, sub string) string {
 	}
 }
 
-// mergeMatches crosses the matches, the delegate's outermost. It fails when one match of the delegate conflicts with
-// all of the root's: then the whole rule goes (VS-DEL-05).
-func mergeMatches(root, sub []*istio.HTTPMatchRequest) ([]*istio.HTTPMatchRequest, bool) {
+// mergeMatches pairs each match of the delegate's rule with each match of the root's, in the order of the delegate's.
+// ok is false when a match of the delegate conflicts with all of the root's: then the whole rule is dropped
+// (VS-DEL-05).
+func mergeMatches(root, sub []*istio.HTTPMatchRequest) (merged []*istio.HTTPMatchRequest, ok bool) {
 	if len(root) == 0 {
 		return sub, true
 	}
@@ -183,8 +185,8 @@ func mergeMatches(root, sub []*istio.HTTPMatchRequest) ([]*istio.HTTPMatchReques
 	return out, true
 }
 
-// mergeMatch takes the delegate's fields where they are set, and the union of the maps with the delegate winning
-// (VS-DEL-08).
+// mergeMatch takes the delegate's fields where they are set. Maps are united; where both have a key, the delegate's
+// value counts (VS-DEL-08).
 func mergeMatch(root, sub *istio.HTTPMatchRequest) *istio.HTTPMatchRequest {
 	out := proto.Clone(sub).(*istio.HTTPMatchRequest)
 	out.Name = join(root.Name, sub.Name)
@@ -220,8 +222,8 @@ func union[V any](root, sub map[string]V) map[string]V {
 	return out
 }
 
-// matchesConflict says whether a request could not be meant by both (VS-DEL-06, VS-DEL-07). It errs on the side of
-// Istio, for which two equal regexes conflict.
+// matchesConflict reports whether no request can meet both matches, as far as Istio can tell (VS-DEL-06, VS-DEL-07).
+// Istio also reports conflicts where there are none: two equal regexes conflict.
 func matchesConflict(root, sub *istio.HTTPMatchRequest) bool {
 	if root.IgnoreUriCase != sub.IgnoreUriCase {
 		return true
@@ -247,7 +249,7 @@ func matchesConflict(root, sub *istio.HTTPMatchRequest) bool {
 	}
 	if len(root.Gateways) > 0 && len(sub.Gateways) > 0 {
 		if len(root.Gateways) < len(sub.Gateways) {
-			return true // counted, not compared: a name that is there twice counts twice
+			return true // Istio compares the lengths, so a name that is listed twice counts twice
 		}
 		for _, g := range sub.Gateways {
 			if !slices.Contains(root.Gateways, g) {
@@ -267,8 +269,8 @@ func mapsConflict(root, sub map[string]*istio.StringMatch) bool {
 	return false
 }
 
-// stringsConflict compares two conditions on one value. Only these agree: one is absent; both are the same exact text;
-// the root's prefix is a prefix of the delegate's text.
+// stringsConflict reports whether two conditions on one value conflict. They do not if one is absent, if both are the
+// same exact text, or if the root's prefix is a prefix of the delegate's text. In all other cases they do.
 func stringsConflict(root, sub *istio.StringMatch) bool {
 	if root == nil || sub == nil {
 		return false

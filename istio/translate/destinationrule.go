@@ -14,7 +14,8 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// rules of destinations, found as Istio finds them (DR-SEL-01 to DR-SEL-05).
+// destinationRules finds the DestinationRules for a host as Istio finds them (DR-SEL-01 to DR-SEL-05). Which of several
+// counts is decided by [destinationRules.find] in order.go.
 type destinationRules struct {
 	namespace string // of the proxy
 	labels    map[string]string
@@ -22,14 +23,14 @@ type destinationRules struct {
 	byNamespace map[string]*hostRules
 }
 
-// hostRules are the rules of one namespace by their hosts, in full. There may be as many as there are destinations, and
-// each destination asks.
+// hostRules are the DestinationRules of one namespace by their full hosts. They are indexed because there may be as
+// many as destinations, and each destination looks its own up.
 type hostRules struct {
 	byHost    map[string][]*resource.DestinationRule // in the order in which they are merged
 	wildcards []string                               // hosts of byHost, the most specific first
 }
 
-// rootNamespace is where rules for everybody stand.
+// rootNamespace is Istio's root namespace: its DestinationRules apply to proxies of all namespaces (DR-SEL-01).
 const rootNamespace = "istio-system"
 
 func newDestinationRules(r *resource.Set, o *Options) *destinationRules {
@@ -49,37 +50,17 @@ func newDestinationRules(r *resource.Set, o *Options) *destinationRules {
 	for _, in := range x.byNamespace {
 		slices.SortFunc(in.wildcards, moreSpecific)
 		for _, list := range in.byHost {
-			slices.SortStableFunc(list, func(a, b *resource.DestinationRule) int { // those with a selector first (DR-SEL-04)
-				return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(a.Object, b.Object))
-			})
+			orderDestinationRules(list)
 		}
 	}
 	return x
 }
 
-// destinationPolicy is what rules for one host say together.
+// destinationPolicy is the result of merging the DestinationRules for one host: all subsets, and one traffic policy.
 type destinationPolicy struct {
 	rules   []*resource.DestinationRule
 	traffic *istio.TrafficPolicy
 	subsets []*istio.Subset
-}
-
-// find returns the policy for a host, or nil. It looks in the proxy's namespace, the service's and the root namespace;
-// the first with any rule for the host wins altogether. A proxy in the root namespace looks there first as well, but
-// only for rules that are private to it, so that those meant for everybody do not hide the service's own.
-func (dr *destinationRules) find(host string, s *service) *destinationPolicy {
-	mine := isLocal
-	if dr.namespace == rootNamespace {
-		mine = isPrivate
-	}
-	found := dr.in(dr.namespace, host, mine)
-	if len(found) == 0 && s != nil {
-		found = dr.exported(s.namespace, host)
-	}
-	if len(found) == 0 {
-		found = dr.exported(rootNamespace, host)
-	}
-	return dr.choose(found)
 }
 
 // exports are what a rule is exported to. One with a workload selector is private (DR-SEL-03).
@@ -90,20 +71,21 @@ func exports(d *resource.DestinationRule) []string {
 	return d.Spec.ExportTo
 }
 
-// isLocal says that a rule holds in its own namespace.
+// isLocal reports whether a DestinationRule is visible in its own namespace.
 func isLocal(d *resource.DestinationRule) bool {
 	e := exports(d)
 	return len(e) == 0 || slices.Contains(e, "*") || slices.Contains(e, ".") || slices.Contains(e, d.Namespace)
 }
 
-// isPrivate says that a rule holds nowhere else.
+// isPrivate reports whether a DestinationRule is visible in its own namespace only.
 func isPrivate(d *resource.DestinationRule) bool {
 	e := exports(d)
 	return len(e) > 0 && (sameSet(e, []string{"."}) || sameSet(e, []string{d.Namespace}))
 }
 
-// exported looks for rules that other namespaces may use. The most specific host is chosen before it is asked whether
-// this proxy is among them: an exact rule for others hides a wildcard for all.
+// exported finds the policies of a namespace that the proxy's namespace may use. The most specific host is chosen
+// before exportTo is compared with the proxy's namespace, so that an exact host that is exported only to other
+// namespaces hides a wildcard that is exported to all.
 func (dr *destinationRules) exported(namespace, host string) []*destinationPolicy {
 	found := dr.in(namespace, host, func(d *resource.DestinationRule) bool { return !isPrivate(d) })
 	return slices.DeleteFunc(found, func(p *destinationPolicy) bool {
@@ -112,8 +94,9 @@ func (dr *destinationRules) exported(namespace, host string) []*destinationPolic
 	})
 }
 
-// in looks in one namespace: the exact host, else the longest wildcard that takes it. Rules with other exports or other
-// selectors are kept apart.
+// in finds the policies for a host in one namespace: of the exact host, else of the longest wildcard that covers it.
+// Only DestinationRules for which counts is true are used. Those with different exports or selectors make separate
+// policies.
 func (dr *destinationRules) in(namespace, host string, counts func(*resource.DestinationRule) bool) (found []*destinationPolicy) {
 	in := dr.byNamespace[namespace]
 	if in == nil {
@@ -138,8 +121,9 @@ func (dr *destinationRules) in(namespace, host string, counts func(*resource.Des
 	return found
 }
 
-// consolidate merges a rule into those before it, or appends it (DR-SEL-04). A rule without selector joins those with
-// one, too; and a rule whose exports include another's joins that one, and stands for itself as well.
+// consolidate merges a DestinationRule into the policies before it, or appends a policy of its own (DR-SEL-04). A rule
+// without a selector is merged into policies with one, too. A rule whose exports include those of a policy is merged
+// into that policy, and also makes a policy of its own.
 func consolidate(found []*destinationPolicy, d *resource.DestinationRule) []*destinationPolicy {
 	apart := true
 	for _, p := range found {
@@ -168,21 +152,8 @@ func consolidate(found []*destinationPolicy, d *resource.DestinationRule) []*des
 	return found
 }
 
-// choose takes the first policy whose selector takes the proxy, else the last one without a selector.
-func (dr *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
-	var general *destinationPolicy
-	for _, p := range found {
-		switch first := p.rules[0]; {
-		case first.Spec.WorkloadSelector == nil:
-			general = p
-		case first.Namespace == dr.namespace && names.Selects(first.Spec.WorkloadSelector.MatchLabels, dr.labels):
-			return p
-		}
-	}
-	return general
-}
-
-// merge unites the subsets, the first definition of a name counting, and takes the first traffic policy (DR-SEL-04).
+// merge adds a DestinationRule to a policy: the first definition of each subset counts, and the first traffic policy
+// (DR-SEL-04).
 func (p *destinationPolicy) merge(d *resource.DestinationRule) {
 	p.rules = append(p.rules, d)
 	if p.traffic == nil {
@@ -213,8 +184,8 @@ func (p *destinationPolicy) subset(name string) *istio.Subset {
 	return nil
 }
 
-// consistentHash finds the settings that give the route of a destination its hash policy. Without a service there are
-// none, whatever DestinationRules say.
+// consistentHash returns the settings from which the route to a destination gets its hash policy, or nil. A host that
+// is not a known service has none, even if a DestinationRule has some for it.
 func (ds *destinations) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
 	s := ds.services.find(d.GetHost())
 	if s == nil {
@@ -223,9 +194,9 @@ func (ds *destinations) consistentHash(d *istio.Destination) *istio.LoadBalancer
 	return ds.rules.find(d.GetHost(), s).consistentHash(d)
 }
 
-// consistentHash is the first of these that there is: the subset's for the port, the subset's, the rule's for the port,
-// the rule's. Settings of a port count only if the destination names the port; those without a consistent hash are
-// passed over, although they decide about the cluster's load balancer (DR-HASH-04).
+// consistentHash returns the first of these that is set: the subset's for the port, the subset's, the rule's for the
+// port, the rule's. Settings of a port count only if the destination names the port. Settings without a consistent hash
+// are skipped, although they do decide the cluster's load balancer (DR-HASH-04).
 func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBalancerSettings_ConsistentHashLB {
 	if p == nil {
 		return nil
@@ -239,7 +210,7 @@ func (p *destinationPolicy) consistentHash(d *istio.Destination) *istio.LoadBala
 	)
 }
 
-// warnIdleRules warns of DestinationRules whose host is that of no service: they hold for nothing.
+// warnIdleRules warns of DestinationRules that have no effect, because no service has their host.
 func (ds *destinations) warnIdleRules(r *resource.Set) {
 	known := map[string]bool{}
 	for host := range ds.options.Endpoints {
@@ -258,7 +229,7 @@ func (ds *destinations) warnIdleRules(r *resource.Set) {
 			known[ref.host] = true
 		}
 	}
-	takes := func(wildcard string) bool {
+	covers := func(wildcard string) bool {
 		for k := range known {
 			if names.IsCoveredBy(k, wildcard) {
 				return true
@@ -268,13 +239,14 @@ func (ds *destinations) warnIdleRules(r *resource.Set) {
 	}
 	for _, d := range r.DestinationRules {
 		host := names.FullName(d.Spec.Host, d.Namespace, ds.options.ClusterDomain)
-		if known[host] || names.IsWildcard(host) && takes(host) {
+		if known[host] || names.IsWildcard(host) && covers(host) {
 			continue
 		}
 		ds.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect", host)
 	}
 }
 
+// portPolicy returns the settings of a traffic policy for a port, or nil. Port 0 has none.
 func portPolicy(t *istio.TrafficPolicy, port uint32) *istio.TrafficPolicy_PortTrafficPolicy {
 	if port == 0 {
 		return nil
@@ -287,7 +259,7 @@ func portPolicy(t *istio.TrafficPolicy, port uint32) *istio.TrafficPolicy_PortTr
 	return nil
 }
 
-// hashPolicy is the plan's form of a consistent hash, or nil where it has no key (DR-HASH-02).
+// hashPolicy translates consistent hash settings; nil where they name no key (DR-HASH-02).
 func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy {
 	switch key := h.GetHashKey().(type) {
 	case *istio.LoadBalancerSettings_ConsistentHashLB_HttpHeaderName:
@@ -307,7 +279,7 @@ func hashPolicy(h *istio.LoadBalancerSettings_ConsistentHashLB) *plan.HashPolicy
 	}
 }
 
-// names are namespace/name of the rules, and object is the one whose traffic policy counts, for messages.
+// names are namespace/name of the merged DestinationRules.
 func (p *destinationPolicy) names() (out []string) {
 	if p != nil {
 		for _, d := range p.rules {
@@ -317,6 +289,8 @@ func (p *destinationPolicy) names() (out []string) {
 	return out
 }
 
+// object is the DestinationRule whose traffic policy counts, for messages; the first one where none has a traffic
+// policy.
 func (p *destinationPolicy) object() *resource.Object {
 	for _, d := range p.rules {
 		if d.Spec.TrafficPolicy != nil {
@@ -326,8 +300,8 @@ func (p *destinationPolicy) object() *resource.Object {
 	return p.rules[0].Object
 }
 
-// subsetLabels are the labels that choose a cluster's endpoints; ok is false where no rule defines the subset
-// (DR-POL-05).
+// subsetLabels are the labels by which a subset selects endpoints; none for the subset "". ok is false where no
+// DestinationRule defines the subset (DR-POL-05).
 func (p *destinationPolicy) subsetLabels(name string) (labels map[string]string, ok bool) {
 	if name == "" {
 		return nil, true

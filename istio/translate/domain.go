@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// serviceDomains are the names by which a sidecar in a namespace knows a service (VS-MESH-04): its host, the host with a
-// trailing dot, the short names that a client in that namespace may use, the same of every alias, and the service's
-// addresses. A headless Service is also known by the names of its pods, which are one label longer. expanded are those of
-// the names that only abbreviate or complete a host.
+// serviceDomains are the domains under which a sidecar in a namespace serves a service (VS-MESH-04): its host, the host
+// with a trailing dot, the short names that a client in that namespace may use, the same names of every alias, and the
+// service's addresses. A headless Service also has the names of its pods, which are one label longer. expanded are
+// those domains that are another spelling of a host: a short name, or the host with a trailing dot.
 //
 //	reviews.default.svc.cluster.local, from default   reviews.default.svc.cluster.local reviews.default.svc.cluster.local.
 //	                                                  reviews reviews.default.svc reviews.default
@@ -36,11 +36,11 @@ func serviceDomains(s *service, aliases []string, namespace, clusterDomain strin
 	return domains, expanded
 }
 
-// unspecifiedAddress is what Istio takes for no address.
+// unspecifiedAddress is an address of a service that Istio treats as no address.
 const unspecifiedAddress = "0.0.0.0"
 
-// shortNames are the other spellings of a host. Only the hosts of Kubernetes services are abbreviated; a short form of any
-// other could be another service's name.
+// shortNames are the other spellings of a host. Only the hosts of Kubernetes services are abbreviated; a short form of
+// another host could be the name of a different service.
 func shortNames(host, namespace, clusterDomain string) []string {
 	var names []string
 	if _, err := netip.ParseAddr(host); err != nil {
@@ -61,7 +61,7 @@ func shortNames(host, namespace, clusterDomain string) []string {
 	}
 }
 
-// bracketed is a host as it stands in an authority: an IPv6 address in brackets.
+// bracketed is a host as it is written in an authority: an IPv6 address in brackets.
 func bracketed(host string) string {
 	if ip := net.ParseIP(host); ip != nil && strings.Contains(host, ":") {
 		return "[" + host + "]"

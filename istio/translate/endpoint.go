@@ -15,8 +15,8 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// override finds the address that the user gave for a host: for subset and host "v1.reviews", else for the host, by its
-// full name or its first label.
+// override returns the address that the user gave for a destination with [Options.Endpoints]: for subset and host, such
+// as "v1.reviews", else for the host. The host is given by its full name or its first label.
 func (ds *destinations) override(ref clusterRef) (string, bool) {
 	short, _, _ := strings.Cut(ref.host, ".")
 	for _, host := range []string{ref.host, short} {
@@ -32,6 +32,8 @@ func (ds *destinations) override(ref clusterRef) (string, bool) {
 	return "", false
 }
 
+// overriddenEndpoints is the one endpoint at an address that the user gave, host:port; else the reason why it is not
+// valid.
 func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
 	host, port, err := net.SplitHostPort(address)
 	n, perr := strconv.ParseUint(port, 10, 16)
@@ -46,7 +48,8 @@ func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
 }
 
 // kubernetesEndpoints are the addresses in the EndpointSlices of a Service, and the WorkloadEntries that it selects.
-// Without any of both, the cluster name of the Service is resolved by DNS, as a proxy outside of Istio would.
+// Where there are neither, the host of the Service is resolved by DNS, as a proxy without Istio would do. The string is
+// the reason why there can be no endpoints, or "".
 func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
 	if s.alias != "" {
 		return nil, 0, "its external name leads back to itself"
@@ -85,8 +88,9 @@ func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subset
 	return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: target}}}, plan.StrictDNS, ""
 }
 
-// sliceEndpoints are the ready addresses of one slice. Pods are not read, so a subset's labels are compared with those of
-// the slice itself: a slice per version carries the version's labels.
+// sliceEndpoints are the ready addresses of one EndpointSlice. Waymark does not read Pods, so a subset's labels are
+// compared with the labels of the slice: for subsets, there must be a slice for each version, with the labels of that
+// version.
 func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servicePort, labels map[string]string) (out []workload) {
 	number := uint32(0)
 	for _, p := range slice.Ports {
@@ -103,7 +107,7 @@ func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servi
 			continue
 		}
 		locality := ""
-		if e.Zone != nil && *e.Zone != "" { // a cluster is in one region, the proxy's
+		if e.Zone != nil && *e.Zone != "" { // a Kubernetes cluster is assumed to be in one region, the proxy's
 			locality = region + "/" + *e.Zone
 		}
 		for _, a := range e.Addresses {
@@ -113,8 +117,9 @@ func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servi
 	return out
 }
 
-// entryEndpoints maps a ServiceEntry's resolution to discovery, and finds its endpoints: its own, or those of the
-// WorkloadEntries that it selects (SE-02 to SE-06, SE-10).
+// entryEndpoints maps a ServiceEntry's resolution to discovery, and returns its endpoints: its own, and the
+// WorkloadEntries that it selects (SE-02 to SE-06, SE-10). The string is the reason why there can be no endpoints, or
+// "".
 func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
 	spec := s.entry.Spec
 	discovery := plan.Static
@@ -147,8 +152,8 @@ func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[
 	return all, discovery, ""
 }
 
-// entryWorkload is one endpoint: its port is the entry's own for the port's name, else the target port; a unix socket
-// has none (SE-04, SE-09).
+// entryWorkload is the endpoint that a WorkloadEntry describes. Its port is the one that the entry has for the name of
+// the service's port, else the service's target port; a unix socket has port 0 (SE-04, SE-09).
 func (ds *destinations) entryWorkload(e *istio.WorkloadEntry, port servicePort) workload {
 	w := workload{plan.Endpoint{Address: e.GetAddress(), Port: port.target, Weight: e.GetWeight()}, e.GetLocality(), e.GetLabels()}
 	if n, ok := e.GetPorts()[port.name]; ok {
@@ -160,7 +165,7 @@ func (ds *destinations) entryWorkload(e *istio.WorkloadEntry, port servicePort) 
 	return w
 }
 
-// discoveryOf is DNS as soon as an address is a name.
+// discoveryOf is StrictDNS if one of the addresses is a host name, else Static.
 func discoveryOf(all []workload) plan.Discovery {
 	for _, w := range all {
 		if _, err := netip.ParseAddr(w.Address); err != nil && w.Port != 0 {

@@ -15,7 +15,7 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// gatewayProxy makes the listeners of a gateway: of the servers of all Gateways that select it.
+// gatewayProxy makes the listeners of a gateway proxy from the servers of all Gateways that select it.
 type gatewayProxy struct {
 	options      *Options
 	destinations *destinations
@@ -23,18 +23,18 @@ type gatewayProxy struct {
 	secrets      *secretStore
 	out          *output
 
-	// taken are the server names of TLS that is forwarded, by port: the first match that names one keeps it (TLS-04).
+	// taken are the server names of forwarded TLS, by bound port: the first match that has a name keeps it (TLS-04).
 	taken map[uint32]map[string]takenName
-	// hosted are the VirtualServices with a host on some server.
+	// hosted are the VirtualServices that share a host with some server.
 	hosted map[*boundVirtualService]bool
-	opaque opaqueRules
+	opaque opaqueRules // which rules in tcp[] and tls[] are used
 }
 
 func newGatewayProxy(o *Options, d *destinations, rules *ruleTranslator, secrets *secretStore, out *output) *gatewayProxy {
 	return &gatewayProxy{o, d, rules, secrets, out, map[uint32]map[string]takenName{}, map[*boundVirtualService]bool{}, opaqueRules{}}
 }
 
-// gatewayOrigin is a whole Gateway.
+// gatewayOrigin is the origin for a whole Gateway.
 func gatewayOrigin(gw *resource.Gateway) plan.Origin {
 	return plan.Origin{Kind: "Gateway", Namespace: gw.Namespace, Name: gw.Name}
 }
@@ -73,11 +73,12 @@ func labelText(labels map[string]string) string {
 	return strings.Join(pairs, ",")
 }
 
-// noPortTranslation is the label of Services whose ports do not tell which ones a proxy binds (GW-PORT-01).
+// noPortTranslation is the label of Services whose target ports are not used as ports to bind (GW-PORT-01).
 const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
 
-// boundPort tells which port a server binds: its number is that of a Service that selects the proxy; where there is
-// such a Service, its target port is bound (GW-PORT-01).
+// boundPort returns a function that gives the port that a server binds. A server's port number refers to a port of the
+// Service that selects the proxy, so the target port is bound; without such a Service it is the number itself
+// (GW-PORT-01).
 func boundPort(services []*resource.Service, o *Options) func(*istio.Server) uint32 {
 	return func(s *istio.Server) uint32 {
 		for _, svc := range services {
@@ -92,7 +93,7 @@ func boundPort(services []*resource.Service, o *Options) func(*istio.Server) uin
 				case uint32(p.Port) != s.GetPort().GetNumber():
 				case p.TargetPort.IntValue() > 0:
 					return uint32(p.TargetPort.IntValue())
-				case p.TargetPort.StrVal == "": // the default: its own number
+				case p.TargetPort.StrVal == "": // the default target port is the port itself
 					return uint32(p.Port)
 				}
 			}
@@ -101,7 +102,7 @@ func boundPort(services []*resource.Service, o *Options) func(*istio.Server) uin
 	}
 }
 
-// boundByGateway are VirtualServices in their order, by the Gateways that they name.
+// boundByGateway holds VirtualServices, in order, by the Gateways that they name.
 type boundByGateway map[string][]*boundVirtualService
 
 func byGateway(services []*boundVirtualService) boundByGateway {
@@ -116,7 +117,7 @@ func byGateway(services []*boundVirtualService) boundByGateway {
 	return out
 }
 
-// listeners makes one listener of every address that servers bind, in order.
+// listeners makes one listener for each address that servers bind, in the order of the servers.
 func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*plan.Listener {
 	services := byGateway(bound)
 	var out []*plan.Listener
@@ -165,7 +166,7 @@ func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*pla
 	return slices.DeleteFunc(out, func(l *plan.Listener) bool { return len(l.Chains) == 0 }) // TCP-02
 }
 
-// dropUnused notes the VirtualServices that are bound to no Gateway of the proxy, or of which no server has a host.
+// dropUnused records the VirtualServices that are bound to no Gateway of the proxy, or share no host with its servers.
 func (g *gatewayProxy) dropUnused(m *merged, bound []*boundVirtualService) {
 	served := map[string]bool{}
 	for _, socket := range m.sockets {
@@ -185,12 +186,12 @@ func (g *gatewayProxy) dropUnused(m *merged, bound []*boundVirtualService) {
 	}
 }
 
-// refuseTwins reports a chain whose connections an earlier one of the listener takes, too: Envoy refuses such a listener as
-// a whole. The test for hosts that two servers share does not see those that differ in their namespace or in case, those of
-// a server that terminates TLS and of a rule that forwards it, and plain HTTP beside a server for * (GW-MERGE-03,
-// GW-MERGE-05).
+// refuseTwins reports a chain that matches the same connections as an earlier chain of the listener: Envoy refuses such
+// a listener as a whole. Istio's own check for hosts that two servers share (see mergeServers) does not find hosts that
+// differ in their namespace or in case, hosts of a server that terminates TLS and of a rule that forwards it, and plain
+// HTTP beside a server for * (GW-MERGE-03, GW-MERGE-05).
 //
-// owners are the servers that have the listener's chains, by server name; "" is every one.
+// owners are the servers of the listener's earlier chains, by server name; "" stands for every name.
 func (g *gatewayProxy) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[string]*server) {
 	serverNames := c.ServerNames
 	if len(serverNames) == 0 {
@@ -216,16 +217,17 @@ func (g *gatewayProxy) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *ser
 	}
 }
 
-// tlsChain is the chain of one server that terminates TLS and speaks HTTP.
+// tlsChain makes the chain of one server that terminates TLS and speaks HTTP.
 func (g *gatewayProxy) tlsChain(s *server, m *merged, services boundByGateway) *plan.FilterChain {
 	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: g.serverTLS(s), Routes: g.routeConfig(m.routes[s.routes], services)}
 }
 
-// routeConfig puts the virtual hosts of all servers of one route configuration together (GW-RDS-01, GW-MERGE-01).
+// routeConfig makes one route configuration from the servers that share it (GW-RDS-01, GW-MERGE-01). One without any
+// host gets a virtual host without rules, so that every request is answered with 404.
 func (g *gatewayProxy) routeConfig(servers []*server, services boundByGateway) *plan.RouteConfig {
 	rc := &plan.RouteConfig{Name: servers[0].routes, Port: servers[0].Port.Number}
 	hosts := map[string]*plan.VirtualHost{}
-	host := func(name string, s *server) *plan.VirtualHost { // names that differ in case alone share one (VS-HOST-04)
+	host := func(name string, s *server) *plan.VirtualHost { // names that differ only in case share one (VS-HOST-04)
 		name = strings.ToLower(name)
 		h := hosts[name]
 		if h == nil {
@@ -259,7 +261,7 @@ func (g *gatewayProxy) routeConfig(servers []*server, services boundByGateway) *
 				translated[key] = t
 				order = append(order, t)
 			}
-			if len(t.rules) == 0 { // none so far: another server's port may suit it
+			if len(t.rules) == 0 { // another server of the Gateway may have a port that the rules match
 				t.rules, t.dropped = g.rules.rules(vs, listenerContext{
 					port: s.Port.Number, gateway: s.gateway.Key(), isTLS: s.Tls != nil, services: g.destinations.services.from(vs.Namespace),
 				})
@@ -276,7 +278,7 @@ func (g *gatewayProxy) routeConfig(servers []*server, services boundByGateway) *
 		if !redirects {
 			continue
 		}
-		for _, name := range s.hosts { // with its namespace, if it has one: Istio's quirk (GW-REDIR-02, GW-REDIR-03)
+		for _, name := range s.hosts { // with the namespace, if it has one, as in Istio (GW-REDIR-02, GW-REDIR-03)
 			host(name, s).RequireTLS = true
 		}
 	}
@@ -294,12 +296,12 @@ func virtualHostName(host string, port uint32) string {
 	return host + ":" + strconv.Itoa(int(port))
 }
 
-// collapse makes one virtual host of those with the same rules, named after the first, and moves catch-all rules to
-// the end of each (VS-GW-03, VS-ORD-02).
+// collapse joins the virtual hosts that have the same rules, under the name of the most specific one, and moves
+// catch-all rules to the end of each (VS-GW-03, VS-ORD-02).
 func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
 	names := slices.SortedFunc(maps.Keys(hosts), moreSpecific)
 	var out []*plan.VirtualHost
-	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // candidates to join
+	byFirst := map[*plan.Rule][]*plan.VirtualHost{} // virtual hosts by their first rule, to compare few
 	for _, name := range names {
 		h := hosts[name]
 		var first *plan.Rule
@@ -319,6 +321,6 @@ func collapse(hosts map[string]*plan.VirtualHost) []*plan.VirtualHost {
 	for _, h := range out {
 		h.Rules = catchAllLast(h.Rules)
 	}
-	slices.SortFunc(out, func(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, virtualHostsByName)
 	return out
 }

@@ -11,14 +11,16 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// headerOperations are the operations of a rule or a destination, and the authority among them.
+// headerOperations are the header operations of a rule or a destination. Operations on the authority are kept apart,
+// since they become a rewrite of the host.
 type headerOperations struct {
 	request, response plan.HeaderOperations
 	authority         string
 }
 
-// translateHeaders sorts set before add, each by name (VS-HDR-01). The authority in request.set, else in request.add,
-// becomes a rewrite of the host (VS-RW-06); other pseudo-headers are dropped, as validation refuses them (VS-HDR-02).
+// translateHeaders translates header operations: set before add, each sorted by name (VS-HDR-01). The authority in
+// request.set, else in request.add, becomes a rewrite of the host (VS-RW-06). Other pseudo-headers are left out;
+// validation refuses them (VS-HDR-02).
 func translateHeaders(h *istio.Headers) headerOperations {
 	var out headerOperations
 	var added, set string
@@ -34,6 +36,7 @@ func translateHeaders(h *istio.Headers) headerOperations {
 	return out
 }
 
+// additions appends the operations of one map to a list, sorted by name, and returns the value for the authority apart.
 func additions(list []plan.HeaderAddition, values map[string]string, overwrite bool) (all []plan.HeaderAddition, authority string) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
@@ -56,7 +59,7 @@ func removals(list []string) []string {
 	return out
 }
 
-// appendOperations is what a single destination's operations do: they join the rule's lists (VS-HDR-05).
+// appendOperations appends the operations of a rule's only destination to those of the rule (VS-HDR-05).
 func appendOperations(to *plan.HeaderOperations, more plan.HeaderOperations) {
 	to.Add = append(to.Add, more.Add...)
 	to.Remove = append(to.Remove, more.Remove...)

@@ -12,21 +12,21 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// workload is an endpoint with what decides between endpoints.
+// workload is an endpoint with its locality and labels, by which endpoints are selected and ranked.
 type workload struct {
 	plan.Endpoint
 	locality string // region/zone/subzone, as far as known
 	labels   map[string]string
 }
 
-// splitLocality cuts region/zone/subzone.
+// splitLocality splits region/zone/subzone; parts that are missing are "".
 func splitLocality(s string) (region, zone, subzone string) {
 	region, rest, _ := strings.Cut(s, "/")
 	zone, subzone, _ = strings.Cut(rest, "/")
 	return region, zone, subzone
 }
 
-// localities groups workloads by where they are, in the order of their names.
+// localities groups workloads by locality, sorted by its name.
 func localities(all []workload) []plan.Locality {
 	byName := map[string]*plan.Locality{}
 	var names []string
@@ -48,9 +48,10 @@ func localities(all []workload) []plan.Locality {
 	return out
 }
 
-// localize puts the workloads into the cluster. Where the proxy is decides which are preferred, but only with outlier
-// detection: without it nothing would ever fail over. Istio's own setting is on, so failover by locality is what an
-// empty setting means (DR-LOC-01).
+// localize puts the workloads into the cluster, grouped by locality, and ranks localities by their distance to the
+// proxy. Failover needs outlier detection: without it no endpoint is ever known to have failed, so localities are not
+// ranked. Distribution works without it. Istio enables locality load balancing by default, so a missing setting means
+// failover by locality (DR-LOC-01).
 func (ds *destinations) localize(c *plan.Cluster, all []workload, p trafficPolicy) {
 	setting := p.loadBalancer.GetLocalityLbSetting()
 	c.Localities = localities(all)
@@ -81,6 +82,7 @@ func (ds *destinations) localize(c *plan.Cluster, all []workload, p trafficPolic
 	}
 }
 
+// endpointWeights is the sum of the endpoints' weights; a weight of 0 counts as 1.
 func endpointWeights(endpoints []plan.Endpoint) uint32 {
 	var sum uint32
 	for _, e := range endpoints {
@@ -89,31 +91,32 @@ func endpointWeights(endpoints []plan.Endpoint) uint32 {
 	return sum
 }
 
-// takes says whether a rule such as region/zone/* takes a locality; what the rule leaves out is any.
-func takesLocality(rule, region, zone, subzone string) bool {
-	r, z, s := splitLocality(rule)
+// coversLocality reports whether a pattern such as region/zone/* covers a locality; parts that it leaves out match any.
+func coversLocality(pattern, region, zone, subzone string) bool {
+	r, z, s := splitLocality(pattern)
 	return (r == "*" || r == region) && (z == "*" || z == "" || z == zone) && (s == "*" || s == "" || s == subzone)
 }
 
-// distribute gives each locality its share of what comes from the proxy's, and takes out those that get none.
+// distribute sets the weight of each locality from the first setting that covers the proxy's locality, and removes the
+// localities that get no share.
 func distribute(c *plan.Cluster, from string, settings []*istio.LocalityLoadBalancerSetting_Distribute) {
 	region, zone, subzone := splitLocality(from)
 	for _, d := range settings {
-		if !takesLocality(d.GetFrom(), region, zone, subzone) {
+		if !coversLocality(d.GetFrom(), region, zone, subzone) {
 			continue
 		}
 		weights := map[int]uint32{}
 		for _, to := range slices.Sorted(maps.Keys(d.To)) {
-			var taken []int
+			var covered []int
 			var total uint32
 			for i, l := range c.Localities {
-				if _, done := weights[i]; !done && takesLocality(to, l.Region, l.Zone, l.SubZone) {
-					taken = append(taken, i)
+				if _, done := weights[i]; !done && coversLocality(to, l.Region, l.Zone, l.SubZone) {
+					covered = append(covered, i)
 					total += endpointWeights(l.Endpoints)
 				}
 			}
-			for _, i := range taken {
-				// a wildcard's share is divided between all that it takes
+			for _, i := range covered {
+				// the share of a wildcard is divided between the localities that it covers, by their endpoints' weights
 				weights[i] = uint32(math.Ceil(float64(endpointWeights(c.Localities[i].Endpoints)*d.To[to]) / float64(total)))
 			}
 		}
@@ -129,8 +132,9 @@ func distribute(c *plan.Cluster, from string, settings []*istio.LocalityLoadBala
 	}
 }
 
-// byLocality ranks localities by how much of the proxy's they share; those in a region that the proxy's region does not
-// fail over to come last.
+// byLocality sets the priority of localities by how much of the proxy's locality they share: 0 is the same subzone,
+// then the same zone, the same region, other regions. If a setting names the region that the proxy's region fails over
+// to, all further regions come last.
 func byLocality(all []plan.Locality, from string, settings []*istio.LocalityLoadBalancerSetting_Failover) {
 	region, zone, subzone := splitLocality(from)
 	for i := range all {
@@ -158,8 +162,9 @@ func byLocality(all []plan.Locality, from string, settings []*istio.LocalityLoad
 	closeGaps(all)
 }
 
-// byLabels ranks endpoints by how many of the labels, from the first, they share with the proxy, and keeps them grouped
-// by locality.
+// byLabels sets the priority of endpoints by how many of the labels, counted from the first, have the same value as
+// those of the proxy, or the value that a setting "label=value" gives. The endpoints of each priority are grouped by
+// locality.
 func byLabels(all []workload, proxy map[string]string, priorities []string) []plan.Locality {
 	ranked := map[uint32][]workload{}
 	for _, w := range all {
@@ -190,7 +195,7 @@ func byLabels(all []workload, proxy map[string]string, priorities []string) []pl
 	return out
 }
 
-// closeGaps numbers the priorities anew: Envoy wants them from 0 on, none left out.
+// closeGaps renumbers the priorities, since Envoy requires them to begin at 0 without gaps.
 func closeGaps(all []plan.Locality) {
 	var used []uint32
 	for _, l := range all {

@@ -12,8 +12,9 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// misses says why a match is not for a listener, or "": its static conditions are the declared port, and either the Gateway
-// or, where the match names none, the proxy's own labels and namespace (VS-STAT-01 to VS-STAT-03).
+// misses returns the reason why a match does not apply to a listener, or "". It checks the static conditions: the
+// declared port, and the Gateway or, where the match names none, the proxy's labels and namespace (VS-STAT-01 to
+// VS-STAT-03).
 func misses(m *istio.HTTPMatchRequest, c listenerContext, o *Options) plan.DropCode {
 	switch {
 	case m.GetPort() != 0 && m.GetPort() != c.port:
@@ -28,10 +29,11 @@ func misses(m *istio.HTTPMatchRequest, c listenerContext, o *Options) plan.DropC
 	return ""
 }
 
-// translateMatch is what is left of a match to be looked at per request. No match, and one that sets nothing, is the
-// prefix "/" (VS-MATCH-02).
+// translateMatch translates the conditions of a match that depend on the request. m is nil for a rule without a match;
+// that and a match without a uri have the path prefix "/" (VS-MATCH-02). With segments, a path prefix ends at a segment
+// border (VS-MATCH-06).
 //
-// The conditions on headers are sorted by name, those of withoutHeaders before all others, as Istio emits them.
+// The conditions on headers are sorted by name, those of withoutHeaders before all others, as in Istio's output.
 func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	out := plan.Match{Path: plan.PathMatch{Kind: plan.Prefix, Value: "/"}}
 	if m == nil {
@@ -40,7 +42,7 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	}
 	if kind, value, ok := stringMatch(m.Uri); ok {
 		if segments && kind == plan.Prefix && value != "/" {
-			// for resources that were made from Ingress or Gateway API (VS-MATCH-06), and where it was asked for
+			// for resources made from an Ingress or the Gateway API (VS-MATCH-06), and with the extension prefix-match
 			kind = plan.Separated
 			if len(value) > 0 && value[len(value)-1] == '/' {
 				value = value[:len(value)-1]
@@ -82,7 +84,8 @@ func translateMatch(m *istio.HTTPMatchRequest, segments bool) plan.Match {
 	return out
 }
 
-// headerMatch without a type, and the regex "*", ask for presence (VS-MATCH-14).
+// headerMatch translates a condition on a header. One without a type, and the regex "*", mean that the header is
+// present (VS-MATCH-14).
 func headerMatch(name string, m *istio.StringMatch) plan.HeaderMatch {
 	kind, value, ok := stringMatch(m)
 	if !ok || kind == plan.Regex && value == "*" {
@@ -91,7 +94,7 @@ func headerMatch(name string, m *istio.StringMatch) plan.HeaderMatch {
 	return plan.HeaderMatch{Name: name, Kind: kind, Value: value}
 }
 
-// routingClaim is the path of the claim that a header name stands for (VS-MATCH-22):
+// routingClaim is the path of the JWT claim that a header name stands for (VS-MATCH-22); ok is false for other names:
 //
 //	@request.auth.claims.group.id        group, id
 //	@request.auth.claims[group][a.b]     group, a.b
@@ -106,12 +109,13 @@ func routingClaim(name string) (path []string, ok bool) {
 	}
 }
 
-// claimMatch without a type asks for any value.
+// claimMatch translates a condition on a claim. One without a type matches any value.
 func claimMatch(path []string, m *istio.StringMatch, invert bool) plan.ClaimMatch {
 	h := headerMatch("", m)
 	return plan.ClaimMatch{Path: path, Kind: h.Kind, Value: h.Value, Invert: invert}
 }
 
+// stringMatch is the kind and value of a condition; ok is false for one without a type.
 func stringMatch(m *istio.StringMatch) (plan.MatchKind, string, bool) {
 	switch t := m.GetMatchType().(type) {
 	case *istio.StringMatch_Exact:

@@ -9,16 +9,17 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// meshGroup is what has one list of rules on a port: the hosts of a VirtualService, or a service without one.
+// meshGroup is the hosts that share one list of rules on a port: those of a VirtualService, or a service that has none.
 type meshGroup struct {
-	vs       *boundVirtualService // nil for a service without one
-	hosts    []string             // that are no service on this port
+	vs       *boundVirtualService // nil for a service without a VirtualService
+	hosts    []string             // hosts of the VirtualService that are not services on this port
 	services []*service
 	rules    []*plan.Rule
 }
 
-// virtualHosts are those of one port, by name. There is no merging: of two VirtualServices for a host the first has it
-// alone, and a service of which no VirtualService has rules keeps its default one (VS-MESH-01, VS-MESH-06).
+// virtualHosts makes the virtual hosts of one port, sorted by name. VirtualServices are not merged: of two for a host
+// only the first counts, and a service for which no VirtualService has rules gets the default rule (VS-MESH-01,
+// VS-MESH-06).
 func (sc *sidecar) virtualHosts(port uint32) (hosts []*plan.VirtualHost, dropped []plan.Dropped) {
 	here := sc.destinations.services.on(port)
 	var groups []*meshGroup
@@ -35,18 +36,20 @@ func (sc *sidecar) virtualHosts(port uint32) (hosts []*plan.VirtualHost, dropped
 		}
 	}
 	for _, s := range here.all() {
-		if mayServe(s) && !ruled[s.host] && s.alias == "" { // an alias is a domain of the service that it stands for
+		if mayServe(s) && !ruled[s.host] && s.alias == "" { // an alias is a domain of its target service
 			groups = append(groups, &meshGroup{services: []*service{s}, rules: []*plan.Rule{sc.defaultRule(s, s.ports[0])}})
 		}
 	}
 	return sc.place(groups, port), dropped
 }
 
-// mayServe says that the one port of a view's service may carry HTTP: a port without protocol may, too.
+// mayServe reports whether the only port of a service, in a view made by [registry.on], may carry HTTP: it declares
+// HTTP, or no protocol.
 func mayServe(s *service) bool { return s.ports[0].speaksHTTP() || s.ports[0].isUndeclared() }
 
-// group is what a VirtualService has on a port, or nil where that is nothing: no service of its hosts has the port, or no
-// rule is for it. On port 80 its hosts count that are no service there, in the registry or not (VS-MESH-03).
+// group makes the group of a VirtualService on a port. It is nil where none of the VirtualService's hosts is a service
+// with that port, or none of its rules is for it. On port 80, hosts that are not services of that port count as well,
+// whether or not they are services of other ports (VS-MESH-03). here are the services that have the port.
 func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (*meshGroup, []plan.Dropped) {
 	g := &meshGroup{vs: vs}
 	g.hosts, g.services = sc.separate(vs, here)
@@ -57,7 +60,7 @@ func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (
 	sc.hosted[vs] = true
 	c := listenerContext{port: port, gateway: names.MeshGateway, services: here, missingPort: diag.Warning}
 	if len(g.services) == 0 && !slices.ContainsFunc(g.hosts, func(h string) bool { return sc.destinations.services.find(h) == nil }) {
-		c.missingPort = diag.Notice // services of other ports, of which Istio lets port 80 know all the same
+		c.missingPort = diag.Notice // all hosts are services of other ports, which Istio serves on port 80 as well
 	}
 	rules, dropped := sc.rules.rules(vs, c)
 	if g.rules = rules; len(rules) == 0 {
@@ -66,9 +69,9 @@ func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (
 	return g, dropped
 }
 
-// separate splits the hosts of a VirtualService into services of the port and other hosts, as they are written. A wildcard
-// that takes a service is no host of its own, even if it is another VirtualService's that owns the service. Other than at a
-// gateway (VS-HOST-04), capitals mean nothing.
+// separate splits the hosts of a VirtualService into services of the port, and other hosts as they are written. A
+// wildcard that covers a service is not among the other hosts, even if another VirtualService owns that service. Hosts
+// are compared without regard to case, unlike at a gateway (VS-HOST-04).
 func (sc *sidecar) separate(vs *boundVirtualService, here *registry) (hosts []string, services []*service) {
 	for _, h := range vs.Spec.Hosts {
 		if names.IsWildcard(h) {
@@ -101,8 +104,9 @@ func (sc *sidecar) separate(vs *boundVirtualService, here *registry) (hosts []st
 	return hosts, services
 }
 
-// place gives every host of the groups, in order, its virtual host, and every domain to the first that has it. A name
-// that only abbreviates or completes a host is never taken from a service whose whole host it is.
+// place makes a virtual host for every host of the groups, in order. Each domain goes to the first host that has it,
+// except that another spelling of a host (see [serviceDomains]) never takes a domain that is the full host of a
+// service.
 func (sc *sidecar) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 	whole := map[string]bool{}
 	for _, g := range groups {
@@ -140,11 +144,11 @@ func (sc *sidecar) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 			add(g, s.host, domains, expanded)
 		}
 	}
-	slices.SortFunc(out, func(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, virtualHostsByName)
 	return out
 }
 
-// warnLost says, once for all ports, that a VirtualService has a host that an earlier one has.
+// warnLost warns, once for all ports, that a VirtualService has a host that an earlier one has.
 func (sc *sidecar) warnLost(g, first *meshGroup, host string) {
 	if g.vs == first.vs || sc.lost[g.vs.Key()+" "+host] {
 		return

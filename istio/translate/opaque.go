@@ -11,20 +11,20 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// takenName is who has a server name of TLS that is forwarded.
+// takenName is the server and the match in tls[] that use a server name of forwarded TLS.
 type takenName struct {
 	server *server
 	origin plan.Origin
 }
 
-// opaqueChains makes the filter chains of a server that does not speak HTTP: of TCP, and of TLS that is forwarded as it is
-// or terminated for TCP.
+// opaqueChains makes the filter chains of a server that does not speak HTTP: for TCP, and for TLS that is forwarded as
+// it is or terminated for TCP.
 //
-// A server is nothing by itself. Without a rule in some VirtualService's tcp[] or tls[] it has no chain, and a listener
-// without chains is not there (TCP-02).
+// Chains come from rules only: a server without a rule in some VirtualService's tcp[] or tls[] has none, and a listener
+// without chains is left out (TCP-02).
 func (g *gatewayProxy) opaqueChains(s *server, services boundByGateway) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
-		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, the way between networks of one mesh, is not translated; the server is left out (TCP-07)")
+		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, which connects networks of one mesh, is not translated; the server is left out (TCP-07)")
 		g.out.drop(s.gateway.Object, s.origin(), plan.DropUnsupported, plan.Origin{})
 		return nil
 	}
@@ -51,8 +51,8 @@ func (g *gatewayProxy) opaqueChains(s *server, services boundByGateway) []*plan.
 	return out
 }
 
-// opaqueRules are what became of the rules in tcp[] and of the matches in tls[]. One that has a chain on some listener is
-// not dropped, whatever the others are.
+// opaqueRules holds, for each rule in tcp[] and each match in tls[], why it is dropped; without a code it is used. One
+// that has a chain on some listener counts as used, even if it has none on others.
 type opaqueRules map[plan.Origin]plan.Dropped
 
 func (o opaqueRules) use(origin plan.Origin) { o[origin] = plan.Dropped{} }
@@ -63,7 +63,7 @@ func (o opaqueRules) miss(origin plan.Origin, code plan.DropCode, by plan.Origin
 	}
 }
 
-// dropOpaque notes the rules of a VirtualService that have no chain anywhere.
+// dropOpaque records the rules in tcp[] and matches in tls[] of a VirtualService that have no chain on any listener.
 func (g *gatewayProxy) dropOpaque(vs *boundVirtualService) {
 	drop := func(path plan.Path) {
 		if d := g.opaque[originOf(vs.VirtualService, path)]; d.Code != "" {
@@ -80,8 +80,8 @@ func (g *gatewayProxy) dropOpaque(vs *boundVirtualService) {
 	}
 }
 
-// passthrough are the chains of a VirtualService's tls[]: one for each match, by its own server names, which are not
-// compared with the server's hosts (TLS-02, TLS-03).
+// passthrough makes the chains of a VirtualService's tls[]: one for each match, with the match's own server names,
+// which are not compared with the server's hosts (TLS-02, TLS-03).
 func (g *gatewayProxy) passthrough(s *server, vs *boundVirtualService) []*plan.FilterChain {
 	taken := g.taken[s.port]
 	if taken == nil {
@@ -92,7 +92,7 @@ func (g *gatewayProxy) passthrough(s *server, vs *boundVirtualService) []*plan.F
 	for i, rule := range vs.Spec.Tls {
 		for j, m := range rule.GetMatch() {
 			if len(rule.Route) == 0 {
-				continue // the validation refuses it
+				continue // validation refuses it
 			}
 			origin := originOf(vs.VirtualService, plan.Path{List: "tls", Index: i, Match: j})
 			if code := s.misses(m.GetPort(), m.GetGateways()); code != "" {
@@ -116,7 +116,8 @@ func (g *gatewayProxy) passthrough(s *server, vs *boundVirtualService) []*plan.F
 	return out
 }
 
-// tcpChain is the chain of the first rule in a VirtualService's tcp[] that is for a server.
+// tcpChain makes the chain of the first rule in a VirtualService's tcp[] that applies to a server; none where no rule
+// does.
 func (g *gatewayProxy) tcpChain(s *server, vs *boundVirtualService) (out []*plan.FilterChain) {
 	for i, rule := range vs.Spec.Tcp {
 		path := plan.EntryPath("tcp", i)
@@ -139,16 +140,16 @@ func (g *gatewayProxy) tcpChain(s *server, vs *boundVirtualService) (out []*plan
 	return out
 }
 
-// sharesHost says whether a host of the VirtualService is a subset of one of the server's, or the other way round
-// (TLS-05).
+// sharesHost reports whether a host of the VirtualService is a subset of one of the server's, or the reverse (TLS-05).
 func (s *server) sharesHost(vs *boundVirtualService) bool {
 	return len(s.hostsFor(vs.Namespace).Intersect(vs.Spec.Hosts)) > 0
 }
 
-// missesTCP says why a rule of tcp[] is not for a server, or "". One of its matches must be; none is any.
+// missesTCP returns the reason why a rule of tcp[] does not apply to a server, or "". One of its matches must apply; a
+// rule without matches applies to every server.
 func (s *server) missesTCP(rule *istio.TCPRoute) (code plan.DropCode) {
 	if len(rule.Route) == 0 {
-		return plan.DropNoRule // the validation refuses it
+		return plan.DropNoRule // validation refuses it
 	}
 	for _, m := range rule.Match {
 		if code = s.misses(m.GetPort(), m.GetGateways()); code == "" {
@@ -158,7 +159,8 @@ func (s *server) missesTCP(rule *istio.TCPRoute) (code plan.DropCode) {
 	return code
 }
 
-// misses says why a match's port or Gateways are not the server's, or ""; none is any.
+// misses returns the reason why a match does not apply to the server, or "": another port, or other Gateways. Port 0
+// and an empty list match any.
 func (s *server) misses(port uint32, gateways []string) plan.DropCode {
 	switch {
 	case port != 0 && port != s.Port.Number:
@@ -170,8 +172,9 @@ func (s *server) misses(port uint32, gateways []string) plan.DropCode {
 	}
 }
 
-// tcpProxy is where the connections of a rule go. One destination's weight means nothing, of several those without one get
-// none (TCP-03). The first destination's DestinationRule says when idle connections are closed (TCP-04).
+// tcpProxy translates the destinations of a rule in tcp[] or tls[]. The weight of an only destination is ignored; of
+// several, those without a weight get no connections (TCP-03). The idle timeout is that of the first destination's
+// DestinationRule (TCP-04).
 func (g *gatewayProxy) tcpProxy(s *server, vs *boundVirtualService, rule plan.Path, routes []*istio.RouteDestination) *plan.TCPProxy {
 	origin := originOf(vs.VirtualService, rule)
 	out := &plan.TCPProxy{Origin: origin, Source: vs.Place(origin.Field())}
@@ -202,7 +205,8 @@ func (s *server) serverNames() []string {
 	return serverNames(s.hosts)
 }
 
-// serverNames are hosts without their namespace; "*" among them stands for any name, and for none (GW-MERGE-06).
+// serverNames are the SNI names for hosts, in lower case and without their namespace. It is nil, which matches every
+// connection, with or without SNI, if "*" is among the hosts (GW-MERGE-06).
 func serverNames(hosts []string) []string {
 	var out []string
 	seen := make(map[string]bool, len(hosts))

@@ -10,17 +10,20 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// Everything about order is in this file: what is tried before what, and who wins where only one can.
+// Everything about order is in this file: in which order Istio tries resources, hosts and rules, and which of several
+// wins where only one can. Code in other files goes through the lists in the order that is made here, and may take the
+// first entry. What other files sort, such as clusters by name or conditions by header, they sort only so that the
+// output is the same each time, in Istio's order where it has one; no resource, host or rule wins by it.
 
 // byAge orders objects as Istio does: older first, then by name, then by namespace (VS-SEL-05). Timestamps have a
-// resolution of one second, and objects from files mostly have none, so the name decides more often than the age.
+// resolution of one second, and objects from files mostly have none, so the name often decides.
 func byAge(a, b *resource.Object) int {
 	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Name, b.Name), strings.Compare(a.Namespace, b.Namespace))
 }
 
-// orderVirtualServices keeps what is visible to a namespace, private ones first, then exported ones, then public ones,
-// each by age (VS-SEL-04). Of the public ones those come first that were made of the namespace's own routes of the
-// Gateway API.
+// orderVirtualServices keeps the VirtualServices that are visible to a namespace: private ones first, then those that
+// are exported to a list of namespaces, then public ones, each group by age (VS-SEL-04). Among the public ones, those
+// that were made from Gateway API routes of the namespace itself come first.
 func orderVirtualServices(all []*boundVirtualService, namespace string, out *output) []*boundVirtualService {
 	var kept []*boundVirtualService
 	rank := make(map[*boundVirtualService]names.Visibility, len(all))
@@ -41,8 +44,32 @@ func orderVirtualServices(all []*boundVirtualService, namespace string, out *out
 	return kept
 }
 
-// orderServiceEntries keeps what is visible to a namespace, in the order in which they may name a host: as
-// VirtualServices, save that age is followed by the namespace, since Istio knows a service by its host (SE-08).
+// orderServices lists the services that a namespace may use, in the order in which they may claim a host: those of
+// Kubernetes first, since a Kubernetes Service wins over a ServiceEntry of the same host, then the ServiceEntries as
+// [orderServiceEntries] has them (SE-08). Two Kubernetes Services never have the same host.
+func orderServices(r *resource.Set, namespace, domain string) []*service {
+	var out []*service
+	for _, s := range r.Services {
+		if names.VisibilityTo(namespace, s.Namespace, exportAnnotation(s)) != names.Hidden {
+			out = append(out, kubernetesService(s, domain))
+		}
+	}
+	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
+		for _, host := range e.Spec.Hosts {
+			out = append(out, entryService(e, host))
+		}
+	}
+	return out
+}
+
+// servicesByHost sorts services by the alphabet of their hosts. Where two services without a VirtualService share a
+// domain of the mesh, such as an address, the first one gets it; so does the first of two whose hosts differ only in
+// case (VS-MESH-04). The first service with HTTP on a port also decides whether the port speaks gRPC-Web.
+func servicesByHost(a, b *service) int { return strings.Compare(a.host, b.host) }
+
+// orderServiceEntries keeps the ServiceEntries that are visible to a namespace, in the order in which they may claim a
+// host: by visibility as VirtualServices are, then by age, namespace and name. The namespace comes before the name
+// because Istio identifies a service by its host (SE-08).
 func orderServiceEntries(all []*resource.ServiceEntry, namespace string) []*resource.ServiceEntry {
 	rank := func(e *resource.ServiceEntry) names.Visibility {
 		return names.VisibilityTo(namespace, e.Namespace, e.Spec.ExportTo)
@@ -54,16 +81,62 @@ func orderServiceEntries(all []*resource.ServiceEntry, namespace string) []*reso
 	return kept
 }
 
-// orderGateways puts older Gateways first: in every conflict between servers the earlier one wins (GW-SEL-02).
+// orderGateways sorts Gateways by age: in every conflict between servers, the server of the earlier Gateway wins
+// (GW-SEL-02).
 func orderGateways(gateways []*resource.Gateway) []*resource.Gateway {
 	sorted := slices.Clone(gateways)
 	slices.SortStableFunc(sorted, func(a, b *resource.Gateway) int { return byAge(a.Object, b.Object) })
 	return sorted
 }
 
-// isCatchAll has the precise meaning of VS-ORD-03: the path is the prefix "/" or the regex ".*", and there are neither
-// headers (method, scheme and authority are headers) nor query parameters nor claims of a JWT. The prefix "" and the regex "/.*" match as
-// much and are not catch-all.
+// orderDestinationRules sorts the DestinationRules of one namespace and host, in place, into the order in which they
+// are merged: those with a workloadSelector first, then by age. The first traffic policy and the first subset of a name
+// count (DR-SEL-04).
+func orderDestinationRules(list []*resource.DestinationRule) {
+	slices.SortStableFunc(list, func(a, b *resource.DestinationRule) int {
+		return cmp.Or(compareBool(a.Spec.WorkloadSelector == nil, b.Spec.WorkloadSelector == nil), byAge(a.Object, b.Object))
+	})
+}
+
+// find returns the policy of the DestinationRules for a host, or nil. It looks in three namespaces: the proxy's, that
+// of the service s (nil: unknown), and the root namespace. The first namespace with any DestinationRule for the host
+// decides alone (DR-SEL-01). A proxy in the root namespace looks there first as well, but only for DestinationRules
+// that are private to that namespace: those that are exported to all must not hide the ones in the service's own
+// namespace.
+func (dr *destinationRules) find(host string, s *service) *destinationPolicy {
+	mine := isLocal
+	if dr.namespace == rootNamespace {
+		mine = isPrivate
+	}
+	found := dr.in(dr.namespace, host, mine)
+	if len(found) == 0 && s != nil {
+		found = dr.exported(s.namespace, host)
+	}
+	if len(found) == 0 {
+		found = dr.exported(rootNamespace, host)
+	}
+	return dr.choose(found)
+}
+
+// choose takes the first policy whose workloadSelector selects the proxy, else the last one without a workloadSelector
+// (DR-SEL-03, DR-SEL-04); nil where there is neither.
+func (dr *destinationRules) choose(found []*destinationPolicy) *destinationPolicy {
+	var general *destinationPolicy
+	for _, p := range found {
+		switch first := p.rules[0]; {
+		case first.Spec.WorkloadSelector == nil:
+			general = p
+		case first.Namespace == dr.namespace && names.Selects(first.Spec.WorkloadSelector.MatchLabels, dr.labels):
+			return p
+		}
+	}
+	return general
+}
+
+// isCatchAll reports whether a match is a catch-all as VS-ORD-03 defines it: the path is the prefix "/" or the regex
+// ".*", or there is no condition on the path, and there are no conditions on headers (method, scheme and authority
+// included), query parameters or claims of a JWT. The prefix "" and the regex "/.*" match the same paths and are not
+// catch-alls.
 func isCatchAll(m *plan.Match) bool {
 	if len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Claims) > 0 {
 		return false
@@ -79,7 +152,7 @@ func isCatchAll(m *plan.Match) bool {
 }
 
 // catchAllLast moves the catch-all rules of a virtual host behind all others, and keeps the order within both groups
-// (VS-ORD-02). Without it the "/" of one VirtualService would hide every rule of a younger one.
+// (VS-ORD-02). Otherwise the "/" of one VirtualService would hide every rule of a younger one.
 func catchAllLast(rules []*plan.Rule) []*plan.Rule {
 	sorted := make([]*plan.Rule, 0, len(rules))
 	for _, r := range rules {
@@ -95,18 +168,22 @@ func catchAllLast(rules []*plan.Rule) []*plan.Rule {
 	return sorted
 }
 
-// moreSpecific orders hosts: names before wildcards, then longer ones first, then by alphabet (VS-HOST-03).
+// moreSpecific compares hosts: names before wildcards, then longer ones first, then by alphabet (VS-HOST-03).
 func moreSpecific(a, b string) int {
 	return cmp.Or(compareBool(names.IsWildcard(a), names.IsWildcard(b)), cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 }
 
-// wildcardOwners says for each service which one of the VirtualServices, in order, its most specific host is of. Only that
-// one may reach the service by a wildcard: an exact host beats every wildcard, whatever their ages, and a longer wildcard
-// beats a shorter one; of equal hosts the first VirtualService's counts (VS-MESH-01, VS-MESH-02).
+// virtualHostsByName sorts virtual hosts by name, as Istio does. No request depends on it: each domain is in one
+// virtual host, and the most specific domain decides, wherever its virtual host stands.
+func virtualHostsByName(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) }
+
+// wildcardOwners finds for each service the VirtualService that owns it: the one with the most specific host that
+// covers the service, and of several with an equal host the first in order. Only the owner applies to the service by a
+// wildcard host. An exact host beats every wildcard, whatever the ages are (VS-MESH-01, VS-MESH-02).
 //
 //	a (older): *.default.svc.cluster.local     b: reviews.default.svc.cluster.local
 //
-// gives reviews to b and ratings to a. Where b has no rules for a port, a still does not reach reviews.
+// gives reviews to b and ratings to a. On a port for which b has no rules, a still does not apply to reviews.
 func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*service]*boundVirtualService {
 	first := map[string]*boundVirtualService{} // by host
 	var hosts []string
@@ -128,6 +205,7 @@ func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*se
 	return owners
 }
 
+// compareBool compares two conditions: false comes first.
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:

@@ -10,7 +10,8 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// trafficPolicy is what holds for one cluster, after subsets and ports had their say. Blocks are nil where nothing does.
+// trafficPolicy is the policy of one cluster after the settings of subset and port were applied. A block that is nil
+// means Istio's default.
 type trafficPolicy struct {
 	loadBalancer  *istio.LoadBalancerSettings
 	pool          *istio.ConnectionPoolSettings
@@ -21,8 +22,9 @@ type trafficPolicy struct {
 	tunnel        *istio.TrafficPolicy_TunnelSettings
 }
 
-// policyFor resolves the policy of a subset and port. Settings for a port replace all others of their level, a block is
-// replaced as a whole, and what a port's settings leave out is not inherited (DR-POL-01 to DR-POL-03).
+// policyFor resolves the policy of a subset and port. The settings for a port replace loadBalancer, connectionPool,
+// outlierDetection and tls of their level; what they leave out is not inherited. A subset's blocks replace those of the
+// DestinationRule, each as a whole (DR-POL-01 to DR-POL-03).
 func (p *destinationPolicy) policyFor(subset string, port uint32) trafficPolicy {
 	if p == nil {
 		return trafficPolicy{}
@@ -56,7 +58,7 @@ func replace[T any](block **T, own *T) {
 	}
 }
 
-// balance fills in how an endpoint is chosen (DR-LB-01, DR-LB-02, DR-HASH-01).
+// balance sets the cluster's load balancing and warm-up (DR-LB-01, DR-LB-02, DR-HASH-01).
 func (p trafficPolicy) balance(c *plan.Cluster) {
 	lb := p.loadBalancer
 	switch lb.GetSimple() {
@@ -87,7 +89,7 @@ func (p trafficPolicy) balance(c *plan.Cluster) {
 	}
 }
 
-// defaultRingSize is what Istio writes where no algorithm is named (DR-HASH-01).
+// defaultRingSize is the minimum ring size that Istio sets where a consistent hash names no algorithm (DR-HASH-01).
 const defaultRingSize = 1024
 
 func warmup(lb *istio.LoadBalancerSettings) *plan.Warmup {
@@ -108,7 +110,8 @@ func optional(v *wrapperspb.DoubleValue) *float64 {
 	return &f
 }
 
-// connections fills in limits and timeouts (DR-CP-01 to DR-CP-05). 0 means that nothing was said.
+// connections sets the cluster's limits, timeouts and protocol (DR-CP-01 to DR-CP-05). 0 is a setting that is not
+// given.
 func (p trafficPolicy) connections(c *plan.Cluster) {
 	http, tcp := p.pool.GetHttp(), p.pool.GetTcp()
 	c.Pool = plan.ConnectionPool{
@@ -137,7 +140,7 @@ func (p trafficPolicy) connections(c *plan.Cluster) {
 			c.Pool.RetryBudget.MinConcurrency = b.MinRetryConcurrency
 		}
 	}
-	if c.HTTP2 { // only on clusters that speak it by themselves (DR-CP-03)
+	if c.HTTP2 { // only where the service's port declares HTTP/2 (DR-CP-03)
 		c.Pool.MaxConcurrentStreams = positive(http.GetMaxConcurrentStreams())
 		if k := http.GetHttp2KeepAlive(); k != nil {
 			c.Pool.HTTP2Keepalive = &plan.HTTP2Keepalive{Interval: duration(k.Interval), Timeout: duration(k.Timeout)}
@@ -161,7 +164,7 @@ func optionalDuration(d *durationpb.Duration) *time.Duration {
 	return &v
 }
 
-// outliers fills in when an endpoint is taken out (DR-OD-01 to DR-OD-03).
+// outliers sets the cluster's outlier detection (DR-OD-01 to DR-OD-03).
 func (p trafficPolicy) outliers(c *plan.Cluster) {
 	o := p.outlier
 	if o == nil {

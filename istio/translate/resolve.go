@@ -10,8 +10,8 @@ import (
 	"waymark.dev/waymark/istio/resource"
 )
 
-// resolveNames returns copies of the VirtualServices in which every short name of a host or a destination and every
-// name of a Gateway is written out, in the namespace of the resource (VS-NAME-01, VS-SEL-02).
+// resolveNames returns copies of the VirtualServices in which every short name of a host or destination and every name
+// of a Gateway is expanded in the namespace of the resource (VS-NAME-01, VS-SEL-02).
 func resolveNames(all []*resource.VirtualService, domain string) []*resource.VirtualService {
 	out := make([]*resource.VirtualService, len(all))
 	for i, vs := range all {
@@ -64,7 +64,7 @@ func resolveGateways(list []string, namespace string) {
 	}
 }
 
-// namedBy are all destinations that a rule names: of its routes and of its mirrors.
+// namedBy are all destinations that a rule names, in its routes and its mirrors.
 func namedBy(rule *istio.HTTPRoute) []*istio.Destination {
 	var out []*istio.Destination
 	for _, r := range rule.GetRoute() {

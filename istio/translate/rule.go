@@ -17,18 +17,19 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// listenerContext is what the rules of a VirtualService depend on besides themselves: the server through which they
-// were reached first (VS-GW-12).
+// listenerContext is what the translation of a VirtualService's rules depends on besides the rules: properties of the
+// first server with which the VirtualService shares a host (VS-GW-12), or of a port of the mesh.
 type listenerContext struct {
-	port     uint32 // declared
-	gateway  string
-	isTLS    bool
-	services *registry // those that a destination without a port may mean (VS-SPLIT-02)
-	// missingPort is how bad it is if a destination without a port has none of this number; "" is an error.
+	port     uint32    // the declared port
+	gateway  string    // namespace/name, or "mesh"
+	isTLS    bool      // whether the server has a tls block
+	services *registry // in which destinations are looked up (VS-SPLIT-02)
+	// missingPort is the severity of the finding if a destination does not name a port and its service does not have
+	// the declared one; "" is an error.
 	missingPort diag.Severity
 }
 
-// ruleTranslator makes the rules of VirtualServices.
+// ruleTranslator translates the rules of VirtualServices.
 type ruleTranslator struct {
 	options      *Options
 	destinations *destinations
@@ -39,9 +40,9 @@ func newRuleTranslator(o *Options, d *destinations) *ruleTranslator {
 	return &ruleTranslator{o, d, &bound{what: "rules", most: maxRules, findings: d.findings}}
 }
 
-// rules makes the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule: Istio drops
-// what follows, other matches of the same rule included (VS-ORD-04, VS-ORD-05). No rules means that the VirtualService
-// contributes nothing here, not even a virtual host (VS-GW-08).
+// rules translates the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
+// Istio drops what follows, other matches of the same rule included (VS-ORD-04, VS-ORD-05). A VirtualService without
+// any rule for the Gateway and port does not make a virtual host there either (VS-GW-08).
 func (t *ruleTranslator) rules(vs *boundVirtualService, c listenerContext) (rules []*plan.Rule, dropped []plan.Dropped) {
 	var catchAll *plan.Rule
 	for _, h := range vs.rules {
@@ -70,7 +71,7 @@ func (t *ruleTranslator) rules(vs *boundVirtualService, c listenerContext) (rule
 	return rules, dropped
 }
 
-// rule makes one rule of a http[] entry and one of its matches; -1 is no match.
+// rule makes one rule from an entry of http[] and one of its matches, by index; -1 is an entry without a match.
 func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c listenerContext) *plan.Rule {
 	r := &plan.Rule{
 		Origin: h.originOf(match),
@@ -86,11 +87,11 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 		}
 		r.StatPrefix = m.GetStatPrefix()
 	}
-	extensions, _ := names.ParseExtensions(h.origin.Kind, h.origin.Annotations) // the validation has refused bad ones
+	extensions, _ := names.ParseExtensions(h.origin.Kind, h.origin.Annotations) // validation refuses bad ones
 	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute() || extensions.SegmentPrefixes)
 	operations := translateHeaders(h.Headers)
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
-	switch { // in this order, whatever else is there (VS-RED-01)
+	switch { // the first that is set counts (VS-RED-01)
 	case h.Redirect != nil:
 		r.Redirect = t.redirect(h, c)
 		if prefix, ok := strings.CutPrefix(r.Redirect.Path, "%PREFIX()%"); ok && vs.IsRoute() {
@@ -110,7 +111,7 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 	return r
 }
 
-// removePrefix takes the matched prefix away and leaves one slash.
+// removePrefix is the rewrite that removes the matched prefix from a path and leaves one slash.
 func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
 	prefix := ""
 	if p.Kind == plan.Separated {
@@ -119,8 +120,8 @@ func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
 	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
 }
 
-// route fills in where the requests of a rule go. For a single destination its header operations join the
-// rule's.
+// route translates the destinations of a rule and what is done on the way to them. The header operations of an only
+// destination are added to those of the rule r. authority is the one that the rule's header operations set, or "".
 func (t *ruleTranslator) route(r *plan.Rule, h httpRule, authority string, c listenerContext) *plan.RouteAction {
 	a := &plan.RouteAction{Timeout: duration(h.Timeout), Weighted: len(h.Route) != 1}
 	if w := h.Rewrite; w != nil {
@@ -143,7 +144,7 @@ func (t *ruleTranslator) route(r *plan.Rule, h httpRule, authority string, c lis
 		if a.Weighted {
 			out.RequestHeaders, out.ResponseHeaders, out.HostRewrite = own.request, own.response, own.authority
 		} else {
-			out.Weight = 0 // a single destination's weight means nothing (VS-SPLIT-05)
+			out.Weight = 0 // the weight of an only destination is ignored (VS-SPLIT-05)
 			appendOperations(&r.RequestHeaders, own.request)
 			appendOperations(&r.ResponseHeaders, own.response)
 			if a.HostRewrite == "" {
@@ -173,7 +174,7 @@ func (t *ruleTranslator) route(r *plan.Rule, h httpRule, authority string, c lis
 	return a
 }
 
-// mirrors adds the rule's mirrors; one of 0 % is none (VS-MIRROR-01, VS-MIRROR-02).
+// mirrors adds the rule's mirrors, except those of 0 % (VS-MIRROR-01, VS-MIRROR-02).
 func (t *ruleTranslator) mirrors(a *plan.RouteAction, h httpRule, c listenerContext) {
 	add := func(field string, d *istio.Destination, p plan.Percentage) {
 		if d == nil || p.Numerator == 0 {
@@ -200,7 +201,8 @@ func (t *ruleTranslator) mirrors(a *plan.RouteAction, h httpRule, c listenerCont
 	}
 }
 
-// percentage truncates to four decimals, on the same floating-point product as Istio (VS-FAULT-03).
+// percentage truncates a percentage to four decimals. It computes the same floating-point product as Istio, so that the
+// results are equal (VS-FAULT-03).
 func percentage(p *istio.Percent) plan.Percentage {
 	return plan.Percentage{Numerator: uint32(p.GetValue() * 10000), Denominator: 1_000_000}
 }
@@ -208,7 +210,9 @@ func percentage(p *istio.Percent) plan.Percentage {
 // defaultRetryOn is the condition of Istio's default policy and of a policy without retryOn (VS-RETRY-01, VS-RETRY-04).
 const defaultRetryOn = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 
-// translateRetries: no policy is the default one, attempts of 0 is none at all (VS-RETRY-01, VS-RETRY-02).
+// translateRetries translates a retry policy. Without one, Istio's default policy applies; with 0 attempts there are no
+// retries, and it is nil (VS-RETRY-01, VS-RETRY-02). hashed is true for an only destination with consistent hashing,
+// where hosts that were tried are not avoided by default (VS-RETRY-06).
 func translateRetries(in *istio.HTTPRetry, hashed bool) *plan.RetryPolicy {
 	p := &plan.RetryPolicy{On: defaultRetryOn, Attempts: 2, PreviousHosts: !hashed}
 	if in == nil {
@@ -230,8 +234,8 @@ func translateRetries(in *istio.HTTPRetry, hashed bool) *plan.RetryPolicy {
 	return p
 }
 
-// retryOn separates status codes from conditions. "503" becomes ",retriable-status-codes" with the code 503: the
-// leading comma is Istio's, and Envoy accepts it (VS-RETRY-04).
+// retryOn separates the conditions of retryOn from its status codes. "503" becomes ",retriable-status-codes" with the
+// code 503; the leading comma is the same in Istio's output, and Envoy accepts it (VS-RETRY-04).
 func retryOn(text string) (on string, codes []uint32) {
 	var conditions []string
 	for _, token := range strings.Split(text, ",") {
@@ -251,7 +255,7 @@ func retryOn(text string) (on string, codes []uint32) {
 	return on, codes
 }
 
-// redirect leaves a port out that is the default of the scheme (VS-RED-06).
+// redirect translates a redirect. A port that is the default of the scheme is left out (VS-RED-06).
 func (t *ruleTranslator) redirect(h httpRule, c listenerContext) *plan.Redirect {
 	in := h.Redirect
 	out := &plan.Redirect{Status: in.RedirectCode, Path: in.Uri, PrefixRewrite: in.PrefixRewrite, Host: in.Authority, Scheme: in.Scheme}
@@ -259,7 +263,7 @@ func (t *ruleTranslator) redirect(h httpRule, c listenerContext) *plan.Redirect 
 		out.Status = http.StatusMovedPermanently
 	}
 	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
-		// Istio lets it pass, and Envoy refuses the whole configuration (VS-RED-08)
+		// Istio accepts the code, and Envoy then refuses the whole configuration (VS-RED-08)
 		t.destinations.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
 			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
 	}
@@ -295,8 +299,9 @@ func translateDirectResponse(in *istio.HTTPDirectResponse) *plan.DirectResponse 
 	return out
 }
 
-// translateFault: a delay without percentage takes the old integer percent, 0 if that is missing, too; an abort
-// without percentage never strikes; a delay or abort without type is none (VS-FAULT-02, VS-FAULT-04, VS-FAULT-05).
+// translateFault translates a fault; nil where there is none. A delay without percentage uses the deprecated integer
+// percent, which is 0 if it is missing, too. An abort without percentage has 0 %. A delay or abort without a type is
+// left out (VS-FAULT-02, VS-FAULT-04, VS-FAULT-05).
 func translateFault(in *istio.HTTPFaultInjection) *plan.Fault {
 	if in == nil {
 		return nil
@@ -331,7 +336,8 @@ func translateFault(in *istio.HTTPFaultInjection) *plan.Fault {
 	return out
 }
 
-// translateCORS joins lists by commas and cuts the age to seconds (VS-CORS-02 to VS-CORS-05).
+// translateCORS translates a CORS policy: lists are joined by commas, and maxAge is truncated to whole seconds
+// (VS-CORS-02 to VS-CORS-05).
 func translateCORS(in *istio.CorsPolicy) *plan.CORSPolicy {
 	if in == nil {
 		return nil

@@ -16,75 +16,77 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// SecretFiles are the files of a certificate, as Envoy sees them; CA may be "".
+// SecretFiles are the paths of a certificate, its key and, or "", the authority's certificate, all in PEM, on Envoy's
+// machine.
 type SecretFiles struct{ Cert, Key, CA string }
 
-// secretStore finds certificates by the names that Gateways and DestinationRules use, each once, and looks at them: what
-// cannot work is said before Envoy is asked to use it.
+// secretStore finds certificates by the names that Gateways and DestinationRules use, each once, and checks them, so
+// that one that Envoy would refuse is reported before Envoy gets it.
 type secretStore struct {
 	options   *Options
 	documents []*resource.Secret
 	findings  *diag.Findings
-	found     map[string]*plan.Credential
+	found     map[string]*plan.Credential // by the name in SDS; nil for one that cannot be used
 }
 
 func newSecretStore(r *resource.Set, o *Options, findings *diag.Findings) *secretStore {
 	return &secretStore{o, r.Secrets, findings, map[string]*plan.Credential{}}
 }
 
-// wanted is a place that needs a certificate.
-type wanted struct {
+// credentialUse is a place in a resource that uses a certificate. Findings about the certificate are reported there.
+type credentialUse struct {
 	object *resource.Object
 	field  string
 }
 
-// isContent says, and reports, that one of the texts that should be names or paths is a certificate or a key itself: it
-// must not be printed as a name.
-func (s *secretStore) isContent(w wanted, texts ...string) bool {
+// isContent reports whether one of the texts, which must be names or paths, is the content of a certificate or key, and
+// adds a finding then. Such a text may be a private key, so it must not be printed as a name.
+func (s *secretStore) isContent(use credentialUse, texts ...string) bool {
 	for _, text := range texts {
 		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
-			s.findings.Add(diag.Error, "", w.object, w.field, "this must be a name or the path of a file, and it is the content of one")
+			s.findings.Add(diag.Error, "", use.object, use.field, "this must be a name or the path of a file, and it is the content of one")
 			return true
 		}
 	}
 	return false
 }
 
-// pair finds the certificate and key of a credentialName: files that the user named, else a Secret in the proxy's
-// namespace (GW-TLS-03). nil means that the problem was reported.
-func (s *secretStore) pair(name string, w wanted) *plan.Credential {
-	if s.isContent(w, name) {
+// pair returns the certificate and key of a credentialName: files that the user named, else a Secret in the proxy's
+// namespace (GW-TLS-03). It is nil where they cannot be used, which is reported.
+func (s *secretStore) pair(name string, use credentialUse) *plan.Credential {
+	if s.isContent(use, name) {
 		return nil
 	}
 	return s.once("kubernetes://"+name, func(c *plan.Credential) bool {
 		if files, ok := s.options.Secrets[name]; ok {
 			c.CertFile, c.KeyFile = files.Cert, files.Key
-			return s.checkPair(c, w)
+			return s.checkPair(c, use)
 		}
 		d := s.document(name)
 		if d == nil {
-			s.missing(name, w)
+			s.missing(name, use)
 			return false
 		}
 		c.Cert, c.Key, c.Source = first(d, "tls.crt", "cert"), first(d, "tls.key", "key"), d.Place("")
 		if c.Cert == nil || c.Key == nil {
-			s.findings.Add(diag.Error, "", w.object, w.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
+			s.findings.Add(diag.Error, "", use.object, use.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
 			return false
 		}
-		return s.checkPair(c, w)
+		return s.checkPair(c, use)
 	})
 }
 
-// authority finds the certificates that a credentialName's clients or servers are verified with: the Secret NAME-cacert,
-// else what NAME itself holds.
-func (s *secretStore) authority(name string, w wanted) *plan.Credential {
-	if s.isContent(w, name) {
+// authority returns the authority that verifies clients or servers for a credentialName: that of the files that the
+// user named, else of the Secret NAME-cacert, else of the Secret NAME. It is nil where there is none or it cannot be
+// used, which is reported.
+func (s *secretStore) authority(name string, use credentialUse) *plan.Credential {
+	if s.isContent(use, name) {
 		return nil
 	}
 	return s.once("kubernetes://"+name+"-cacert", func(c *plan.Credential) bool {
 		if files, ok := s.options.Secrets[name]; ok && files.CA != "" {
 			c.CAFile = files.CA
-			return s.checkAuthority(c, w)
+			return s.checkAuthority(c, use)
 		}
 		for _, d := range []*resource.Secret{s.document(name + "-cacert"), s.document(name)} {
 			if d == nil {
@@ -92,46 +94,49 @@ func (s *secretStore) authority(name string, w wanted) *plan.Credential {
 			}
 			if ca := first(d, "ca.crt", "cacert"); ca != nil {
 				c.CA, c.CRL, c.Source = ca, first(d, "ca.crl", "crl"), d.Place("")
-				return s.checkAuthority(c, w)
+				return s.checkAuthority(c, use)
 			}
 		}
-		s.findings.Add(diag.Error, "", w.object, w.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
+		s.findings.Add(diag.Error, "", use.object, use.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
 			name, s.options.Namespace, name, s.options.Namespace, name, name)
 		return false
 	})
 }
 
-func (s *secretStore) missing(name string, w wanted) {
-	s.findings.Add(diag.Error, "", w.object, w.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
+func (s *secretStore) missing(name string, use credentialUse) {
+	s.findings.Add(diag.Error, "", use.object, use.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
 }
 
-// pairFiles is a certificate in files.
-func (s *secretStore) pairFiles(cert, key string, w wanted) *plan.Credential {
-	if s.isContent(w, cert, key) {
+// pairFiles returns the certificate and key in two files, or nil where they cannot be used, which is reported.
+func (s *secretStore) pairFiles(cert, key string, use credentialUse) *plan.Credential {
+	if s.isContent(use, cert, key) {
 		return nil
 	}
 	return s.once("file-cert:"+cert+"~"+key, func(c *plan.Credential) bool {
 		c.CertFile, c.KeyFile = cert, key
-		return s.checkPair(c, w)
+		return s.checkPair(c, use)
 	})
 }
 
-// authorityFile is an authority in a file; "system" is what Envoy's system trusts (DR-TLS-01).
-func (s *secretStore) authorityFile(ca, crl string, w wanted) *plan.Credential {
-	if s.isContent(w, ca, crl) {
+// authorityFile returns the authority in a file; "system" stands for the authorities that Envoy's system trusts
+// (DR-TLS-01). crl is a file with revoked certificates, or "". It is nil where the authority cannot be used, which is
+// reported.
+func (s *secretStore) authorityFile(ca, crl string, use credentialUse) *plan.Credential {
+	if s.isContent(use, ca, crl) {
 		return nil
 	}
 	return s.once("file-root:"+ca+"~"+crl, func(c *plan.Credential) bool {
 		c.CAFile, c.CRLFile = ca, crl
 		if ca == "system" {
 			c.CAFile = s.options.SystemAuthorities
-			return true // there or not, it is the system's
+			return true // not checked: the file belongs to Envoy's system
 		}
-		return s.checkAuthority(c, w)
+		return s.checkAuthority(c, use)
 	})
 }
 
-// once makes a credential, or returns the one of an earlier place. A broken one is nil ever after.
+// once makes the credential of a name at its first use, and returns the same one for later uses: nil where make
+// returned false, so that a problem is reported once.
 func (s *secretStore) once(name string, make func(*plan.Credential) bool) *plan.Credential {
 	if c, ok := s.found[name]; ok {
 		return c
@@ -144,7 +149,7 @@ func (s *secretStore) once(name string, make func(*plan.Credential) bool) *plan.
 	return c
 }
 
-// document is a Secret of the proxy's namespace: Istio's gateways read no others.
+// document returns a Secret of the proxy's namespace, or nil. Istio's gateways read no others.
 func (s *secretStore) document(name string) *resource.Secret {
 	for _, d := range s.documents {
 		if d.Name == name && d.Namespace == s.options.Namespace {
@@ -154,7 +159,7 @@ func (s *secretStore) document(name string) *resource.Secret {
 	return nil
 }
 
-// first is the first value that a Secret has.
+// first returns the value of the first of the keys that a Secret has, or nil.
 func first(d *resource.Secret, keys ...string) []byte {
 	for _, key := range keys {
 		if v := d.Data[key]; len(v) > 0 {
@@ -164,26 +169,28 @@ func first(d *resource.Secret, keys ...string) []byte {
 	return nil
 }
 
-// content reads a file, unless it is on another machine: then ok is false and nothing is wrong.
-func (s *secretStore) content(path string, w wanted) (text []byte, ok bool) {
+// content reads a file. ok is false if it cannot be read, which is reported, and if the files are on another machine,
+// which is not an error.
+func (s *secretStore) content(path string, use credentialUse) (text []byte, ok bool) {
 	if s.options.ReadFile == nil {
 		return nil, false
 	}
 	text, err := s.options.ReadFile(path)
 	if err != nil {
-		s.findings.Add(diag.Error, "", w.object, w.field, "%s cannot be read: %s; with --remote-files, certificates are not looked for on this machine", path, err)
+		s.findings.Add(diag.Error, "", use.object, use.field, "%s cannot be read: %s; with --remote-files, certificates are not looked for on this machine", path, err)
 		return nil, false
 	}
 	return text, true
 }
 
-// checkPair says whether a certificate can be served.
-func (s *secretStore) checkPair(c *plan.Credential, w wanted) bool {
+// checkPair reports whether Envoy can use a certificate and its key, and adds a finding if not. Files on another
+// machine are not checked.
+func (s *secretStore) checkPair(c *plan.Credential, use credentialUse) bool {
 	cert, key, what := c.Cert, c.Key, c.Source.String()
 	if cert == nil {
 		var ok, also bool
-		cert, ok = s.content(c.CertFile, w)
-		key, also = s.content(c.KeyFile, w)
+		cert, ok = s.content(c.CertFile, use)
+		key, also = s.content(c.KeyFile, use)
 		if !ok || !also {
 			return s.options.ReadFile == nil
 		}
@@ -191,50 +198,51 @@ func (s *secretStore) checkPair(c *plan.Credential, w wanted) bool {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		s.findings.Add(diag.Error, "", w.object, w.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
+		s.findings.Add(diag.Error, "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
 		return false
 	}
 	if problem := refusedKey(pair.Leaf); problem != "" {
-		s.findings.Add(diag.Error, "", w.object, w.field, "the key of %s cannot be used: %s", what, problem)
+		s.findings.Add(diag.Error, "", use.object, use.field, "the key of %s cannot be used: %s", what, problem)
 		return false
 	}
-	s.checkTime(pair.Leaf, what, w)
+	s.checkTime(pair.Leaf, what, use)
 	return true
 }
 
-// refusedKey says why Envoy takes no certificate with such a key, and with it no listener that has one; "" if it does.
-// (envoy: context_impl.cc)
+// refusedKey returns the reason why Envoy refuses a certificate with such a key, or "". It refuses the whole listener
+// then (envoy: context_impl.cc).
 func refusedKey(c *x509.Certificate) string {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if n := key.N.BitLen(); n < 2048 {
-			return fmt.Sprintf("it is an RSA key of %d bits, and Envoy takes none with less than 2048", n)
+			return fmt.Sprintf("it is an RSA key of %d bits, and Envoy requires at least 2048", n)
 		}
 	case *ecdsa.PublicKey:
 		if name := key.Curve.Params().Name; name != "P-256" && name != "P-384" && name != "P-521" {
-			return fmt.Sprintf("it is an ECDSA key of the curve %s, and Envoy takes P-256, P-384 and P-521", name)
+			return fmt.Sprintf("it is an ECDSA key of the curve %s, and Envoy accepts only P-256, P-384 and P-521", name)
 		}
 	}
 	return ""
 }
 
-// checkAuthority says whether anybody can be verified with it.
-func (s *secretStore) checkAuthority(c *plan.Credential, w wanted) bool {
+// checkAuthority reports whether an authority has certificates that can be parsed, and adds a finding if not. Files on
+// another machine are not checked.
+func (s *secretStore) checkAuthority(c *plan.Credential, use credentialUse) bool {
 	text, what := c.CA, c.Source.String()
 	if text == nil {
 		var ok bool
-		if text, ok = s.content(c.CAFile, w); !ok {
+		if text, ok = s.content(c.CAFile, use); !ok {
 			return s.options.ReadFile == nil
 		}
 		what = c.CAFile
 	}
 	certificates, err := parseCertificates(text)
 	if err != nil {
-		s.findings.Add(diag.Error, "", w.object, w.field, "the authority in %s cannot be used: %s", what, err)
+		s.findings.Add(diag.Error, "", use.object, use.field, "the authority in %s cannot be used: %s", what, err)
 		return false
 	}
 	for _, cert := range certificates {
-		s.checkTime(cert, what, w)
+		s.checkTime(cert, what, use)
 	}
 	return true
 }
@@ -255,13 +263,13 @@ func parseCertificates(text []byte) (out []*x509.Certificate, err error) {
 		out = append(out, c)
 	}
 	if len(out) == 0 {
-		return nil, errors.New("it holds no certificate in PEM")
+		return nil, errors.New("it has no certificate in PEM")
 	}
 	return out, nil
 }
 
-// checkTime warns of a certificate that no client takes, today or soon.
-func (s *secretStore) checkTime(c *x509.Certificate, what string, w wanted) {
+// checkTime warns of a certificate that has expired, expires within seven days, or is not valid yet.
+func (s *secretStore) checkTime(c *x509.Certificate, what string, use credentialUse) {
 	const day = 24 * time.Hour
 	now := time.Now()
 	name := c.Subject.CommonName
@@ -270,15 +278,16 @@ func (s *secretStore) checkTime(c *x509.Certificate, what string, w wanted) {
 	}
 	switch {
 	case now.After(c.NotAfter):
-		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s has expired on %s", name, what, c.NotAfter.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", use.object, use.field, "the certificate of %s in %s has expired on %s", name, what, c.NotAfter.Format(time.DateOnly))
 	case now.Before(c.NotBefore):
-		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s is not valid before %s", name, what, c.NotBefore.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", use.object, use.field, "the certificate of %s in %s is not valid before %s", name, what, c.NotBefore.Format(time.DateOnly))
 	case now.Add(7 * day).After(c.NotAfter):
-		s.findings.Add(diag.Warning, "", w.object, w.field, "the certificate of %s in %s expires on %s", name, what, c.NotAfter.Format(time.DateOnly))
+		s.findings.Add(diag.Warning, "", use.object, use.field, "the certificate of %s in %s expires on %s", name, what, c.NotAfter.Format(time.DateOnly))
 	}
 }
 
-// ParseSecretFiles reads NAME=CERT,KEY[,CA].
+// ParseSecretFiles parses NAME=CERT,KEY[,CA], the value of the flag --secret. The error has the text and the expected
+// form.
 func ParseSecretFiles(text string) (name string, files SecretFiles, err error) {
 	name, list, ok := strings.Cut(text, "=")
 	parts := strings.Split(list, ",")

@@ -13,7 +13,7 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// server is one server of a Gateway, resolved.
+// server is one server of a Gateway, with the values that Istio derives from it.
 type server struct {
 	*istio.Server
 	gateway *resource.Gateway
@@ -22,8 +22,8 @@ type server struct {
 	port    uint32   // the port that is bound
 	routes  string   // the name of the route configuration; "" for a server that does not speak HTTP
 
-	lists    map[string]*names.HostList // of the namespaces that were asked for; nil before the first
-	sameList bool                       // no host is for one namespace alone, so all have the list of ""
+	lists    map[string]*names.HostList // results of hostsFor, by namespace; nil before its first call
+	sameList bool                       // no host is limited to a namespace, so all namespaces use the list of ""
 }
 
 // hostsFor are the hosts that VirtualServices of a namespace may use, without their namespace (VS-GW-01).
@@ -41,7 +41,7 @@ func (s *server) hostsFor(namespace string) *names.HostList {
 	return s.lists[namespace]
 }
 
-// origin is the server's entry in its Gateway.
+// origin is the origin of the server: its entry in its Gateway.
 func (s *server) origin() plan.Origin {
 	return plan.Origin{Kind: "Gateway", Namespace: s.gateway.Namespace, Name: s.gateway.Name, Path: plan.EntryPath("servers", s.index)}
 }
@@ -50,14 +50,15 @@ func (s *server) field(rest string) string {
 	return "spec.servers[" + strconv.Itoa(s.index) + "]" + rest
 }
 
-// isPassthrough says whether the server forwards TLS as it is. PASSTHROUGH is what a tls block without mode means
+// isPassthrough reports whether the server forwards TLS without terminating it. A tls block without mode is PASSTHROUGH
 // (GW-PROTO-04).
 func (s *server) isPassthrough() bool { return s.Tls != nil && names.IsPassthrough(s.Tls) }
 
-// isTLS says whether the connection is TLS. The tls block of a plain HTTP server only holds httpsRedirect.
+// isTLS reports whether connections to the server are TLS. The tls block of a plain HTTP server only has httpsRedirect.
 func (s *server) isTLS() bool { return s.Tls != nil && !names.SpeaksHTTP(s.Port.Protocol) }
 
-// routesName is Istio's name of the server's route configuration (GW-RDS-01).
+// routesName is Istio's name for the server's route configuration; "" for a server that does not speak HTTP
+// (GW-RDS-01).
 func (s *server) routesName() string {
 	bind := ""
 	if s.Bind != "" {
@@ -73,7 +74,7 @@ func (s *server) routesName() string {
 	}
 }
 
-// socket is what one group of servers listens on.
+// socket is the address and protocol that a group of servers shares.
 type socket struct {
 	port     uint32
 	protocol string
@@ -86,10 +87,10 @@ type mergedServers struct {
 	servers []*server
 }
 
-// merged is what is left of all Gateways' servers: who shares a socket, and who shares a route configuration.
+// merged is the servers of all Gateways without those that were left out, grouped by socket and by route configuration.
 type merged struct {
 	sockets []*mergedServers
-	routes  map[string][]*server
+	routes  map[string][]*server // by the name of the route configuration
 }
 
 // first is the first server of a port.
@@ -98,14 +99,15 @@ func (m *merged) first(port uint32) *server {
 	return m.sockets[i].servers[0]
 }
 
-// mergeServers puts the servers of all Gateways of one proxy together, in order. A server that does not fit to an
-// earlier one on the same port is left out with a warning: Istio does so silently (GW-MERGE-01 to GW-MERGE-05).
+// mergeServers merges the servers of all Gateways of one proxy, in order. A server that conflicts with an earlier one
+// on the same port is left out with a warning or an error; Istio leaves it out without one (GW-MERGE-01 to
+// GW-MERGE-05).
 func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32, out *output) *merged {
 	m := &merged{routes: map[string][]*server{}}
 	plain := map[uint32]socket{}                // the first plaintext server of a port
-	usedPorts := map[uint32]bool{}              // any server at all
-	tlsBinds := map[uint32][]string{}           // binds of TLS servers that joined a port later
-	tlsHosts := map[uint32]map[string]*server{} // by port and host: the last server that took it
+	usedPorts := map[uint32]bool{}              // ports that have a server
+	tlsBinds := map[uint32][]string{}           // binds of the later servers on a port whose first server is TLS
+	tlsHosts := map[uint32]map[string]*server{} // by port and host: the last server with the host
 	find := func(k socket) *mergedServers {
 		for _, s := range m.sockets {
 			if s.socket == k {
@@ -124,7 +126,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 	for _, gw := range gateways {
 		for i, spec := range gw.Spec.Servers {
 			if spec.GetPort() == nil {
-				continue // the validation refuses it
+				continue // validation refuses it
 			}
 			s := &server{Server: spec, gateway: gw, index: i, hosts: names.NormalizeServerHosts(spec.Hosts, gw.Namespace), port: bound(spec)}
 			s.routes = s.routesName()

@@ -9,7 +9,8 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// serverTLS are the settings of a server that terminates TLS (GW-TLS-01 to GW-TLS-03).
+// serverTLS translates the settings of a server that terminates TLS (GW-TLS-01 to GW-TLS-03). A certificate that cannot
+// be used is left out, and reported.
 func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 	in := s.Tls
 	out := &plan.ServerTLS{
@@ -22,7 +23,7 @@ func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 		Server:         s.gateway.Place(s.field(".tls")),
 		CredentialName: in.CredentialName,
 	}
-	at := func(field string) wanted { return wanted{s.gateway.Object, s.field(".tls." + field)} }
+	at := func(field string) credentialUse { return credentialUse{s.gateway.Object, s.field(".tls." + field)} }
 	verifies := in.Mode == istio.ServerTLSSettings_MUTUAL || in.Mode == istio.ServerTLSSettings_OPTIONAL_MUTUAL
 	out.RequireClient = in.Mode == istio.ServerTLSSettings_MUTUAL
 	add := func(c *plan.Credential) {
@@ -64,7 +65,7 @@ func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 	return out
 }
 
-// tlsVersion is Envoy's word for a version; "" leaves it to Envoy.
+// tlsVersion is Envoy's name of a TLS version; "" is Envoy's default.
 func tlsVersion(v istio.ServerTLSSettings_TLSProtocol) string {
 	if v == istio.ServerTLSSettings_TLS_AUTO {
 		return ""

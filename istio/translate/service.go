@@ -13,60 +13,54 @@ import (
 	"waymark.dev/waymark/istio/resource"
 )
 
-// service is a destination that is known: a Kubernetes Service, or one host of a ServiceEntry.
+// service is a Kubernetes Service, or one host of a ServiceEntry.
 type service struct {
 	host      string
 	namespace string
 	ports     []servicePort
-	// alias is the name that an external-name Service stands for (VS-SPLIT-04).
+	// alias is the target of an external-name Service (VS-SPLIT-04); "" for other services.
 	alias string
 	// exactly one of these is set
 	kubernetes *resource.Service
 	entry      *resource.ServiceEntry
 }
 
+// servicePort is one port of a service.
 type servicePort struct {
 	name     string
 	number   uint32
-	target   uint32 // the port of the endpoints; 0 where it has a name
-	named    string // the name of the target port
-	protocol string // as declared; "" where it is not
+	target   uint32 // the port of the endpoints; 0 where it is given by name
+	named    string // the name of the target port, or ""
+	protocol string // as declared; "" where none is
 	index    int    // in the resource's ports
 }
 
-// speaksHTTP says that a port declares HTTP or one of its kin.
+// speaksHTTP reports whether a port declares HTTP, HTTP2, HTTP_PROXY, GRPC or GRPC-Web.
 func (p servicePort) speaksHTTP() bool { return names.SpeaksHTTP(p.protocol) }
 
-// isUndeclared says that a port declares no protocol.
+// isUndeclared reports whether a port declares no protocol that Istio knows.
 func (p servicePort) isUndeclared() bool {
 	return !slices.Contains(names.KnownProtocols, strings.ToUpper(p.protocol))
 }
 
-// registry finds services by host.
+// registry finds the services that a namespace may use by their hosts.
 type registry struct {
 	services map[string]*service
-	// aliases are the hosts of the external-name Services that stand for a host in the end.
+	// aliases are, for each host, the hosts of the external-name Services whose chain of aliases ends at it.
 	aliases map[string][]string
-	// owned are the services by host and namespace; they are asked first where namespace says in which one.
+	// owned are the services by host and namespace. Those of namespace are preferred to those of other namespaces.
 	owned     map[ownedHost]*service
 	namespace string
 }
 
 type ownedHost struct{ host, namespace string }
 
-// newRegistry collects the services that a namespace may use. A Kubernetes Service wins over a ServiceEntry of the same
-// host; among ServiceEntries those that are exported to the namespace alone come first, then the oldest does (SE-08).
+// newRegistry collects the services that a namespace may use; [orderServices] decides which of several with one host
+// counts (SE-08).
 func newRegistry(r *resource.Set, namespace, domain string) *registry {
 	x := &registry{services: map[string]*service{}, aliases: map[string][]string{}, owned: map[ownedHost]*service{}}
-	for _, s := range r.Services {
-		if names.VisibilityTo(namespace, s.Namespace, exportAnnotation(s)) != names.Hidden {
-			x.add(kubernetesService(s, domain))
-		}
-	}
-	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
-		for _, host := range e.Spec.Hosts {
-			x.add(entryService(e, host))
-		}
+	for _, s := range orderServices(r, namespace, domain) {
+		x.add(s)
 	}
 	for _, s := range x.all() {
 		if s.alias == "" {
@@ -79,7 +73,7 @@ func newRegistry(r *resource.Set, namespace, domain string) *registry {
 	return x
 }
 
-// exportAnnotation is the exportTo of a Kubernetes Service, which has no such field.
+// exportAnnotation is the exportTo of a Kubernetes Service, which is an annotation since the Service has no such field.
 func exportAnnotation(s *resource.Service) []string {
 	text, ok := s.Annotations["networking.istio.io/exportTo"]
 	if !ok || text == "" {
@@ -92,7 +86,8 @@ func exportAnnotation(s *resource.Service) []string {
 	return out
 }
 
-// add keeps the first service of a host. Ports of further ServiceEntries join it where they describe the same service.
+// add registers a service unless its host is registered already. The ports of a later ServiceEntry are added to the
+// first one where both describe the same service.
 func (reg *registry) add(s *service) {
 	if key := (ownedHost{s.host, s.namespace}); reg.owned[key] == nil {
 		reg.owned[key] = s
@@ -112,7 +107,7 @@ func (reg *registry) add(s *service) {
 	}
 }
 
-// describes says whether two ServiceEntries of one host are parts of one service.
+// describes reports whether two services come from ServiceEntries that are parts of one service.
 func (s *service) describes(other *service) bool {
 	if s.entry == nil || other.entry == nil || s.namespace != other.namespace {
 		return false
@@ -122,8 +117,8 @@ func (s *service) describes(other *service) bool {
 		maps.Equal(a.Spec.WorkloadSelector.GetLabels(), b.Spec.WorkloadSelector.GetLabels())
 }
 
-// from is what the rules of a namespace's VirtualServices mean by a host: the service of their own namespace, where it
-// has one of that host (VS-SPLIT-02).
+// from is the registry as the VirtualServices of a namespace use it: of several services with one host, the one in
+// their own namespace is found (VS-SPLIT-02).
 func (reg *registry) from(namespace string) *registry {
 	return &registry{services: reg.services, owned: reg.owned, namespace: namespace}
 }
@@ -161,7 +156,7 @@ func entryService(e *resource.ServiceEntry, host string) *service {
 	return out
 }
 
-// find returns the service of a host, or nil.
+// find returns the service with a host, or nil.
 func (reg *registry) find(host string) *service {
 	if s := reg.owned[ownedHost{host, reg.namespace}]; s != nil {
 		return s
@@ -169,13 +164,13 @@ func (reg *registry) find(host string) *service {
 	return reg.services[host]
 }
 
-// all are the services, by the alphabet of their hosts.
+// all are the services, as [servicesByHost] sorts them.
 func (reg *registry) all() []*service {
-	return slices.SortedFunc(maps.Values(reg.services), func(a, b *service) int { return strings.Compare(a.host, b.host) })
+	return slices.SortedFunc(maps.Values(reg.services), servicesByHost)
 }
 
-// on are the services that have a port, as if they had no other, by their hosts in lower case. A sidecar works out each of
-// its ports with such a view.
+// on is a view of the services that have a port: each with that port alone, by its host in lower case. A sidecar
+// translates each of its ports with such a view.
 func (reg *registry) on(port uint32) *registry {
 	view := &registry{services: map[string]*service{}}
 	for _, s := range reg.all() {
@@ -191,9 +186,10 @@ func (reg *registry) on(port uint32) *registry {
 	return view
 }
 
-// follow is the host at the end of a chain of external-name Services; of a circle it is one in it, which has an alias.
+// follow returns the host at the end of a chain of external-name Services. If the chain is a cycle, the result is a
+// host in the cycle, whose service has an alias.
 func (reg *registry) follow(host string) string {
-	for range reg.services { // no chain is longer, unless it is a circle
+	for range reg.services { // a chain without a cycle is not longer than this
 		s := reg.find(host)
 		if s == nil || s.alias == "" {
 			break
@@ -203,7 +199,7 @@ func (reg *registry) follow(host string) string {
 	return host
 }
 
-// port finds a port by its number. A UDP port is never a destination.
+// port returns the port with a number. UDP ports are left out, since no rule can send to them.
 func (s *service) port(number uint32) (servicePort, bool) {
 	i := slices.IndexFunc(s.ports, func(p servicePort) bool { return p.number == number && p.protocol != "UDP" })
 	if i < 0 {
@@ -212,7 +208,7 @@ func (s *service) port(number uint32) (servicePort, bool) {
 	return s.ports[i], true
 }
 
-// object is the resource that a service comes from.
+// object is the resource that a service was made from.
 func (s *service) object() *resource.Object {
 	if s.kubernetes != nil {
 		return s.kubernetes.Object
@@ -220,12 +216,13 @@ func (s *service) object() *resource.Object {
 	return s.entry.Object
 }
 
-// isHeadless says that a Kubernetes Service has no address of its own, so that clients connect to its endpoints.
+// isHeadless reports whether a Kubernetes Service has no address of its own, so that clients connect to its endpoints.
 func (s *service) isHeadless() bool {
 	return s.kubernetes != nil && s.alias == "" && s.kubernetes.Spec.ClusterIP == core.ClusterIPNone
 }
 
-// addresses are the service's own (VIPs): IP addresses, and of ServiceEntries networks, too.
+// addresses are the service's own addresses (VIPs): IP addresses, and for ServiceEntries also ranges such as
+// 10.0.0.0/8.
 func (s *service) addresses() []string {
 	if s.entry != nil {
 		return s.entry.Spec.Addresses
@@ -237,8 +234,8 @@ func (s *service) addresses() []string {
 	return slices.DeleteFunc(slices.Clone(all), func(a string) bool { return a == "" || a == core.ClusterIPNone })
 }
 
-// portOf is the port that a destination means: its own, else the only one of its service, else the declared port of the
-// listener (VS-SPLIT-02).
+// portOf is the port number of a destination: the one that it names, else the only port of its service, else the
+// declared port of the listener (VS-SPLIT-02).
 func (reg *registry) portOf(d *istio.Destination, declared uint32) uint32 {
 	if d.GetPort() != nil {
 		return d.GetPort().GetNumber()
@@ -249,14 +246,14 @@ func (reg *registry) portOf(d *istio.Destination, declared uint32) uint32 {
 	return declared
 }
 
-// clusterRef says which cluster a destination means.
+// clusterRef identifies a cluster.
 type clusterRef struct {
 	host, subset string
 	port         uint32
 }
 
-// name is Istio's: outbound|port|subset|host (VS-SPLIT-01), and that of no cluster for a destination without a host
-// (VS-SPLIT-11).
+// name is Istio's name of the cluster: outbound|port|subset|host (VS-SPLIT-01). A destination without a host has the
+// name of a cluster that does not exist (VS-SPLIT-11).
 func (c clusterRef) name() string {
 	if c.host == "" {
 		return "UnknownService"
@@ -264,12 +261,13 @@ func (c clusterRef) name() string {
 	return "outbound|" + strconv.Itoa(int(c.port)) + "|" + c.subset + "|" + c.host
 }
 
+// cluster is the cluster of a destination; declared is the port of the listener.
 func (reg *registry) cluster(d *istio.Destination, declared uint32) clusterRef {
 	return clusterRef{reg.follow(d.GetHost()), d.GetSubset(), reg.portOf(d, declared)}
 }
 
-// sendsToOriginal says that a sidecar does not choose an endpoint of the service, but lets a connection go where its
-// client wanted to: to a headless Service, and to a ServiceEntry of resolution NONE (SE-02).
+// sendsToOriginal reports whether a sidecar sends requests for the service to the address that the client connected to,
+// instead of choosing an endpoint: for a headless Service, and a ServiceEntry with resolution NONE (SE-02).
 func (s *service) sendsToOriginal() bool {
 	return s.isHeadless() || s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE
 }

@@ -13,10 +13,11 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// sidecarBind is where a sidecar listens that nothing redirects connections to: Istio's capture mode NONE.
+// sidecarBind is the address on which a sidecar listens. Connections are not redirected to it; clients connect to it,
+// as with Istio's capture mode NONE.
 const sidecarBind = "127.0.0.1"
 
-// Names that Istio gives to what it makes itself.
+// Names of the rules and the cluster that Istio generates itself.
 const (
 	defaultRoute       = "default"
 	allowAny           = "allow_any"
@@ -24,7 +25,7 @@ const (
 	passthroughCluster = "PassthroughCluster"
 )
 
-// sidecar makes the outbound side of a sidecar.
+// sidecar makes the outbound listeners of a sidecar proxy.
 type sidecar struct {
 	options      *Options
 	destinations *destinations
@@ -32,21 +33,21 @@ type sidecar struct {
 	out          *output
 
 	virtualServices []*boundVirtualService            // of the mesh, in order
-	owners          map[*service]*boundVirtualService // who may reach a service by a wildcard
-	lost            map[string]bool                   // hosts that were warned about, by VirtualService and host
-	hosted          map[*boundVirtualService]bool     // with a host on some port
+	owners          map[*service]*boundVirtualService // see wildcardOwners
+	lost            map[string]bool                   // warnings of warnLost that were given, by VirtualService and host
+	hosted          map[*boundVirtualService]bool     // those that have a host on some port
 }
 
 func newSidecar(o *Options, d *destinations, rules *ruleTranslator, out *output) *sidecar {
 	return &sidecar{options: o, destinations: d, rules: rules, out: out, lost: map[string]bool{}, hosted: map[*boundVirtualService]bool{}}
 }
 
-// listeners are one for each port on which a service declares HTTP, with the virtual hosts of all services that have the
-// port.
+// listeners makes one listener for each port on which a service declares HTTP, with the virtual hosts of all services
+// that have the port.
 //
-// A port that declares no protocol has no listener of its own: Istio makes one for each address of such a service and
-// looks at the first bytes of a connection, which needs connections that are redirected to the proxy. Where another
-// service declares HTTP on the same port, it is served there.
+// A port without a declared protocol does not get a listener. Istio makes one for each address of such a service, and
+// detects the protocol by the first bytes of a connection, which works only if connections are redirected to the proxy.
+// If another service declares HTTP on the same port, the service is served there.
 func (sc *sidecar) listeners(bound []*boundVirtualService) []*plan.Listener {
 	services := sc.destinations.services.all()
 	sc.virtualServices = sc.inMesh(bound)
@@ -73,7 +74,8 @@ func (sc *sidecar) listeners(bound []*boundVirtualService) []*plan.Listener {
 	return out
 }
 
-// clusters are those that no rule names.
+// clusters are those that a sidecar has in addition to those that rules name: the one for hosts that are not known,
+// with AllowAny.
 func (sc *sidecar) clusters(listeners []*plan.Listener) []*plan.Cluster {
 	if sc.options.OutboundTrafficPolicy != AllowAny || len(listeners) == 0 {
 		return nil
@@ -81,7 +83,7 @@ func (sc *sidecar) clusters(listeners []*plan.Listener) []*plan.Cluster {
 	return []*plan.Cluster{{Name: passthroughCluster, Discovery: plan.OriginalDestination, ClientProtocol: true}}
 }
 
-// firstSpeaksGRPCWeb says whether the first service with HTTP on a port declares gRPC-Web.
+// firstSpeaksGRPCWeb reports whether the first service with HTTP on a port declares gRPC-Web.
 func firstSpeaksGRPCWeb(services []*service, port uint32) bool {
 	for _, s := range services {
 		for _, p := range s.ports {
@@ -105,7 +107,7 @@ func (sc *sidecar) inMesh(bound []*boundVirtualService) (kept []*boundVirtualSer
 	return kept
 }
 
-// ports are the ports that are listened on, in order, and says of every other port why it is not.
+// ports returns the ports that get a listener, sorted, and adds a notice for each other port with the reason.
 func (sc *sidecar) ports(services []*service) []uint32 {
 	var ports []uint32
 	for _, s := range services {
@@ -124,7 +126,7 @@ func (sc *sidecar) ports(services []*service) []uint32 {
 			}
 			switch {
 			case !p.isUndeclared():
-				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d speaks %s, and a sidecar's listeners serve HTTP only; it is left aside", p.number, p.protocol)
+				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d speaks %s, and a sidecar's listeners serve HTTP only; it is skipped", p.number, p.protocol)
 			case !slices.Contains(ports, p.number):
 				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http", p.number)
 			}
@@ -135,7 +137,7 @@ func (sc *sidecar) ports(services []*service) []uint32 {
 
 func portField(p servicePort) string { return "spec.ports[" + strconv.Itoa(p.index) + "]" }
 
-// anyOtherHost is the virtual host of the requests whose host nothing knows (VS-MESH-05).
+// anyOtherHost is the virtual host for requests to hosts that are not known (VS-MESH-05).
 func (sc *sidecar) anyOtherHost() *plan.VirtualHost {
 	r := &plan.Rule{Name: allowAny, Match: translateMatch(nil, false)}
 	if sc.options.OutboundTrafficPolicy == RegistryOnly {
@@ -148,8 +150,9 @@ func (sc *sidecar) anyOtherHost() *plan.VirtualHost {
 	return &plan.VirtualHost{Name: r.Name, Domains: []string{"*"}, Rules: []*plan.Rule{r}}
 }
 
-// defaultRule sends everything to a service: what holds where no VirtualService has rules for it (VS-MESH-06, VS-TO-10).
-// The retry policy avoids hosts that were tried even under consistent hashing, other than a VirtualService's (VS-RETRY-06).
+// defaultRule sends all requests to a service, for which no VirtualService has rules on the port (VS-MESH-06,
+// VS-TO-10). Its retry policy avoids hosts that were tried, even with consistent hashing, unlike the default of a
+// VirtualService's rule (VS-RETRY-06).
 func (sc *sidecar) defaultRule(s *service, p servicePort) *plan.Rule {
 	ref := clusterRef{host: s.host, port: p.number}
 	sc.destinations.reference(ref, s.object(), portField(p), diag.Error)
@@ -165,7 +168,8 @@ func (sc *sidecar) defaultRule(s *service, p servicePort) *plan.Rule {
 	return r
 }
 
-// unheard warns of hosts that are no service: they are served on port 80, and nothing listens there (VS-MESH-03).
+// unheard warns of hosts that are not known services where there is no listener on port 80, the only port on which they
+// are served (VS-MESH-03).
 func (sc *sidecar) unheard() {
 	services := sc.destinations.services.all()
 	for _, vs := range sc.virtualServices {

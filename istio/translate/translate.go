@@ -8,32 +8,33 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// ProxyType says where a proxy stands.
+// ProxyType is the role of a proxy in Istio.
 type ProxyType string
 
-// The types of proxies. A gateway serves what Gateways select it for; a sidecar serves what its workload sends to
-// services.
+// The types of proxies. A gateway serves the servers of the Gateways that select it; a sidecar serves the requests that
+// its workload sends to services.
 const (
 	GatewayProxy ProxyType = "gateway"
 	SidecarProxy ProxyType = "sidecar"
 )
 
-// OutboundTrafficPolicy says what a sidecar does with a request to a host that nothing knows (VS-MESH-05).
+// OutboundTrafficPolicy decides what a sidecar does with a request to an unknown host: neither a service nor a host of
+// a VirtualService (VS-MESH-05).
 type OutboundTrafficPolicy string
 
-// The policies. AllowAny sends the request to the address that its client had asked for; that is known only where
-// connections are redirected to the proxy, and elsewhere is answered with 503. RegistryOnly answers 502.
+// The policies. AllowAny sends the request to the address that its client connected to. That address is known only
+// where connections are redirected to the proxy; otherwise the answer is 503. RegistryOnly answers with 502.
 const (
 	AllowAny     OutboundTrafficPolicy = "ALLOW_ANY"
 	RegistryOnly OutboundTrafficPolicy = "REGISTRY_ONLY"
 )
 
-// Options say for which proxy to translate.
+// Options describe the proxy for which resources are translated.
 type Options struct {
 	// Proxy is its type. Default: a gateway.
 	Proxy ProxyType
-	// Namespace of the proxy; it decides what is exported to it, which DestinationRules it sees, and by which short names
-	// a sidecar knows services. Default: istio-system for a gateway, where Istio's own ingress gateway runs, and
+	// Namespace of the proxy; it decides what is exported to it, which DestinationRules it sees, and by which short
+	// names a sidecar knows services. Default: istio-system for a gateway, where Istio's own ingress gateway runs, and
 	// "default" for a sidecar.
 	Namespace string
 	// Labels of the proxy, compared with the selectors of Gateways and with sourceLabels. Default: those of Istio's
@@ -46,20 +47,21 @@ type Options struct {
 	// Gateway, as name or namespace/name, leaves only one Gateway in. Default: all that select the proxy. A sidecar has
 	// none.
 	Gateway string
-	// Endpoints give a service other addresses than its resources do: host name to host:port. For a developer's machine.
+	// Endpoints replace the addresses of services, for a developer's machine: from host, or subset.host, to host:port.
+	// The host may be the full name or its first label. Default: none.
 	Endpoints map[string]string
-	// Locality of the proxy, region/zone/subzone: what is near is preferred (DR-LOC-01). Default: unknown.
+	// Locality of the proxy, region/zone/subzone, to prefer endpoints that are near (DR-LOC-01). Default: unknown.
 	Locality string
-	// Secrets are files for the names of credentials, instead of Secret documents.
+	// Secrets are files by credentialName; they are used instead of Secret documents. Default: none.
 	Secrets map[string]SecretFiles
-	// ReadFile reads the file of a certificate, so that what Envoy would refuse is reported. Default: none; the files are on
-	// Envoy's machine and cannot be looked at.
+	// ReadFile reads the file of a certificate, so that one that Envoy would refuse is reported. Default: nil, which
+	// means that the files are on another machine; they are not checked.
 	ReadFile func(path string) ([]byte, error)
 	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
 	SystemAuthorities string
 }
 
-// WithDefaults fills in what is not set.
+// WithDefaults returns the options with the default for each field that is not set.
 func (o Options) WithDefaults() Options {
 	if o.Proxy == "" {
 		o.Proxy = GatewayProxy
@@ -88,21 +90,23 @@ func (o Options) WithDefaults() Options {
 	return o
 }
 
-// output is what a translation finds on its way, besides the plan.
+// output collects the findings of a translation, and what it leaves out of the plan.
 type output struct {
 	findings diag.Findings
 	dropped  []plan.Dropped
 }
 
-// drop notes that an object, or an entry of a list in it, has no part in the plan.
+// drop records that an object, or an entry of a list in it, is not part of the plan, and why. by is what takes its
+// place, if anything.
 func (o *output) drop(in *resource.Object, origin plan.Origin, code plan.DropCode, by plan.Origin) {
 	o.dropped = append(o.dropped, plan.Dropped{Origin: origin, Source: in.Place(origin.Field()), Code: code, By: by})
 }
 
-// Plan works out the plan of one proxy. The plan is complete even where there are errors, so that it can be asked
-// what Istio would do; it must not be executed then.
+// Plan translates a set of resources into the plan of one proxy, and returns it with the findings, sorted by place. The
+// plan is made even if there are errors, so that `waymark decide` can show what Istio would do; it must not be executed
+// then.
 //
-// The set must be valid; package gateway sees to that.
+// The set must be valid, as package gateway prepares it.
 func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	options = options.WithDefaults()
 	o := &options
@@ -133,7 +137,7 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	return p, out.findings
 }
 
-// isDestination says that destinations of rules refer to an object.
+// isDestination reports whether destinations of rules depend on an object: without it, clusters may be missing.
 func isDestination(o *resource.Object) bool {
 	return slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
 }

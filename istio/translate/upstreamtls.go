@@ -8,19 +8,20 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// meshCredential is the name under which a workload's own certificate of the mesh is asked for, and its authority.
+// meshCredential is the credential name of a workload's own certificate for mTLS in the mesh, and of its authority.
 const meshCredential = "default"
 
-// upstreamTLS says how connections to a cluster are encrypted, nil for not at all (DR-TLS-01 to DR-TLS-05).
+// upstreamTLS translates the TLS settings for connections to a cluster; nil for plain text (DR-TLS-01 to DR-TLS-05).
 //
-// The surprise is SNI. Without sni in the rule, the host of the request is sent, and where there are no subjectAltNames
-// either, the server's certificate must have that name: without a rewrite of the authority, that is the client's Host.
+// The hard case is SNI. Without sni in the DestinationRule, the host of the request is sent as SNI, and without
+// subjectAltNames as well, the server's certificate must have that name. It is the client's Host unless a rule rewrites
+// the authority.
 func (ds *destinations) upstreamTLS(ref clusterRef, rules *destinationPolicy, in *istio.ClientTLSSettings, s *service) *plan.UpstreamTLS {
 	if in == nil || in.Mode == istio.ClientTLSSettings_DISABLE {
 		return nil
 	}
 	object := rules.object()
-	at := func(field string) wanted { return wanted{object, "spec.trafficPolicy.tls." + field} }
+	at := func(field string) credentialUse { return credentialUse{object, "spec.trafficPolicy.tls." + field} }
 	out := &plan.UpstreamTLS{SNI: in.Sni, SubjectAltNames: in.SubjectAltNames}
 	insecure := in.InsecureSkipVerify.GetValue()
 	if in.Mode == istio.ClientTLSSettings_ISTIO_MUTUAL {

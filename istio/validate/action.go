@@ -12,6 +12,7 @@ import (
 	"waymark.dev/waymark/istio/names"
 )
 
+// cors covers VAL-H-15 to VAL-H-18.
 func (v *validator) cors(field string, c *istio.CorsPolicy) {
 	for i, o := range c.GetAllowOrigins() {
 		at := field + ".allowOrigins[" + strconv.Itoa(i) + "]"
@@ -42,12 +43,14 @@ func (v *validator) cors(field string, c *istio.CorsPolicy) {
 	}
 }
 
+// percent checks a percentage of a fault, VAL-H-20: 0, or 0.0001 to 100.
 func (v *validator) percent(code, field string, p *istio.Percent) {
 	if x := p.GetValue(); p != nil && (x < 0 || x > 100 || x > 0 && x < 0.0001) {
 		v.refuse(code, field, "%v is not 0, and not between 0.0001 and 100", x)
 	}
 }
 
+// fault covers VAL-H-19 to VAL-H-24.
 func (v *validator) fault(field string, f *istio.HTTPFaultInjection) {
 	if f == nil {
 		return
@@ -83,6 +86,7 @@ func (v *validator) fault(field string, f *istio.HTTPFaultInjection) {
 	}
 }
 
+// mirrors covers VAL-H-25 to VAL-H-27.
 func (v *validator) mirrors(field string, h *istio.HTTPRoute) {
 	if old := h.MirrorPercent; old != nil { //nolint:staticcheck // deprecated, and still in force
 		if old.GetValue() > 100 {
@@ -108,6 +112,7 @@ func (v *validator) mirrors(field string, h *istio.HTTPRoute) {
 	}
 }
 
+// redirect covers VAL-H-28 to VAL-H-30.
 func (v *validator) redirect(field string, h *istio.HTTPRoute) {
 	r := h.Redirect
 	if r == nil {
@@ -140,6 +145,7 @@ func (v *validator) redirect(field string, h *istio.HTTPRoute) {
 	}
 }
 
+// directResponse covers VAL-H-31.
 func (v *validator) directResponse(field string, d *istio.HTTPDirectResponse) {
 	if d == nil {
 		return
@@ -154,12 +160,13 @@ func (v *validator) directResponse(field string, d *istio.HTTPDirectResponse) {
 	}
 }
 
-// retryConditions are the words of retryOn besides status codes.
+// retryConditions are the conditions that retryOn may have, besides status codes.
 var retryConditions = []string{
 	"5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes",
 	"retriable-headers", "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
 }
 
+// retries covers VAL-H-32 to VAL-H-35.
 func (v *validator) retries(field string, r *istio.HTTPRetry) {
 	if r == nil {
 		return
@@ -168,7 +175,7 @@ func (v *validator) retries(field string, r *istio.HTTPRetry) {
 		v.refuse("VAL-H-32", field+".attempts", "%d is negative", r.Attempts)
 	}
 	if r.Attempts == 0 && (r.PerTryTimeout != nil || r.RetryOn != "" || r.RetryRemoteLocalities != nil) {
-		v.refuse("VAL-H-33", field, "attempts is 0, so there are no retries, and yet they are configured")
+		v.refuse("VAL-H-33", field, "attempts is 0, so there are no retries, but other fields configure them")
 	}
 	v.duration("VAL-H-34", field+".perTryTimeout", r.PerTryTimeout)
 	v.duration("VAL-H-34", field+".backoff", r.Backoff)
@@ -179,10 +186,11 @@ func (v *validator) retries(field string, r *istio.HTTPRetry) {
 		if code, err := strconv.Atoi(token); err == nil && http.StatusText(code) != "" || slices.Contains(retryConditions, token) {
 			continue
 		}
-		v.refuse("VAL-H-35", field+".retryOn", "%q is neither a condition nor a status; write no blanks", token)
+		v.refuse("VAL-H-35", field+".retryOn", "%q is neither a condition nor a status; blanks are not allowed", token)
 	}
 }
 
+// rewrite covers VAL-H-36.
 func (v *validator) rewrite(field string, w *istio.HTTPRewrite) {
 	if w == nil {
 		return

@@ -2,16 +2,18 @@ package validate
 
 import "waymark.dev/waymark/diag"
 
-// Code is one kind of finding: a rule of Istio's validation.
+// Code is one kind of finding: a rule of Istio's validation, or one of Waymark's beyond it.
 type Code struct {
-	// ID is stable. Section of docs/findings.md.
+	// ID is the code of the finding, which never changes, and the heading of its section in docs/findings.md.
 	ID string
-	// Severities are those that Istio gives it: diag.an error where it refuses the object, diag.Warning where it warns, or both.
+	// Severities are those that a finding of this kind can have: diag.Error where the object is refused, diag.Warning
+	// where it is used all the same.
 	Severities []diag.Severity
-	// Beyond says that Istio's validation does not see it: it is gone when the document has been decoded, or only Envoy
-	// refuses it. It counts like others, but is no part of the verdict.
+	// Beyond marks what Istio's validation does not find: it cannot be seen once the document has been decoded, or only
+	// Envoy refuses it, or it is about an annotation of Waymark's. Such a finding counts like others, but is not part
+	// of the verdict.
 	Beyond bool
-	// Summary says in a few words what is wrong.
+	// Summary describes the mistake in a few words.
 	Summary string
 }
 
@@ -142,7 +144,7 @@ var codes = []Code{
 	{"VAL-S-06", warned, false, "a TCP port without an address"},
 	{"VAL-S-07", either, false, "resolution NONE with endpoints or workloadSelector"},
 	{"VAL-S-08", either, false, "a bad endpoint for resolution STATIC"},
-	{"VAL-S-09", refused, false, "a host that cannot be asked for by DNS"},
+	{"VAL-S-09", refused, false, "a host that cannot be resolved by DNS"},
 	{"VAL-S-10", refused, false, "several endpoints for resolution DNS_ROUND_ROBIN"},
 	{"VAL-S-11", refused, false, "a bad endpoint for resolution DNS"},
 	{"VAL-S-12", warned, false, "several hosts by one address and TCP port"},
@@ -161,7 +163,8 @@ var codes = []Code{
 	{"VAL-X-07", refused, true, "an unknown annotation of Waymark's, or a bad value for one"},
 }
 
-// IsBeyond says whether Istio's validation does not see what a code says.
+// IsBeyond reports whether Istio's validation does not find what the code with this ID stands for. An unknown ID, ""
+// included, is false.
 func IsBeyond(id string) bool {
 	for _, c := range codes {
 		if c.ID == id {

@@ -36,6 +36,7 @@ func (v *validator) destinationRule(s *istio.DestinationRule) {
 	}
 }
 
+// trafficPolicy covers VAL-D-02 and VAL-D-03.
 func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 	if p == nil {
 		return
@@ -67,6 +68,7 @@ func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 	}
 }
 
+// portPolicy covers VAL-D-05, and VAL-D-02 for the policy of a port.
 func (v *validator) portPolicy(field string, p *istio.TrafficPolicy_PortTrafficPolicy) {
 	if p.Port == nil {
 		v.refuse("VAL-D-05", field, "the policy of a port needs the port")
@@ -78,7 +80,7 @@ func (v *validator) portPolicy(field string, p *istio.TrafficPolicy_PortTrafficP
 	v.policies(field, p.LoadBalancer, p.ConnectionPool, p.OutlierDetection, p.Tls)
 }
 
-// policies are those that can be given for a whole destination and for one of its ports.
+// policies checks the blocks that can be set for a whole destination and for one of its ports.
 func (v *validator) policies(field string, lb *istio.LoadBalancerSettings, pool *istio.ConnectionPoolSettings, outlier *istio.OutlierDetection, tls *istio.ClientTLSSettings) {
 	v.loadBalancer(field+".loadBalancer", lb, outlier)
 	v.connectionPool(field+".connectionPool", pool)
@@ -192,10 +194,10 @@ func (v *validator) clientTLS(field string, tls *istio.ClientTLSSettings) {
 	}
 }
 
-// isPrime is asked of the size of a table (VAL-D-11).
+// isPrime reports whether Envoy accepts n as a prime number, for the size of a Maglev table (VAL-D-11).
 func isPrime(n uint64) bool {
 	if n < 4 {
-		return n > 0 // Envoy takes 1 for a prime
+		return n > 0 // Envoy accepts 1
 	}
 	for factor := uint64(2); factor <= uint64(math.Sqrt(float64(n))); factor++ {
 		if n%factor == 0 {

@@ -35,6 +35,7 @@ func (v *validator) gateway(s *istio.Gateway) {
 	}
 }
 
+// server covers VAL-G-03 to VAL-G-18, by the functions below.
 func (v *validator) server(field string, s *istio.Server) {
 	if len(s.Hosts) == 0 {
 		v.refuse("VAL-G-03", field+".hosts", "a server has at least one host")
@@ -63,7 +64,8 @@ func (v *validator) server(field string, s *istio.Server) {
 	}
 }
 
-// serverPort says whether the port is valid; only then its protocol is held against tls.
+// serverPort covers VAL-G-05, and reports whether the port is valid. Only then serverSecurity compares its protocol
+// with tls.
 func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
 	before := len(*v.findings)
 	if p == nil {
@@ -85,7 +87,8 @@ func (v *validator) serverPort(field string, p *istio.Port, isUnix bool) bool {
 	return len(*v.findings) == before
 }
 
-// serverHost is host or namespace/host. An IPv6 address has no dot, and is refused as a short name.
+// serverHost covers VAL-G-04: a host is HOST or NAMESPACE/HOST. An IPv6 address has no dot, so it is refused as a short
+// name.
 func (v *validator) serverHost(field, h string) {
 	const code = "VAL-G-04"
 	namespace, name, ok := strings.Cut(h, "/")
@@ -105,7 +108,7 @@ func (v *validator) serverHost(field, h string) {
 	}
 }
 
-// serverSecurity holds the protocol of a port against its tls.
+// serverSecurity covers VAL-G-08 to VAL-G-10: whether tls fits the protocol of the port.
 func (v *validator) serverSecurity(field string, s *istio.Server) {
 	protocol, tls := s.Port.Protocol, s.Tls
 	switch {
@@ -121,7 +124,8 @@ func (v *validator) serverSecurity(field string, s *istio.Server) {
 	}
 }
 
-// serverTLS checks a tls block, whatever the protocol is. The order is Istio's: a mode that settles the matter ends it.
+// serverTLS covers VAL-G-13 to VAL-G-18: a tls block, with any protocol. As in Istio, checking ends after ISTIO_MUTUAL,
+// and after a credential name in a mode that terminates TLS.
 func (v *validator) serverTLS(field string, tls *istio.ServerTLSSettings) {
 	v.ciphers(field, tls)
 	if tls.Mode == istio.ServerTLSSettings_ISTIO_MUTUAL {
@@ -158,14 +162,14 @@ func (v *validator) serverTLS(field string, tls *istio.ServerTLSSettings) {
 		v.serverCertificate(field, tls)
 	}
 	if tls.CaCrl != "" && tls.CredentialName != "" {
-		v.refuse("VAL-G-18", field+".caCrl", "with credentialName the list of revoked certificates belongs into the credential")
+		v.refuse("VAL-G-18", field+".caCrl", "with credentialName the list of revoked certificates must be in the credential")
 	}
 	if tls.CaCrl != "" && tls.Mode == istio.ServerTLSSettings_SIMPLE {
 		v.refuse("VAL-G-18", field+".caCrl", "mode SIMPLE verifies no client certificate that could be revoked")
 	}
 }
 
-// serverCertificates are the fields that hold or name certificates, and whether they are set.
+// serverCertificates reports for each field with a certificate, or the name of one, whether it is set.
 func serverCertificates(tls *istio.ServerTLSSettings) map[string]bool {
 	return map[string]bool{
 		"serverCertificate": tls.ServerCertificate != "", "privateKey": tls.PrivateKey != "", "caCertificates": tls.CaCertificates != "",
@@ -173,7 +177,7 @@ func serverCertificates(tls *istio.ServerTLSSettings) map[string]bool {
 	}
 }
 
-// serverCertificate asks for the files of a server that has no credential.
+// serverCertificate covers VAL-G-16 and VAL-G-17: the files of a server that has no credential name.
 func (v *validator) serverCertificate(field string, tls *istio.ServerTLSSettings) {
 	need := func(field, value string) {
 		if value == "" {

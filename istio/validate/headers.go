@@ -14,6 +14,8 @@ import (
 	"waymark.dev/waymark/istio/names"
 )
 
+// headers checks header operations. nameCode is for names (VAL-H-12, VAL-H-41), valueCode for values (VAL-H-13,
+// VAL-H-41).
 func (v *validator) headers(nameCode, valueCode, field string, h *istio.Headers) {
 	request, response := h.GetRequest(), h.GetResponse()
 	v.operations(nameCode, valueCode, field+".request.set", request.GetSet(), true)
@@ -24,7 +26,8 @@ func (v *validator) headers(nameCode, valueCode, field string, h *istio.Headers)
 	v.removals(nameCode, field+".response.remove", response.GetRemove())
 }
 
-// operations may set the authority of a request, and no other name that is not a header's.
+// operations checks the headers that are set or added. Pseudo-headers and Host are refused, except the authority where
+// authority is true: for requests.
 func (v *validator) operations(nameCode, valueCode, field string, values map[string]string, authority bool) {
 	for name, value := range values {
 		at := diag.KeyField(field, name)
@@ -48,7 +51,7 @@ func (v *validator) operations(nameCode, valueCode, field string, values map[str
 	}
 }
 
-// connectionHeaders belong to one connection. Envoy passes them on as they were set.
+// connectionHeaders apply to a single connection, yet Envoy forwards them if a rule sets them (VAL-X-04).
 var connectionHeaders = []string{"connection", "keep-alive", "proxy-connection", "upgrade"}
 
 // writable covers VAL-X-01.
@@ -58,7 +61,7 @@ func (v *validator) writable(field, text string, place effect.Place) {
 	}
 }
 
-// writableIf is writable for a text that need not be there.
+// writableIf is writable for a text that may be "".
 func (v *validator) writableIf(field, text string, place effect.Place) {
 	if text != "" {
 		v.writable(field, text, place)
@@ -88,7 +91,8 @@ func (v *validator) removals(code, field string, list []string) {
 	}
 }
 
-// authorities finds the second way to set the authority (VAL-H-14). An empty value counts only as a second way.
+// authorities covers VAL-H-14: the authority set in more than one place, in the order rewrite, set, add. As in Istio,
+// an empty value in an earlier place does not count, in a later one it does.
 func (v *validator) authorities(field string, h *istio.HTTPRoute) {
 	current := h.GetRewrite().GetAuthority()
 	for _, values := range []map[string]string{h.GetHeaders().GetRequest().GetSet(), h.GetHeaders().GetRequest().GetAdd()} {
@@ -109,12 +113,11 @@ func isAuthority(name string) bool {
 	return strings.EqualFold(name, "host") || strings.EqualFold(name, ":authority")
 }
 
-// checkHeaderValue refuses control characters, and percent signs that neither stand for themselves nor enclose an
-// operator.
+// checkHeaderValue refuses control characters, and percent signs that are neither doubled (%%) nor enclose an operator.
 func checkHeaderValue(value string) error {
 	for i := range len(value) {
 		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return errors.New("a value holds no control characters")
+			return errors.New("a value cannot have control characters")
 		}
 	}
 	for rest := value; ; {
@@ -128,22 +131,22 @@ func checkHeaderValue(value string) error {
 		}
 		end := operatorEnd(after)
 		if end < 0 {
-			return errors.New("a percent sign is written %%, or encloses an operator such as %REQ(name)%")
+			return errors.New("a percent sign must be written %%, or enclose an operator such as %REQ(name)%")
 		}
 		rest = after[end:]
 	}
 }
 
-// operatorEnd is where the operator ends that begins a text, behind its second percent sign; -1 where it does not end as
-// Istio wants it to. Istio reads the arguments with an old grammar of Envoy's: in parentheses stands either one argument
-// or a JSON list of strings, and behind them nothing but blanks.
+// operatorEnd returns the index after the operator at the beginning of s, which follows a percent sign and ends with
+// one; -1 where Istio does not accept the operator. Istio uses an old grammar of Envoy: parentheses enclose either one
+// argument or a JSON list of strings, and only blanks may follow them.
 //
-//	START_TIME%          yes
-//	REQ(x-a?:path)%      yes
-//	PER_REQUEST(["a"])%  yes
-//	REQ(a                no: neither parenthesis nor percent sign follow
-//	REQ(a):10%           no: something stands between the parenthesis and the percent sign
-//	REQ()%               no: the parenthesis is taken for the argument
+//	START_TIME%          accepted
+//	REQ(x-a?:path)%      accepted
+//	PER_REQUEST(["a"])%  accepted
+//	REQ(a                refused: the parenthesis and the percent sign are missing
+//	REQ(a):10%           refused: there is a text between the parenthesis and the percent sign
+//	REQ()%               refused: the closing parenthesis is read as the argument
 func operatorEnd(s string) int {
 	i := strings.IndexAny(s, "(%")
 	if i < 0 {
@@ -158,7 +161,7 @@ func operatorEnd(s string) int {
 			return -1
 		}
 	}
-	i++ // the first byte of the argument stands for itself, or is the quote
+	i++ // the first byte of the argument is never special, or it is the quote of a list
 	for i < len(s) {
 		switch s[i] {
 		case '\\':
@@ -179,8 +182,8 @@ func operatorEnd(s string) int {
 	return -1
 }
 
-// afterQuote goes on behind the end of a string: into the next string of the list, or to the parenthesis behind the
-// list.
+// afterQuote returns the index at which reading goes on after a string of a list, i being the index after its quote:
+// the next string of the list, or the parenthesis after the list; -1 where neither follows.
 func afterQuote(s string, i int) int {
 	switch {
 	case i == len(s):

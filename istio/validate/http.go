@@ -11,7 +11,8 @@ import (
 	"waymark.dev/waymark/istio/names"
 )
 
-// rule covers VAL-H: here what a rule does and on what conditions; headers and the other actions have files of their own.
+// rule covers VAL-H: one http rule. Actions are in action.go, headers in headers.go; mesh means that the VirtualService
+// is bound to the mesh.
 func (v *validator) rule(field string, h *istio.HTTPRoute, inDelegate, mesh bool) {
 	v.conflicts(field, h, inDelegate)
 	for i, m := range h.Match {
@@ -30,7 +31,8 @@ func (v *validator) rule(field string, h *istio.HTTPRoute, inDelegate, mesh bool
 	v.duration("VAL-H-40", field+".timeout", h.Timeout)
 }
 
-// conflicts are actions that cannot be used together. Of a rule that delegates, only route and redirect are looked at.
+// conflicts covers VAL-H-01 to VAL-H-06: actions that cannot be used together. Of a rule that delegates, as in Istio,
+// only route and redirect are checked.
 func (v *validator) conflicts(field string, h *istio.HTTPRoute, inDelegate bool) {
 	if h.Delegate != nil && !inDelegate {
 		if h.Redirect != nil || h.Route != nil {
@@ -64,6 +66,7 @@ func (v *validator) conflicts(field string, h *istio.HTTPRoute, inDelegate bool)
 	}
 }
 
+// match covers VAL-H-08 to VAL-H-11.
 func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 	for part, s := range map[string]*istio.StringMatch{"scheme": m.Scheme, "method": m.Method, "authority": m.Authority} {
 		v.stringMatch("VAL-H-09", field+"."+part, s)
@@ -79,7 +82,7 @@ func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 	for name, condition := range m.WithoutHeaders {
 		at := diag.KeyField(field+".withoutHeaders", name)
 		v.matchName(at, name, mesh)
-		if condition.GetRegex() != "*" { // which stands for presence
+		if condition.GetRegex() != "*" { // it means presence and is not compiled
 			v.stringMatch("VAL-H-09", at, condition)
 		}
 	}
@@ -96,13 +99,14 @@ func (v *validator) match(field string, m *istio.HTTPMatchRequest, mesh bool) {
 	}
 }
 
-// matchName is the name of a header, one of the pseudo headers, or a claim of a JWT.
+// matchName covers VAL-H-08 and VAL-VS-05: the name in a condition is that of a header, a pseudo-header, or a claim of
+// a JWT.
 func (v *validator) matchName(at, name string, mesh bool) {
 	_, isClaim := names.Claim(name)
 	switch {
 	case isClaim:
 		if mesh {
-			v.refuse("VAL-VS-05", at, "claims can be matched at Gateways alone")
+			v.refuse("VAL-VS-05", at, "claims can be matched only at Gateways")
 		}
 	case strings.HasPrefix(name, ":"):
 		if !slices.Contains([]string{":method", ":scheme", ":authority", ":path", ":status"}, name) {
@@ -124,8 +128,9 @@ func (v *validator) stringMatch(code, field string, s *istio.StringMatch) {
 	}
 }
 
+// destinations covers VAL-H-37 to VAL-H-39 and VAL-H-41.
 func (v *validator) destinations(field string, list []*istio.HTTPRouteDestination) {
-	var sum int32 // as narrow as Istio's: a sum that wraps to 0 is 0
+	var sum int32 // 32 bits as in Istio: a sum that overflows to 0 counts as 0
 	for i, r := range list {
 		at := field + "[" + strconv.Itoa(i) + "]"
 		v.weighted("VAL-H-37", "VAL-H-38", "VAL-H-39", at, r.Destination, r.Weight)
@@ -137,6 +142,8 @@ func (v *validator) destinations(field string, list []*istio.HTTPRouteDestinatio
 	}
 }
 
+// weighted checks a destination and its weight, with a code for a missing destination, a bad one, and a negative
+// weight.
 func (v *validator) weighted(missing, wrong, negative, field string, d *istio.Destination, weight int32) {
 	if d == nil {
 		v.refuse(missing, field, "a destination is needed")

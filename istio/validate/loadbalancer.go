@@ -39,9 +39,10 @@ func (v *validator) loadBalancer(field string, lb *istio.LoadBalancerSettings, o
 	}
 }
 
-// maxTable is more than a table of Maglev may have.
+// maxTable is the smallest size of a Maglev table that is too large (VAL-D-11).
 const maxTable = 5000011
 
+// consistentHash covers VAL-D-09 to VAL-D-11.
 func (v *validator) consistentHash(field string, h *istio.LoadBalancerSettings_ConsistentHashLB) {
 	if c := h.GetHttpCookie(); c != nil {
 		if c.Name == "" {
@@ -123,14 +124,14 @@ func (v *validator) locality(field string, l *istio.LocalityLoadBalancerSetting,
 	}
 }
 
-// localities are REGION/ZONE/SUBZONE, of which the end may be left out or be a star. No two may cover one place. It ends
-// with the first that is wrong.
+// localities checks a list of REGION/ZONE/SUBZONE, of which the last parts may be left out or be a star. No two may
+// overlap. As in Istio, checking ends at the first error.
 func (v *validator) localities(field string, list []string) {
 	const code = "VAL-D-12"
 	for i, l := range list {
 		parts := strings.SplitN(l, "/", 3)
 		if stars := strings.Count(l, "*"); stars > 1 || stars == 1 && !strings.HasSuffix(l, "*") {
-			v.refuse(code, field, "%q: one star is possible, at the end", l)
+			v.refuse(code, field, "%q: only one star is allowed, at the end", l)
 			return
 		}
 		if slices.Contains(parts, "") {
@@ -146,8 +147,8 @@ func (v *validator) localities(field string, list []string) {
 	}
 }
 
-// overlap says whether an earlier place and a later one have one in common, as Istio sees it: where the earlier one ends,
-// or has a star, it takes what is below; a star of the later one is a name like any other.
+// overlap reports whether an earlier locality and a later one overlap by Istio's comparison: the earlier one covers
+// everything below the part at which it ends or has a star; a star in the later one is compared as an ordinary name.
 func overlap(earlier, later []string) bool {
 	for i, part := range later {
 		if i == len(earlier) || earlier[i] == "*" {

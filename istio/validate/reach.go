@@ -13,13 +13,13 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// reach covers VAL-W: rules and matches that no request comes to. It knows what Istio's analysis knows, and no more.
-// A rule without match takes everything, a match that is written twice counts once, and a prefix covers longer ones.
-// Three things are known to be wrong with that, and kept:
+// reach covers VAL-W: rules and matches that no request reaches, as far as Istio's analysis finds them. A rule without
+// match takes every request, a second equal match is not reached, and a prefix covers longer prefixes. Three mistakes
+// of Istio's analysis are reproduced:
 //
-//	prefix: /      then   prefix: /a, method: POST   not found: no method counts as GET
-//	prefix: /      then   prefix: /a, headers: ...   not found: the headers must be the same
-//	prefix: / for one gateway, prefix: /a for another  found, and untrue: gateways are not looked at
+//	prefix: /      then   prefix: /a, method: POST     not reported: a match without a method counts as GET
+//	prefix: /      then   prefix: /a, headers: ...     not reported: both must have conditions on the same headers
+//	prefix: / for one gateway, prefix: /a for another  reported, though it is reached: gateways are not compared
 func (v *validator) reach(s *istio.VirtualService) {
 	earlier := map[string][]*prefixMatch{} // by prefix
 	var lengths []int                      // of these prefixes, sorted
@@ -32,7 +32,7 @@ func (v *validator) reach(s *istio.VirtualService) {
 		later.rule, later.match = rule, match
 		for _, n := range lengths {
 			if n >= len(later.prefix) {
-				break // only shorter ones can cover it
+				break // only a shorter prefix can cover it
 			}
 			for _, p := range earlier[later.prefix[:n]] {
 				if compared++; compared > maxCompared {
@@ -56,11 +56,11 @@ func (v *validator) reach(s *istio.VirtualService) {
 	v.repeated("spec.tcp", matchKeys(s.Tcp, asJSON[*istio.L4MatchAttributes]), nil)
 }
 
-// maxCompared bounds the pairs of matches of one VirtualService that are compared. Thousands of rules with different
-// conditions under one prefix come to as many. It takes about a second.
+// maxCompared bounds the pairs of matches of one VirtualService that are compared, which takes about a second.
+// Thousands of rules with one prefix and different conditions reach it.
 const maxCompared = 50_000_000
 
-// ruleMatches is what the analysis sees of a rule: a text per match, equal where the matches are.
+// ruleMatches has a text for each match of a rule; the texts of two matches are equal where the matches are.
 type ruleMatches []string
 
 func matchKeys[R interface{ GetMatch() []M }, M any](rules []R, key func(M) string) []ruleMatches {
@@ -77,7 +77,8 @@ func matchField(list string, rule, match int) string {
 	return list + "[" + strconv.Itoa(rule) + "].match[" + strconv.Itoa(match) + "]"
 }
 
-// repeated covers VAL-W-01 to VAL-W-04. Each match that is still in question is handed to reached.
+// repeated covers VAL-W-01 to VAL-W-04 for the list of rules at a field. It calls reached, unless that is nil, for each
+// match that is not reported.
 func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule, match int)) {
 	catchAll := -1
 	first := map[string]int{}
@@ -85,7 +86,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 		at := list + "[" + strconv.Itoa(i) + "]"
 		if len(r) == 0 {
 			if catchAll >= 0 {
-				v.warn("VAL-W-01", at, "is not reached: rule %d has no match either, and takes everything", catchAll)
+				v.warn("VAL-W-01", at, "is not reached: rule %d has no match either, and takes every request", catchAll)
 			}
 			catchAll = i
 			continue
@@ -93,7 +94,7 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 		repeats := 0
 		for j, key := range r {
 			if catchAll >= 0 {
-				v.warn("VAL-W-02", matchField(list, i, j), "is not reached: rule %d has no match, and takes everything", catchAll)
+				v.warn("VAL-W-02", matchField(list, i, j), "is not reached: rule %d has no match, and takes every request", catchAll)
 				continue
 			}
 			if earlier, ok := first[key]; ok {
@@ -107,12 +108,12 @@ func (v *validator) repeated(list string, rules []ruleMatches, reached func(rule
 			}
 		}
 		if repeats == len(r) {
-			v.warn("VAL-W-04", at, "is not reached: rules before have all its matches")
+			v.warn("VAL-W-04", at, "is not reached: earlier rules have all its matches")
 		}
 	}
 }
 
-// matchKey is a match without its name.
+// matchKey is the text by which http matches are compared: their names do not count.
 func matchKey(m *istio.HTTPMatchRequest) string {
 	if m.Name == "" {
 		return asJSON(m)
@@ -126,7 +127,7 @@ func matchKey(m *istio.HTTPMatchRequest) string {
 	return asJSON(nameless)
 }
 
-// asJSON is the text by which Istio compares matches; where there is none, the error takes its place.
+// asJSON is the text by which Istio compares matches: JSON, or the error where a match cannot be written as JSON.
 func asJSON[M proto.Message](m M) string {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -135,7 +136,7 @@ func asJSON[M proto.Message](m M) string {
 	return string(text)
 }
 
-// prefixMatch is a match with a prefix of the path, in the texts that are compared.
+// prefixMatch is a match with a path prefix, in the form in which such matches are compared.
 type prefixMatch struct {
 	rule, match            int
 	prefix                 string
@@ -144,7 +145,7 @@ type prefixMatch struct {
 	headers, query, absent map[string]string
 }
 
-// newPrefixMatch is nil for a match without a prefix, or with an empty one.
+// newPrefixMatch returns the compared form of a match; nil for a match without a path prefix, or with an empty one.
 func newPrefixMatch(m *istio.HTTPMatchRequest) *prefixMatch {
 	if m.GetUri().GetPrefix() == "" {
 		return nil
@@ -159,7 +160,7 @@ func newPrefixMatch(m *istio.HTTPMatchRequest) *prefixMatch {
 	return p
 }
 
-// matchText is "" for a regular expression, as for no condition at all.
+// matchText is the compared form of a condition; "" for a regular expression, and for no condition.
 func matchText(s *istio.StringMatch) string {
 	if exact := s.GetExact(); exact != "" {
 		return "exact:" + exact
@@ -178,8 +179,8 @@ func matchTexts(conditions map[string]*istio.StringMatch) map[string]string {
 	return out
 }
 
-// covers is asked of the earlier match. Texts other than the path are compared the wrong way round, as Istio does: that
-// of the later match may be the beginning of the earlier one's.
+// covers reports whether an earlier match p takes all requests of a later one, by Istio's comparison. Istio compares
+// the texts of conditions other than the path the wrong way round: the later text must be a prefix of the earlier one.
 func (p *prefixMatch) covers(later *prefixMatch) bool {
 	return strings.HasPrefix(later.prefix, p.prefix) && p.port == later.port &&
 		strings.HasPrefix(p.method, later.method) && strings.HasPrefix(p.authority, later.authority) &&

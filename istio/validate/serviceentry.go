@@ -52,6 +52,7 @@ func (v *validator) serviceEntry(se *resource.ServiceEntry) {
 	v.exportTo("VAL-S-15", s.ExportTo, true, false)
 }
 
+// entryHosts covers VAL-S-01 and VAL-S-02.
 func (v *validator) entryHosts(s *istio.ServiceEntry) {
 	if len(s.Hosts) == 0 {
 		v.refuse("VAL-S-01", "spec.hosts", "a ServiceEntry has at least one host")
@@ -67,10 +68,11 @@ func (v *validator) entryHosts(s *istio.ServiceEntry) {
 	}
 }
 
-// labelAllocate turns off the addresses that Istio gives services which have none.
+// labelAllocate is the label that, with the value "false", turns off the addresses that Istio gives to services without
+// any.
 const labelAllocate = "networking.istio.io/enable-autoallocate-ip"
 
-// entryPorts checks the ports and returns their names.
+// entryPorts covers VAL-S-05 and VAL-S-06, and returns the names of the ports.
 func (v *validator) entryPorts(s *istio.ServiceEntry) map[string]bool {
 	const code = "VAL-S-05"
 	allocates := s.Resolution != istio.ServiceEntry_NONE && !strings.EqualFold(v.object.Labels[labelAllocate], "false")
@@ -118,7 +120,7 @@ func (v *validator) staticEndpoint(field string, e *istio.WorkloadEntry, ports m
 	v.entryHasPorts(code, field, e, ports)
 }
 
-// entryHasPorts holds the ports of an endpoint against those of its ServiceEntry.
+// entryHasPorts checks that the ServiceEntry has the ports of an endpoint.
 func (v *validator) entryHasPorts(code, field string, e *istio.WorkloadEntry, ports map[string]bool) {
 	for name := range e.Ports {
 		if !ports[name] {
@@ -132,7 +134,7 @@ func (v *validator) byName(s *istio.ServiceEntry, ports map[string]bool) {
 	if len(s.Endpoints) == 0 {
 		for i, h := range s.Hosts {
 			if !names.IsFQDN(h) {
-				v.refuse("VAL-S-09", "spec.hosts["+strconv.Itoa(i)+"]", "%q cannot be asked for; resolution %s needs a full name, or endpoints", h, s.Resolution)
+				v.refuse("VAL-S-09", "spec.hosts["+strconv.Itoa(i)+"]", "%q cannot be resolved; resolution %s needs a full name, or endpoints", h, s.Resolution)
 			}
 		}
 	}
@@ -152,7 +154,7 @@ func (v *validator) byName(s *istio.ServiceEntry, ports map[string]bool) {
 	}
 	for i, p := range s.Ports {
 		if names.IsProtocol(p.Protocol, "TCP", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL") {
-			v.warn("VAL-S-12", "spec.ports["+strconv.Itoa(i)+"]", "by address and TCP port the %d hosts cannot be told apart", len(s.Hosts))
+			v.warn("VAL-S-12", "spec.ports["+strconv.Itoa(i)+"]", "the %d hosts share addresses and a TCP port, so they cannot be told apart", len(s.Hosts))
 			return
 		}
 	}
@@ -174,7 +176,7 @@ func (v *validator) byWildcard(s *istio.ServiceEntry) {
 	}
 	for i, p := range s.Ports {
 		if !names.IsProtocol(p.Protocol, "HTTP", "HTTP2", "GRPC", "TLS") {
-			v.refuse(code, "spec.ports["+strconv.Itoa(i)+"].protocol", "%q does not name the host that is asked for; HTTP, HTTP2, GRPC and TLS do", p.Protocol)
+			v.refuse(code, "spec.ports["+strconv.Itoa(i)+"].protocol", "with %q, requests do not name their host; use HTTP, HTTP2, GRPC or TLS", p.Protocol)
 		}
 	}
 	if _, ok := v.object.Labels["istio.io/use-waypoint"]; ok && s.Location == istio.ServiceEntry_MESH_INTERNAL {
@@ -182,7 +184,7 @@ func (v *validator) byWildcard(s *istio.ServiceEntry) {
 	}
 }
 
-// entryHostsDiffer covers VAL-S-14: only HTTP and TLS name the host that they want.
+// entryHostsDiffer covers VAL-S-14: only HTTP and TLS clients name the host, which tells several hosts apart.
 func (v *validator) entryHostsDiffer(s *istio.ServiceEntry) {
 	if s.Resolution == istio.ServiceEntry_NONE || len(s.Hosts) < 2 {
 		return

@@ -9,7 +9,7 @@ import (
 	"waymark.dev/waymark/istio/names"
 )
 
-// tlsRules and tcpRules cover VAL-L.
+// tlsRules covers VAL-L-01 to VAL-L-04 and VAL-L-06 for the rules in tls[].
 func (v *validator) tlsRules(s *istio.VirtualService) {
 	for i, r := range s.Tls {
 		field := "spec.tls[" + strconv.Itoa(i) + "]"
@@ -19,7 +19,7 @@ func (v *validator) tlsRules(s *istio.VirtualService) {
 		for j, m := range r.Match {
 			at := field + ".match[" + strconv.Itoa(j) + "]"
 			if len(m.SniHosts) == 0 {
-				v.refuse("VAL-L-01", at, "a match has at least one of sniHosts")
+				v.refuse("VAL-L-01", at, "a match has at least one entry in sniHosts")
 			}
 			for k, h := range m.SniHosts {
 				v.sniHost(at+".sniHosts["+strconv.Itoa(k)+"]", h, s)
@@ -33,7 +33,7 @@ func (v *validator) tlsRules(s *istio.VirtualService) {
 	}
 }
 
-// sniHost is a name that the VirtualService stands for, too.
+// sniHost covers VAL-L-02 and VAL-L-03: an SNI host must be covered by a host of the VirtualService.
 func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
 	if !isVirtualHost(host, !slices.Contains(s.Gateways, names.MeshGateway)) {
 		if names.IsAddress(host) {
@@ -48,6 +48,7 @@ func (v *validator) sniHost(field, host string, s *istio.VirtualService) {
 	}
 }
 
+// tcpRules covers VAL-L-04 to VAL-L-06 for the rules in tcp[].
 func (v *validator) tcpRules(s *istio.VirtualService) {
 	for i, r := range s.Tcp {
 		field := "spec.tcp[" + strconv.Itoa(i) + "]"
@@ -61,7 +62,7 @@ func (v *validator) tcpRules(s *istio.VirtualService) {
 	}
 }
 
-// connection covers VAL-L-04: the conditions that tls and tcp share.
+// connection covers VAL-L-04: the conditions that matches of tls and tcp have in common.
 func (v *validator) connection(field string, subnets []string, port uint32, labels map[string]string, gateways []string) {
 	const code = "VAL-L-04"
 	for i, subnet := range subnets {

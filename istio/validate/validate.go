@@ -13,14 +13,14 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// validator reports what Istio's validation refuses or warns of in one object. It reports nothing else: a finding of our
-// own would make a verdict that Istio does not give. The codes are listed in codes.go.
+// validator checks one object. Findings that Istio's validation does not have must have a code that codes.go marks as
+// Beyond, since all others make the verdict.
 type validator struct {
 	object   *resource.Object
 	findings *diag.Findings
 }
 
-// Set reports what Istio's validation refuses or warns of in the objects of a set.
+// Set validates the objects of a set. An object with an error must not be translated. Findings are not sorted.
 func Set(r *resource.Set) diag.Findings {
 	var findings diag.Findings
 	of := func(o *resource.Object) *validator {
@@ -54,7 +54,7 @@ func (v *validator) warn(code, field, format string, args ...any) {
 	v.findings.Add(diag.Warning, code, v.object, field, format, args...)
 }
 
-// annotations that Istio keeps for itself.
+// Annotations that validation refuses (VAL-ANY-01, VAL-ANY-02).
 const (
 	annotationDryRun          = "istio.io/dry-run"
 	annotationAlwaysReject    = "internal.istio.io/webhook-always-reject"
@@ -62,12 +62,13 @@ const (
 	annotationParentNamespace = "internal.istio.io/parent-namespace"
 )
 
+// annotations covers VAL-ANY-01, VAL-ANY-02 and VAL-X-07.
 func (v *validator) annotations() {
 	for name := range v.object.Annotations {
 		at := diag.KeyField("metadata.annotations", name)
 		switch name {
 		case annotationDryRun:
-			v.refuse("VAL-ANY-01", at, "only an AuthorizationPolicy can be tried this way")
+			v.refuse("VAL-ANY-01", at, "only an AuthorizationPolicy can have a dry run")
 		case annotationAlwaysReject, annotationParents, annotationParentNamespace:
 			v.refuse("VAL-ANY-02", at, "Istio sets this annotation itself")
 		}
@@ -78,7 +79,7 @@ func (v *validator) annotations() {
 	}
 }
 
-// duration is at least a millisecond, and a whole number of them.
+// duration checks that a duration, if there is one, is at least 1 ms and a whole number of milliseconds.
 func (v *validator) duration(code, field string, d *durationpb.Duration) {
 	if d == nil {
 		return
@@ -97,7 +98,7 @@ func (v *validator) port(code, field string, number uint32) {
 	}
 }
 
-// labels are those that an object is to have.
+// labels checks that an object can have these labels.
 func (v *validator) labels(code, field string, labels map[string]string) {
 	for key, value := range labels {
 		at := diag.KeyField(field, key)
@@ -110,7 +111,7 @@ func (v *validator) labels(code, field string, labels map[string]string) {
 	}
 }
 
-// selector are the labels that choose workloads.
+// selector checks the labels by which workloads are selected.
 func (v *validator) selector(code, field string, labels map[string]string) {
 	for key, value := range labels {
 		at := diag.KeyField(field, key)
@@ -126,8 +127,9 @@ func (v *validator) selector(code, field string, labels map[string]string) {
 	}
 }
 
-// exportTo is where an object can be seen. Only the services of a ServiceEntry can be hidden from all, with "~"; a
-// DestinationRule for chosen workloads is for its own namespace.
+// exportTo checks the namespaces to which an object is exported. hide allows "~", which hides the object from all
+// namespaces, as only a ServiceEntry can. own allows only the object's own namespace, as for a DestinationRule with a
+// workloadSelector.
 func (v *validator) exportTo(code string, list []string, hide, own bool) {
 	seen := map[string]bool{}
 	for i, e := range list {
@@ -141,7 +143,7 @@ func (v *validator) exportTo(code string, list []string, hide, own bool) {
 			v.refuse(code, at, "%q occurs twice", e)
 			continue
 		case namespace == "~" && !hide:
-			v.refuse(code, at, `"~" is for the services of a ServiceEntry alone`)
+			v.refuse(code, at, `"~" can be used only in a ServiceEntry`)
 			continue
 		case namespace != "*" && namespace != "~" && !names.IsLabel(namespace):
 			v.refuse(code, at, "%q is neither *, nor ., nor a namespace", e)
@@ -151,7 +153,7 @@ func (v *validator) exportTo(code string, list []string, hide, own bool) {
 	}
 	const field = "spec.exportTo"
 	if own && len(seen) > 0 && (len(seen) > 1 || !seen[v.object.Namespace]) {
-		v.refuse(code, field, "with a workloadSelector only the own namespace is possible")
+		v.refuse(code, field, "with a workloadSelector only the object's own namespace is allowed")
 	}
 	for _, alone := range []string{"*", "~"} {
 		if seen[alone] && len(list) > 1 {
@@ -160,7 +162,8 @@ func (v *validator) exportTo(code string, list []string, hide, own bool) {
 	}
 }
 
-// gatewayNames checks the names of Gateways. Checking stops at the first one without a slash, as Istio's does.
+// gatewayNames checks the names of Gateways, with a code for names with a slash and one for those without. As in Istio,
+// checking ends at the first name without a slash.
 func (v *validator) gatewayNames(slashed, plain, field string, list []string) {
 	for i, name := range list {
 		at := field + "[" + strconv.Itoa(i) + "]"
@@ -183,9 +186,10 @@ func (v *validator) gatewayNames(slashed, plain, field string, list []string) {
 // maxRegex is the longest regular expression that Istio allows, in bytes.
 const maxRegex = 1024
 
-// smallProgram is a number of states below which an expression always has an automaton.
+// smallProgram is a number of instructions up to which an expression always has an automaton.
 const smallProgram = 10
 
+// regex checks a regular expression: with code where Istio refuses it, else VAL-X-03 and VAL-X-06.
 func (v *validator) regex(code, field, pattern string) {
 	switch {
 	case pattern == "":
@@ -198,23 +202,24 @@ func (v *validator) regex(code, field, pattern string) {
 		case err != nil:
 			v.refuse(code, field, "%q: %s", pattern, err)
 		case refusedSince139(pattern) != nil:
-			v.warn("VAL-X-03", field, "%q: Envoy refuses it from 1.39 on: %s", pattern, refusedSince139(pattern))
+			v.warn("VAL-X-03", field, "%q: Envoy 1.39 and later refuse it: %s", pattern, refusedSince139(pattern))
 		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
-			v.warn("VAL-X-06", field, "%q has too many states to bound what a long value costs the filter; Envoy's own list of routes decides for the whole virtual host, as with --matching native", pattern)
+			v.warn("VAL-X-06", field, "%q has so many states that a long value could cost the filter too much; Envoy's own list of routes is used for the whole virtual host, as with --matching native", pattern)
 		}
 	}
 }
 
-// refusedSince139 says why an Envoy that reads expressions as bytes refuses a pattern, or nil.
+// refusedSince139 returns the error with which Envoy 1.39 and later, which read expressions as bytes, refuse a pattern;
+// nil if they accept it.
 func refusedSince139(pattern string) error {
 	_, err := regex.Compile(pattern, regex.Latin1)
 	return err
 }
 
-// isSocket is a Unix domain socket: an absolute path, or an abstract name.
+// isSocket reports whether a path is that of a Unix domain socket: absolute, or an abstract name such as @name.
 func isSocket(path string) bool {
 	return strings.HasPrefix(path, "@") || strings.HasPrefix(path, "/") && !strings.HasSuffix(path, "/")
 }
 
-// unixPrefix marks a Unix domain socket where an address could stand.
+// unixPrefix begins an address that is the path of a Unix domain socket.
 const unixPrefix = "unix://"

@@ -11,14 +11,14 @@ import (
 	"waymark.dev/waymark/istio/resource"
 )
 
-// virtualService covers VAL-VS; the rules are VAL-H, VAL-L and VAL-W.
+// virtualService covers VAL-VS, and by other functions VAL-H, VAL-L and VAL-W for the rules.
 func (v *validator) virtualService(vs *resource.VirtualService) {
 	s := vs.Spec
 	isDelegate := len(s.Hosts) == 0
 	if isDelegate {
 		for field, set := range map[string]bool{"spec.gateways": len(s.Gateways) > 0, "spec.tls": len(s.Tls) > 0, "spec.tcp": len(s.Tcp) > 0} {
 			if set {
-				v.refuse("VAL-VS-01", field, "a VirtualService without hosts is a delegate, which has none")
+				v.refuse("VAL-VS-01", field, "a VirtualService without hosts is a delegate, which cannot have this")
 			}
 		}
 	}
@@ -37,7 +37,7 @@ func (v *validator) virtualService(vs *resource.VirtualService) {
 	v.reach(s)
 }
 
-// hosts must differ, wildcards included. That is only looked at where every host is well formed.
+// hosts covers VAL-VS-06 to VAL-VS-08. As in Istio, hosts are compared with each other only if each of them is valid.
 func (v *validator) hosts(s *istio.VirtualService, mesh bool) {
 	valid := true
 	for i, h := range s.Hosts {
@@ -61,7 +61,8 @@ func (v *validator) hosts(s *istio.VirtualService, mesh bool) {
 	}
 }
 
-// isVirtualHost is a wildcard domain or, for SNI behind a Gateway, a name that Istio makes itself: outbound_.80_._.name.
+// isVirtualHost reports whether a host is a wildcard domain or, with sni, begins like the SNI names that Istio
+// generates: outbound_.80_._.name.
 func isVirtualHost(h string, sni bool) bool {
 	if first, rest, ok := strings.Cut(h, "."); ok && sni && first == "outbound_" {
 		return len(h) <= names.MaxDomain && rest != "" && rest[0] >= '0' && rest[0] <= '8'

@@ -9,8 +9,8 @@ import (
 	"waymark.dev/waymark/istio/names"
 )
 
-// workloadEntry covers VAL-E-01. Whether the ServiceEntry that selects it asks for an address or a name is not known
-// here, so both are allowed, and its ports are not compared.
+// workloadEntry covers VAL-E-01. The resolution of the ServiceEntry that selects the WorkloadEntry is not known here,
+// so the address may be an IP address or a host name, and the ports are not compared with those of a ServiceEntry.
 func (v *validator) workloadEntry(e *istio.WorkloadEntry) {
 	const code = "VAL-E-01"
 	isOther, ok := v.endpointAddress(code, "spec", e)
@@ -23,8 +23,9 @@ func (v *validator) workloadEntry(e *istio.WorkloadEntry) {
 	v.endpointPorts(code, "spec", e)
 }
 
-// endpointAddress checks an address that may be a socket's, or be missing where there is a network. isOther says that it is
-// neither, and still to be looked at; without ok there is nothing to look at.
+// endpointAddress checks an address that is a socket, or is missing. A missing one is an error unless there is a
+// network. ok is false after that error. isOther is true for an address that is not a socket, which the caller must
+// check.
 func (v *validator) endpointAddress(code, field string, e *istio.WorkloadEntry) (isOther, ok bool) {
 	switch path, isUnix := strings.CutPrefix(e.Address, unixPrefix); {
 	case e.Address == "" && e.Network == "":
