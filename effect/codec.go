@@ -12,7 +12,7 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// methods that Envoy's codec takes (balsa_parser.cc).
+// methods are the methods that Envoy's codec accepts (balsa_parser.cc).
 var methods = map[string]bool{}
 
 func init() {
@@ -22,17 +22,17 @@ func init() {
 	}
 }
 
-// methodQuery is one that not every Envoy knows, and that needs a content-type where it is known.
+// methodQuery is a method that not every version of Envoy accepts. Those that do require a content-type with it.
 const methodQuery = "QUERY"
 
 func sortedNames(h Headers) []string { return slices.Sorted(maps.Keys(h)) }
 
 const tokenBytes = "!#$%&'*+-.^_`|~"
 
-// isToken says whether a text is the name of a header.
+// isToken reports whether a text is a token (RFC 9110), as names of headers are.
 func isToken(s string) bool { return s != "" && consistsOf(s, tokenBytes) }
 
-// consistsOf says that a text has only letters and digits of ASCII, and some other bytes.
+// consistsOf reports whether a text has only ASCII letters, digits and the bytes in others.
 func consistsOf(s, others string) bool {
 	for i := range len(s) {
 		if !isAlphanumeric(s[i]) && strings.IndexByte(others, s[i]) < 0 {
@@ -44,7 +44,7 @@ func consistsOf(s, others string) bool {
 
 func isAlphanumeric(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
 
-// isFieldValue says whether a text may be the value of a header: no control bytes but tabs.
+// isFieldValue reports whether a text may be the value of a header: it has no control bytes but tabs.
 func isFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
@@ -54,7 +54,8 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// What a request's headers may come to where nothing else is said, as here (max_request_headers_kb, max_headers_count).
+// Envoy's default limits on the headers of a request, in bytes and in lines (max_request_headers_kb,
+// max_headers_count).
 const (
 	MaxHeaderBytes = regex.MaxValue
 	maxHeaders     = 100
@@ -62,8 +63,8 @@ const (
 
 var headersTooLarge = &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge}
 
-// checkFirstLine is what the parser of HTTP/1.1 does before it looks at any header. query says that it knows the method
-// QUERY.
+// checkFirstLine checks what the parser of HTTP/1.1 checks before it reads headers. query is set if it accepts the
+// method QUERY.
 func (r Request) checkFirstLine(query bool) *Refusal {
 	known := methods[r.Method] || query && r.Method == methodQuery
 	target := trimTarget(r.Path)
@@ -75,19 +76,19 @@ func (r Request) checkFirstLine(query bool) *Refusal {
 	switch {
 	case length > MaxHeaderBytes:
 		return headersTooLarge
-	case strings.Trim(r.Path, " \t\r") != target: // which may stand around it
+	case strings.Trim(r.Path, " \t\r") != target: // only these bytes may be around the target
 		return badRequest
 	default:
 		return nil
 	}
 }
 
-// trimTarget takes away what the parser takes for the end of a word: spaces and all control bytes.
+// trimTarget removes the bytes around a target at which the parser ends a word: spaces and all control bytes.
 func trimTarget(s string) string {
 	return strings.TrimFunc(s, func(c rune) bool { return c <= ' ' })
 }
 
-// count is the number of lines, and the length of their names and values.
+// count returns the number of lines, and the length of their names and values in bytes.
 func (h Headers) count() (number, length int) {
 	for name, values := range h {
 		for _, v := range values {
@@ -98,11 +99,12 @@ func (h Headers) count() (number, length int) {
 	return number, length
 }
 
-// checkHTTP1 is the codec of HTTP/1.1 after the parser. hostless says that Connection named Host, which takes it away.
+// checkHTTP1 does what the codec of HTTP/1.1 does after the parser. hostless is set if Connection names Host, so that
+// Envoy removes it and the connection manager refuses the request.
 func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
 	number, _ := r.Headers.count()
 	r.Path, r.Authority = trimTarget(r.Path), strings.Trim(r.Authority, " \t")
-	if hosts := r.Headers["host"]; hosts != nil { // lines of Host are one, and so is the number of them
+	if hosts := r.Headers["host"]; hosts != nil { // all lines of Host become one, and count as one
 		number -= len(hosts)
 		r.Authority = joined(append([]string{r.Authority}, hosts...))
 		delete(r.Headers, "host")
@@ -110,25 +112,25 @@ func (r *Request) checkHTTP1() (refusal *Refusal, hostless bool) {
 	switch {
 	case !isFieldValue(r.Authority):
 		return badRequest, false
-	case number+1 > maxHeaders: // Host is one
+	case number+1 > maxHeaders: // 1 is Host
 		return headersTooLarge, false
 	}
 	if refusal := framed(r.Method, r.Headers); refusal != nil {
 		return refusal, false
 	}
 	r.dropUpgradeToHTTP2()
-	if !r.Upgrades() && r.Method != http.MethodConnect { // which keep their Connection as it is
+	if !r.Upgrades() && r.Method != http.MethodConnect { // these two keep their Connection as it is
 		ok, host := nominated(r.Headers)
 		if !ok {
 			return badRequest, false
 		}
-		hostless = host && !strings.Contains(r.Path, "://") // a URL brings its own
+		hostless = host && !strings.Contains(r.Path, "://") // a URL has a host of its own
 	}
 	return r.target(), hostless
 }
 
-// takenByHTTP2 is the codec of HTTP/2: methods are any word, and headers about the connection are an error. Where it is
-// false, the stream or the connection is closed.
+// takenByHTTP2 does what the codec of HTTP/2 does. It accepts any token as a method, and refuses headers about the
+// connection. If it returns false, Envoy closes the stream or the connection.
 func (r *Request) takenByHTTP2(b version.Behaviour) bool {
 	hosts, length := r.Headers["host"], r.Headers["content-length"]
 	switch {
@@ -148,7 +150,7 @@ func (r *Request) takenByHTTP2(b version.Behaviour) bool {
 			return false
 		}
 	}
-	delete(r.Headers, "host") // :authority counts
+	delete(r.Headers, "host") // :authority is used instead
 	if cookie := r.cookie(); cookie == "" {
 		delete(r.Headers, "cookie")
 	} else {
@@ -157,13 +159,14 @@ func (r *Request) takenByHTTP2(b version.Behaviour) bool {
 	return true
 }
 
-// cookie is one line of the crumbs that HTTP/2 may make of it.
+// cookie returns the lines of cookie, into which HTTP/2 may split the header, as one line.
 func (r *Request) cookie() string {
 	crumbs := slices.Clone(r.Headers["cookie"])
 	return strings.Join(slices.DeleteFunc(crumbs, func(c string) bool { return c == "" }), "; ")
 }
 
-// tooLargeForHTTP2 counts as Envoy does while headers arrive: not every version counts cookies and Host.
+// tooLargeForHTTP2 reports whether headers exceed a limit. It counts as Envoy does while headers arrive: not every
+// version counts cookies and Host.
 func (r *Request) tooLargeForHTTP2(b version.Behaviour) bool {
 	others := maps.Clone(r.Headers)
 	delete(others, "cookie")
@@ -187,14 +190,15 @@ func (r *Request) tooLargeForHTTP2(b version.Behaviour) bool {
 	})
 }
 
-// isTrailers says that TE is the one word that HTTP/2 allows, in lower case or in any.
+// isTrailers reports whether TE has only the word trailers, which HTTP/2 allows, in lower case or in any case.
 func isTrailers(te string, ignoreCase bool) bool {
 	return te != "" && !slices.ContainsFunc(tokens(te), func(t string) bool {
 		return t != "trailers" && (!ignoreCase || !strings.EqualFold(t, "trailers"))
 	})
 }
 
-// isPathHTTP2 says whether a :path begins like one, without control bytes; of CONNECT it is empty.
+// isPathHTTP2 reports whether a :path is valid: it has no control bytes or spaces, and begins with a slash, or is "*"
+// for OPTIONS. For CONNECT, the caller requires that it is empty.
 func isPathHTTP2(method, path string) bool {
 	for i := range len(path) {
 		if c := path[i]; c <= ' ' || c == 0x7f {
@@ -204,7 +208,7 @@ func isPathHTTP2(method, path string) bool {
 	return method == http.MethodConnect || strings.HasPrefix(path, "/") || method == http.MethodOptions && path == "*"
 }
 
-// target takes a target with a scheme apart: its host counts, and Host does not.
+// target checks the target and the authority. If the target is a URL, or the host of a CONNECT, its host replaces Host.
 func (r *Request) target() *Refusal {
 	if r.Path[0] == '*' && r.Method != http.MethodOptions {
 		return badRequest
@@ -217,7 +221,7 @@ func (r *Request) target() *Refusal {
 	} else if scheme, rest, ok := strings.Cut(r.Path, "://"); ok && r.Path[0] != '/' && r.Path[0] != '*' {
 		host, path := cutAt(rest, "/?#")
 		path = cmp.Or(path, "/")
-		if _, bare, ok := strings.Cut(host, "@"); ok { // who asks is nobody's business
+		if _, bare, ok := strings.Cut(host, "@"); ok { // Envoy drops user information
 			if host = bare; strings.Contains(bare, "@") {
 				return badRequest
 			}
@@ -242,7 +246,8 @@ func (r *Request) target() *Refusal {
 	return nil
 }
 
-// isTarget is what the parser takes: a path, an asterisk, or, except for CONNECT, a URL.
+// isTarget reports whether the parser accepts a target: a path, a text that begins with an asterisk, or, except for
+// CONNECT, a URL. For CONNECT it is a host instead of a URL.
 func isTarget(s string, connect bool) bool {
 	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "*") {
 		return isVisible(s)
@@ -260,7 +265,7 @@ func isTarget(s string, connect bool) bool {
 	return isAuthority(host) && !strings.Contains(host, "@@") && isVisible(path)
 }
 
-// isVisible says that a text has only bytes of ASCII that are seen.
+// isVisible reports whether a text has only visible ASCII characters.
 func isVisible(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < '!' || c > '~' {
@@ -270,13 +275,13 @@ func isVisible(s string) bool {
 	return true
 }
 
-// isScheme says whether a text may be a URL's scheme.
+// isScheme reports whether a text may be the scheme of a URL.
 func isScheme(s string) bool { return s != "" && s[0] > '9' && consistsOf(s, "+-.") }
 
-// isAuthority says whether a Host is one: the bytes of a host, a port and user information.
+// isAuthority reports whether Envoy accepts a Host: it has only bytes that a host, a port or user information may have.
 func isAuthority(s string) bool { return consistsOf(s, "!$%&'()*+,-.:;=@[]_~") }
 
-// cutAt cuts a text before the first of some bytes.
+// cutAt cuts a text before the first of the given bytes.
 func cutAt(s, bytes string) (before, from string) {
 	if i := strings.IndexAny(s, bytes); i >= 0 {
 		return s[:i], s[i:]
@@ -284,13 +289,13 @@ func cutAt(s, bytes string) (before, from string) {
 	return s, ""
 }
 
-// portOf is what stands behind the colon of a host, which an address of IPv6 has more of.
+// portOf returns what follows the colon after a host. Colons in the brackets of an IPv6 address do not count.
 func portOf(host string) (port string, ok bool) {
 	_, port, ok = strings.Cut(host[strings.LastIndexByte(host, ']')+1:], ":")
 	return port, ok
 }
 
-// framed refuses a body whose length is not clear.
+// framed refuses a request the length of whose body is ambiguous or not supported.
 func framed(method string, h Headers) *Refusal {
 	length, coding := h["content-length"], h["transfer-encoding"]
 	if method == http.MethodConnect && len(length) > 0 && length[0] == "0" {
@@ -315,7 +320,7 @@ func isNumber(s string) bool {
 	return s != "" && len(s) < 20
 }
 
-// tokens of a header that is a list, without spaces around.
+// tokens returns the elements of a header that is a list separated by commas, without white space around them.
 func tokens(value string) []string {
 	var out []string
 	for t := range strings.SplitSeq(value, ",") {
@@ -326,11 +331,11 @@ func tokens(value string) []string {
 	return out
 }
 
-// mostNominated is how many names Connection may have.
+// mostNominated is the number of names in Connection from which on Envoy refuses a request.
 const mostNominated = 10
 
-// nominated removes the headers that Connection names, and these names. ok is false where a name must not be there, and
-// host says that Host was one.
+// nominated removes the headers that Connection names, and their names from Connection. ok is false if Connection has a
+// name that it must not have, or too many names; host is set if Host is one of the names.
 func nominated(h Headers) (ok, host bool) {
 	connection := h["connection"]
 	if len(connection) == 0 {
@@ -366,7 +371,7 @@ func nominated(h Headers) (ok, host bool) {
 	return true, host
 }
 
-// sanitizeTE leaves of TE the one word that a proxy may pass on, and says whether it is there.
+// sanitizeTE reduces TE to the word trailers, which a proxy may pass on, and reports whether TE had it.
 func sanitizeTE(h Headers) bool {
 	for _, t := range tokens(h.first("te")) {
 		if strings.EqualFold(t, "trailers") {
@@ -378,7 +383,8 @@ func sanitizeTE(h Headers) bool {
 	return false
 }
 
-// Upgrades says that a request asks for another protocol.
+// Upgrades reports whether a request is a request to change the protocol: it has an upgrade header, which Connection
+// names.
 func (r Request) Upgrades() bool {
 	if h := r.Headers["upgrade"]; len(h) == 0 {
 		return false
@@ -386,12 +392,12 @@ func (r Request) Upgrades() bool {
 	return slices.ContainsFunc(tokens(r.Headers.first("connection")), func(t string) bool { return strings.EqualFold(t, "upgrade") })
 }
 
-// IsWebsocket says that it is the one that is allowed (GW-HCM-07).
+// IsWebsocket reports whether the protocol in upgrade is websocket, which is the only one allowed (GW-HCM-07).
 func (r Request) IsWebsocket() bool {
 	return strings.EqualFold(r.Headers.first("upgrade"), "websocket")
 }
 
-// dropUpgradeToHTTP2 ignores h2c alone, as Envoy's codec does.
+// dropUpgradeToHTTP2 removes an upgrade to h2c, as Envoy's codec does. It leaves other upgrades.
 func (r Request) dropUpgradeToHTTP2() {
 	if !r.Upgrades() || !strings.EqualFold(r.Headers.first("upgrade"), "h2c") {
 		return

@@ -13,14 +13,14 @@ import (
 type CORSEffect struct {
 	Preflight     bool `json:"preflight"`
 	OriginAllowed bool `json:"originAllowed"`
-	// Status is 200 where the filter answers by itself; 0 where the request goes on.
+	// Status is 200 if the filter answers by itself, and 0 if the request goes on.
 	Status int `json:"status,omitempty"`
-	// ResponseHeaders are set on the response; those of the destination with these names are replaced.
+	// ResponseHeaders are set on the response, where they replace headers of the same names.
 	ResponseHeaders Headers `json:"responseHeaders,omitempty"`
 }
 
-// ApplyCORS says what the rule's policy does with a request, or nil where there is none, and for a request without Origin
-// (VS-CORS-05, VS-CORS-06).
+// ApplyCORS returns what the rule's CORS policy does with a request. It is nil for a rule without a policy, and for a
+// request without Origin (VS-CORS-05, VS-CORS-06).
 func (rule *Rule) ApplyCORS(r Request) *CORSEffect {
 	c := rule.CORS
 	origin := r.Headers.first("origin")
@@ -51,7 +51,7 @@ func (rule *Rule) ApplyCORS(r Request) *CORSEffect {
 	e.Status = 200
 	set("access-control-allow-methods", echo(c.AllowMethods, method))
 	if headers := echo(c.AllowHeaders, r.Headers.first("access-control-request-headers")); c.AllowHeaders != "" {
-		e.ResponseHeaders["access-control-allow-headers"] = []string{headers} // "" too, where none were asked for
+		e.ResponseHeaders["access-control-allow-headers"] = []string{headers} // even "", if the request names none
 	}
 	set("access-control-max-age", c.MaxAge)
 	if c.AllowCredentials {
@@ -60,7 +60,7 @@ func (rule *Rule) ApplyCORS(r Request) *CORSEffect {
 	return e
 }
 
-// echo answers a policy of "*" with what was asked for (VS-CORS-03).
+// echo returns the list of a policy or, if that is "*", the list of the preflight request (VS-CORS-03).
 func echo(policy, asked string) string {
 	if policy == "*" {
 		return asked
@@ -68,12 +68,12 @@ func echo(policy, asked string) string {
 	return policy
 }
 
-// allows says whether an origin is allowed; a policy that takes the text "*" allows every one (VS-CORS-02).
+// allows reports whether an origin is allowed. A policy that matches the text "*" allows every origin (VS-CORS-02).
 func (rule *Rule) allows(origin string) bool {
 	return slices.ContainsFunc(rule.origins, func(o matcher) bool { return o(origin) || o("*") })
 }
 
-// matcher compares a text.
+// matcher reports whether a text matches.
 type matcher func(text string) bool
 
 func newMatcher(m plan.OriginMatch) matcher {

@@ -1,12 +1,13 @@
-// Package effect is what a proxy does with a request, in plain Go: before any rule, and by a rule that was chosen.
+// Package effect computes what Envoy does to a request before any rule is tried, and what a chosen rule does to request
+// and response.
 //
-// [Intake] is Envoy before a rule: its codec, which refuses, and its connection manager, which normalises paths and sets
-// headers. A [Rule] is what the outcome of a rule does to request and response: path, authority, headers, Location, CORS.
-// [CheckWritable] and [CheckFormat] say what Envoy can write where. It chooses no rule and sends nothing; `waymark decide`
-// and the embedded data plane ask it, and tests hold it against real Envoys.
+// [Intake] is Envoy before the rules: its codec, which refuses requests, and its connection manager, which normalises
+// paths and sets headers. A [Rule] changes request and response: path, authority, headers, Location, CORS.
+// [CheckWritable] and [CheckFormat] check the texts of users that Envoy writes into messages. The package chooses no
+// rule and sends nothing. `waymark decide` and the embedded data plane use it, and tests compare it with real Envoys.
 //
-// The hard case is the split. Istio makes one Envoy route of a rule, with weighted clusters; Waymark makes one outcome per
-// destination, so that the filter may choose. Header operations of destinations must come out the same: of one
-// destination they are appended to the rule's (VS-HDR-05), of several the chosen destination's run before the rule's
-// (VS-HDR-06).
+// The hard case is the split. Istio makes one Envoy route of a rule, with weighted clusters; Waymark makes one outcome
+// for each destination, so that the filter can choose. Header operations of destinations must have the same result:
+// those of an only destination are appended to the rule's (VS-HDR-05); with several destinations, those of the chosen
+// one are applied before the rule's (VS-HDR-06).
 package effect

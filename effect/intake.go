@@ -11,56 +11,58 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// Underscores says what becomes of a request with an underscore in the name of a header.
+// Underscores is what Envoy does with a request that has an underscore in the name of a header.
 type Underscores string
 
-// Envoy's answers to underscores in names of headers.
+// The values of Envoy's headers_with_underscores_action.
 const (
 	AllowUnderscores  Underscores = "ALLOW"
 	RejectUnderscores Underscores = "REJECT_REQUEST" // 400
 	DropUnderscores   Underscores = "DROP_HEADER"
 )
 
-// Intake is what Envoy does with a request before any rule is looked at: its codec, which refuses, and its
+// Intake is what Envoy does with a request before any rule is tried: its codec, which refuses requests, and its
 // connection manager, which sets and removes headers. The zero value is a proxy of Istio without a profile, on the
 // default version of Envoy.
 //
-// The order is Envoy's, since a request may be wrong in two ways, and one part may hide another:
+// The checks are in Envoy's order, since a request may have two errors with different answers, and one check may hide
+// what another would find:
 //
 //	method and target, then the length of all lines             balsa_parser.cc
 //	names and values of headers                                 balsa_parser.cc
 //	number of headers, length of the body, Connection, Host     http1/codec_impl.cc, utility.cc (sanitizeConnectionHeader)
 //	path, then headers about client and proxy                   conn_manager_impl.cc, conn_manager_utility.cc
 type Intake struct {
-	// Minor version of Envoy 1; 0 is [version.Default].
+	// Minor is the minor version of Envoy, such as 39 for 1.39; 0 is [version.Default].
 	Minor int
-	// Paths say what is done to a path.
+	// Paths is how paths are normalised.
 	Paths Paths
-	// Underscores; "" allows them.
+	// Underscores is what happens to headers with an underscore in their name; "" is [AllowUnderscores].
 	Underscores Underscores
-	// TrustedHops are the proxies in front whose x-forwarded-proto and x-forwarded-for are believed (GW-HCM-01).
+	// TrustedHops is the number of proxies in front whose x-forwarded-proto and x-forwarded-for are trusted
+	// (GW-HCM-01).
 	TrustedHops uint32
 }
 
-// Refusal is an answer that Envoy gives before any rule is looked at.
+// Refusal is an answer that Envoy gives before any rule is tried.
 type Refusal struct {
-	// Status is 0 where the codec of HTTP/2 closes the stream or the connection without one.
+	// Status is the HTTP status; 0 if the codec of HTTP/2 closes the stream or the connection without an answer.
 	Status   int
-	Location string // of a redirect
-	// GRPC says that the answer is in the form of gRPC: the connection manager's to a gRPC request, never the codec's.
+	Location string // the address of a redirect, or ""
+	// GRPC is set if the answer has the form of gRPC. The connection manager answers gRPC requests so, the codec never.
 	GRPC bool
 }
 
-// refuse is an answer of the connection manager.
+// refuse returns an answer of the connection manager.
 func (r Request) refuse(status int, location string) *Refusal {
 	return &Refusal{status, location, r.IsGRPC()}
 }
 
 var badRequest = &Refusal{Status: http.StatusBadRequest}
 
-// Receive is the request as the filter and the router see it: names in lower case, headers of which Envoy keeps one
-// joined, the path normalised, headers about the client as the connection manager writes them. A request that Envoy
-// answers by itself has a refusal, else nil.
+// Receive returns the request as the filter and the router see it: names in lower case, repeated headers of which Envoy
+// keeps one joined, the path normalised, headers about the client as the connection manager writes them. refusal is the
+// answer if Envoy answers the request by itself, else nil.
 func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	out := r
 	out.Headers = Headers{}
@@ -88,7 +90,7 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 		delete(out.Headers, "expect") // Envoy answers it
 	}
 	if out.Method == http.MethodConnect {
-		return out, nil // it has no path, and no rule takes it
+		return out, nil // it has no path, so no rule matches it
 	}
 	if !strings.HasPrefix(out.Path, "/") {
 		return r, out.refuse(http.StatusNotFound, "")
@@ -108,10 +110,10 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 	return out, nil
 }
 
-// Behaviour of the Envoy.
+// Behaviour is how the Envoy of this version behaves.
 func (in Intake) Behaviour() version.Behaviour { return version.Of(cmp.Or(in.Minor, version.Default)) }
 
-// lines checks the lines of headers, and writes them as Envoy keeps them.
+// lines checks header lines, and adds them to into as Envoy keeps them.
 func (in Intake) lines(r Request, into Headers) *Refusal {
 	for _, name := range sortedNames(r.Headers) {
 		if !isToken(name) {
@@ -126,7 +128,7 @@ func (in Intake) lines(r Request, into Headers) *Refusal {
 		}
 		for _, value := range r.Headers[name] {
 			if value = strings.Trim(value, " \t"); !r.HTTP2 {
-				value = strings.ReplaceAll(value, "\r", "") // Envoy drops a CR that ends no line
+				value = strings.ReplaceAll(value, "\r", "") // Envoy drops a CR that does not end a line
 			}
 			if !isFieldValue(value) {
 				return badRequest
@@ -185,7 +187,7 @@ func (in Intake) manage(r *Request) {
 	h["x-request-id"] = []string{UnknownRequestID}
 }
 
-// trusted is the address that the outermost trusted proxy wrote into x-forwarded-for, or "".
+// trusted returns the address that the outermost trusted proxy wrote into x-forwarded-for, or "".
 func (in Intake) trusted(forwarded string) string {
 	list := tokens(forwarded)
 	if in.TrustedHops == 0 || uint64(len(list)) < uint64(in.TrustedHops) {
@@ -198,28 +200,30 @@ func (in Intake) trusted(forwarded string) string {
 	return address
 }
 
-// What stands in a received request for what only the proxy knows when the request is there.
+// The values of headers that only the proxy knows, when it gets the request. Offline decisions have these texts
+// instead.
 const (
 	UnknownClient      = "(client's address)"
 	UnknownCertificate = "(client's certificate)"
 	UnknownRequestID   = "(made for each request)"
 )
 
-// GRPCStatus is the grpc-status with which Envoy answers a gRPC request by itself, where others get a status of HTTP; the
-// status of HTTP is 200 then (Grpc::Utility::httpToGrpcStatus).
+// GRPCStatus returns the grpc-status with which Envoy answers a gRPC request instead of an HTTP status. The HTTP status
+// of such an answer is 200 (Grpc::Utility::httpToGrpcStatus).
 func GRPCStatus(status int) string {
 	codes := map[int]string{400: "13", 401: "16", 403: "7", 404: "12", 429: "14", 502: "14", 503: "14", 504: "14"}
 	return cmp.Or(codes[status], "2")
 }
 
-// FromProxy are the headers that the connection manager writes itself into every request, over a client's or in
-// addition to them.
+// FromProxy are the headers that the connection manager itself writes into requests. It replaces those of the client or
+// appends to them.
 var FromProxy = []string{"x-forwarded-proto", "x-forwarded-for", "x-envoy-external-address", "x-request-id", "x-forwarded-client-cert"}
 
-// Secure says that a received request came to the outermost trusted proxy encrypted, as far as Envoy knows.
+// Secure reports whether a received request came to the outermost trusted proxy encrypted, as far as Envoy knows.
 func (r Request) Secure() bool { return r.Headers.first("x-forwarded-proto") == "https" }
 
-// IsUnknown says that a value depends on what only the proxy knows: a rule that compares it cannot be decided offline.
+// IsUnknown reports whether the value of a header has a part that only the proxy knows. Whether a rule that compares
+// the header matches cannot be decided offline.
 func IsUnknown(value string) bool {
 	return strings.HasSuffix(value, UnknownClient) || value == UnknownCertificate || value == UnknownRequestID
 }
@@ -233,7 +237,8 @@ var internalHeaders = []string{
 	"x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-original-path", "x-envoy-original-host", "x-envoy-internal",
 }
 
-// IsGRPC says that a request is gRPC by its content type: application/grpc, alone or with a suffix or parameters.
+// IsGRPC reports whether a request is gRPC by its content type: application/grpc, with or without a suffix or
+// parameters.
 func (r Request) IsGRPC() bool {
 	rest, ok := strings.CutPrefix(r.Headers.first("content-type"), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')

@@ -17,10 +17,10 @@ const (
 	NormalizeDecodeAndMergeSlashes PathNormalization = "DECODE_AND_MERGE_SLASHES"
 )
 
-// EscapedSlashes says what becomes of a path with a slash or a backslash that is written as an escape: %2F or %5C.
+// EscapedSlashes is what Envoy does with a path that has a slash or a backslash written as an escape: %2F or %5C.
 type EscapedSlashes string
 
-// Envoy's answers to escaped slashes.
+// The values of Envoy's path_with_escaped_slashes_action.
 const (
 	KeepEscapedSlashes     EscapedSlashes = "KEEP_UNCHANGED"
 	RejectEscapedSlashes   EscapedSlashes = "REJECT_REQUEST"        // 400
@@ -28,21 +28,21 @@ const (
 	ForwardEscapedSlashes  EscapedSlashes = "UNESCAPE_AND_FORWARD"
 )
 
-// Paths say what the connection manager does to a path before any rule is looked at. The zero value is BASE, as in
-// Istio without a profile.
+// Paths is how the connection manager normalises a path before any rule is tried. The zero value is BASE, as in Istio
+// without a profile.
 type Paths struct {
-	// Level is Istio's; "" is BASE.
+	// Level is Istio's level of path normalisation; "" is BASE.
 	Level PathNormalization
-	// MergeSlashes overrides the level; nil follows it.
+	// MergeSlashes overrides the level; nil is the level's.
 	MergeSlashes *bool
-	// EscapedSlashes overrides the level; "" follows it.
+	// EscapedSlashes overrides the level; "" is the level's.
 	EscapedSlashes EscapedSlashes
 }
 
-// Normalizes says that dot segments and escapes are resolved.
+// Normalizes reports whether dot segments and escapes are resolved.
 func (p Paths) Normalizes() bool { return p.Level != NormalizeNone }
 
-// Merges says that several slashes become one.
+// Merges reports whether several slashes become one.
 func (p Paths) Merges() bool {
 	if p.MergeSlashes != nil {
 		return *p.MergeSlashes
@@ -50,7 +50,7 @@ func (p Paths) Merges() bool {
 	return p.Level == NormalizeMergeSlashes || p.Level == NormalizeDecodeAndMergeSlashes
 }
 
-// Escaped says what becomes of escaped slashes.
+// Escaped returns what happens to escaped slashes.
 func (p Paths) Escaped() EscapedSlashes {
 	switch {
 	case p.EscapedSlashes != "":
@@ -62,17 +62,17 @@ func (p Paths) Escaped() EscapedSlashes {
 	}
 }
 
-// PathAction says what happens to a request by its path alone.
+// PathAction is what happens to a request because of its path, before any rule is tried.
 type PathAction int
 
-// A path is looked at by rules, or refused with 400, or answered with a redirect (307) to its normalised form.
+// The actions for a path.
 const (
-	PathTaken PathAction = iota
-	PathRefused
-	PathRedirected
+	PathTaken      PathAction = iota // rules are tried
+	PathRefused                      // answered with 400
+	PathRedirected                   // answered with a redirect (307) to the normalised path
 )
 
-// Normalize is what Envoy's connection manager makes of a :path (ConnectionManagerUtility::maybeNormalizePath,
+// Normalize returns what Envoy's connection manager makes of a :path (ConnectionManagerUtility::maybeNormalizePath,
 // path_utility.cc). The query is kept as it is. BASE, Istio's default, does what a browser does to a URL:
 //
 //	/a//b          /a//b            unless slashes are merged
@@ -82,9 +82,9 @@ const (
 //	/a\b           /a/b
 //	/a|b"c         /a%7Cb%22c
 //	/a;b,c?x=%61   /a;b,c?x=%61
-//	/a/..;x/b      /b               with newer Envoys: a dot segment with parameters, between slashes and written as dots
-//	/a/%2e%2e;x/b  /a/..;x/b        with any Envoy: the parameters keep it from being a dot segment
-//	/a\..;x\b      /a/..;x/b        likewise
+//	/a/..;x/b      /b               newer Envoys: a dot segment with parameters, between slashes and written as dots
+//	/a/%2e%2e;x/b  /a/..;x/b        any Envoy: with parameters, this is not a dot segment
+//	/a\..;x\b      /a/..;x/b        any Envoy: likewise
 func (p Paths) Normalize(path string, behaviour version.Behaviour) (normal string, action PathAction) {
 	path, _, _ = strings.Cut(path, "#")
 	query := ""
@@ -119,7 +119,7 @@ func (p Paths) Normalize(path string, behaviour version.Behaviour) (normal strin
 
 var unescapeSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)
 
-// stripDotParameters makes dot segments of those that have parameters.
+// stripDotParameters removes the parameters of dot segments.
 func stripDotParameters(path string) string {
 	if !strings.Contains(path, ".;") {
 		return path
@@ -142,7 +142,7 @@ func canonicalPath(path string) (string, bool) {
 	if !isSlash(path[0]) {
 		out = append(out, '/')
 	}
-	stray := -1 // where the last percent sign stands that began no escape
+	stray := -1 // the index in out of the last percent sign that does not begin an escape
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if n := dotLength(path[i:]); n > 0 {
@@ -191,8 +191,8 @@ func canonicalPath(path string) (string, bool) {
 	return string(out), true
 }
 
-// escapeStray keeps a decoded escape from making a new one together with a stray percent sign before it, whose place is
-// given: that sign becomes %25. What has not been read yet is rest.
+// escapeStray keeps a decoded byte from completing an escape that begins with a stray percent sign before it: that
+// percent sign becomes %25. stray is its index in out, or -1; rest is the part of the path that has not been read yet.
 //
 //	/%2%61    /%252a
 //	/%%361    /%2561
@@ -221,7 +221,7 @@ const (
 	parentSegment
 )
 
-// dotLength is the length of a dot, written "." or "%2e", at the start; 0 is none.
+// dotLength returns the length of a dot, written "." or "%2e", at the start of s; 0 if there is none.
 func dotLength(s string) int {
 	switch {
 	case s == "":
@@ -235,7 +235,8 @@ func dotLength(s string) int {
 	}
 }
 
-// classifyDots says what a dot after a slash means, from what follows it, and how much of that belongs to it.
+// classifyDots returns the kind of dot segment that begins with a dot after a slash. rest is what follows the dot, and
+// skip is how many bytes of it belong to the segment and the slash at its end.
 func classifyDots(rest string) (kind dotSegment, skip int) {
 	if n, ok := segmentEnd(rest); ok {
 		return currentSegment, n
@@ -248,7 +249,8 @@ func classifyDots(rest string) (kind dotSegment, skip int) {
 	return noSegment, 0
 }
 
-// segmentEnd says whether the segment ends here, and how many bytes its end has.
+// segmentEnd reports whether a segment ends before rest, and how many bytes of rest end it: 1 for a slash, 0 for the
+// end.
 func segmentEnd(rest string) (skip int, ok bool) {
 	switch {
 	case rest == "":
@@ -260,7 +262,7 @@ func segmentEnd(rest string) (skip int, ok bool) {
 	}
 }
 
-// lastSegment is the length of a path, which ends in a slash, without its last segment: "/a/b/" to "/a/".
+// lastSegment returns the length of a path that ends in a slash, without its last segment: for "/a/b/" that of "/a/".
 func lastSegment(path []byte) int {
 	i := len(path) - 1
 	for i > 0 && path[i-1] != '/' {
@@ -272,8 +274,8 @@ func lastSegment(path []byte) int {
 	return i
 }
 
-// mergeSlashes makes one slash of several, save that a path of nothing but slashes keeps two: Envoy puts the first and
-// the last one back around what is between them (path_utility.cc).
+// mergeSlashes replaces several slashes by one. A path that has only slashes keeps two, as in Envoy, which puts the
+// first and the last slash around the segments again (path_utility.cc).
 func mergeSlashes(path string) string {
 	if !strings.Contains(path, "//") {
 		return path
@@ -306,7 +308,7 @@ func isUnreserved(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// mustEscape are the bytes that a path may not hold as they are.
+// mustEscape reports whether a byte of a path must be written as an escape.
 func mustEscape(c byte) bool {
 	return c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?^`{|}", c) >= 0
 }

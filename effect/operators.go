@@ -11,9 +11,9 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// CheckFormat says why Envoy 1.minor refuses a header value for its command operators, or nil. Envoy refuses the whole
-// configuration that such a value is in. (envoy: substitution_formatter.cc, stream_info_formatter.cc; held against real
-// Envoys by e2e/envoy/operators_test.go.)
+// CheckFormat returns why Envoy 1.minor refuses a header value because of its command operators, or nil. Envoy refuses
+// the whole configuration that has such a value. (Envoy: substitution_formatter.cc, stream_info_formatter.cc; compared
+// with real Envoys by e2e/envoy/operators_test.go.)
 func CheckFormat(value string, minor int) error {
 	for rest := value; ; {
 		i := strings.IndexByte(rest, '%')
@@ -36,7 +36,8 @@ func CheckFormat(value string, minor int) error {
 	}
 }
 
-// CheckFormats is [CheckFormat] for all supported Envoys: everywhere says that every one of them refuses the value.
+// CheckFormats is [CheckFormat] for the newest and the oldest supported Envoy. err is why one of them refuses the
+// value, or nil; everywhere is set if both do.
 func CheckFormats(value string) (err error, everywhere bool) {
 	newest, oldest := CheckFormat(value, version.Newest), CheckFormat(value, version.Oldest)
 	if newest != nil {
@@ -48,9 +49,10 @@ func CheckFormats(value string) (err error, everywhere bool) {
 // operator is what may follow the name of a command operator.
 type operator struct {
 	needsArgument, takesArgument, takesLength bool
-	// The minor versions of Envoy that have it, take an argument and take a length first; 0 is any.
+	// since, argumentSince and lengthSince are the first minor versions of Envoy that have the operator, accept an
+	// argument and accept a length; 0 is all versions.
 	since, argumentSince, lengthSince int
-	// check says what is wrong with an argument, "" nothing; nil takes every one.
+	// check returns what is wrong with an argument, or "". If check is nil, every argument is accepted.
 	check func(argument string, minor int) string
 }
 
@@ -132,7 +134,7 @@ var operatorsWithArgument = map[string]operator{
 	"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT": maskable, "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": maskable, "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": maskable,
 }
 
-// checkHeaders takes NAME or NAME?OTHER.
+// checkHeaders accepts NAME or NAME?OTHER.
 func checkHeaders(argument string, _ int) string {
 	names := strings.Split(argument, "?")
 	if len(names) > 2 {
@@ -146,7 +148,7 @@ func checkHeaders(argument string, _ int) string {
 	return ""
 }
 
-// checkFilterState takes KEY, KEY:PLAIN, KEY:TYPED and KEY:FIELD:NAME.
+// checkFilterState accepts KEY, KEY:PLAIN, KEY:TYPED and KEY:FIELD:NAME.
 func checkFilterState(argument string, _ int) string {
 	key, rest, _ := strings.Cut(argument, ":")
 	form, field, _ := strings.Cut(rest, ":")
@@ -168,7 +170,7 @@ func checkPerRequestState(argument string, minor int) string {
 	return checkFilterState(argument, minor)
 }
 
-// checkMetadata takes TYPE, and anything behind a colon.
+// checkMetadata accepts TYPE, and anything after a colon.
 func checkMetadata(argument string, minor int) string {
 	kind, _, _ := strings.Cut(argument, ":")
 	switch kind {
@@ -183,7 +185,7 @@ func checkMetadata(argument string, minor int) string {
 	return fmt.Sprintf("%q is not ROUTE, CLUSTER, UPSTREAM_HOST, LISTENER, LISTENER_FILTER_CHAIN, VIRTUAL_HOST or DYNAMIC", kind)
 }
 
-// checkPathOptions takes WQ or NQ, and ORIG, PATH or ORIG_OR_PATH behind a colon.
+// checkPathOptions accepts WQ or NQ, and ORIG, PATH or ORIG_OR_PATH after a colon. Both may be empty.
 func checkPathOptions(argument string, _ int) string {
 	parts := strings.Split(argument, ":")
 	if !slices.Contains([]string{"", "WQ", "NQ"}, parts[0]) {
@@ -195,7 +197,7 @@ func checkPathOptions(argument string, _ int) string {
 	return ""
 }
 
-// checkDuration takes FROM:TO and FROM:TO:PRECISION.
+// checkDuration accepts START:END and START:END:PRECISION.
 func checkDuration(argument string, _ int) string {
 	parts := strings.Split(argument, ":")
 	if len(parts) < 2 || len(parts) > 3 || len(parts) == 3 && !slices.Contains([]string{"ms", "us", "ns"}, parts[2]) {
@@ -225,8 +227,9 @@ func splitOperator(text string) (name, argument, length string) {
 	return name, rest[:end], strings.TrimPrefix(rest[end+1:], ":")
 }
 
-// operatorLength is the length of an operator at the start of a text, up to its last percent sign; -1 is none. An argument
-// ends at the first parenthesis behind which the operator ends, too; it may hold others, and percent signs.
+// operatorLength returns the length of an operator at the start of a text, without the percent sign that ends it; -1 if
+// there is none. An argument ends at the first closing parenthesis after which the operator ends, too; it may contain
+// other parentheses and percent signs.
 func operatorLength(text string) int {
 	i := 0
 	for i < len(text) && (text[i] == '_' || '0' <= text[i] && text[i] <= '9' || 'A' <= text[i] && text[i] <= 'Z') {
@@ -248,7 +251,7 @@ func operatorLength(text string) int {
 	return -1
 }
 
-// operatorEnd is the place of the percent sign at i, or behind a length that stands there; -1 is none.
+// operatorEnd returns the index of the percent sign at i, or after a length that begins at i; -1 if there is none.
 func operatorEnd(text string, i int) int {
 	if i < len(text) && text[i] == ':' {
 		begin := i + 1
@@ -264,7 +267,7 @@ func operatorEnd(text string, i int) int {
 	return i
 }
 
-// plainOperators take neither an argument nor a length.
+// plainOperators accept neither an argument nor a length. All supported versions of Envoy have them.
 var plainOperators = []string{
 	"BYTES_RECEIVED", "BYTES_SENT", "CONNECTION_ID", "CONNECTION_TERMINATION_DETAILS", "CUSTOM_FLAGS",
 	"DOWNSTREAM_DIRECT_LOCAL_ADDRESS", "DOWNSTREAM_DIRECT_LOCAL_PORT", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS",
@@ -293,14 +296,16 @@ var plainOperators = []string{
 	"UPSTREAM_WIRE_BYTES_RECEIVED", "UPSTREAM_WIRE_BYTES_SENT", "VIRTUAL_CLUSTER_NAME",
 }
 
-// connectionOperators take neither an argument nor a length, and not every Envoy has them.
+// connectionOperators accept neither an argument nor a length. Envoy has them since the minor version
+// [version.ConnectionOperators].
 var connectionOperators = []string{
 	"DOWNSTREAM_DETECTED_CLOSE_TYPE", "DOWNSTREAM_LOCAL_CLOSE_REASON", "SPAN_ID", "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
 	"UPSTREAM_DETECTED_CLOSE_TYPE", "UPSTREAM_HOSTS_ATTEMPTED", "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
 	"UPSTREAM_HOST_NAMES_ATTEMPTED", "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", "UPSTREAM_LOCAL_CLOSE_REASON",
 }
 
-// Operators are the command operators in a rule's header operations, in order and each once: NAME or NAME(argument).
+// Operators returns the command operators in a rule's header operations, in order and each once: NAME, NAME(argument)
+// or NAME(argument):length.
 func Operators(r *plan.Rule) []string {
 	var out []string
 	seen := map[string]bool{}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// isReferer says whether Envoy passes a referer on: a URL with a host, or a relative one, both without a fragment
+// isReferer reports whether Envoy passes a referer on: a URL with a host, or a relative URL, both without a fragment
 // (Http::Utility::isValidRefererValue).
 //
 //	http://a.test/b?c    yes
@@ -24,7 +24,8 @@ func isReferer(s string) bool {
 	return !strings.Contains(beginning, ":") && isReference(s)
 }
 
-// isHostPort takes names of letters, digits, dots and hyphens, and IPv6 addresses in brackets.
+// isHostPort accepts names of letters, digits, dots and hyphens, and IPv6 addresses in brackets, with or without a
+// port.
 func isHostPort(s string) bool {
 	host, port := s, ""
 	if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 {
@@ -40,5 +41,5 @@ func isHostPort(s string) bool {
 	return host != "" && consistsOf(host, ".-:")
 }
 
-// isReference says whether a text has nothing but the bytes of a path and a query.
+// isReference reports whether a text has only bytes that a path or a query may have.
 func isReference(s string) bool { return consistsOf(s, "-._~%!$&'()*+,;=:@/?") }

@@ -9,18 +9,19 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// Request is a request as a client sends it. A Scheme of "" follows the connection.
+// Request is a request as a client sends it, or as Envoy received it; see [Intake.Receive]. If Scheme is "", it depends
+// on the connection.
 type Request struct {
 	Method, Scheme, Authority, Path string
-	// Headers by lower-case name; several values are several lines.
+	// Headers are by lower-case name; several values are several lines.
 	Headers Headers
-	// TLS says that the connection is encrypted.
+	// TLS is set if the connection is encrypted.
 	TLS bool
-	// ClientCertificate says that the client showed one.
+	// ClientCertificate is set if the client presented a certificate.
 	ClientCertificate bool
-	// HTTP2 says that the request is one of HTTP/2.
+	// HTTP2 is set if the request is sent by HTTP/2, else it is sent by HTTP/1.1.
 	HTTP2 bool
-	// Client is the address of the connection's other end; "" where it is not known.
+	// Client is the IP address of the client's end of the connection, without port; "" if it is not known.
 	Client string
 }
 
@@ -35,7 +36,7 @@ func (h Headers) clone() Headers {
 	return out
 }
 
-// first is the first line of a name, or "".
+// first returns the value of the first line with a name, or "".
 func (h Headers) first(name string) string {
 	if v := h[name]; len(v) > 0 {
 		return v[0]
@@ -43,8 +44,9 @@ func (h Headers) first(name string) string {
 	return ""
 }
 
-// singleHeaders are those that Envoy keeps in one entry: a further line is joined to it by a comma, an empty one is
-// dropped. (Envoy: the inline headers of envoy/http/header_map.h, and those that its CORS and other filters register.)
+// singleHeaders are the headers that Envoy keeps in one entry: the value of a further line is appended to it after a
+// comma, and an empty one is dropped. (Envoy: the inline headers of envoy/http/header_map.h, and those that its CORS
+// and other filters register.)
 var singleHeaders = map[string]bool{
 	"accept": true, "accept-encoding": true, "access-control-request-headers": true, "access-control-request-method": true,
 	"authorization": true, "cache-control": true, "connection": true, "content-length": true, "content-type": true, "expect": true,
@@ -55,19 +57,20 @@ var singleHeaders = map[string]bool{
 	"access-control-request-private-network": true, "x-envoy-original-path": true,
 }
 
-// add appends a line, or joins it to the one that Envoy keeps.
+// add appends a line, or joins its value to the line that there is for one of singleHeaders.
 func (h Headers) add(name, value string) {
 	if h[name] = append(h[name], value); singleHeaders[name] {
 		h[name] = []string{joined(h[name])}
 	}
 }
 
-// joined are the lines of a header of which Envoy keeps one: empty ones are dropped.
+// joined returns the lines of one of singleHeaders as one line.
 func joined(lines []string) string {
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), ",")
 }
 
-// Routing writes the request, which must be a received one, into the form that rules are asked with.
+// Routing writes the request into the form that package routing decides on. The request must be the result of
+// [Intake.Receive].
 func (r Request) Routing(into *routing.Request) {
 	into.Reset()
 	into.Set(":method", r.Method)
@@ -81,8 +84,8 @@ func (r Request) Routing(into *routing.Request) {
 	}
 }
 
-// Domain is the domain of a virtual host that takes an authority: the exact one, else the longest suffix, else "*".
-// It is "" where none does.
+// Domain returns the domain of a virtual host that matches an authority: the exact domain, else the longest suffix,
+// else "*"; "" if there is none.
 func Domain(h *plan.VirtualHost, authority string) string {
 	host := strings.ToLower(routing.Host(authority))
 	best := ""
@@ -99,8 +102,8 @@ func Domain(h *plan.VirtualHost, authority string) string {
 	return best
 }
 
-// HostFor is the virtual host that takes an authority, or nil: the one with the exact domain, else with the longest
-// suffix, else with "*" (VS-GW-05).
+// HostFor returns the virtual host for an authority: the one with the exact domain, else with the longest suffix, else
+// with "*"; nil if there is none (VS-GW-05).
 func HostFor(rc *plan.RouteConfig, authority string) *plan.VirtualHost {
 	var best *plan.VirtualHost
 	length := -1

@@ -11,11 +11,11 @@ import (
 // Rule is a rule with its regular expressions compiled.
 type Rule struct {
 	*plan.Rule
-	rewriting *regexes.Rewrite // nil where there is none
+	rewriting *regexes.Rewrite // nil if the rule has no regex rewrite
 	origins   []matcher
 }
 
-// Of compiles what a rule does. The rule must not change afterwards.
+// Of compiles a rule. The rule must not change afterwards.
 func Of(r *plan.Rule) *Rule {
 	out := &Rule{Rule: r}
 	if r.Route != nil && r.Route.RegexRewrite != nil {
@@ -29,12 +29,11 @@ func Of(r *plan.Rule) *Rule {
 	return out
 }
 
-// Upstream is the request that a destination gets: the received request after all operations of the rule and the
-// chosen destination. What the connection manager adds itself is left out.
+// Upstream returns the request that a destination gets: the received request after all operations of the rule and of
+// the destination with this index. The headers that the router adds are left out.
 //
-// The order is Envoy's (VS-RW-08): the destination's header operations and host, where the rule has several
-// destinations; then the rule's header operations; then its host; then its path. So %REQ(:PATH)% in a header sees the
-// original path.
+// The order is Envoy's (VS-RW-08): the destination's header operations and host, if the rule has several destinations;
+// then the rule's header operations; then its host; then its path. So %REQ(:PATH)% in a header is the original path.
 func (r *Rule) Upstream(destination int, in Request) Request {
 	out := in
 	out.Headers = in.Headers.clone()
@@ -55,9 +54,9 @@ func (r *Rule) Upstream(destination int, in Request) Request {
 	return out
 }
 
-// Response is what the client gets of a destination's response: the destination's operations first where there are
-// several, then the rule's (VS-HDR-05, VS-HDR-06). A destination of -1 is none: a redirect or direct response. request
-// is the upstream's request.
+// Response returns the headers that the client gets for the headers of a response: after the destination's operations,
+// if there are several destinations, and then the rule's (VS-HDR-05, VS-HDR-06). destination is an index, or -1 for a
+// redirect or direct response; request is the request that the destination got.
 func (r *Rule) Response(destination int, request Request, headers Headers) Headers {
 	out := headers.clone()
 	format := func(op string) string { return formatResponse(op, &request, out) }
@@ -68,8 +67,8 @@ func (r *Rule) Response(destination int, request Request, headers Headers) Heade
 	return out
 }
 
-// apply removes, then evaluates all values, then overwrites, then appends; a value that comes out empty is skipped
-// (VS-HDR-03, VS-HDR-04).
+// apply removes headers, then evaluates all values, then overwrites, then appends. A header whose value is empty is
+// left out (VS-HDR-03, VS-HDR-04).
 func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	for _, name := range o.Remove {
 		delete(h, strings.ToLower(name))
@@ -90,8 +89,9 @@ func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	}
 }
 
-// Format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME%, %NAME(argument)% and
-// %NAME(argument):length% are what operator says; an argument may hold percent signs itself. What is none of these stays.
+// Format replaces Envoy's command operators in a header value: %% becomes a percent sign; %NAME%, %NAME(argument)% and
+// %NAME(argument):length% become what operator returns for the text between the percent signs. An argument may contain
+// percent signs. Everything else stays as it is.
 func Format(text string, operator func(string) string) string {
 	var b strings.Builder
 	for {
@@ -117,11 +117,11 @@ func Format(text string, operator func(string) string) string {
 	}
 }
 
-// Evaluated are the command operators that are evaluated here, since they depend on request and response alone. All
-// others are empty here.
+// Evaluated are the names of the command operators that this package evaluates, since they depend only on request and
+// response. All others are empty.
 var Evaluated = []string{"REQ", "RESP", "PROTOCOL"}
 
-// formatRequest knows the operators that depend on the request alone.
+// formatRequest evaluates the operators that depend only on the request.
 func formatRequest(operator string, r *Request) string {
 	name, argument, most := parseOperator(operator)
 	var value string
@@ -160,7 +160,7 @@ func parseOperator(operator string) (name, argument string, most int) {
 	return name, argument, most
 }
 
-// alternative is the header of X?Y: X where it is there, else Y.
+// alternative returns the header of an argument X?Y: X if the request has it, else Y.
 func (r *Request) alternative(argument string) string {
 	main, other, _ := strings.Cut(strings.ToLower(argument), "?")
 	if value, ok := r.header(main); ok {
@@ -185,8 +185,9 @@ func (r *Request) header(name string) (string, bool) {
 	return r.Headers.first(name), len(v) > 0
 }
 
-// rewrite is the path after a rewrite, query kept. A prefix replaces what the match took of the path: the prefix, or
-// the whole of it for exact and regex (VS-RW-01); a regex replaces all its matches anywhere (VS-RW-05).
+// rewrite returns the path after a rewrite; the query is kept. prefix replaces the part of the path that the rule's
+// match compares: a prefix, or the whole path for exact and regex (VS-RW-01). rewriting replaces all its matches
+// anywhere in the path (VS-RW-05).
 func (r *Rule) rewrite(path, prefix string, rewriting *regexes.Rewrite) string {
 	only, query := path, ""
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
@@ -211,8 +212,8 @@ func (r *Rule) rewrite(path, prefix string, rewriting *regexes.Rewrite) string {
 	}
 }
 
-// Location is where a redirect sends the client (VS-RED-02 to VS-RED-07), and the address of the request itself, which
-// Envoy adds to a direct response with status 201 or 3xx (VS-DR-03); "" for everything else.
+// Location returns the URL to which a redirect sends the client (VS-RED-02 to VS-RED-07). For a direct response with
+// status 201 or 3xx it is the URL of the request itself, which Envoy adds (VS-DR-03), and for everything else "".
 func (r *Rule) Location(in Request) string {
 	if d := r.DirectResponse; d != nil && (d.Status == 201 || d.Status/100 == 3) {
 		return in.Scheme + "://" + redirectHost(in, in.Scheme, false) + in.Path
@@ -251,8 +252,8 @@ func (r *Rule) Location(in Request) string {
 	return scheme + "://" + host + port + path
 }
 
-// redirectHost keeps the port of the request's host, unless the redirect names another, or the scheme changes and the
-// port was the default of the old one.
+// redirectHost returns the host of the request with its port. The port is left out if the redirect has another port, or
+// if the scheme changes and the port was the default port of the old scheme.
 func redirectHost(in Request, scheme string, newPort bool) string {
 	host := in.Authority
 	i := strings.LastIndexByte(host, ':')
@@ -278,6 +279,6 @@ func redirectHost(in Request, scheme string, newPort bool) string {
 	return host
 }
 
-// TLSLocation is where a plain request goes on a virtual host that requires TLS: the host as it is, its port included
-// (GW-REDIR-01).
+// TLSLocation returns the URL to which a request without TLS is redirected by a virtual host that requires TLS. The
+// host is kept as it is, with its port (GW-REDIR-01).
 func TLSLocation(in Request) string { return "https://" + in.Authority + in.Path }

@@ -10,38 +10,38 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// Place is a place where Envoy writes a text that is a user's.
+// Place is a place in a message where Envoy writes a text of a user.
 type Place int
 
-// The places. What one may hold follows from what a reader on the other side would make of it.
+// The places. A text must not change how a client or an upstream reads the rest of the message.
 const (
-	// HeaderName of a line that is added or set.
+	// HeaderName is the name of a header line that is added or set.
 	HeaderName Place = iota
-	// HeaderValue of such a line, and what else ends up in one: a host or path in a Location, a list of CORS.
+	// HeaderValue is the value of such a line, or a part of another one: a host or path in a Location, a list of CORS.
 	HeaderValue
 	// RequestPath is a path that an upstream gets in its request line.
 	RequestPath
-	// Authority that an upstream gets.
+	// Authority is the authority that an upstream gets.
 	Authority
-	// CookieName of a cookie that Envoy sets.
+	// CookieName is the name of a cookie that Envoy sets.
 	CookieName
 	// CookieAttribute is the path of such a cookie, or the name or value of another attribute.
 	CookieAttribute
 )
 
-// CheckWritable says why a text must not be written in a place, or nil. It is the one answer to that question: the
-// validator asks it field by field, and nothing is handed to Envoy that was not asked about.
+// CheckWritable returns why a text must not be written in a place, or nil. It is the only check of this kind: the
+// validator calls it for each field, and [Unwritable] for each text of a plan before it is given to Envoy.
 //
-//	place             may hold
-//	HeaderName        the characters of a token (RFC 9110); not transfer-encoding and content-length, which say where a message ends
-//	HeaderValue       all but control characters; a tab is none
+//	place             allowed
+//	HeaderName        the characters of a token (RFC 9110); not transfer-encoding or content-length: they mark its end
+//	HeaderValue       all but control characters; a tab is allowed
 //	RequestPath       all but control characters and blanks
 //	Authority         all but control characters and blanks
 //	CookieName        the characters of a token
 //	CookieAttribute   all but control characters and semicolons
 //
-// Envoy itself looks at few of these texts. The path of a cookie it writes as it is, line breaks included; with a header
-// name that is none, it fails each request to an upstream and writes each response as it is.
+// Envoy itself checks few of these texts. It writes the path of a cookie as it is, even with line breaks. If the name
+// of a header is not valid, each request to an upstream fails, and each response is written with the name as it is.
 func CheckWritable(text string, place Place) error {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' && (c != '\t' || place != HeaderValue) || c == 0x7f {
@@ -68,7 +68,8 @@ func CheckWritable(text string, place Place) error {
 	return nil
 }
 
-// eachText visits everything in a rule that is a user's text and that Envoy writes somewhere.
+// eachText calls visit for every text of a user in a rule that Envoy writes into a message. what is its name for
+// messages.
 func eachText(r *plan.Rule, visit func(what string, place Place, text string)) {
 	operations := func(what string, o plan.HeaderOperations) {
 		for _, a := range o.Add {
@@ -116,7 +117,7 @@ func eachText(r *plan.Rule, visit func(what string, place Place, text string)) {
 	}
 }
 
-// Unwritable are the texts of the plan's rules that must not be written where Envoy would write them.
+// Unwritable reports the texts in the rules of a plan that must not be written where Envoy would write them.
 func Unwritable(p *plan.Plan) diag.Findings {
 	var found diag.Findings
 	for r := range p.Rules() {

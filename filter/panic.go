@@ -1,6 +1,6 @@
 package filter
 
-// PanicText is what a recovered panic says, without fmt.
+// PanicText returns the message of a recovered panic. It does without fmt, which is not linked into the module.
 func PanicText(r any) string {
 	switch v := r.(type) {
 	case error:
@@ -8,6 +8,6 @@ func PanicText(r any) string {
 	case string:
 		return v
 	default:
-		return "of an unknown kind"
+		return "a value of an unknown type"
 	}
 }

@@ -13,28 +13,29 @@ import (
 
 // Plugin is the filter in one VM, which has one thread. The zero value is not ready; see [New].
 type Plugin struct {
-	// The stream context made last and its root, and earlier ones that were not asked for since; nil before there are any.
+	// stream is the stream context that was made last, or 0, and root its root context. waiting has the root contexts
+	// of earlier streams whose headers have not arrived yet; it is nil until it is needed.
 	stream, root uint32
 	waiting      map[uint32]uint32
 
 	roots   []root
-	few     [2]root // where roots are, as long as there are so few
+	few     [2]root // the memory of roots, as long as there are at most two
 	level   hostcalls.Level
-	dropped bool // a Table since the last configuration
+	dropped bool // a root context was deleted since the last configuration
 	dice    *rand.PCG
-	// Of the request at hand.
+	// decision, request and digits are of the current request.
 	decision routing.Decision
 	request  routing.Request
 	digits   [10]byte
 }
 
-// root is a root context. There is one, and two while a change is rolled out: no map is needed.
+// root is a root context. There is one, or two during a change of configuration, so a list is enough.
 type root struct {
 	id    uint32
-	table *routing.Table // nil before a good configuration
+	table *routing.Table // nil before the first valid configuration
 }
 
-// table is the Table of a root context, or nil.
+// table returns the Table of a root context, or nil.
 func (p *Plugin) table(id uint32) *routing.Table {
 	for i := range p.roots {
 		if p.roots[i].id == id {
@@ -44,7 +45,7 @@ func (p *Plugin) table(id uint32) *routing.Table {
 	return nil
 }
 
-// setTable gives a root context, which may be a new one, a Table or none.
+// setTable sets the Table of a root context, nil for none, and adds the context if it is new.
 func (p *Plugin) setTable(id uint32, table *routing.Table) {
 	for i := range p.roots {
 		if p.roots[i].id == id {
@@ -55,17 +56,18 @@ func (p *Plugin) setTable(id uint32, table *routing.Table) {
 	p.roots = append(p.roots, root{id, table})
 }
 
-// New makes a plugin whose dice are seeded with seed. Two workers need two seeds, or they would throw the same numbers.
+// New makes a plugin whose dice are seeded with seed. Each worker needs a seed of its own, or all would throw the same
+// numbers.
 func New(seed [2]uint64) *Plugin {
 	p := &Plugin{dice: rand.NewPCG(seed[0], seed[1]), level: hostcalls.Info}
 	p.roots = p.few[:0]
 	return p
 }
 
-// maxWaiting bounds the streams that are remembered. Beyond it a stream is forgotten, and gets no route.
+// maxWaiting bounds the streams in Plugin.waiting. A stream beyond is not remembered, and its request gets no route.
 const maxWaiting = 1 << 16
 
-// CreateContext notes a root context (parent 0) or a stream of one.
+// CreateContext remembers a new root context (parent 0), or a new stream of the root context parent.
 func (p *Plugin) CreateContext(id, parent uint32) {
 	if parent == 0 {
 		p.setTable(id, nil)
@@ -83,8 +85,8 @@ func (p *Plugin) CreateContext(id, parent uint32) {
 	p.stream, p.root = id, parent
 }
 
-// StreamBegins is [Plugin.CreateContext] for nearly every stream, in a few assignments, none of which can panic; false says
-// that it takes more.
+// StreamBegins is the fast form of [Plugin.CreateContext], which suffices for nearly every stream and cannot panic.
+// false says that nothing was done and CreateContext must be called.
 func (p *Plugin) StreamBegins(id, parent uint32) bool {
 	if parent == 0 || p.stream != 0 {
 		return false
@@ -93,7 +95,8 @@ func (p *Plugin) StreamBegins(id, parent uint32) bool {
 	return true
 }
 
-// StreamEnded says that there is nothing to forget of a context, which is so for nearly every stream; like StreamBegins.
+// StreamEnded is the fast form of [Plugin.DeleteContext], and cannot panic. true says that nothing is remembered of a
+// context, as for nearly every stream; false says that DeleteContext must be called.
 func (p *Plugin) StreamEnded(id uint32) bool {
 	if id == p.stream || len(p.waiting) > 0 {
 		return false
@@ -106,7 +109,7 @@ func (p *Plugin) StreamEnded(id uint32) bool {
 	return true
 }
 
-// DeleteContext forgets a context, and with a root its Table.
+// DeleteContext forgets a context and, if it is a root context, its Table.
 func (p *Plugin) DeleteContext(id uint32) {
 	if id == p.stream {
 		p.stream = 0
@@ -119,17 +122,18 @@ func (p *Plugin) DeleteContext(id uint32) {
 		if p.roots[i].id == id {
 			p.dropped = true
 			p.roots = slices.Delete(p.roots, i, i+1)
-			p.request = routing.Request{} // which may keep the Table
+			p.request = routing.Request{} // it may have a reference to the Table
 			return
 		}
 	}
 }
 
-// Configure reads the configuration of a root context, of size bytes. false refuses it: Envoy keeps the one in force.
+// Configure reads the configuration of a root context, which has size bytes. false refuses it, and Envoy keeps the
+// configuration in force.
 func (p *Plugin) Configure(root uint32, size uint32) bool {
 	hostcalls.Reset()
 	if p.dropped {
-		runtime.GC() // the new Table takes the room of one that is gone
+		runtime.GC() // the new Table can use the memory of the dropped one
 		p.dropped = false
 	}
 	p.level = hostcalls.LogLevel()
@@ -147,14 +151,14 @@ func (p *Plugin) Configure(root uint32, size uint32) bool {
 	if p.level <= hostcalls.Info {
 		hostcalls.Log(hostcalls.Info, "waymark: configured "+table.Name()+" with "+strconv.Itoa(table.Rules())+" rules")
 	}
-	// A collection in the background never comes to its end in here, where nothing ever waits: without this one, linear
-	// memory would grow with every configuration, and it never shrinks.
+	// The garbage collector's background work never finishes in a module in which no goroutine ever waits. Without this
+	// call, linear memory would grow with every configuration, and it never shrinks.
 	hostcalls.Reset()
 	runtime.GC()
 	return true
 }
 
-// The bits of the headers that a decision may write, in a set of routing.DecisionHeaders.
+// The bits of the headers that a decision may write. Bit i of such a set is routing.DecisionHeaders[i].
 const (
 	routeBit = 1 << iota
 	delayBit
@@ -184,8 +188,8 @@ func (p *Plugin) RequestHeaders(stream uint32) {
 	}
 }
 
-// tableOf is the Table of a stream's root; nil for a stream or root that nobody made known, and for a root without a
-// good configuration.
+// tableOf returns the Table of a stream's root context, and forgets the stream. It is nil for an unknown stream or root
+// context, and for a root context without a valid configuration.
 func (p *Plugin) tableOf(stream uint32) *routing.Table {
 	root := p.root
 	if stream != p.stream {
@@ -197,8 +201,8 @@ func (p *Plugin) tableOf(stream uint32) *routing.Table {
 	return p.table(root)
 }
 
-// read fills the request with the headers that the table asks for and returns which of our own headers a client sent. A
-// header map that cannot be read is an empty one: it has no authority, so no rule takes it.
+// read fills the request with the headers that the table compares, and returns which of routing.DecisionHeaders the
+// client sent. A header map that cannot be read counts as empty: it has no authority, so no rule matches.
 func (p *Plugin) read(table *routing.Table) (sent uint32) {
 	var lengths uint64
 	if table != nil {
@@ -245,7 +249,7 @@ func (p *Plugin) throw() routing.Dice {
 	return routing.Dice{Split: uint32(a >> 32), Delay: uint32(a), Abort: uint32(b >> 32)}
 }
 
-// write sets the headers of a decision and returns which.
+// write sets the headers of a decision and returns the set of them.
 func (p *Plugin) write(d *routing.Decision) (written uint32) {
 	if d.Outcome == "" {
 		return 0
@@ -266,7 +270,7 @@ func (p *Plugin) write(d *routing.Decision) (written uint32) {
 	return written
 }
 
-// remove takes away what a client sent and the decision did not overwrite.
+// remove removes a set of routing.DecisionHeaders: those that the client sent and the decision did not overwrite.
 func (p *Plugin) remove(headers uint32) {
 	for i := 0; headers != 0; i, headers = i+1, headers>>1 {
 		if headers&1 != 0 {
@@ -275,7 +279,7 @@ func (p *Plugin) remove(headers uint32) {
 	}
 }
 
-// decimal writes a number without allocating. The text is valid until the next one.
+// decimal writes a number without allocating. The text is valid until the next call.
 func (p *Plugin) decimal(n uint32) string {
 	i := len(p.digits)
 	for {

@@ -2,7 +2,7 @@
 
 package hostcalls
 
-// Host answers the host's functions where there is no Wasm.
+// Host is the functions of the host where the package is not compiled to Wasm.
 type Host interface {
 	GetHeaderMapPairs(m Map) ([]byte, Status)
 	ReplaceHeaderMapValue(m Map, name, value string) Status
@@ -14,7 +14,7 @@ type Host interface {
 
 var host Host
 
-// Use sets the host that all calls go to. For tests.
+// Use sets the host that all calls go to. It is for tests.
 func Use(h Host) { host = h }
 
 func getHeaderMapPairs(m Map) ([]byte, Status) { return copyIn(host.GetHeaderMapPairs(m)) }
@@ -23,7 +23,7 @@ func getBufferBytes(b Buffer, start, most uint32) ([]byte, Status) {
 	return copyIn(host.GetBufferBytes(b, start, most))
 }
 
-// copyIn takes the way of a Wasm host: it asks for memory and writes into it.
+// copyIn does what a Wasm host does: it allocates memory of the module and writes the result there.
 func copyIn(data []byte, status Status) ([]byte, Status) {
 	if status != OK || len(data) == 0 {
 		return nil, status

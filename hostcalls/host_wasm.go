@@ -34,7 +34,7 @@ func getBufferBytes(b Buffer, start, most uint32) ([]byte, Status) {
 	return result(status)
 }
 
-// result is what the host wrote: nothing, or bytes in the piece of memory that it asked for last.
+// result returns what the host wrote: nothing, or bytes in the piece of memory that was allocated last.
 func result(status Status) ([]byte, Status) {
 	if status != OK || shared.size == 0 {
 		return nil, status

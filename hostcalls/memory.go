@@ -1,36 +1,38 @@
 package hostcalls
 
-// The arena grows to what requests need, at most arenaLimit, and is used again by each callback. Bigger pieces, such as
-// a configuration, get memory of their own, which the garbage collector takes back.
+// The arena grows to the size that requests need, at most arenaLimit bytes, and is used again by each callback. Larger
+// pieces get memory of their own, which the garbage collector frees.
 const (
 	arenaStart = 16 << 10
 	arenaLimit = 1 << 20
 )
 
-// shared is all that a host call reads and writes here, side by side: between two requests it leaves the processor's caches.
+// shared is everything that a host call reads and writes here, side by side in memory, since between two requests it is
+// evicted from the processor's caches.
 var shared struct {
-	// What the host writes its results into. Never on the stack: see the package comment.
+	// address, size and level are the variables that the host writes its results into. They must not be on the stack:
+	// see the package comment.
 	address, size, level uint32
 
-	// The piece of the arena that was handed out last, and what is used of it: one host call asks for one piece at most.
+	// at and length are the piece of the arena that was allocated last, used is the size of all pieces, in bytes. One
+	// host call allocates at most one piece.
 	at, length, used int
 	arena            []byte
 
-	// own is the piece handed out last, where it has memory of its own.
+	// own is the piece that was allocated last, if it has memory of its own; else nil.
 	own []byte
-	// apart says that the piece asked for next is to be kept, and so gets memory of its own.
+	// apart is set if the next piece gets memory of its own, because the caller keeps it.
 	apart bool
 }
 
 func init() { shared.arena = make([]byte, arenaStart) }
 
-// Reset makes the arena's memory free again. To be called when a callback starts; strings from an earlier one are
-// invalid from then on.
+// Reset frees the memory of the arena. A callback must call it first; strings from earlier callbacks are invalid then.
 func Reset() {
 	shared.used, shared.length, shared.own = 0, 0, nil
 }
 
-// Allocate hands out memory for the host to write into. A size of 0 is allowed, and gets an address all the same.
+// Allocate returns size bytes of memory that the host can write into. A size of 0 is allowed, and has an address, too.
 // The memory is not cleared.
 func Allocate(size uint32) []byte {
 	n := int(size)
@@ -39,7 +41,7 @@ func Allocate(size uint32) []byte {
 		return shared.own
 	}
 	if shared.used+n > len(shared.arena) {
-		// What was handed out of the old arena stays alive as long as something points to it.
+		// The garbage collector keeps the old arena as long as something points to a piece of it.
 		shared.arena = make([]byte, min(arenaLimit, max(2*len(shared.arena), n)))
 		shared.used = 0
 	}
@@ -48,7 +50,7 @@ func Allocate(size uint32) []byte {
 	return last()
 }
 
-// last is the piece that was handed out last.
+// last returns the piece that was allocated last.
 func last() []byte {
 	if shared.own != nil {
 		return shared.own

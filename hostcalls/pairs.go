@@ -2,16 +2,16 @@ package hostcalls
 
 import "unsafe"
 
-// Pairs walks over headers in the ABI's encoding, all numbers little-endian and of 32 bits: the count; for each pair
-// the length of its name and of its value; for each pair the name, a zero byte, the value, a zero byte.
+// Pairs iterates over headers in the ABI's encoding: the count; for each pair the length of its name and of its value;
+// for each pair the name, a zero byte, the value, a zero byte. Numbers are little-endian and have 32 bits.
 type Pairs struct {
 	sizes unsafe.Pointer // the next pair's lengths
 	at    unsafe.Pointer // the next pair's name
 	left  int
 }
 
-// ParsePairs checks the whole encoding before the first pair is read, so that [Pairs.Next] cannot run out of it. Empty
-// data are no pairs. ok is false for bytes that are no such encoding.
+// ParsePairs checks all lengths before the first pair is read, so that [Pairs.Next] never reads beyond the data. Empty
+// data have no pairs. ok is false for bytes that are not a valid encoding.
 func ParsePairs(data []byte) (p Pairs, ok bool) {
 	if len(data) == 0 {
 		return Pairs{}, true
@@ -35,8 +35,9 @@ func ParsePairs(data []byte) (p Pairs, ok bool) {
 	return Pairs{unsafe.Add(base, 4), unsafe.Add(base, at), int(count)}, true
 }
 
-// Next returns the next pair. The strings share memory with the data. It is small enough to be inlined, and checks
-// nothing again: compiled to Wasm, a call for each header costs more than what is done with most of them.
+// Next returns the next pair; ok is false if there is none. The strings share memory with the data. Next is small
+// enough to be inlined, and does not check lengths: compiled to Wasm, a call for each header costs more than the work
+// on most of them.
 func (p *Pairs) Next() (name, value string, ok bool) {
 	if p.left == 0 {
 		return "", "", false
@@ -48,7 +49,7 @@ func (p *Pairs) Next() (name, value string, ok bool) {
 	return name, value, true
 }
 
-// AppendPairs encodes headers. The filter never does; hosts do.
+// AppendPairs encodes headers and appends them to b. It is for hosts; the filter does not encode headers.
 func AppendPairs(b []byte, headers [][2]string) []byte {
 	b = appendUint32(b, uint32(len(headers)))
 	for _, h := range headers {
@@ -64,7 +65,7 @@ func AppendPairs(b []byte, headers [][2]string) []byte {
 	return b
 }
 
-// encoding/binary would do the same, and link reflect into the module.
+// uint32At and appendUint32 replace encoding/binary, which would link reflect into the module.
 func uint32At(b []byte) uint32 {
 	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 }

@@ -13,7 +13,7 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// Encoding is how an Envoy reads regular expressions and what they are compared with.
+// Encoding is how an Envoy of this behaviour reads the bytes of regular expressions and of the values that it compares.
 func Encoding(b version.Behaviour) regex.Encoding {
 	if b.RegexReadsUTF8 {
 		return regex.UTF8
@@ -54,7 +54,7 @@ func Write(rc *plan.RouteConfig, behaviour version.Behaviour) ([]byte, error) {
 type configWriter struct {
 	config  routing.Config
 	regexes *regex.Collection
-	host    string // the virtual host at hand
+	host    string // the current virtual host
 	err     error
 }
 
@@ -102,7 +102,7 @@ func (w *configWriter) stringMatch(r *plan.Rule, subject string, kind plan.Match
 	}
 }
 
-// regex is the index of a pattern.
+// regex returns the index of a pattern in Config.Regexes.
 func (w *configWriter) regex(r *plan.Rule, subject, pattern string) int {
 	i, err := w.regexes.Add(pattern, w.host+" "+subject)
 	if err != nil && w.err == nil {

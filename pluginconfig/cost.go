@@ -11,16 +11,16 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// TooCostly says why the filter does not decide for a virtual host, or "": a single request, whose every header and query
-// parameter occurs once, could make its expressions take more steps than are allowed. Envoy's own list of routes decides
-// then, and means the same.
+// TooCostly returns why the filter does not decide for a virtual host, or "" if it does. It does not if a single
+// request, in which no header or query parameter is repeated, could make the expressions of the virtual host take more
+// steps than are allowed. Envoy's own list of routes decides then, with the same result.
 //
-// Expressions that an automaton reads may take all of [routing.MaxWork], those that are followed state by state
-// [regex.MaxSlow].
+// Automata may take all of [routing.MaxWork] for a request; the expressions without automaton that are compared with
+// one header, query parameter or path may take [regex.MaxSlow].
 func TooCostly(h *plan.VirtualHost, behaviour version.Behaviour) string {
 	encoding := Encoding(behaviour)
-	slow := map[string]int{}         // steps of the patterns without automaton, by what is compared
-	costly := map[string]plan.Rule{} // the first rule with one
+	slow := map[string]int{}         // by subject: the steps of the patterns without automaton
+	costly := map[string]plan.Rule{} // by subject: the first rule with such a pattern
 	seen := map[[2]string]bool{}
 	all := regex.NewCollection(encoding)
 	eachExpression(h, func(r *plan.Rule, subject, pattern string) {
@@ -45,18 +45,19 @@ func TooCostly(h *plan.VirtualHost, behaviour version.Behaviour) string {
 	for _, subject := range slices.Sorted(maps.Keys(slow)) {
 		if slow[subject] > regex.MaxSlow {
 			r := costly[subject]
-			return fmt.Sprintf("expressions for the %s, that of %s first, have too many states to bound what a long value costs", subject, r.String())
+			return fmt.Sprintf("the regular expressions for the %s, the first of them in %s, have too many states for an automaton, so a long value could cost too much", subject, r.String())
 		}
 	}
 	for _, subject := range slices.Sorted(maps.Keys(always)) {
 		if n := always[subject]; n > enough {
-			return fmt.Sprintf("%d groups of expressions for the %s are told apart by nothing else, so a long value is read that often", n, subject)
+			return fmt.Sprintf("%d groups of regular expressions for the %s have no text that distinguishes them, so each group reads a long value", n, subject)
 		}
 	}
 	return ""
 }
 
-// eachExpression visits the regular expressions of the rules' matches, with what they are compared with.
+// eachExpression calls visit for each regular expression in the matches of the rules. subject is what the expression is
+// compared with, such as "path" or "header x-tenant".
 func eachExpression(h *plan.VirtualHost, visit func(r *plan.Rule, subject, pattern string)) {
 	for _, r := range h.Rules {
 		r.Match.EachExpression(func(subject, pattern string) { visit(r, subject, pattern) })

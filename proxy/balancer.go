@@ -10,16 +10,16 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// balancer chooses an endpoint of a cluster: by the hash of a key where the policy hashes and there is one, at random
-// where the policy says so, else in turn.
+// balancer chooses an endpoint of a cluster. With a policy that hashes, it chooses by the hash of the key, or at random
+// if there is no key; with the policy RANDOM, at random; with any other, in turn.
 type balancer struct {
-	endpoints []string // one that has weight n stands here n times
+	endpoints []string // host:port; an endpoint of weight n is here n times
 	random    bool
 	hashes    bool
 	next      atomic.Uint32
 }
 
-// maxWeight bounds the memory that a weight takes.
+// maxWeight bounds the weight of an endpoint, and so the memory of balancer.endpoints.
 const maxWeight = 1000
 
 func newBalancer(c *plan.Cluster) *balancer {
@@ -35,24 +35,25 @@ func newBalancer(c *plan.Cluster) *balancer {
 	return b
 }
 
-// hashSeed is the same for all plans of a process, so that users stay where they are when rules change.
+// hashSeed is the same for all plans of a process, so that keys keep their endpoints when rules change.
 var hashSeed = maphash.MakeSeed()
 
-// pick chooses an endpoint; key is what the rule's hash policies found in the request, or "".
+// pick chooses an endpoint; false says that the cluster has none. key is the result of the rule's hash policies for the
+// request, or "".
 func (b *balancer) pick(key string) (string, bool) {
 	switch {
 	case len(b.endpoints) == 0:
 		return "", false
 	case b.hashes && key != "":
 		return b.highest(key), true
-	case b.random || b.hashes: // a request without a key goes anywhere, as in Envoy
+	case b.random || b.hashes: // a request without a key goes to any endpoint, as in Envoy
 		return b.endpoints[rand.IntN(len(b.endpoints))], true
 	}
 	return b.endpoints[int(b.next.Add(1)-1)%len(b.endpoints)], true
 }
 
-// highest is rendezvous hashing: the endpoint whose hash together with the key is the highest. When one goes, only its
-// own users move.
+// highest chooses by rendezvous hashing: the endpoint whose hash together with the key is the highest. When an endpoint
+// is removed, only its own keys get another one.
 func (b *balancer) highest(key string) string {
 	var best string
 	var top uint64

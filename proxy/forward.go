@@ -19,10 +19,10 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// maxBody is how much of a request is kept for retries and mirrors, as much as Envoy buffers by default.
+// maxBody is how many bytes of a request's body are kept for retries and mirrors: Envoy's default buffer limit.
 const maxBody = 1 << 20
 
-// forward sends the request to its destination, again where the retry policy says so, and copies the answer.
+// forward sends the request to its destination, retries it as the policy says, and copies the answer to the client.
 func (ex *exchange) forward(cors *effect.CORSEffect) {
 	up := ex.rule.Upstream(ex.dest, ex.in)
 	cluster := ex.rule.Route.Destinations[ex.dest].Cluster
@@ -67,13 +67,14 @@ func (ex *exchange) forward(cors *effect.CORSEffect) {
 	}
 }
 
-// readBody keeps a small body; of a large one, whole is false and the rest is still to be read.
+// readBody reads at most one byte more than maxBody. whole is false for a larger body, whose rest is still unread.
 func (ex *exchange) readBody() (body []byte, whole bool, err error) {
 	body, err = io.ReadAll(io.LimitReader(ex.r.Body, maxBody+1))
 	return body, len(body) <= maxBody, err
 }
 
-// try makes the attempts. done must be called when the response has been read.
+// try makes attempts until one need not be retried. The function that it returns must be called after the response has
+// been read.
 func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, body []byte, whole bool, key string) (*http.Response, func(), error) {
 	retry := ex.rule.Route.Retry
 	for {
@@ -97,7 +98,7 @@ func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, bod
 			return response, cancel, err
 		}
 		if response != nil {
-			_ = response.Body.Close() // its answer is not wanted
+			_ = response.Body.Close() // this response is not used
 		}
 		cancel()
 		select {
@@ -108,7 +109,8 @@ func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, bod
 	}
 }
 
-// backoff is fully jittered and doubles with each retry, up to ten times its base (VS-RETRY-08).
+// backoff returns the wait before the next attempt: a random time below a limit that doubles with each retry, up to ten
+// times the base interval (VS-RETRY-08).
 func backoff(p *plan.RetryPolicy, attempts int) time.Duration {
 	base := p.BaseInterval
 	if base == 0 {
@@ -118,7 +120,7 @@ func backoff(p *plan.RetryPolicy, attempts int) time.Duration {
 	return rand.N(most + 1)
 }
 
-// shouldRetry says whether a policy covers what happened (VS-RETRY-09).
+// shouldRetry reports whether a retry policy covers the result of an attempt, a response or an error (VS-RETRY-09).
 func shouldRetry(p *plan.RetryPolicy, r *http.Response, err error) bool {
 	for _, condition := range strings.Split(p.On, ",") {
 		switch condition {
@@ -158,13 +160,13 @@ func shouldRetry(p *plan.RetryPolicy, r *http.Response, err error) bool {
 
 var grpcConditions = map[string]string{"cancelled": "1", "deadline-exceeded": "4", "internal": "13", "resource-exhausted": "8", "unavailable": "14"}
 
-// hopByHop are headers that end at a proxy.
+// hopByHop are headers that a proxy does not send on.
 var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
-// obeyed are headers that end here because they say how a request is to be sent.
+// obeyed are headers that this proxy obeys when it sends a request, and does not send on.
 var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
 
-// send makes one attempt. The body has size bytes, or is sent in chunks if that is -1.
+// send makes one attempt. The body has size bytes; if size is -1, it is sent in chunks.
 func (p *Proxy) send(ctx context.Context, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
 	if size == 0 {
 		body = http.NoBody
@@ -176,19 +178,20 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up effect.Request, bo
 	r.URL = requestURL(endpoint, up.Path)
 	r.Host = up.Authority
 	for name, values := range up.Headers {
-		if name == "te" || !slices.Contains(hopByHop, name) && !slices.Contains(obeyed, name) { // of TE, the word that may pass is left
+		if name == "te" || !slices.Contains(hopByHop, name) && !slices.Contains(obeyed, name) { // te has only "trailers" left, which may pass
 			r.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	if r.Header["User-Agent"] == nil {
-		r.Header["User-Agent"] = nil // keep net/http from adding its own
+		r.Header["User-Agent"] = nil // so that net/http does not add its own
 	}
 	r.Header.Set("X-Envoy-Attempt-Count", strconv.Itoa(attempt))
 	r.ContentLength = size
 	return p.client.RoundTrip(r)
 }
 
-// requestURL makes net/http send the path byte for byte. Opaque does that, but reads a path of two slashes as a host.
+// requestURL returns a URL for which net/http sends the path byte for byte. Opaque does that, except for a path that
+// begins with two slashes, which would be read as a host.
 func requestURL(endpoint, path string) *url.URL {
 	u := &url.URL{Scheme: "http", Host: endpoint, Opaque: path}
 	if strings.HasPrefix(path, "//") {
@@ -200,7 +203,7 @@ func requestURL(endpoint, path string) *url.URL {
 	return u
 }
 
-// answer copies the destination's response to the client, after the operations of destination and rule.
+// answer copies the destination's response to the client, with the header operations of destination and rule.
 func (ex *exchange) answer(r *http.Response, up effect.Request, cors *effect.CORSEffect) {
 	defer func() { _ = r.Body.Close() }()
 	headers := effect.Headers{}
@@ -236,7 +239,8 @@ func (ex *exchange) answer(r *http.Response, up effect.Request, cors *effect.COR
 	}
 }
 
-// mirror sends copies, each by its own die, and forgets their answers (VS-MIRROR-05).
+// mirror sends copies of the request to the mirrors, each with its own probability, and ignores their responses
+// (VS-MIRROR-05).
 func (ex *exchange) mirror(up effect.Request, body []byte, whole bool, key string) {
 	for _, m := range ex.rule.Route.Mirrors {
 		b := ex.state.clusters[m.Cluster]
@@ -253,7 +257,7 @@ func (ex *exchange) mirror(up effect.Request, body []byte, whole bool, key strin
 		go func() {
 			defer cancel()
 			if r, err := ex.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
-				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // fire and forget
+				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // errors of mirrors are ignored
 				_ = r.Body.Close()
 			}
 		}()

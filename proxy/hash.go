@@ -11,8 +11,9 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// hashKey is what the rule's hash policies find in the request, all of them together, as Envoy combines them (DR-HASH-02).
-// A cookie with a TTL that the client lacks is made, and sent with the answer (DR-HASH-03).
+// hashKey returns the results of all hash policies of the rule for the request, joined, as Envoy combines them
+// (DR-HASH-02). If the client does not have the cookie of a policy with a TTL, one is made and sent with the answer
+// (DR-HASH-03).
 func (ex *exchange) hashKey() string {
 	var parts []string
 	for _, p := range ex.rule.Route.HashPolicies {

@@ -8,23 +8,24 @@ import (
 	"sync"
 )
 
-// watchedConn looks at the heads of requests as they come in. net/http takes a request that has both a length and chunks,
-// or the same length twice, and drops a line without a word; Envoy refuses it, since whoever believes the other one reads
-// another request.
+// watchedConn counts the lines about the length of the body in each head (request line and headers) that arrives.
+// net/http accepts a request that has both Content-Length and Transfer-Encoding, or the same Content-Length twice, and
+// drops one of the lines silently. Envoy refuses it, since a server that obeys the other line would read another
+// request.
 type watchedConn struct {
 	net.Conn
 
 	mu      sync.Mutex
-	isHead  bool   // what comes next belongs to a head
-	head    []byte // what has come of it
-	isWhole bool
-	lengths int // lines about the length of the body
+	isHead  bool   // the next bytes belong to a head
+	head    []byte // the bytes of the head so far
+	isWhole bool   // the head of the current request has been read to its end
+	lengths int    // the lines about the length of the body in this head
 }
 
-// maxWatched bounds what is kept of a head; net/http ends a larger one by itself.
+// maxWatched bounds the bytes of a head that are kept; net/http itself refuses a larger head.
 const maxWatched = maxHeaders + 8<<10
 
-// Read reads as the connection does.
+// Read reads from the connection.
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
@@ -45,7 +46,8 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// headEnd is the place of the empty line that ends a head, or -1. Some clients end lines with a line feed alone.
+// headEnd returns the index of the line feed before the empty line that ends a head, or -1. Some clients end lines with
+// only a line feed.
 func headEnd(b []byte) int {
 	for i := range b {
 		if b[i] == '\n' && (bytes.HasPrefix(b[i+1:], []byte("\n")) || bytes.HasPrefix(b[i+1:], []byte("\r\n"))) {
@@ -55,7 +57,7 @@ func headEnd(b []byte) int {
 	return -1
 }
 
-// lengthsOf counts the lines that say how long the body is.
+// lengthsOf counts the lines of a head that are about the length of the body.
 func lengthsOf(head []byte) (n int) {
 	for line := range bytes.Lines(head) {
 		name, _, _ := bytes.Cut(line, []byte(":"))
@@ -66,25 +68,25 @@ func lengthsOf(head []byte) (n int) {
 	return n
 }
 
-// begin says that a request comes next.
+// begin must be called when the next bytes are the head of a request.
 func (c *watchedConn) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.isHead, c.isWhole, c.lengths, c.head = true, false, 0, nil
 }
 
-// isClear says that the head of the request at hand was seen, and has at most one length. One that came together with the
-// request before it was not seen.
+// isClear reports whether the head of the current request was seen and has at most one line about the length of the
+// body. The head of a request that arrived together with the request before it is not seen.
 func (c *watchedConn) isClear() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isWhole && c.lengths <= 1
 }
 
-// watchedListener watches the connections of a listener.
+// watchedListener makes a [watchedConn] of each connection of a listener.
 type watchedListener struct{ net.Listener }
 
-// Accept waits for the next one.
+// Accept waits for the next connection.
 func (l watchedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
@@ -97,7 +99,8 @@ func (l watchedListener) Accept() (net.Conn, error) {
 
 type connKey struct{}
 
-// watch makes a server look at heads, and answer those with several lengths by itself; its listener is a [watchedListener].
+// watch makes a server answer with 400 if a head is not clear, see [watchedConn]. The server's listener must be a
+// [watchedListener]. refuse is called for each such request.
 func watch(s *http.Server, refuse func(*http.Request)) {
 	next := s.Handler
 	s.ConnState = func(c net.Conn, state http.ConnState) {

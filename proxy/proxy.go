@@ -1,13 +1,13 @@
-// Package proxy is the embedded data plane: the filter's module on wazero in front of net/http, executing a plan. It is
-// for trying, for tests and for demonstrations; production is Envoy.
+// Package proxy is the embedded data plane: it executes a plan with net/http and with the filter's module on wazero. It
+// is for trials, tests and demonstrations; in production, Envoy executes the plan.
 //
-// It speaks HTTP/1.1 and executes what a rule may ask for: splits, header operations, rewrites, redirects, direct
-// responses, CORS, faults, timeouts, retries and mirrors. It has none of what makes a proxy fit for the open internet:
-// no TLS, no limits, no outlier detection, no protocol upgrades. It sends to addresses that the plan names: a plan with a
-// cluster of the original destination is refused.
+// It speaks HTTP/1.1 and executes the actions of rules: splits, header operations, rewrites, redirects, direct
+// responses, CORS, faults, timeouts, retries and mirrors. It is not for the open internet: it bounds the time and the
+// size of a request, but has no TLS, no limits on connections, no outlier detection and no protocol upgrades. It sends
+// only to addresses in the plan, and refuses a plan with a cluster for the original destination of connections.
 //
-// The hard case is a change of rules under load. A request keeps the state that it began with, plan and root contexts
-// together, until it is answered; the old root contexts are deleted when the last such request is gone.
+// The hard case is a change of rules under load. A request keeps the state with which it began, plan and root contexts
+// together, until it is answered; the old root contexts are deleted after the last such request.
 package proxy
 
 import (
@@ -30,20 +30,22 @@ import (
 	"waymark.dev/waymark/proxy/vm"
 )
 
-// Options configure a proxy. The zero value serves on the plan's own addresses, in silence.
+// Options configure a proxy. The zero value serves on the plan's addresses and logs nothing.
 type Options struct {
-	// Listen replaces the address that a listener binds. nil: the plan's, and the loopback address where that is every one:
-	// this proxy is not made for strangers.
+	// Listen returns the address that a listener binds. nil binds the address in the plan, except that the loopback
+	// address replaces an address for all interfaces, since this proxy is not for clients on other machines.
 	Listen func(*plan.Listener) string
-	// Access gets a record of every request that was answered.
+	// Access is called with a record of every request that was answered; nil drops the records.
 	Access func(Access)
-	// Log gets the module's lines.
+	// Log is called with the errors that the module logs, and with those of deleting old configurations; nil drops
+	// them.
 	Log func(message string)
-	// Intake is what is done with a request before rules see it; its Envoy's reading of rules is followed.
+	// Intake is what happens to a request before rules are tried. Rules are decided as by an Envoy of its version.
 	Intake effect.Intake
 }
 
-// Access is what the access log says of a request.
+// Access is the record of one request in the access log. Detail is the reason of an answer of the proxy itself, in the
+// words of Envoy's response code details.
 type Access struct {
 	Time                            time.Time
 	Method, Authority, Path         string
@@ -57,12 +59,12 @@ type Access struct {
 type Proxy struct {
 	options Options
 	module  *vm.Module
-	workers chan *vm.VM // those that are free
+	workers chan *vm.VM // the free VMs
 	all     []*vm.VM
 	client  *http.Transport
 
 	draining  atomic.Bool
-	mu        sync.Mutex // held by Apply and Close
+	mu        sync.Mutex // guards listeners, and is locked during Apply and Close
 	state     *state     // guarded by stateMu
 	stateMu   sync.RWMutex
 	listeners map[string]*server
@@ -75,7 +77,7 @@ type server struct {
 	addr   net.Addr
 }
 
-// New compiles the module and makes as many VMs as there are cores, four at most.
+// New compiles the module and makes as many VMs as GOMAXPROCS, four at most.
 func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 	if options.Access == nil {
 		options.Access = func(Access) {}
@@ -112,8 +114,8 @@ func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 // connectTimeout is Istio's default for upstream connections (DR-CP-01).
 const connectTimeout = 10 * time.Second
 
-// Apply serves a plan from now on. Requests that have begun are finished by the plan they began with. On an error
-// nothing has changed.
+// Apply serves a plan from now on. Requests that have begun are finished with the plan with which they began. After an
+// error, the proxy serves the same plan as before.
 func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,7 +168,7 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 	return opened, nil
 }
 
-// httpServer speaks with the clients of a listener.
+// httpServer returns the server for the clients of a listener.
 func (p *Proxy) httpServer(listener string) *http.Server {
 	s := &http.Server{
 		ReadHeaderTimeout:            headersTimeout,
@@ -188,8 +190,8 @@ func (p *Proxy) httpServer(listener string) *http.Server {
 	return s
 }
 
-// Limits on what a client may do. Envoy's of the edge profile are the model; there is no limit on how long an answer takes,
-// which a rule's timeout bounds.
+// Limits for clients, similar to those of Envoy's edge profile. The time of an answer is bounded only by a rule's
+// timeout.
 const (
 	headersTimeout = time.Minute
 	requestTimeout = 5 * time.Minute
@@ -198,7 +200,7 @@ const (
 	maxRequestBody = 256 << 20                    // a body of more bytes is answered with 413
 )
 
-// loopback is an address to bind: the loopback one in the place of every address.
+// loopback returns the address to bind: the loopback address if bind is an address for all interfaces, else bind.
 func loopback(bind string) string {
 	switch ip, err := netip.ParseAddr(bind); {
 	case err != nil || !ip.IsUnspecified():
@@ -210,8 +212,8 @@ func loopback(bind string) string {
 	}
 }
 
-// hasPort says that one of the listeners has the port of an address: one that is bound to another address from now on is
-// there beside the old one for a while.
+// hasPort reports whether one of the listeners has the port of an address. A listener whose address changes is bound to
+// the new address before the old socket is closed, so that both have the port for a while.
 func (p *Proxy) hasPort(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	for _, l := range p.listeners {
@@ -234,13 +236,13 @@ func (p *Proxy) closeUnused(next *plan.Plan) {
 			go func() {
 				l.deafen()
 				time.Sleep(drainTime)
-				_ = l.http.Shutdown(context.Background()) // without an end, there is no error
+				_ = l.http.Shutdown(context.Background()) // it waits without limit, so it does not fail
 			}()
 		}
 	}
 }
 
-// Address is where a listener of the plan is bound, or "".
+// Address returns the host:port that a listener of the plan is bound to; "" if there is no such listener.
 func (p *Proxy) Address(listener string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -250,11 +252,12 @@ func (p *Proxy) Address(listener string) string {
 	return ""
 }
 
-// drainTime is how long clients are told, with their answers, that their connections end, before idle ones are closed.
+// drainTime is the time between the end of new connections and the closing of idle ones. During Close, answers in this
+// time have "Connection: close".
 const drainTime = 500 * time.Millisecond
 
-// Close ends the service: no new connections, and the requests that have begun are finished, as long as the context
-// allows. Then their connections are cut.
+// Close accepts no new connections, and waits for the requests that have begun until the context ends. Then it closes
+// their connections.
 func (p *Proxy) Close(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -275,7 +278,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 				errs <- nil
 				return
 			}
-			errs <- l.http.Close() // the time is up
+			errs <- l.http.Close() // the context has ended
 		}()
 	}
 	var err error
@@ -290,7 +293,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 func (s *server) deafen() {
 	if c, ok := s.socket.(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { _ = listening.Deafen(int(fd)) }) // see above
+			_ = raw.Control(func(fd uintptr) { _ = listening.Deafen(int(fd)) }) // not every system can
 		}
 	}
 }

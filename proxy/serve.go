@@ -48,11 +48,11 @@ type exchange struct {
 	rule  *effect.Rule
 	dest  int
 	log   Access
-	// setCookie are cookies that hash policies made.
+	// setCookie are the Set-Cookie values of cookies that hash policies made.
 	setCookie []string
 }
 
-// decide asks the module and carries its decision out, in the order of Envoy's filters: fault, CORS, router.
+// decide calls the module for a decision and executes it, in the order of Envoy's filters: fault, CORS, router.
 func (ex *exchange) decide(site *site) {
 	if !ex.r.ProtoAtLeast(1, 1) { // GW-HCM-06
 		ex.log.Detail = "low_version"
@@ -92,7 +92,7 @@ func (ex *exchange) decide(site *site) {
 		return
 	}
 	for _, name := range routing.DecisionHeaders {
-		delete(ex.in.Headers, name) // a client's; no destination gets them
+		delete(ex.in.Headers, name) // if a client sent one, no destination gets it
 	}
 	id, _ := headers.Get(routing.RouteHeader)
 	chosen, ok := site.hosts[host][id]
@@ -109,11 +109,11 @@ func (ex *exchange) decide(site *site) {
 	ex.execute()
 }
 
-// execute does what the rule says.
+// execute answers as the rule says, or forwards the request.
 func (ex *exchange) execute() {
 	switch {
 	case ex.rule.Redirect != nil:
-		ex.log.Detail = "direct_response" // Envoy's word for both
+		ex.log.Detail = "direct_response" // as in Envoy, for redirects too
 		ex.reply(int(ex.rule.Redirect.Status), "", effect.Headers{"location": {ex.rule.Location(ex.in)}})
 	case ex.rule.DirectResponse != nil:
 		d := ex.rule.DirectResponse
@@ -124,7 +124,7 @@ func (ex *exchange) execute() {
 		ex.log.Detail = "direct_response"
 		ex.reply(int(d.Status), string(d.Body), extra)
 	case ex.in.Upgrades():
-		ex.log.Detail = "no_websockets" // Envoy has them
+		ex.log.Detail = "no_websockets" // Envoy supports them
 		ex.reply(http.StatusNotImplemented, "the embedded data plane has no websockets; use --engine envoy", nil)
 	default:
 		cors := ex.rule.ApplyCORS(ex.in)
@@ -137,7 +137,7 @@ func (ex *exchange) execute() {
 	}
 }
 
-// received is the request as a filter sees it.
+// received returns the request as a filter in Envoy would see it, or a refusal.
 func (ex *exchange) received() (effect.Request, *effect.Refusal) {
 	in := effect.Request{Method: ex.r.Method, Authority: ex.r.Host, Path: ex.r.RequestURI, Headers: effect.Headers{}}
 	for name, values := range ex.r.Header {
@@ -151,17 +151,17 @@ func (ex *exchange) received() (effect.Request, *effect.Refusal) {
 	return received, refusal
 }
 
-// newID is a random UUID, as Envoy makes one for every request.
+// newID returns a random UUID, as Envoy makes one for every request.
 func newID() string {
 	a, b := rand.Uint64(), rand.Uint64()
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
 }
 
-// refuse answers before any rule was looked at.
+// refuse answers a request that is refused before any rule is tried.
 func (ex *exchange) refuse(r *effect.Refusal) {
 	headers := effect.Headers{}
 	if !r.GRPC {
-		ex.in = effect.Request{} // the answer is HTTP's, whatever was asked for
+		ex.in = effect.Request{} // so that reply does not answer in the form of gRPC
 	}
 	if r.Location != "" {
 		headers["location"] = []string{r.Location}
@@ -169,7 +169,7 @@ func (ex *exchange) refuse(r *effect.Refusal) {
 	ex.reply(r.Status, "", headers)
 }
 
-// headers are the lines that the module gets.
+// headers returns the header lines that the module gets.
 func (ex *exchange) headers() vm.Headers {
 	h := vm.Headers{{":authority", ex.in.Authority}, {":path", ex.in.Path}, {":method", ex.in.Method}, {":scheme", ex.in.Scheme}}
 	for _, name := range slices.Sorted(maps.Keys(ex.in.Headers)) {
@@ -180,15 +180,15 @@ func (ex *exchange) headers() vm.Headers {
 	return h
 }
 
-// ask shows a free worker the headers.
+// ask calls the module in a free worker with the headers, which it may change.
 func (ex *exchange) ask(site *site, h *vm.Headers) error {
 	v := <-ex.proxy.workers
 	defer func() { ex.proxy.workers <- v }()
 	return v.RequestHeaders(context.WithoutCancel(ex.r.Context()), site.roots[v], h)
 }
 
-// fault does what Envoy's fault filter does by the headers that the module set: first the delay, then the abort. It
-// says whether the request was answered.
+// fault injects the delay and then the abort of the headers that the module set, as Envoy's fault filter does. It
+// reports whether the request was answered, or its client is gone.
 func (ex *exchange) fault(h vm.Headers) (answered bool) {
 	if text, ok := h.Get(routing.DelayHeader); ok {
 		if ms, err := strconv.Atoi(text); err == nil {
@@ -222,7 +222,7 @@ func (ex *exchange) fault(h vm.Headers) (answered bool) {
 	return true
 }
 
-// reply answers by the proxy itself. The rule's response operations apply to that, too (VS-HDR-09).
+// reply sends an answer of the proxy itself. The rule's response operations apply to it, too (VS-HDR-09).
 func (ex *exchange) reply(status int, body string, headers effect.Headers) {
 	out := effect.Headers{"server": {"waymark"}}
 	maps.Copy(out, headers)

@@ -11,8 +11,8 @@ import (
 	"waymark.dev/waymark/proxy/vm"
 )
 
-// state is a plan together with what was made of it. It is immutable but for the count of its requests and the
-// balancers' positions.
+// state is a plan together with the root contexts and balancers that were made for it. Only the count of its requests
+// and the positions of the balancers change.
 type state struct {
 	plan     *plan.Plan
 	sites    map[string]*site // by listener name
@@ -27,13 +27,13 @@ type site struct {
 	hosts  map[*plan.VirtualHost]map[string]choice
 }
 
-// choice is what an outcome's id stands for.
+// choice is the rule and the outcome of an outcome's id.
 type choice struct {
 	rule    *effect.Rule
 	outcome plan.Outcome
 }
 
-// newState configures every worker. With an error, no worker keeps anything of it.
+// newState makes a state and configures every worker. After an error, no worker has a root context of it.
 func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Behaviour())); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	return s, nil
 }
 
-// choices are the outcomes of each virtual host, as Envoy's map of routes has them.
+// choices returns the outcomes of each virtual host by their ids. In Envoy, a map of routes has them.
 func choices(rc *plan.RouteConfig) map[*plan.VirtualHost]map[string]choice {
 	all := map[*plan.VirtualHost]map[string]choice{}
 	for _, h := range rc.VirtualHosts {
@@ -76,7 +76,7 @@ func choices(rc *plan.RouteConfig) map[*plan.VirtualHost]map[string]choice {
 	return all
 }
 
-// eachWorker runs f with every VM, each taken from the free ones first.
+// eachWorker takes all VMs out of the free ones, waiting for those in use, and calls f with each until f fails.
 func (p *Proxy) eachWorker(f func(*vm.VM) error) error {
 	var err error
 	taken := make([]*vm.VM, 0, len(p.all))
@@ -115,7 +115,7 @@ func (p *Proxy) retire(s *state) {
 	}
 }
 
-// acquire returns the state in force and counts a request of it; release it with s.requests.Done.
+// acquire returns the current state and counts a request of it. The caller must call requests.Done of the state.
 func (p *Proxy) acquire() *state {
 	p.stateMu.RLock()
 	defer p.stateMu.RUnlock()

@@ -11,7 +11,7 @@ import (
 	"waymark.dev/waymark/pluginconfig"
 )
 
-// supported reports everything in a plan that the embedded data plane does not execute, all of it at once.
+// supported returns an error with everything in a plan that the embedded data plane does not execute, or nil.
 func supported(p *plan.Plan, behaviour version.Behaviour) error {
 	const instead = "the embedded data plane does not execute it; use --engine envoy"
 	var found diag.Findings

@@ -1,22 +1,24 @@
 package routing
 
-// Automaton is one or more regular expressions as a deterministic automaton over bytes, made by package regex: one look
-// at a table for each byte of a value says which of them take the whole of it. State 0 leads nowhere and takes nothing.
+// Automaton is a deterministic automaton over bytes for one or more regular expressions, made by package regex. One
+// table access for each byte of a value finds which of the expressions match the whole value. State 0 leads only to
+// itself and accepts nothing.
 type Automaton struct {
-	// Classes maps bytes to columns of the table: bytes of one class lead to the same states.
+	// Classes maps bytes to columns of the table: bytes of one class lead to the same state from every state.
 	Classes *[256]uint8
 	// Width is the number of classes.
 	Width int
 	Start uint16
 	// Next has a row of Width states for each state.
 	Next []uint16
-	// Accept says for each state which of Lists takes a value that ends there. List 0 is empty.
+	// Accept has for each state an index into Lists: the expressions that match a value that ends in the state. List 0
+	// is empty.
 	Accept []uint16
 	// Lists hold numbers of expressions, in ascending order.
 	Lists [][]uint16
 }
 
-// run returns the expressions that take the whole of s.
+// run returns the numbers of the expressions that match the whole of s.
 func (a *Automaton) run(s string) []uint16 {
 	state, width, next, classes := int(a.Start), a.Width, a.Next, a.Classes
 	for i := 0; i < len(s); i++ {
@@ -28,11 +30,12 @@ func (a *Automaton) run(s string) []uint16 {
 	return a.Lists[a.Accept[state]]
 }
 
-// Match says whether one of the expressions takes the whole of s.
+// Match reports whether one of the expressions matches the whole of s.
 func (a *Automaton) Match(s string) bool { return len(a.run(s)) > 0 }
 
-// Marshal writes the automaton for the configuration, all numbers as varints: width; the classes as runs of equal
-// bytes; the count of states, the start; for each state its row, as runs of equal states, and its list; the lists.
+// Marshal writes the automaton for the configuration: the byte kindAutomaton, then numbers as varints. These are the
+// width; the classes, as runs of bytes of one class; the count of states and the start; for each state its row, as runs
+// of equal states, and the index of its list; the count of lists; for each list its length and its numbers.
 func (a *Automaton) Marshal() []byte {
 	b := appendVarint([]byte{kindAutomaton}, a.Width)
 	for i := 0; i < 256; {
@@ -73,7 +76,7 @@ func appendVarint(b []byte, n int) []byte {
 	return append(b, byte(n))
 }
 
-// varints reads numbers; ok turns false at the first that is missing or too large.
+// varints reads numbers; ok becomes false at the first number that is missing or too large.
 type varints struct {
 	data []byte
 	ok   bool
@@ -97,14 +100,16 @@ func (v *varints) next(limit int) int {
 	return 0
 }
 
-// maxStates is how many states an automaton may have at most.
+// maxStates is the largest number of states of an automaton.
 const maxStates = 1 << 16
 
-// MaxTable is how large an automaton's table may be at most; such a one is 2 MB.
+// MaxTable is the largest size of an automaton's table, in entries of two bytes: 2 MB.
 const MaxTable = 1 << 20
 
-// unmarshalAutomaton reads what Marshal wrote after the first byte, and checks that no state leads out of the table and
-// no list names an expression that is not below members.
+// unmarshalAutomaton reads what Marshal wrote after the first byte. false says that a state leads out of the table,
+// that a state has a list that is not there, or that the bytes are not an automaton for another reason. The numbers in
+// lists are checked by names, against the expressions of a set. shared has the classes of automata that were read
+// before.
 func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bool) {
 	v := &varints{b, true}
 	a := &Automaton{Width: v.next(257)}
@@ -154,7 +159,8 @@ func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bo
 	return a, v.ok && len(v.data) == 0 && a.rejects(0)
 }
 
-// unmarshalClasses reads the classes of bytes, or nil. Many automata have the same, and share them.
+// unmarshalClasses reads the classes of bytes; nil says that they are not valid. Many automata have equal classes, and
+// share them.
 func unmarshalClasses(v *varints, width int, shared map[string]*[256]uint8) *[256]uint8 {
 	before := v.data
 	var of [256]uint8
@@ -178,7 +184,7 @@ func unmarshalClasses(v *varints, width int, shared map[string]*[256]uint8) *[25
 	return classes
 }
 
-// rejects says whether nothing leads on from a state and a value that ends there is not taken.
+// rejects reports whether a state leads only to itself and accepts nothing.
 func (a *Automaton) rejects(state int) bool {
 	for _, next := range a.Next[state*a.Width:][:a.Width] {
 		if int(next) != state {

@@ -2,7 +2,7 @@ package routing
 
 import "slices"
 
-// digits64 are the values of the digits of base64, by their byte; noDigit64 is no digit.
+// digits64 has the value of each byte as a digit of base64, or noDigit64 for bytes that are not digits.
 var digits64 = func() (values [256]uint8) {
 	for i := range values {
 		values[i] = noDigit64
@@ -15,7 +15,8 @@ var digits64 = func() (values [256]uint8) {
 
 const noDigit64 = 0x80
 
-// appendBase64 reads the standard encoding, padded. encoding/base64 would do the same, and link reflect into the module.
+// appendBase64 decodes the standard encoding with padding (RFC 4648, section 4) and appends the bytes to b; false says
+// that s is not valid. encoding/base64 would link reflect into the module.
 func appendBase64(b []byte, s string) ([]byte, bool) {
 	if len(s)%4 != 0 {
 		return b, false

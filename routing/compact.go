@@ -1,26 +1,27 @@
 package routing
 
-// compact is the automaton of one expression in few bytes, run as it is written: of a thousand expressions none but the
-// one that a request leads to is ever looked at, so that nothing is made of them when a configuration is read. It takes
-// the place of an [Automaton] where that has few edges for each state, as nearly all expressions of paths have.
+// compact is the automaton of one expression in few bytes, which are run without decoding: of a thousand expressions, a
+// request usually reaches only one, so decoding all of them when a configuration is read would be wasted. It replaces
+// an [Automaton] whose states have few edges, as in nearly all expressions for paths.
 //
-// The first byte is the size of a place, 1 or 2. States follow, the start first; a place is where a state is, counted
-// from that first byte, and place 0 leads nowhere. A state is a byte of flags and
+// The first byte is the size of a place in bytes, 1 or 2. States follow, the start first. A place is the offset of a
+// state from that first byte, little-endian; place 0 is no state, so the value is not matched. A state is a byte of
+// flags and
 //
-//	the place of another state, if hasElse is set: a byte that this state has no edge for takes the other one's
-//	then either, if the rest of the flags is chain,
-//	    n and n bytes                  these bytes lead to the state that comes next
-//	or, with the numbers s and r in the rest,
-//	    s times a byte and a place     this byte leads there
-//	    r times two bytes and a place  these and all between lead there; the first edge that fits is taken
+//	the place of another state, if hasElse is set: for a byte without an edge here, the edges of that state are used
+//	then either, if the lowest six bits of the flags are chain,
+//	    n and n bytes                  these bytes lead to the state that is written next
+//	or, if these bits are the numbers s (high three bits) and r (low three bits),
+//	    s times a byte and a place     this byte leads to the place
+//	    r times two bytes and a place  these and all bytes between lead there; the first edge that fits is used
 //
-// /[a-z]+/item-7(/.*)? is, behind the prefix "/",
+// /[a-z]+/item-7(/.*)? is, after the prefix "/",
 //
 //	1: a-z -> 5            5: a-z -> 5, / -> 12       12: chain item-7
 //	20: accepts, / -> 23   23: accepts, \n -> 0, any -> 23
 //
-// The state that a chain falls back to with else is what makes (.*;)?user=jason small: each of its bytes but the right
-// one leads where it would lead at the beginning.
+// A chain with hasElse is what makes (.*;)?user=jason small: at each byte of user=jason, any other byte leads to the
+// same state as it does from the start.
 type compact string
 
 const (
@@ -30,7 +31,7 @@ const (
 	mostEach = 7 // edges of each kind; both at once would be a chain
 )
 
-// place reads a place of size bytes.
+// place returns the place that is written at an offset, in size bytes.
 func (c compact) place(at, size int) int {
 	if size == 1 {
 		return int(c[at])
@@ -38,7 +39,7 @@ func (c compact) place(at, size int) int {
 	return int(c[at]) | int(c[at+1])<<8
 }
 
-// match says whether the expression takes the whole of s.
+// match reports whether the expression matches the whole of s.
 func (c compact) match(s string) bool {
 	size, at, i := int(c[0]), 1, 0
 	for {
@@ -85,7 +86,8 @@ func (c compact) match(s string) bool {
 	}
 }
 
-// edge is the place that a byte leads to from a state whose edges begin at p, or -1.
+// edge returns the place that byte b leads to from a state whose edges begin at offset p, or -1 if there is no edge for
+// b.
 func (c compact) edge(flags byte, p, size int, b byte) int {
 	for end := p + int(flags>>3&mostEach)*(1+size); p < end; p += 1 + size {
 		if c[p] == b {
@@ -100,8 +102,8 @@ func (c compact) edge(flags byte, p, size int, b byte) int {
 	return -1
 }
 
-// valid says that no state leads anywhere but to another one, and that an else leads to a state with edges and without
-// else. isState is scratch.
+// valid reports whether all edges lead to states or to place 0, and whether hasElse leads to a state with edges and
+// without hasElse. isState is scratch memory, which is returned for the next call.
 func (c compact) valid(isState []bool) (_ []bool, ok bool) {
 	if len(c) < 2 || c[0] != 1 && c[0] != 2 {
 		return isState, false
@@ -151,7 +153,7 @@ func (c compact) valid(isState []bool) (_ []bool, ok bool) {
 	return isState, true
 }
 
-// end is where a state ends; beyond the end of c for one that is cut off.
+// end returns the offset at which the state at an offset ends. It is beyond the end of c for a state that is cut off.
 func (c compact) end(at int) int {
 	size, flags := int(c[0]), c[at]
 	at++
@@ -167,8 +169,8 @@ func (c compact) end(at int) int {
 	return at + 1 + int(c[at])
 }
 
-// MarshalShort writes the automaton of one expression in the form that is smaller, as [compact] or as [Automaton.Marshal]
-// does.
+// MarshalShort writes the automaton of one expression in the shorter one of two forms: that of [Automaton.Marshal] or
+// the compact one.
 func (a *Automaton) MarshalShort() []byte {
 	b := a.Marshal()
 	if c, ok := a.marshalCompact(); ok && len(c) < len(b) {
@@ -177,8 +179,8 @@ func (a *Automaton) MarshalShort() []byte {
 	return b
 }
 
-// marshalCompact writes the automaton of one expression for the configuration in the form of [compact]; false says that
-// some state has too many edges, that there are too many states, or that no value is ever taken.
+// marshalCompact writes the automaton of one expression for the configuration, as the byte kindCompact and a [compact].
+// false says that a state has too many edges, that the automaton has too many states, or that it accepts nothing.
 func (a *Automaton) marshalCompact() ([]byte, bool) {
 	w := newCompactWriter(a)
 	if w == nil {

@@ -3,13 +3,13 @@ package routing
 // compactWriter writes an automaton as [compact].
 type compactWriter struct {
 	a *Automaton
-	// runs are the pieces that the classes cut the bytes into.
+	// runs are the longest ranges of bytes of one class, ascending.
 	runs  []compactRun
-	other int             // the state that others fall back to, or -1
-	alone [][]compactEdge // the edges of each state without a fallback
+	other int             // the state that other states fall back to (hasElse), or -1
+	alone [][]compactEdge // the edges of each state if it has no fallback
 	// counts is scratch: how often each state occurs.
 	counts []int
-	// Of each state: its edges, whether it falls back, and how many edges lead to it.
+	// edges, falls and refs have for each state its edges, whether it falls back, and how many edges lead to it.
 	edges [][]compactEdge
 	falls []bool
 	refs  []int
@@ -25,8 +25,8 @@ type compactEdge struct {
 	to     int
 }
 
-// newCompactWriter chooses the edges that every state needs, with the fallback that saves the most; nil where some state
-// has too many edges, or nothing is ever taken.
+// newCompactWriter chooses the edges of every state, with the fallback that saves the most bytes. It returns nil if a
+// state has too many edges, or if the automaton accepts nothing.
 func newCompactWriter(a *Automaton) *compactWriter {
 	if a.Start == 0 {
 		return nil
@@ -63,7 +63,7 @@ func newCompactWriter(a *Automaton) *compactWriter {
 	return w
 }
 
-// fallbacks are the states worth a try: none, the start, and the one that most edges lead to.
+// fallbacks returns the states to try as the fallback: -1 for none, the start, and the state that most edges lead to.
 func (w *compactWriter) fallbacks() []int {
 	most := int(w.a.Start)
 	for _, to := range w.a.Next {
@@ -78,7 +78,8 @@ func (w *compactWriter) fallbacks() []int {
 	return all
 }
 
-// choose returns the edges of all states with a fallback, and what they take in bytes; nil where a state has too many.
+// choose returns the edges of all states if other is the fallback, which states use it, and the size in bytes; nil if a
+// state has too many edges.
 func (w *compactWriter) choose(other int) (edges [][]compactEdge, falls []bool, cost int) {
 	n := len(w.a.Accept)
 	edges, falls = make([][]compactEdge, n), make([]bool, n)
@@ -97,7 +98,7 @@ func (w *compactWriter) choose(other int) (edges [][]compactEdge, falls []bool, 
 	return edges, falls, cost
 }
 
-// own are the edges of a state without a fallback, the shorter of two ways to write them.
+// own returns the edges of a state without a fallback, in the shorter one of two forms; see listed and exceptions.
 func (w *compactWriter) own(s int) (edges []compactEdge, cost int, ok bool) {
 	if w.alone == nil {
 		w.alone = make([][]compactEdge, len(w.a.Accept))
@@ -113,7 +114,7 @@ func (w *compactWriter) own(s int) (edges []compactEdge, cost int, ok bool) {
 	return costed(w.alone[s])
 }
 
-// costed says what edges take in bytes, with places of one, and whether they are not too many.
+// costed returns the size of edges in bytes, for places of one byte; ok is false if there are too many edges.
 func costed(edges []compactEdge) (_ []compactEdge, cost int, ok bool) {
 	singles, ranges := 0, 0
 	for _, e := range edges {
@@ -128,7 +129,8 @@ func costed(edges []compactEdge) (_ []compactEdge, cost int, ok bool) {
 
 func (w *compactWriter) next(state, class int) int { return int(w.a.Next[state*w.a.Width+class]) }
 
-// listed are the edges that lead elsewhere than those of other, or than nowhere.
+// listed returns the edges of a state that differ from those of other, or, if other is -1, all that lead to a state but
+// 0.
 func (w *compactWriter) listed(state, other int) (edges []compactEdge) {
 	for _, r := range w.runs {
 		to, instead := w.next(state, r.class), 0
@@ -144,7 +146,8 @@ func (w *compactWriter) listed(state, other int) (edges []compactEdge) {
 	return edges
 }
 
-// exceptions are the edges that lead elsewhere than most do, and one for those.
+// exceptions returns the edges of a state that do not lead where most of its edges lead, and last one edge for all
+// bytes.
 func (w *compactWriter) exceptions(state int) (edges []compactEdge) {
 	clear(w.counts)
 	most := 0
@@ -165,7 +168,7 @@ func (w *compactWriter) exceptions(state int) (edges []compactEdge) {
 	return append(edges, compactEdge{0, 255, most})
 }
 
-// write writes the states that can be reached, with places of size bytes; false where they do not suffice.
+// write writes the states that can be reached. false says that the code is too long for places of size bytes.
 func (w *compactWriter) write(size int) ([]byte, bool) {
 	code := []byte{byte(size)}
 	places := make([]int, len(w.a.Accept))
@@ -197,7 +200,7 @@ func (w *compactWriter) write(size int) ([]byte, bool) {
 				place(w.other)
 			}
 			code = append(append(code, byte(len(text))), text...)
-			todo = append(todo, behind) // so that it comes next
+			todo = append(todo, behind) // last, so that it is written next
 			continue
 		}
 		var singles, ranges []compactEdge
@@ -232,8 +235,8 @@ func (w *compactWriter) write(size int) ([]byte, bool) {
 	return code, true
 }
 
-// chain is the longest text that leads from a state through others that nothing else leads to, and the state behind it,
-// which must not have a place yet.
+// chain returns the longest text that leads from a state through states that have no other edges to or from them, and
+// the state that it leads to, which does not have a place yet.
 func (w *compactWriter) chain(s int, places []int) (text []byte, behind int) {
 	first := s
 	if s == w.other {

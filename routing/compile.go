@@ -8,12 +8,11 @@ import (
 )
 
 // Compile reads a plugin configuration (the JSON of [Config]) into a Table. It is strict: unknown fields, duplicate
-// keys, wrong types, values out of range, trailing bytes, another version and nesting deeper than needed are refused,
-// every problem at once, in a [*ConfigError]. It never panics, and the same bytes always give the same Table.
+// keys, wrong types, values out of range, trailing bytes, another version and too deep nesting are refused with a
+// [*ConfigError], which has all problems at once. It never panics, and the same bytes always give the same Table.
 //
-// Decoding and compiling are one walk: a listener's configuration is read on a worker's thread, where a second form of
-// 10,000 rules would cost memory that linear memory never gives back. The Table's texts are parts of config, which must
-// not be changed afterwards.
+// Compile decodes and compiles at the same time: a decoded copy of 10,000 rules would take memory that linear memory
+// never gives back. The Table's texts share the memory of config, which must not be changed afterwards.
 func Compile(config []byte) (*Table, error) {
 	if len(config) > maxConfig {
 		return nil, refused("larger than " + itoa(maxConfig) + " bytes")
@@ -25,7 +24,7 @@ func Compile(config []byte) (*Table, error) {
 	}}
 	c.table.texts.config = text
 	c.config()
-	c.table.texts.changed = unsafe.String(unsafe.SliceData(c.changed), len(c.changed)) // nobody else has it
+	c.table.texts.changed = unsafe.String(unsafe.SliceData(c.changed), len(c.changed)) // nothing changes it any more
 	switch c.end(); {
 	case c.broken != "":
 		return nil, refused(c.broken)
@@ -40,7 +39,7 @@ func Compile(config []byte) (*Table, error) {
 	return c.table, nil
 }
 
-// maxConfig keeps places of texts within 32 bits.
+// maxConfig bounds a configuration, in bytes, so that the offsets of spans fit into 32 bits.
 const maxConfig = 1 << 30
 
 func refused(message string) error { return &ConfigError{[]Problem{{Message: message}}} }
@@ -49,10 +48,10 @@ func refused(message string) error { return &ConfigError{[]Problem{{Message: mes
 type compiler struct {
 	reader
 	table   *Table
-	version string                 // another than ours
-	missing []string               // features, quoted
-	classes map[string]*[256]uint8 // of automata, each once
-	// Scratch of programs and expressions.
+	version string                 // the version of the document, if it is not Version
+	missing []string               // required features that this package does not support, quoted
+	classes map[string]*[256]uint8 // the classes of automata, by their encoding
+	// isState, contains and endsWith are scratch memory for programs and expressions.
 	isState            []bool
 	contains, endsWith []span
 }
@@ -109,10 +108,11 @@ func (c *compiler) config() {
 	}
 }
 
-// Features are what a configuration may require of this package.
+// Features are the features that this package supports, see [Config].Requires. There are none yet.
 var Features []string
 
-// readVersion takes a number that is not ours for a newer format, of which nothing else can be said.
+// readVersion reads the version. A number other than [Version] makes Compile fail with that problem alone: the rest of
+// the document may be in another format.
 func (c *compiler) readVersion() {
 	before := len(c.problems)
 	start := c.at
@@ -322,7 +322,7 @@ func (c *compiler) condition(q condition, name string, isQuery bool) {
 	c.table.conditions.add(q)
 }
 
-// comparison reads one of the keys of [StringMatch]; false says that key is none of them.
+// comparison reads the value of a key of [StringMatch]; false says that the key is not one of them.
 func (c *compiler) comparison(s *comparison, key string) bool {
 	switch key {
 	case "exact":
@@ -349,7 +349,8 @@ func (c *compiler) kind(s *comparison, k matchKind) {
 	s.kind = k
 }
 
-// below reads an index into a list of so many, or returns -1.
+// below reads an index into a list of count elements. It returns -1 if the value is not a valid index; what is the name
+// of the list for the message.
 func (c *compiler) below(count int, what string) int {
 	if count == 0 {
 		c.skip()

@@ -1,6 +1,6 @@
 package routing
 
-// matchKind is the way in which a condition compares a value.
+// matchKind is how a condition compares a value.
 type matchKind uint8
 
 const (
@@ -13,15 +13,15 @@ const (
 
 // comparison compares one value, byte by byte.
 type comparison struct {
-	value      span // for matchRegex, the place is the expression's index
+	value      span // for matchRegex, value.at is the index of the expression
 	kind       matchKind
-	ignoreCase bool // of ASCII letters; for paths alone, and not with matchRegex
+	ignoreCase bool // of ASCII letters; only for paths, and not with matchRegex
 }
 
 // expression is the index of the expression, for matchRegex.
 func (c *comparison) expression() int32 { return int32(c.value.at) }
 
-// A path is compared without its query:
+// matches compares a value. A path is compared without its query:
 //
 //	prefix "/foo"      takes /foo, /foo/bar and /foobar        (VS-MATCH-05)
 //	separated "/foo"   takes /foo and /foo/bar                 (VS-MATCH-06)
@@ -47,8 +47,8 @@ func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 	return s[:n] == value
 }
 
-// condition compares a header, with Envoy's rules for absent and repeated ones, or the first query parameter of a name,
-// which is never inverted:
+// condition compares a header, with Envoy's rules for absent and repeated headers, or the first query parameter of a
+// name. Conditions on query parameters are never inverted. The table shows whether a condition on a header is met:
 //
 //	                                  absent     present, matches   present, differs
 //	value                             no         yes                no
@@ -58,13 +58,13 @@ func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 //	presence, invert                  yes        no                 no
 type condition struct {
 	comparison
-	subject        int32 // whose values are compared
+	subject        int32 // the header or query parameter that is compared; see names
 	invert         bool
 	missingAsEmpty bool
 }
 
-// narrows says whether the condition is met only by requests that have a value which its comparison takes. Only such
-// conditions lead to a rule.
+// narrows reports whether the condition is met only by requests that have a value which its comparison matches. Only
+// such conditions can be keys of the index.
 func (c *condition) narrows() bool { return !c.invert && !c.missingAsEmpty }
 
 func (c *condition) matches(t *Table, r *Request) bool {

@@ -1,7 +1,7 @@
 package routing
 
-// Version is the major version of the plugin configuration that this package reads. A document with another one is
-// refused: every field has a meaning for traffic, so there is no field that an older reader could safely skip.
+// Version is the major version of the plugin configuration that this package reads. A document with another version is
+// refused: every field has an effect on traffic, so an older reader could not safely skip any.
 const Version = 1
 
 // Config is the plugin configuration of one listener as it is written. The translator marshals it; [Compile] reads
@@ -9,23 +9,24 @@ const Version = 1
 type Config struct {
 	// Version must be [Version].
 	Version int `json:"version"`
-	// Requires names what a reader must know beside the fields of its version, so that an older module, which would not know
-	// what a document means, refuses it and names what it lacks. See [Features].
+	// Requires names features that a reader must support in addition to the fields of the version, so that an older
+	// module refuses the document with the names of the features that it lacks. See [Features].
 	Requires []string `json:"requires,omitempty"`
-	// Name says which route configuration this is (Istio's name, such as http.8080). Only for people and logs.
+	// Name is Istio's name of the route configuration, such as http.8080. It is only for people and logs.
 	Name string `json:"name,omitempty"`
 	// RepeatedHeaders says how a header that occurs several times is compared: "each" (the default; one matching value
 	// suffices) as Envoy does from 1.39 on, or "joined" (the values joined by commas) as it did before.
 	RepeatedHeaders string `json:"repeatedHeaders,omitempty"`
-	// Programs are what package regex made of regular expressions, marshalled, each once; Regexes and Sets name them by
-	// their index and stand after them.
+	// Programs are regular expressions as package regex compiled and marshalled them, each once. Regexes and Sets refer
+	// to them by their index, and must come after them in the document.
 	Programs [][]byte `json:"programs,omitempty"`
-	// Regexes are the regular expressions that conditions name by their index. They stand before VirtualHosts.
+	// Regexes are the regular expressions, to which conditions refer by their index. They must come before
+	// VirtualHosts.
 	Regexes []Regex `json:"regexes,omitempty"`
-	// Sets are groups of regular expressions that are asked all at once. An expression is in one at most. They stand
-	// after Regexes and before VirtualHosts.
+	// Sets are groups of regular expressions that one automaton evaluates together. An expression is in one set at
+	// most. Sets must come after Regexes and before VirtualHosts.
 	Sets []RegexSet `json:"sets,omitempty"`
-	// VirtualHosts in any order; their domains must be distinct.
+	// VirtualHosts are in any order; their domains must be distinct.
 	VirtualHosts []VirtualHost `json:"virtualHosts"`
 }
 
@@ -35,15 +36,15 @@ const (
 	RepeatedHeadersJoined = "joined"
 )
 
-// Regex is a regular expression of RE2's dialect, taken apart: a value matches when it begins with Prefix and Program
-// takes the whole rest.
+// Regex is a regular expression of RE2's dialect in two parts: a value matches when it begins with Prefix and Program
+// matches the whole rest.
 type Regex struct {
-	// Pattern is for people.
+	// Pattern is the whole expression, for people; no decision reads it.
 	Pattern string `json:"pattern"`
 	Prefix  string `json:"prefix,omitempty"`
-	// A value that matches has one of Contains in it, or ends with one of EndsWith: texts of 2, 4 or 8 bytes, which tell
-	// the expression from others. Both absent: there are none, or they are not needed. They narrow the search and do not
-	// decide.
+	// Contains and EndsWith are texts of 2, 4 or 8 bytes: every value that matches contains one of Contains or ends
+	// with one of EndsWith. They narrow the search; a value that has one need not match. Both are absent if there are
+	// no such texts, or if they are not needed.
 	Contains []string `json:"contains,omitempty"`
 	EndsWith []string `json:"endsWith,omitempty"`
 	// Program is an index into Config.Programs.
@@ -52,7 +53,7 @@ type Regex struct {
 
 // RegexSet is several expressions in one automaton, which reads a value once for all of them.
 type RegexSet struct {
-	// Regexes are indexes into Config.Regexes. The automaton names them by their place in here.
+	// Regexes are indexes into Config.Regexes. The lists of the automaton have indexes into this list.
 	Regexes []int `json:"regexes"`
 	// Program is an index into Config.Programs, of an [Automaton] over whole values, prefixes included.
 	Program int `json:"program"`
@@ -62,29 +63,30 @@ type RegexSet struct {
 type VirtualHost struct {
 	Name string `json:"name"`
 	// Domains are lower-case host names without port: exact ("a.example.com"), suffix ("*.example.com", "*-a.test") or
-	// "*" for every host that no other domain takes.
+	// "*" for every host that no other domain matches.
 	Domains []string `json:"domains"`
-	// Rules in the order in which they are tried.
+	// Rules are in the order in which they are tried.
 	Rules []Rule `json:"rules"`
 }
 
-// Rule is one (http rule, match) pair. All its conditions must hold. A rule without conditions matches everything.
+// Rule is one match of one http rule of a VirtualService. All its conditions must be met. A rule without conditions
+// matches every request.
 type Rule struct {
-	// Name is where the rule comes from, such as default/reviews.http[0].match[1].
+	// Name is the rule's place in its VirtualService, such as default/reviews.http[0].match[1].
 	Name string `json:"rule"`
-	// Path is compared with the path before the first "?" or "#". Absent: any path.
+	// Path is compared with the path before the first "?" or "#". Without it, any path matches.
 	Path *PathMatch `json:"path,omitempty"`
 	// Headers include the pseudo-headers :method, :scheme, :authority and :path.
 	Headers []HeaderMatch `json:"headers,omitempty"`
-	// Query parameters are compared raw, the first of a name only.
+	// Query has conditions on query parameters. They are compared without decoding, and only the first one of a name.
 	Query []QueryMatch `json:"query,omitempty"`
 	// Outcome is the id that the decision carries. Exactly one of Outcome and Split is given.
 	Outcome string `json:"outcome,omitempty"`
-	// Split throws a die between several outcomes.
+	// Split chooses one of several outcomes at random.
 	Split []Share `json:"split,omitempty"`
 	Fault *Fault  `json:"fault,omitempty"`
-	// Never says that no request meets the rule, since it asks for what no request has here: claims of a JWT. It keeps
-	// its place, because rules are known by their place.
+	// Never is set for a rule that no request matches, because it requires claims of a JWT, which the filter does not
+	// read. The rule stays in the list, since decisions refer to rules by their index.
 	Never bool `json:"never,omitempty"`
 }
 
@@ -99,36 +101,38 @@ type StringMatch struct {
 // PathMatch has exactly one of Exact, Prefix, Separated and Regex set.
 type PathMatch struct {
 	StringMatch
-	// Separated is a prefix that ends at a segment border: "/api" takes /api and /api/x, not /apix (VS-MATCH-06).
+	// Separated is a prefix that ends at the end of a segment: "/api" matches /api and /api/x, not /apix (VS-MATCH-06).
 	Separated *string `json:"separated,omitempty"`
-	// IgnoreCase folds ASCII letters; it has no effect on Regex (VS-MATCH-10).
+	// IgnoreCase ignores the case of ASCII letters; it has no effect on Regex (VS-MATCH-10).
 	IgnoreCase bool `json:"ignoreCase,omitempty"`
 }
 
-// HeaderMatch without Exact, Prefix and Regex asks for presence.
+// HeaderMatch is a condition on a header. Without Exact, Prefix and Regex it requires that the header is present.
 type HeaderMatch struct {
 	Name string `json:"name"`
 	StringMatch
-	// Invert turns the result round, except that a value matcher never matches an absent header unless MissingAsEmpty.
+	// Invert negates the condition. A condition on the value is not met by an absent header all the same, unless
+	// MissingAsEmpty is set.
 	Invert bool `json:"invert,omitempty"`
 	// MissingAsEmpty compares "" when the header is absent (VS-MATCH-19). Not allowed with a presence test.
 	MissingAsEmpty bool `json:"missingAsEmpty,omitempty"`
 }
 
-// QueryMatch without Exact, Prefix and Regex asks for presence.
+// QueryMatch is a condition on a query parameter. Without Exact, Prefix and Regex it requires that the parameter is
+// present.
 type QueryMatch struct {
 	Name string `json:"name"`
 	StringMatch
 }
 
-// Share is one destination of a split. It is taken with probability Weight / (sum of all weights).
+// Share is one outcome of a split. It is chosen with the probability Weight / (sum of all weights).
 type Share struct {
 	Outcome string `json:"outcome"`
 	Weight  uint32 `json:"weight"`
 }
 
-// Fault is injected by Envoy's fault filter; the die is thrown here. Delay and abort are drawn independently
-// (VS-FAULT-06).
+// Fault is injected by Envoy's fault filter for the requests that a decision chooses at random. Delay and abort are
+// chosen independently of each other (VS-FAULT-06).
 type Fault struct {
 	Delay *Delay `json:"delay,omitempty"`
 	Abort *Abort `json:"abort,omitempty"`
@@ -136,7 +140,7 @@ type Fault struct {
 
 // Delay holds a request back.
 type Delay struct {
-	// Milliseconds, at least 1.
+	// Milliseconds is the duration, at least 1.
 	Milliseconds uint32 `json:"ms"`
 	// PerMillion is the share of requests that are delayed, 0 to 1,000,000.
 	PerMillion uint32 `json:"perMillion"`

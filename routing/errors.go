@@ -4,9 +4,9 @@ import "strings"
 
 // Problem is one reason to refuse a configuration.
 type Problem struct {
-	// Field is where, such as virtualHosts[3].rules[0].path.regex.
+	// Field is the path of the field, such as virtualHosts[3].rules[0].path.regex; "" is the whole document.
 	Field string
-	// Message is what is wrong with it, value included.
+	// Message is what is wrong with the field, value included.
 	Message string
 }
 
@@ -20,7 +20,7 @@ func (p Problem) String() string {
 // ConfigError is every problem of a configuration that was refused, in the order of the document.
 type ConfigError struct{ Problems []Problem }
 
-// shownProblems bounds the text of an error; the rest is counted.
+// shownProblems is how many problems the text of an error lists; of the others it has only the number.
 const shownProblems = 20
 
 func (e *ConfigError) Error() string {

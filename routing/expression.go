@@ -5,10 +5,10 @@ import "unsafe"
 // expression is the compiled form of [Regex].
 type expression struct {
 	prefix span
-	// texts[from:ends] are contained and texts[ends:to] stand at the end of what matches: see [Regex].
+	// index.texts[from:ends] are [Regex].Contains, and index.texts[ends:to] are [Regex].EndsWith.
 	from, ends, to int32
 	program        int32
-	set            int32 // the set it is in, or -1
+	set            int32 // the set that the expression is in, or -1
 }
 
 func (e *expression) matches(t *Table, s string, m *Machine) bool {
@@ -24,13 +24,13 @@ func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	return t.large[p.large].match(s[n:], m)
 }
 
-// program is one entry of Config.Programs: a [compact] or, where the code is empty, one of Table.large.
+// program is one entry of Config.Programs: a [compact], or an index into Table.large if code is empty.
 type program struct {
 	code  span
 	large int32
 }
 
-// largeProgram is a program that is not run as it is written: one of the two is set.
+// largeProgram is a program that is decoded before it is run: one of the two fields is set.
 type largeProgram struct {
 	automaton *Automaton
 	program   *Program
@@ -43,7 +43,7 @@ func (p *largeProgram) match(s string, m *Machine) bool {
 	return p.program.Match(m, s)
 }
 
-// maxTexts bounds the keys of one expression.
+// maxTexts bounds the texts in Contains, and those in EndsWith, of one expression.
 const maxTexts = 8
 
 // expressionSet is the compiled form of [RegexSet].
@@ -67,7 +67,7 @@ func (c *compiler) program() {
 			}
 			large.automaton, ok = unmarshalAutomaton(text[1:], c.classes)
 		case kindCompact:
-			c.changed = code // where it stays
+			c.changed = code // the code is run from there
 			p.code = span{uint32(len(c.text) + start + 1), uint32(len(text) - 1)}
 			c.isState, ok = compact(unsafe.String(unsafe.SliceData(text[1:]), len(text)-1)).valid(c.isState)
 		default:
@@ -121,7 +121,7 @@ func (c *compiler) regex() {
 	c.contains, c.endsWith = contains, endsWith
 }
 
-// pieces reads texts behind those that are there.
+// pieces reads a list of texts of 2, 4 or 8 bytes and appends it to all.
 func (c *compiler) pieces(all []span) []span {
 	c.array(func() {
 		s := c.readSpan()
@@ -178,7 +178,7 @@ func (c *compiler) set() {
 	c.table.sets = append(c.table.sets, s)
 }
 
-// names says whether all expressions that the automaton names are below count.
+// names reports whether all numbers of expressions in the automaton are below count.
 func (a *Automaton) names(count int) bool {
 	for _, list := range a.Lists {
 		for _, n := range list {

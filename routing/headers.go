@@ -1,7 +1,7 @@
 package routing
 
-// The headers by which a decision travels from the filter to Envoy: the outcome's id, and what Envoy's fault filter is
-// to do.
+// The headers that carry a decision from the filter to Envoy: the id of the outcome, and the delay or abort that
+// Envoy's fault filter is to inject.
 const (
 	RouteHeader     = "x-waymark-route"
 	DelayHeader     = "x-envoy-fault-delay-request"
@@ -9,8 +9,9 @@ const (
 	AbortGRPCHeader = "x-envoy-fault-abort-grpc-request"
 )
 
-// DecisionHeaders are these and all others that the fault filter obeys. A client's are dropped, and none of them goes on
-// to a destination. The four that a decision writes come first, in the order above.
+// DecisionHeaders are the headers above and all others that Envoy's fault filter obeys. The filter removes them when a
+// client sends them, and Envoy sends none of them to a destination. The four that a decision writes come first, in the
+// order above.
 var DecisionHeaders = [...]string{
 	RouteHeader, DelayHeader, AbortHeader, AbortGRPCHeader,
 	"x-envoy-fault-delay-request-percentage", "x-envoy-fault-abort-request-percentage",

@@ -10,16 +10,16 @@ import (
 const maxDomain = 255
 
 // hostIndex finds a virtual host by the request's authority, as Envoy does (VS-GW-05): the exact domain, else the
-// longest suffix domain, else "*". Domains stand in one table by their hash; suffixes are looked up once for each length
-// that they have, longest first, which is at most maxDomain times, however many there are.
+// longest suffix domain, else "*". All domains are in one hash table. A suffix is looked up for each length that the
+// suffix domains have, longest first: at most maxDomain times, however many domains there are.
 type hostIndex struct {
 	domains rows[domain]
-	slots   []int32 // numbers of domains plus 1, by hash
-	lengths []int32 // of suffixes, longest first
+	slots   []int32 // a hash table: indexes into domains plus 1, or 0
+	lengths []int32 // the lengths of suffixes, longest first
 	any     int32   // the virtual host of "*", or -1
 }
 
-// domain is an exact domain, or "*" and text.
+// domain is an exact domain or, with suffix, "*" followed by text.
 type domain struct {
 	text   string
 	suffix bool
@@ -32,7 +32,7 @@ type domain struct {
 //	Shop.Example.com   shop.example.com
 //	a.test:8443        a.test            the port is ignored (VS-GW-04)
 //	[::1]:80           [::1]
-//	a.test.            a.test.           a trailing dot is not (GW-HCM-09)
+//	a.test.            a.test.           a trailing dot is not ignored (GW-HCM-09)
 func (hi *hostIndex) find(authority string, w *work) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
@@ -51,7 +51,7 @@ func (hi *hostIndex) find(authority string, w *work) int32 {
 	return hi.any
 }
 
-// lookUp returns the number of a domain, or -1.
+// lookUp returns the index of a domain in domains, or -1.
 func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
 	w.key()
 	w.readBytes(len(text))
@@ -68,7 +68,7 @@ func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
 	}
 }
 
-// add enters a domain; false says that it is there already.
+// add enters a domain; false says that it has been entered before.
 func (hi *hostIndex) add(text string, suffix bool, host int32) bool {
 	if hi.lookUp(text, suffix, &work{}) >= 0 {
 		return false
@@ -106,8 +106,8 @@ func hashDomain(text string, suffix bool) uint64 {
 	return h * multiplier >> 32
 }
 
-// Host is the authority without its port, as it is compared with domains but for the case. A colon inside the brackets
-// of an IPv6 address starts no port (Envoy: HeaderUtility::getPortStart).
+// Host returns the authority without its port. Domains are compared with it without regard to case. A colon inside the
+// brackets of an IPv6 address does not begin a port (Envoy: HeaderUtility::getPortStart).
 func Host(authority string) string {
 	if indexEither(authority, ':', ':') == len(authority) {
 		return authority

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// fewRules is how many rules a bucket may have without being divided, and how many may share a key that is as good
-	// as any.
+	// fewRules is how many rules a bucket may have without being divided. Keys that at most so many rules share count
+	// as equally selective.
 	fewRules = 4
 	// maxDivisions bounds how often a bucket is divided, and with it the recursion of a decision.
 	maxDivisions = 8
@@ -16,32 +16,34 @@ const (
 // indexer builds the index of one virtual host after the other.
 type indexer struct {
 	t *Table
-	// How many of the rules at hand could be filed under a key; once some are, ^i where group i is theirs.
+	// keys is a hash table of the keys that the rules of the bucket have. counts has, at the same index, how many of
+	// these rules have the key, or ^i once there is group i for the key.
 	keys   []uint64
 	counts []int32
 	found  []key // scratch of keysOf
 	levels [maxDivisions]level
 }
 
-// level is the scratch of a division, as deep in others as its place says. It is used again by the next one that deep: what
-// thousands of small divisions left behind would be there for ever, since linear memory never shrinks.
+// level is the scratch memory of the divisions at one depth, which is its index in indexer.levels. Each division at
+// this depth uses it again: linear memory never shrinks, so memory of their own for thousands of small divisions would
+// stay for ever.
 type level struct {
 	members     []member
 	groups      rows[group]
 	below, rest []pending
 }
 
-// key is one condition of a rule as a key.
+// key is one condition of a rule in the form of a key of the table.
 type key struct {
 	hash      uint64
 	condition uint8 // 0 is the path, i+1 is condition i
 	kind      keyKind
-	subject   int32 // of a field
+	subject   int32 // the header or query parameter, or -1 for the path
 	argument  int32 // the length of a prefix, or the expression's index for keySet
-	last      byte  // of a prefix
-	border    bool  // a prefix ends at a border of segments
-	// others is how many of the keys that follow are alternatives: every request that meets the condition has one of
-	// them at least, so the rule is filed under each.
+	last      byte  // of a prefix: its last byte
+	border    bool  // of a prefix: it must be followed by a "/" or the end of the value
+	// others is how many of the following keys are alternatives to this one: a request that meets the condition has at
+	// least one of them, so the rule is filed under each.
 	others uint8
 }
 
@@ -54,9 +56,9 @@ type pending struct {
 // group is the rules that are filed under one key.
 type group struct {
 	key
-	from, to int32 // a chain of members
-	size     int32
-	most     int32 // how many rules could be
+	from, to int32 // the first and the last of a chain of members
+	size     int32 // how many rules are filed under the key
+	most     int32 // how many rules have the key
 }
 
 // member is one rule in a group.
@@ -82,7 +84,7 @@ func (ix *indexer) bucket(rules []pending, divisions int) int32 {
 	return id
 }
 
-// divide files rules under their keys, and returns those that have none.
+// divide files rules under their keys, and returns the rules that have no key.
 func (ix *indexer) divide(id int32, rules []pending, divisions int) (rest []pending) {
 	ix.count(rules)
 	level := &ix.levels[divisions]
@@ -139,7 +141,7 @@ func (ix *indexer) divide(id int32, rules []pending, divisions int) (rest []pend
 	return rest
 }
 
-// withRoom is an empty list with room for n: the one that is there, if it is large enough.
+// withRoom returns an empty list with room for n elements, in the memory of list if that is large enough.
 func withRoom[T any](list []T, n int) []T {
 	if n > cap(list) {
 		return make([]T, 0, n)
@@ -147,13 +149,14 @@ func withRoom[T any](list []T, n int) []T {
 	return list[:0]
 }
 
-// leadsToRule says that one rule needs no bucket behind its key. A path has the key once at most, so the rule is checked
-// once; what can be met again, like a text within or a repeated header, needs the bucket to know that it was there.
+// leadsToRule reports whether the key leads to a rule directly, without a bucket. It does for the only rule of a key
+// that a path has at most once, so that the rule is checked at most once. Keys that a request can have several times,
+// such as a text anywhere in the path or a repeated header, need a bucket, which remembers that it was visited.
 func (g *group) leadsToRule() bool {
 	return g.size == 1 && g.subject < 0 && g.kind&(keyExact|keyFold|keyPrefix|keyFoldPrefix) != 0
 }
 
-// makeRoom makes room for the buckets of groups, for their entries, and for as many lookups as there can be.
+// makeRoom grows the index for the buckets of groups, for their entries, and for as many lookups as there can be.
 func (ix *indexer) makeRoom(groups *rows[group]) {
 	buckets, entries := 0, 0
 	for i := range groups.count {
@@ -167,7 +170,7 @@ func (ix *indexer) makeRoom(groups *rows[group]) {
 	ix.t.index.lookups = withMore(ix.t.index.lookups, int(min(groups.count, ix.t.names.names.count+1)))
 }
 
-// withMore is a list with room for n more: just for them where it was small, or twice as much as there was.
+// withMore returns the list with room for n more elements. A list that must grow at least doubles.
 func withMore[T any](list []T, n int) []T {
 	if len(list)+n <= cap(list) {
 		return list
@@ -175,12 +178,12 @@ func withMore[T any](list []T, n int) []T {
 	return append(make([]T, 0, max(len(list)+n, 2*len(list))), list...)
 }
 
-// directly is the value of a key that leads to a rule itself, and ruleOf is that rule.
+// directly returns the value of a key that leads to a rule without a bucket; ruleOf returns the rule of such a value.
 func directly(rule int32) int32 { return ^rule }
 
 func ruleOf(value int32) int32 { return ^value }
 
-// count counts for every key how many of the rules have it.
+// count fills keys and counts: for every key, how many of the rules have it.
 func (ix *indexer) count(rules []pending) {
 	n := 0
 	for i := range rules {
@@ -205,7 +208,7 @@ func (ix *indexer) count(rules []pending) {
 	}
 }
 
-// place is where a key is counted.
+// place returns the index of a key in keys and counts, and enters the key if it is new.
 func (ix *indexer) place(k *key) int {
 	h := mix(mix(k.hash, uint64(k.kind)|uint64(k.subject)<<16), uint64(k.argument)) | 1
 	mask := uint64(len(ix.keys) - 1)
@@ -217,8 +220,8 @@ func (ix *indexer) place(k *key) int {
 	return int(i)
 }
 
-// best chooses the key of a rule that the fewest share; among those that few share, the one that is cheapest to look up.
-// It returns the key with its alternatives, or nothing where the rule has no key.
+// best chooses the key of a rule that the fewest rules have; among keys that at most fewRules have, the one that is
+// cheapest to look up. It returns the key and its alternatives, or nil if the rule has no key.
 func (ix *indexer) best(u *pending, groups *rows[group]) (keys []key) {
 	ix.keysOf(u)
 	var least int32
@@ -240,7 +243,7 @@ func (ix *indexer) best(u *pending, groups *rows[group]) (keys []key) {
 	return keys
 }
 
-// cost ranks the kinds of keys.
+// cost ranks the kinds of keys by what a look-up costs, from 0 (cheapest) to 3.
 func cost(k keyKind) int32 {
 	switch k {
 	case keyExact, keyFold, keyPresent:
@@ -249,15 +252,15 @@ func cost(k keyKind) int32 {
 		return 1
 	case keySet:
 		return 2
-	default: // of texts
+	default: // keyText and keyEnd
 		return 3
 	}
 }
 
-// maxUsed is how many conditions of a rule can be keys: used and proved have a bit for each.
+// maxUsed is how many conditions of a rule can be keys: the words used and proved have 32 bits, one for each condition.
 const maxUsed = 32
 
-// keysOf fills found with the keys of a rule that were not used yet.
+// keysOf fills found with the keys of those conditions of a rule that were not used yet.
 func (ix *indexer) keysOf(u *pending) {
 	ix.found = ix.found[:0]
 	r := ix.t.rules.at(u.rule)
@@ -327,14 +330,14 @@ func (ix *indexer) keysOfExpression(index int32, k key) {
 			k.kind = keyText2
 		}
 		if i >= e.ends {
-			k.kind <<= 3 // the same size at the end
+			k.kind <<= 3 // from keyText8 to keyEnd8, and so on
 		}
 		ix.found = append(ix.found, k)
 	}
 }
 
-// enter makes a key lead from one bucket to another, or to a rule; least is the first rule there. texts is how many keys
-// of texts the one has.
+// enter makes a key lead from one bucket to another, or to a rule. to is the other bucket or the result of directly,
+// least the first rule there, and texts how many keys of kind keyText the bucket from has.
 func (ix *indexer) enter(from int32, k *key, to, least int32, texts int) {
 	index := &ix.t.index
 	id := ix.lookup(from, k.subject, least)
@@ -370,7 +373,8 @@ func (ix *indexer) enter(from int32, k *key, to, least int32, texts int) {
 	index.table.add(valueKey(id, k.kind, k.hash), to)
 }
 
-// expect enters a text, one of at most count, into the filter, which has sixteen bits for each.
+// expect enters a text into the filter. count is the largest number of texts that may be entered; the filter has at
+// least sixteen bits for each.
 func (w *wideLookup) expect(word uint64, count int) {
 	if w.filter == nil {
 		w.shift = 64 - 10
@@ -383,8 +387,8 @@ func (w *wideLookup) expect(word uint64, count int) {
 	w.filter[bit>>6] |= 1 << (bit & 63)
 }
 
-// lookup returns the lookup for a subject in a bucket, which may be a new one. Rules come in ascending order, so the
-// first that it leads to is known when it is made.
+// lookup returns the lookup for a subject in a bucket, and makes it if there is none yet. Rules are entered in
+// ascending order, so least is the first rule of all that a new lookup will lead to.
 func (ix *indexer) lookup(from, subject, least int32) int32 {
 	index := &ix.t.index
 	id := int32(len(index.lookups))
@@ -406,7 +410,7 @@ func (ix *indexer) lookup(from, subject, least int32) int32 {
 	return id
 }
 
-// insertLength adds the length of a prefix, or what is to be known about one more prefix of that length.
+// insertLength adds the length of a prefix to an ascending list, or updates the element of that length.
 func insertLength(list []prefixLength, k *key) []prefixLength {
 	i := len(list)
 	for i > 0 && list[i-1].length > k.argument {

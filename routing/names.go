@@ -1,7 +1,8 @@
 package routing
 
-// names are the headers and query parameters that some rule compares. Each has a number, its subject: what no rule asks
-// for is dropped by its name, before anything is done with its value.
+// names are the names of headers and query parameters that some rule compares. Each has a number, which other types
+// call subject. Headers and parameters that no rule compares are dropped by their name, before their values are looked
+// at.
 type names struct {
 	lengths uint64 // bit n: there is a header with a name of n bytes, n modulo 64
 	pseudo  pseudoSubjects
@@ -16,7 +17,7 @@ type name struct {
 
 func (n *name) is(text string, query bool) bool { return n.text == text && n.query == query }
 
-// pseudoSubjects are the subjects of the pseudo-headers, or -1.
+// pseudoSubjects are the subjects of the pseudo-headers, or -1 where no rule compares one. any is set if a rule does.
 type pseudoSubjects struct {
 	any                             bool
 	method, scheme, authority, path int32
@@ -37,7 +38,7 @@ func (ns *names) find(text string, query bool) int32 {
 	}
 }
 
-// intern returns the subject of a name, which may be a new one.
+// intern returns the subject of a name, and makes a new one if there is none yet.
 func (ns *names) intern(text string, query bool) int32 {
 	if !query && text == "host" { // Envoy's header map knows it as :authority
 		text = ":authority"

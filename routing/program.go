@@ -1,8 +1,8 @@
 package routing
 
-// Program is a regular expression, compiled by package regex: a nondeterministic automaton over bytes that must take
-// the whole value. Running it costs at most the length of the value times the length of the program. It is run where an
-// [Automaton] would have too many states; most are made into one.
+// Program is a regular expression, compiled by package regex: a nondeterministic automaton over bytes that must match
+// the whole value. Running it costs at most the length of the value times the length of the program. Package regex
+// makes an [Automaton] of most programs; the filter runs only those for which it would have too many states.
 type Program struct {
 	Start uint32
 	Code  []Instruction
@@ -11,7 +11,7 @@ type Program struct {
 // Instruction is one state.
 type Instruction struct {
 	Op     Op
-	Lo, Hi byte   // OpRange: the bytes it takes
+	Lo, Hi byte   // OpRange: the first and the last of the bytes that lead on to Out
 	Out    uint32 // the next state
 	Arg    uint32 // OpSplit: the other next state; OpAssert: the Assertion
 }
@@ -31,7 +31,7 @@ const (
 // Assertion is a condition on the place between two bytes.
 type Assertion uint8
 
-// The assertions of the dialect. A word is of ASCII letters, digits and underscores.
+// The assertions of the dialect. A word consists of ASCII letters, digits and underscores.
 const (
 	AssertBeginText Assertion = iota
 	AssertEndText
@@ -42,18 +42,19 @@ const (
 	assertions
 )
 
-// instructionSize is what one instruction takes in the configuration: its kind, two bytes of range or three of Arg,
-// three of Out.
+// instructionSize is the size of one instruction in the configuration, in bytes: one for Op, three for Out, and three
+// for Arg or for Lo, Hi and a zero.
 const instructionSize = 7
 
-// The first byte of what was marshalled says what it is.
+// The first byte of each marshalled form is its kind: N for a [Program], D for an [Automaton], C for a [compact].
 const (
 	kindProgram   = 'N'
 	kindAutomaton = 'D'
 	kindCompact   = 'C'
 )
 
-// Marshal writes the program for the configuration.
+// Marshal writes the program for the configuration: the byte kindProgram, Start in three bytes, and the instructions.
+// Numbers are little-endian.
 func (p *Program) Marshal() []byte {
 	b := appendUint24([]byte{kindProgram}, p.Start)
 	for _, i := range p.Code {
@@ -72,7 +73,8 @@ func appendUint24(b []byte, n uint32) []byte { return append(b, byte(n), byte(n>
 
 func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
 
-// unmarshalProgram reads what Marshal wrote after the first byte, and checks that no state leads out of the program.
+// unmarshalProgram reads what Marshal wrote after the first byte. false says that a state leads out of the program, or
+// that the bytes are not a program for another reason.
 func unmarshalProgram(b []byte) (*Program, bool) {
 	if len(b) < 3+instructionSize || (len(b)-3)%instructionSize != 0 {
 		return nil, false
@@ -108,28 +110,30 @@ func unmarshalProgram(b []byte) (*Program, bool) {
 	return p, true
 }
 
-// Machine is the memory that running programs needs. It grows to the longest program, and is used again.
+// Machine is the memory for running programs, and counts their steps. It grows to the longest program, and is used
+// again.
 type Machine struct {
 	current, next stateSet
 	stack         []uint32
-	// spent are the steps that were made; beyond [MaxWork], nothing matches any more, unless unbounded is set.
+	// spent is the number of steps so far. Beyond [MaxWork] no expression matches any more, unless unbounded is set.
 	spent     int
 	unbounded bool
 	work      work // counted natively, for tests
 }
 
-// MaxWork bounds the steps that expressions may take for one request: a byte that an [Automaton] reads is one, one that the
-// form in few bytes reads is two, a state that a [Program] is in at a byte is [ProgramStep]. It is about 15 ms in Envoy. A path of 2 KB reaches it with a
-// thousand expressions that nothing else tells apart; one of 60 KB with thirty.
+// MaxWork bounds the steps that expressions may take for one request, about 15 ms in Envoy. A byte that an [Automaton]
+// reads, or that is searched for the texts of expressions, is one step; a byte that a compact automaton reads is two;
+// each state that a [Program] is in at a byte is [ProgramStep] steps. A path of 2 KB reaches the limit with a thousand
+// expressions that nothing else distinguishes, a path of 60 KB with thirty.
 const MaxWork = 4_000_000
 
-// ProgramStep is what a state of a [Program] costs at each byte, in steps of an automaton.
+// ProgramStep is the cost of each state that a [Program] is in at a byte, in steps of an [Automaton].
 const ProgramStep = 8
 
-// compactStep is what a byte costs that the form in few bytes reads.
+// compactStep is the cost of each byte that a [compact] reads, in steps of an [Automaton].
 const compactStep = 2
 
-// spend counts steps, and says whether they may be made.
+// spend counts steps, and reports whether they are within [MaxWork].
 func (m *Machine) spend(steps int) bool {
 	m.spent += steps
 	m.work.readBytes(steps)
@@ -160,7 +164,8 @@ func (s *stateSet) insert(state uint32) {
 	s.dense = append(s.dense, state)
 }
 
-// Match says whether the program takes the whole of s; false where the machine may make no more steps.
+// Match reports whether the program matches the whole of s. It is false, too, once the machine has made [MaxWork]
+// steps.
 func (p *Program) Match(m *Machine, s string) bool {
 	m.current.reset(len(p.Code))
 	m.next.reset(len(p.Code))
@@ -188,8 +193,8 @@ func (p *Program) Match(m *Machine, s string) bool {
 	return false
 }
 
-// follow adds a state, and all that it leads to without taking a byte, at place i of s. The stack stands in for
-// recursion, whose depth a pattern could choose.
+// follow adds a state, and all states that it leads to without reading a byte, at offset i of s. It keeps a stack of
+// its own, since the depth of a recursion would depend on the pattern.
 func (m *Machine) follow(p *Program, set *stateSet, state uint32, s string, i int) {
 	m.stack = append(m.stack[:0], state)
 	for len(m.stack) > 0 {
@@ -210,7 +215,7 @@ func (m *Machine) follow(p *Program, set *stateSet, state uint32, s string, i in
 	}
 }
 
-// holds says whether an assertion is true at place i of s.
+// holds reports whether an assertion is true at offset i of s.
 func holds(a Assertion, s string, i int) bool {
 	switch a {
 	case AssertBeginText:

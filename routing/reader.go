@@ -8,31 +8,31 @@ import (
 	"unsafe"
 )
 
-// maxDepth bounds the nesting of a document. The format needs seven levels; the reader recurses, and a stack overflow is
-// the one thing that the filter cannot recover from.
+// maxDepth bounds the nesting of a document. The format needs seven levels; the reader recurses, and the filter cannot
+// recover from a stack overflow.
 const maxDepth = 32
 
 // maxProblems bounds the work on a document that is wrong everywhere.
 const maxProblems = 1000
 
-// reader walks over a JSON document once, strictly, and collects every problem. Who asks for a value of one kind and
-// meets another gets a zero value and a problem. A document that is no JSON is read up to there: broken says why, the
-// reader stands at the end from then on, and nothing else that was found matters.
+// reader reads a JSON document once, strictly, and collects every problem. Each method that reads a value of one type
+// returns a zero value (for numbers, the lowest one) and reports a problem if the value has another type. At the first
+// syntax error broken is set to the reason, at moves to the end of the document, and the other problems are ignored.
 //
-// A library would read each level again for the one above it; here 10,000 rules are read on a worker's thread. Where the
-// reader stands is kept as a stack of steps and turned into words only for a problem.
+// encoding/json would read each level again for the level above it, while 10,000 rules are read on a worker's thread.
+// The path of the current value is kept as a stack of steps, and written as text only for a problem.
 type reader struct {
 	text     string
-	at       int
+	at       int // the offset of the next byte
 	depth    int
 	path     []step
 	broken   string
 	escaped  bool   // the last string had escapes
-	changed  []byte // texts of strings that had
+	changed  []byte // the decoded texts of strings with escapes
 	problems []Problem
 }
 
-// step is one key or, with an empty key, one index.
+// step is one key of an object or, with an empty key, one index of an array.
 type step struct {
 	key   string
 	index int
@@ -90,7 +90,7 @@ func (d *reader) take(c byte) {
 	d.at++
 }
 
-// end makes sure that nothing follows.
+// end reports a syntax error if anything but white space follows.
 func (d *reader) end() {
 	if d.next(); d.at < len(d.text) {
 		d.fail()
@@ -100,8 +100,8 @@ func (d *reader) end() {
 // maxKeys is more than any object of the format has.
 const maxKeys = 16
 
-// object calls member for each key, with the reader before the value. member must read it, or return false for a key
-// that is unknown. A key that occurs twice is a problem.
+// object reads an object. It calls member for each key; member must read the value, or return false for an unknown key.
+// An unknown key is a problem, and so is a key that occurs twice.
 func (d *reader) object(member func(key string) bool) {
 	if d.next() != '{' {
 		d.unwanted("an object")
@@ -139,7 +139,7 @@ func (d *reader) object(member func(key string) bool) {
 	}
 }
 
-// array calls element for each element, with the reader before it. element must read it.
+// array reads an array. It calls element for each element; element must read the value.
 func (d *reader) array(element func()) {
 	if d.next() != '[' {
 		d.unwanted("an array")
@@ -154,7 +154,8 @@ func (d *reader) array(element func()) {
 	}
 }
 
-// enter goes into an object or array, and says whether there is anything in it.
+// enter reads the opening bracket of an object or array, and reports whether there is a member or an element. If there
+// is none, it reads the closing bracket, too.
 func (d *reader) enter(end byte) bool {
 	d.at++
 	if d.depth++; d.depth > maxDepth {
@@ -169,7 +170,7 @@ func (d *reader) enter(end byte) bool {
 	return false
 }
 
-// another goes on to the next member or element, or out.
+// another reads a comma and returns true, or reads the closing bracket and returns false.
 func (d *reader) another(end byte) bool {
 	switch d.next() {
 	case ',':
@@ -184,7 +185,7 @@ func (d *reader) another(end byte) bool {
 	return false
 }
 
-// unwanted reports a value of a wrong kind and skips it.
+// unwanted reports a value of a wrong type and skips it.
 func (d *reader) unwanted(want string) {
 	d.next()
 	start := d.at
@@ -216,7 +217,7 @@ func clip(s string) string {
 	return s
 }
 
-// readSpan reads a string and says where its text is: in the document, or in what was changed.
+// readSpan reads a string and returns its place in [texts]: in the document or, for a string with escapes, in changed.
 func (d *reader) readSpan() span {
 	s := d.readText()
 	if s == "" {
@@ -229,7 +230,7 @@ func (d *reader) readSpan() span {
 	return span{uint32(len(d.text) + len(d.changed) - len(s)), uint32(len(s))}
 }
 
-// skip reads a value of any kind.
+// skip reads a value of any type and ignores it.
 func (d *reader) skip() {
 	switch c := d.next(); c {
 	case '{', '[':
@@ -293,7 +294,7 @@ func (d *reader) sign(signs string) {
 	}
 }
 
-// digits reads at least one.
+// digits reads one digit or more.
 func (d *reader) digits() {
 	start := d.at
 	for d.at < len(d.text) && '0' <= d.text[d.at] && d.text[d.at] <= '9' {
@@ -339,8 +340,8 @@ func (d *reader) readNumber(low, high uint32) uint32 {
 	return uint32(n)
 }
 
-// string reads a string, of which the reader stands at the beginning. Without escapes the result shares the document's
-// memory. Eight bytes are looked at at a time.
+// string reads a string; the next byte must be its opening quote. The result shares the document's memory if it has no
+// escapes. The string is scanned eight bytes at a time.
 func (d *reader) string() string {
 	d.at++
 	d.escaped = false
@@ -368,14 +369,14 @@ func (d *reader) string() string {
 	return ""
 }
 
-// specials has a bit set if one of the eight bytes of w ends a string, begins an escape or is a control character.
+// specials is not zero if one of the eight bytes of w ends a string, begins an escape or is a control character.
 func specials(w uint64) uint64 {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quote, backslash := w^ones*'"', w^ones*'\\'
 	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w) & tops
 }
 
-// unescape reads the rest of a string that begins at start and has an escape where the reader stands.
+// unescape reads the rest of a string whose text begins at start and whose first escape is the next byte.
 func (d *reader) unescape(start int) string {
 	d.escaped = true
 	out := append(make([]byte, 0, 2*(d.at-start)+16), d.text[start:d.at]...)
@@ -410,7 +411,8 @@ func (d *reader) unescape(start int) string {
 	return ""
 }
 
-// character reads what stands after \u: four digits, and a second escape after the first half of a surrogate pair.
+// character reads what follows \u: four hexadecimal digits and, after the first half of a surrogate pair, a second
+// escape.
 func (d *reader) character() rune {
 	r := d.hex()
 	if utf16.IsSurrogate(r) && strings.HasPrefix(d.text[d.at:], `\u`) {

@@ -5,17 +5,18 @@ import (
 	"unsafe"
 )
 
-// Request is what [Table.Decide] looks at. One Request may be used again and again, with any Table: Decide keeps no
-// reference to it, but the Request keeps one to the Table that it was used with last.
+// Request is the input of [Table.Decide]. One Request may be used again and again, with any Table: Decide keeps no
+// reference to it, but the Request keeps one to the Table that it was used with last. Two decisions must not use one
+// Request at the same time.
 //
-// It is the request as Envoy hands it to a filter: path normalised, names in lower case, one entry per header line,
+// It is the request as Envoy passes it to a filter: path normalised, names in lower case, one entry per header line,
 // Host in Authority.
 type Request struct {
 	// Method, Scheme, Authority and Path are the pseudo-headers. Path includes the query.
 	Method, Scheme, Authority, Path string
-	// HasMethod and so on say that the pseudo-header was there at all; an absent one matches no value.
+	// HasMethod, HasScheme, HasAuthority and HasPath are set if the request has the pseudo-header, even an empty one.
 	HasMethod, HasScheme, HasAuthority, HasPath bool
-	// Headers are all others, in order of arrival, names in lower case.
+	// Headers are all other header lines, in order of arrival, names in lower case.
 	Headers []Header
 
 	scratch
@@ -26,28 +27,28 @@ type Header struct{ Name, Value string }
 
 // scratch is the memory of one decision. It grows to what a Table needs and is used again.
 type scratch struct {
-	decision uint32 // number of this decision; what bears another number is of an earlier one
-	best     int32  // the first rule that is known to match
-	path     string // without query
-	recentOf *Table
+	decision uint32 // the number of this decision; heads and visited with another number are of an earlier decision
+	best     int32  // the first of the rules that are known to match
+	path     string // without query and fragment
+	recentOf *Table // the Table that recent was filled from
 	fields   []field
 	heads    []head   // by subject
-	visited  []uint32 // by bucket: the decision that was there
+	visited  []uint32 // by bucket: the number of the last decision that visited it
 	joined   []byte   // values joined by commas
 	recent   [recentHosts]recentHost
 	machine  Machine
 }
 
-// recentHost is an authority that was asked for and its virtual host: most requests come with one of few.
+// recentHost is an authority of an earlier request and its virtual host: most requests have one of few authorities.
 type recentHost struct {
 	text [48]byte
-	size int32 // and 1; 0 is none
+	size int32 // the length of the authority plus 1; 0 is an empty entry
 	host int32
 }
 
 const recentHosts = 8
 
-// host is the virtual host of the request's authority, or -1.
+// host returns the index of the virtual host for the request's authority, or -1.
 func (r *Request) host(t *Table) int32 {
 	if r.recentOf != t {
 		clear(r.recent[:])
@@ -73,7 +74,7 @@ type field struct {
 	next    int32 // the next field of the same subject, or -1
 }
 
-// head is the chain of a subject's fields.
+// head is the first and the last of the chain of a subject's fields, valid if decision is the number of this decision.
 type head struct {
 	decision    uint32
 	first, last int32
@@ -86,8 +87,8 @@ func (r *Request) Reset() {
 	r.Headers = r.Headers[:0]
 }
 
-// Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is another
-// word for :authority, as in Envoy's header map.
+// Set adds one header line, or sets the pseudo-header of that name. The name must be in lower case; "host" is the same
+// as :authority, as in Envoy's header map.
 func (r *Request) Set(name, value string) {
 	var to *string
 	switch n := len(name); {
@@ -106,7 +107,7 @@ func (r *Request) Set(name, value string) {
 	*to = value
 }
 
-// Names of pseudo-headers as words: compiled to Wasm, a comparison of texts is a call, and goes byte by byte.
+// The names of pseudo-headers as words: compiled to Wasm, a comparison of strings is a call that compares byte by byte.
 var (
 	pathName, methodName, schemeName, hostName = short(":path"), short(":method"), short(":scheme"), short("host")
 
@@ -118,14 +119,14 @@ func isAuthority(name string) bool {
 	return len(name) == len(":authority") && load64(p, 0) == authorityName[0] && load16(p, 8) == authorityName[1]
 }
 
-// Add adds a header line whose name is known to be neither a pseudo-header's nor "host".
+// Add adds a header line. The caller makes sure that the name is in lower case, and neither a pseudo-header nor "host".
 func (r *Request) Add(name, value string) {
 	n := len(r.Headers)
 	if n == cap(r.Headers) {
 		r.Headers = slices.Grow(r.Headers, 1)
 	}
 	r.Headers = r.Headers[:n+1]
-	h := &r.Headers[n] // member by member: compiled to Wasm, a struct is copied by a call
+	h := &r.Headers[n] // set field by field: compiled to Wasm, copying a struct is a call
 	h.Name, h.Value = name, value
 }
 
@@ -139,7 +140,7 @@ func (r *Request) begin(t *Table) {
 	r.fields, r.joined = r.fields[:0], r.joined[:0]
 }
 
-// first is the first field of a subject, or -1.
+// first returns the index of the first field of a subject, or -1.
 func (r *Request) first(subject int32) int32 {
 	if h := &r.heads[subject]; h.decision == r.decision {
 		return h.first
@@ -164,7 +165,7 @@ func (r *Request) add(subject int32, value string) {
 	h.last = i
 }
 
-// collectHeaders makes fields of the headers that some rule asks for.
+// collectHeaders makes a field of each header and pseudo-header that some rule compares.
 func (r *Request) collectHeaders(t *Table) {
 	if p := &t.names.pseudo; p.any {
 		if p.method >= 0 && r.HasMethod {
@@ -198,13 +199,14 @@ func (r *Request) collectHeaders(t *Table) {
 	}
 }
 
-// joinRepeated makes one field of all the values of a header, joined by commas (VS-MATCH-16).
+// joinRepeated replaces the fields of a repeated header by one field, whose value is theirs joined by commas
+// (VS-MATCH-16).
 func (r *Request) joinRepeated() {
 	kept := r.fields[:0]
 	for _, f := range r.fields {
 		h := &r.heads[f.subject]
 		if h.decision != r.decision {
-			continue // it was joined to an earlier one
+			continue // its value was joined to that of an earlier field
 		}
 		if f.next >= 0 {
 			start := len(r.joined)
@@ -226,8 +228,8 @@ func (r *Request) joinRepeated() {
 	}
 }
 
-// collectQuery makes fields of the first query parameter of each name that some rule asks for. Nothing is decoded, names
-// are case-sensitive, and a parameter without "=" has the empty value (VS-MATCH-23, VS-MATCH-24).
+// collectQuery makes a field of the first query parameter of each name that some rule compares. Nothing is decoded,
+// names are case-sensitive, and a parameter without "=" has the empty value (VS-MATCH-23, VS-MATCH-24).
 func (r *Request) collectQuery(t *Table) {
 	at := indexEither(r.Path, '?', '?') + 1
 	if at > len(r.Path) {
@@ -245,10 +247,11 @@ func (r *Request) collectQuery(t *Table) {
 	}
 }
 
-// pathOnly is the path that rules are compared with: everything before the first "?" or "#" (VS-MATCH-09).
+// pathOnly returns the part of a :path that rules are compared with: everything before the first "?" or "#"
+// (VS-MATCH-09).
 func pathOnly(path string) string { return path[:indexEither(path, '?', '#')] }
 
-// indexEither is the place of the first a or b in s, or the length of s. Eight bytes are looked at at a time.
+// indexEither returns the index of the first byte a or b in s, or the length of s. It scans eight bytes at a time.
 func indexEither(s string, a, b byte) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i, p := 0, unsafe.StringData(s)

@@ -2,8 +2,9 @@ package routing
 
 import "unsafe"
 
-// search finds the first rule in a bucket that matches, and makes it the best if it is better. A bucket is visited once
-// in a decision: its rules are checked in full, so it does not matter which value led there.
+// search finds the first rule in a bucket that matches, and makes it r.best if it comes before the best rule so far. A
+// bucket is visited at most once in a decision: its rules are checked in full, so it does not matter which value led
+// there.
 func (t *Table) search(r *Request, id int32) {
 	b := &t.index.buckets[id]
 	if b.least >= r.best || r.visited[id] == r.decision || r.machine.isExhausted() {
@@ -72,7 +73,7 @@ func (t *Table) follow(r *Request, id int32, value string) {
 	}
 }
 
-// visit searches the bucket that a key leads to, or checks the rule. Most keys lead nowhere.
+// visit searches the bucket that a key leads to, or checks the rule. Most keys are not in the table.
 func (t *Table) visit(r *Request, key uint64) {
 	s := &t.index.table
 	mask := uint64(len(s.slots) - 1)
@@ -105,8 +106,8 @@ func (t *Table) followSets(r *Request, id int32, sets []int32, value string) {
 	}
 }
 
-// followPrefixes looks for ever longer prefixes of the value, reading it once: the hash of the whole words before is kept.
-// The hash of a prefix is the hash of the same bytes as a value of their own.
+// followPrefixes looks up longer and longer prefixes of the value and reads it once: h keeps the hash of the words of
+// eight bytes that were read. The hash of a prefix is that of hashText or hashFold of the same bytes.
 func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []prefixLength, value string) {
 	var h uint64
 	p, at := unsafe.StringData(value), 0
@@ -145,7 +146,7 @@ func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []pre
 	}
 }
 
-// followEnd looks at the end of the value for a text with which some expression must end.
+// followEnd looks up the last eight, four and two bytes of the value, for expressions whose values end with a text.
 func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
 	n, p := len(value), unsafe.StringData(value)
 	if kinds&keyEnd8 != 0 && n >= 8 {
@@ -159,7 +160,7 @@ func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
 	}
 }
 
-// followTexts looks at every place of the value for a text that some expression needs.
+// followTexts looks up the bytes at every place of the value, for expressions whose values contain a text.
 func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 	n, p, w := len(value), unsafe.StringData(value), &t.index.wide[l.wide]
 	if !r.machine.spend(n) {
@@ -196,11 +197,12 @@ func (w *wideLookup) mayHave(word uint64) bool {
 	return w.filter[bit>>6]>>(bit&63)&1 != 0
 }
 
-// longPath is from where on a path is compared last: thousands of prefixes of one long path would be as many long
-// comparisons, where one look at a header says no.
+// longPath is the size, in bytes, from which on a rule's path is compared after its other conditions. Rules for
+// thousands of prefixes of one long path would need as many long comparisons, where a header can exclude each rule at
+// once.
 const longPath = 64
 
-// matches checks a rule in full, but for the conditions that were proved.
+// matches checks all conditions of a rule except those with a bit in proved; see entry.
 func (ru *rule) matches(t *Table, r *Request, proved uint32) bool {
 	r.machine.work.rule()
 	checkPath := proved&1 == 0

@@ -2,7 +2,7 @@ package routing
 
 // Table is a listener's compiled rules: immutable, safe for concurrent use, built once by [Compile].
 type Table struct {
-	// What every decision asks for comes first, and so is side by side.
+	// The fields that every decision reads come first, so that they are side by side in memory.
 	texts        texts
 	rules        rows[rule] // of all virtual hosts, one after the other
 	virtualHosts rows[virtualHost]
@@ -24,23 +24,23 @@ type Table struct {
 type virtualHost struct {
 	name           span
 	first, count   int32 // its rules
-	root           int32 // the bucket that holds them
-	headers, query bool  // whether some rule asks for any
+	root           int32 // the bucket in which the search for its rules begins
+	headers, query bool  // some rule compares headers, or query parameters
 }
 
-// rule is the compiled form of [Rule]. Like everything that there are thousands of, it holds no pointer: the garbage
-// collector, which runs while a worker stands still, has nothing to look at.
+// rule is the compiled form of [Rule]. Like all types with thousands of values, it has no pointers, so that the garbage
+// collector, which stops the worker while it runs, need not scan them.
 //
-// It takes 32 bytes, which lie in one line of a processor's cache: of ten thousand rules, one that is met is never there
-// already.
+// A rule takes 32 bytes, which is within one line of the processor's cache: with ten thousand rules, the one that a
+// request reaches is rarely in the cache already.
 type rule struct {
 	path     comparison
-	outcome  span  // empty for a split
-	from, to int32 // its conditions, or unmet
-	extra    int32 // what few rules have, or -1
+	outcome  span  // empty for a rule with a split
+	from, to int32 // Table.conditions[from:to] are its conditions; to is unmet for a rule that no request meets
+	extra    int32 // index into Table.extras (split, fault), or -1
 }
 
-// unmet stands for the conditions of a rule that no request meets.
+// unmet is the value of rule.to for a rule that no request meets; see [Rule].Never.
 const unmet = -1
 
 // extra is the split and the fault of a rule.
@@ -49,8 +49,8 @@ type extra struct {
 	fault fault
 }
 
-// rows is a list that grows without being copied: linear memory never shrinks, so what a growing list leaves behind
-// would be there for ever.
+// rows is a list that grows without being copied: linear memory never shrinks, so the old copies of a growing list
+// would stay in it for ever.
 type rows[T any] struct {
 	chunks [][]T
 	count  int32
@@ -81,17 +81,17 @@ func (r *rows[T]) reset() { r.count = 0 }
 // Name is the name of the route configuration, for logs.
 func (t *Table) Name() string { return t.name }
 
-// Rules counts the rules of all virtual hosts.
+// Rules is the number of rules of all virtual hosts.
 func (t *Table) Rules() int { return int(t.rules.count) }
 
-// HeaderLengths has bit n set if some rule asks for a header with a name of n bytes, n modulo 64. Pseudo-headers apart, a
-// header with a name of another length need not be added to a [Request].
+// HeaderLengths has bit n set if some rule compares a header whose name has n bytes, modulo 64. A header with a name of
+// another length need not be added to a [Request]. Pseudo-headers must be, whatever their length.
 func (t *Table) HeaderLengths() uint64 { return t.names.lengths }
 
-// UsesDice says that some rule has a split or a fault. Without, [Table.Decide] looks at no dice.
+// UsesDice reports whether some rule has a split or a fault. Otherwise, [Table.Decide] ignores the dice.
 func (t *Table) UsesDice() bool { return t.extras.count > 0 }
 
-// RuleName says where the decision's rule comes from, or "" when no rule matched.
+// RuleName is the name of the decision's rule, such as default/reviews.http[0].match[1]; "" when no rule matched.
 func (t *Table) RuleName(d Decision) string {
 	if d.Rule < 0 {
 		return ""

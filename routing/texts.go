@@ -1,13 +1,13 @@
 package routing
 
-// texts holds all texts of a Table: the configuration itself, and beside it what had to be changed, such as a string with
-// escapes.
+// texts is the memory of all texts of a Table: the configuration itself, and decoded copies of what cannot be used as
+// it is written there, such as strings with escapes and compact automata.
 type texts struct {
 	config  string
 	changed string
 }
 
-// span is a piece of texts. Places from the end of config on are of changed.
+// span is a part of texts, in bytes. Offsets beyond the end of config continue in changed.
 type span struct{ at, size uint32 }
 
 func (t *texts) of(s span) string {

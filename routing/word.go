@@ -5,21 +5,22 @@ import (
 	"unsafe"
 )
 
-// Values are hashed and scanned eight bytes at a time, whatever their length: compiled to Wasm, Go's loops cost more than
-// what they do, and a byte costs what a word costs. A load never leaves the value: the last eight bytes are read once
-// more where the length is no multiple of eight, and what is shorter than eight bytes is put together.
+// Values are hashed and scanned eight bytes at a time, whatever their length: in Go compiled to Wasm, a round of a loop
+// costs more than the work in it, and reading a byte costs as much as reading a word. A load never reads outside of the
+// value: where the length is not a multiple of eight, the last eight bytes are read, some of them again; a word of a
+// value that is shorter than eight bytes is composed of smaller loads.
 //
-// A hash is no proof of equality. What it leads to is compared in full before it counts, or, for domains, on the way.
+// Equal hashes do not prove equality. Rules that a hash leads to are checked in full, and domains are compared.
 
-// load64 reads eight bytes of which p[at] is the first. The caller knows that they are there. Their order is the
-// machine's, which is the same for all that is compared.
+// load64 reads the eight bytes that begin at p[at]. The caller makes sure that they exist. The order of bytes is that
+// of the machine, which is the same for all words that are compared.
 func load64(p *byte, at int) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(p), at)) }
 
 func load32(p *byte, at int) uint64 { return uint64(*(*uint32)(unsafe.Add(unsafe.Pointer(p), at))) }
 
 func load16(p *byte, at int) uint64 { return uint64(*(*uint16)(unsafe.Add(unsafe.Pointer(p), at))) }
 
-// loadText makes a word of a text of 2, 4 or 8 bytes.
+// loadText returns the word of a text of 2, 4 or 8 bytes.
 func loadText(s string) uint64 {
 	switch p := unsafe.StringData(s); len(s) {
 	case 8:
@@ -31,7 +32,7 @@ func loadText(s string) uint64 {
 	}
 }
 
-// short makes a word of a value of at most eight bytes. Values of one length have one word each.
+// short returns the word of a value of at most eight bytes. Different values of the same length have different words.
 func short(s string) uint64 {
 	p := unsafe.StringData(s)
 	switch n := len(s); {
@@ -46,8 +47,8 @@ func short(s string) uint64 {
 
 const multiplier, multiplier2 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd
 
-// mix takes a word into a hash. Words of text differ in few bits, often in the last byte alone: those are spread over
-// the word first, since a multiplication carries nothing down, and the next word could take it back.
+// mix adds a word to a hash. Words of text differ in few bits, often only in the last byte. A multiplication carries
+// differences only to higher bits, and the next word could cancel them, so the word is mixed by itself first.
 func mix(h, w uint64) uint64 {
 	w *= multiplier2
 	return bits.RotateLeft64((h^w^w>>32)*multiplier, 29)
@@ -81,7 +82,7 @@ func hashFold(s string) uint64 {
 	return mix(mix(h, lowerWord(load64(p, n-8))), uint64(n))
 }
 
-// lowerWord makes eight ASCII letters small, and leaves all other bytes as they are.
+// lowerWord changes the ASCII letters among eight bytes to lower case, and leaves all other bytes as they are.
 func lowerWord(w uint64) uint64 {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	low := w &^ tops

@@ -11,11 +11,11 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// messageJSON writes a message as Envoy's API does, without the white space that protojson varies.
+// messageJSON writes a message as JSON of Envoy's API. It removes white space, which protojson varies at random.
 func messageJSON(m proto.Message) json.RawMessage {
 	text, err := protojson.Marshal(m)
 	if err != nil {
-		panic("verdict: " + err.Error()) // messages of plain values
+		panic("verdict: " + err.Error()) // never: the messages have only plain values
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, text); err != nil {

@@ -6,30 +6,30 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// Passage is a way past a rule that denies: a path that a destination may read as the denied one, and that Envoy sends to
-// it by another rule.
+// Passage is a path that bypasses a rule that denies: Envoy forwards it by another rule, and a destination may read it
+// as the path that is denied.
 type Passage struct {
-	// Denied is the rule that is passed, By the rule that takes the request instead.
+	// Denied is the rule that is bypassed, By the rule that matches instead.
 	Denied, By *plan.Rule
 	// Authority and Path are what a client sends, Forwarded is the path that the destination gets before rewrites.
 	Authority, Path, Forwarded string
-	// Unmet says that no request meets the rule as it is written: Envoy has its path as Forwarded.
+	// Unmet is set if no request matches the rule as it is written, because Envoy normalises its path to Forwarded.
 	Unmet bool
-	// Parameters says that the path is only read as the denied one by what drops the parameters of a segment (";a=b").
+	// Parameters is set if only servers that drop the parameters of a segment (";a=b") read the path as the denied one.
 	Parameters bool
 }
 
-// Passages are the ways past all rules that deny a path: those that answer with 400 or more, redirect, or abort every
-// request. Of each rule there is at most one with parameters and one without; of a redirect, which seldom keeps anybody out,
-// only one without: no setting of Envoy closes those with parameters.
+// Passages returns the passages of all rules that deny: those that answer with 400 or more, redirect, or abort every
+// request. For each rule it returns at most one passage with parameters and one without. For a redirect, which seldom
+// protects anything, it returns only one without, since no setting of Envoy closes passages with parameters.
 //
-// A spelling counts where the rule takes the plain path and another rule forwards the spelling. For a rule about
-// "/admin" on a proxy that does not merge slashes, //admin is one: many servers read both alike.
+// A spelling of a path is a passage if the rule matches the path itself and another rule forwards the spelling. For a
+// rule for "/admin" on a proxy that does not merge slashes, //admin is one: many servers read both as the same path.
 //
-// Of more than [MostDenying] rules the rest is not looked at, and all is false.
+// If there are more than [MostDenying] rules that deny, the others are not checked and all is false.
 func (j *Judge) Passages() (out []Passage, all bool) {
-	looked := 0
-	seen := map[*plan.Rule]map[bool]bool{} // by parameters
+	checked := 0
+	seen := map[*plan.Rule]map[bool]bool{} // the rules that were checked, and by Parameters whether a passage was found
 	for _, l := range j.plan.Listeners {
 		for _, c := range l.Chains {
 			if c.Routes == nil {
@@ -42,7 +42,7 @@ func (j *Judge) Passages() (out []Passage, all bool) {
 					}
 					if seen[r] == nil {
 						seen[r] = map[bool]bool{}
-						if looked++; looked > MostDenying {
+						if checked++; checked > MostDenying {
 							return out, false
 						}
 					}
@@ -59,10 +59,10 @@ func (j *Judge) Passages() (out []Passage, all bool) {
 	return out, true
 }
 
-// MostDenying bounds the rules that [Judge.Passages] looks at: each takes a score of decisions.
+// MostDenying bounds the rules that [Judge.Passages] checks: each takes about twenty decisions.
 const MostDenying = 2000
 
-// AnyDenies says whether a plan has a rule that could be passed.
+// AnyDenies reports whether a plan has a rule that denies, see [Judge.Passages].
 func AnyDenies(p *plan.Plan) bool {
 	for r := range p.Rules() {
 		if denies(r) {
@@ -72,7 +72,7 @@ func AnyDenies(p *plan.Plan) bool {
 	return false
 }
 
-// denies says that a rule keeps every request from its destinations.
+// denies reports whether a rule keeps every request from its destinations.
 func denies(r *plan.Rule) bool {
 	switch {
 	case r.Redirect != nil:
@@ -84,38 +84,40 @@ func denies(r *plan.Rule) bool {
 	}
 }
 
+// passagesOf returns the passages of one rule, at most one with parameters and one without.
 func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan.Rule) []Passage {
 	path := r.Match.Path.Value
 	if r.Match.Path.Kind == plan.Present || r.Match.Path.Kind == plan.Regex || len(path) < 2 || path[0] != '/' {
 		return nil
 	}
-	ask, ok := witness(l, c, h, r)
+	request, ok := witness(l, c, h, r)
 	if !ok {
 		return nil
 	}
-	ask.Path = path
-	if v := j.Decide(ask); v.rule != r {
+	request.Path = path
+	if v := j.Decide(request); v.rule != r {
 		if v.Kind == Route && v.NormalizedPath != path && !denies(v.rule) {
-			return []Passage{{Denied: r, By: v.rule, Authority: ask.Authority, Path: path, Forwarded: v.NormalizedPath, Unmet: true}}
+			return []Passage{{Denied: r, By: v.rule, Authority: request.Authority, Path: path, Forwarded: v.NormalizedPath, Unmet: true}}
 		}
-		return nil // it has conditions that the request does not meet, or an earlier rule takes it
+		return nil // the rule has conditions that the request does not meet, or an earlier rule matches it
 	}
 	var out []Passage
-	found := map[bool]bool{} // by parameters
+	found := map[bool]bool{} // by Parameters: a passage was found
 	for _, s := range spellings(path) {
 		if found[strings.Contains(s, ";")] || r.Redirect != nil && strings.Contains(s, ";") {
 			continue
 		}
-		ask.Path = s
-		if v := j.Decide(ask); v.Kind == Route && v.rule != r && !denies(v.rule) {
+		request.Path = s
+		if v := j.Decide(request); v.Kind == Route && v.rule != r && !denies(v.rule) {
 			found[strings.Contains(s, ";")] = true
-			out = append(out, Passage{Denied: r, By: v.rule, Authority: ask.Authority, Path: s, Forwarded: v.NormalizedPath, Parameters: strings.Contains(s, ";")})
+			out = append(out, Passage{Denied: r, By: v.rule, Authority: request.Authority, Path: s, Forwarded: v.NormalizedPath, Parameters: strings.Contains(s, ";")})
 		}
 	}
 	return out
 }
 
-// witness is a request that meets a rule's conditions apart from the path, as far as texts say what they are.
+// witness returns a request that meets the conditions of a rule except that on the path. It is false for rules that
+// have a regular expression for a header, or compare query parameters.
 func witness(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan.Rule) (Request, bool) {
 	q := Request{GatewayPort: l.Port, Method: "GET", Headers: map[string]Values{}}
 	if len(h.Domains) == 0 {
@@ -146,8 +148,8 @@ func witness(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan
 	return q, len(r.Match.Query) == 0
 }
 
-// spellings of a path that servers may read as the path itself: after slashes were merged or decoded, dot segments
-// resolved, or parameters dropped.
+// spellings returns other spellings of a path, which servers may read as the path itself: after they merge or decode
+// slashes, resolve dot segments, or drop parameters.
 func spellings(path string) []string {
 	rest := path[1:]
 	out := []string{

@@ -7,7 +7,8 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Text is the verdict on one line: request, what happens, rule and destinations.
+// Text returns the verdict as one line: the request, what happens to it, destinations, and rule. It is for people; the
+// format may change.
 func (v *Verdict) Text(r Request) string {
 	method := r.Method
 	if method == "" {

@@ -1,8 +1,13 @@
-// Package verdict answers offline what the whole road does with a request: which listener and filter chain take it,
-// which rule, which destinations, and what becomes of request and response.
+// Package verdict answers offline what happens to a request from end to end: which listener, filter chain and rule it
+// gets, which destinations, and how the rule changes request and response.
 //
-// It decides nothing itself. The rule is found by routing, from the same plugin configuration that the filter reads;
-// what an outcome does is said by plan; how Envoy writes a policy is said by envoy. So its answer is the proxy's.
+// It composes other packages, so that its answer is that of the proxy. Package routing finds the rule, from the same
+// plugin configuration that the filter reads; effect computes what Envoy does to the request before the rules, and what
+// the rule does to request and response; plan has the rules; envoy writes policies (match, retry, fault, CORS, hash) in
+// the form of Envoy's API. Only the listener and the filter chain are chosen here.
+//
+// The hard case is what only the proxy knows when the request is there, such as x-request-id: if a rule compares it,
+// the verdict lists the header in Unknown, since the proxy may decide differently.
 package verdict
 
 import (
@@ -25,12 +30,12 @@ type Request struct {
 	TLS         bool   `json:"tls"`
 	SNI         string `json:"sni"`
 	ALPN        any    `json:"alpn"`
-	// Scheme is the request's :scheme; the default follows TLS.
+	// Scheme is the request's :scheme; if it is "", it depends on TLS and x-forwarded-proto.
 	Scheme string `json:"scheme"`
 	Method string `json:"method"` // default GET
-	// Client is the address of the connection's other end; "" where it does not matter.
+	// Client is the IP address of the client's end of the connection; "" if it does not matter.
 	Client string `json:"client"`
-	// Protocol is HTTP/1.1, the default, or HTTP/2: their codecs refuse different things.
+	// Protocol is HTTP1, the default, or HTTP2: their codecs refuse different requests.
 	Protocol  string            `json:"protocol"`
 	Authority string            `json:"authority"`
 	Path      string            `json:"path"`
@@ -43,10 +48,10 @@ const (
 	HTTP2 = "HTTP/2"
 )
 
-// Values are the lines of a header. In JSON a single one is a string.
+// Values are the lines of a header. In JSON they are a string if there is exactly one, else a list.
 type Values []string
 
-// SetHeaders replaces the headers by lines of a name and a value, in their order.
+// SetHeaders replaces the headers by lines, each a name and a value, in their order.
 func (r *Request) SetHeaders(lines [][2]string) {
 	r.Headers = map[string]Values{}
 	for _, l := range lines {
@@ -55,7 +60,7 @@ func (r *Request) SetHeaders(lines [][2]string) {
 	}
 }
 
-// MarshalJSON writes a string, or a list where there is not exactly one.
+// MarshalJSON writes a string if there is exactly one line, else a list.
 func (v Values) MarshalJSON() ([]byte, error) {
 	if len(v) == 1 {
 		return json.Marshal(v[0])
@@ -73,7 +78,7 @@ func (v *Values) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(v))
 }
 
-// Kind says how a request ends.
+// Kind is how a request ends.
 type Kind string
 
 // The kinds of a verdict.
@@ -98,10 +103,11 @@ type Verdict struct {
 	Name   string `json:"name"`
 	Kind   Kind   `json:"kind"`
 	Status int    `json:"status,omitempty"`
-	// GRPCStatus is set where the proxy answers a gRPC request by itself: with 200 and this instead of the status.
+	// GRPCStatus is set if the proxy answers a gRPC request by itself: with the HTTP status 200 and this grpc-status,
+	// in place of Status.
 	GRPCStatus     string             `json:"grpcStatus,omitempty"`
 	Location       string             `json:"location,omitempty"`
-	Body           *string            `json:"body,omitempty"` // of a direct response, "" included
+	Body           *string            `json:"body,omitempty"` // of a direct response, even if it is ""
 	RouteConfig    string             `json:"routeConfig,omitempty"`
 	Domain         string             `json:"domain,omitempty"`
 	NormalizedPath string             `json:"normalizedPath,omitempty"`
@@ -114,14 +120,14 @@ type Verdict struct {
 	CORS           json.RawMessage    `json:"cors,omitempty"`
 	CORSEffect     *effect.CORSEffect `json:"corsEffect,omitempty"`
 	HashPolicy     []json.RawMessage  `json:"hashPolicy,omitempty"`
-	// Unknown are headers that a rule compares and that only the proxy knows, such as x-request-id: another answer is
-	// possible.
+	// Unknown are headers that a rule compares and whose value only the proxy knows, such as x-request-id. If there are
+	// any, the proxy may decide differently.
 	Unknown []string `json:"unknown,omitempty"`
 
 	rule *plan.Rule
 }
 
-// Rule says which rule of the virtual host took the request.
+// Rule is the rule of the virtual host that matched the request. Index is its index in the virtual host.
 type Rule struct {
 	Index          int             `json:"index"`
 	Name           string          `json:"name,omitempty"`
@@ -129,7 +135,8 @@ type Rule struct {
 	Match          json.RawMessage `json:"match"`
 }
 
-// Cluster is one destination of the rule, with what it gets and what the client gets of its response.
+// Cluster is one destination of the rule. Upstream is the request that it gets; ResponseSample is what the client gets
+// of a sample response.
 type Cluster struct {
 	Name            string              `json:"name"`
 	Weight          uint32              `json:"weight"`
@@ -147,13 +154,13 @@ type Upstream struct {
 	Headers   effect.Headers `json:"headers"`
 }
 
-// Operations are header operations of a destination.
+// Operations are the header operations of a destination.
 type Operations struct {
 	Add    []Addition `json:"add,omitempty"`
 	Remove []string   `json:"remove,omitempty"`
 }
 
-// Addition is one of them, in Envoy's words.
+// Addition is one header that is added or overwritten. Action is the name of Envoy's append action.
 type Addition struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
@@ -174,7 +181,8 @@ type Judge struct {
 	tables map[*plan.RouteConfig]*routing.Table
 }
 
-// New compiles the tables of a plan. intake is what the proxy does with a request before any rule.
+// New makes a judge of a plan. intake is what the proxy does with a request before any rule is tried. The error says
+// which regular expression an Envoy of this version refuses.
 func New(p *plan.Plan, intake effect.Intake) (*Judge, error) {
 	j := &Judge{p, intake, map[*plan.RouteConfig]*routing.Table{}}
 	for rc := range p.RouteConfigs() {
@@ -189,7 +197,7 @@ func New(p *plan.Plan, intake effect.Intake) (*Judge, error) {
 	return j, nil
 }
 
-// Decide gives the verdict on one request.
+// Decide returns the verdict on one request.
 func (j *Judge) Decide(r Request) *Verdict {
 	v := &Verdict{Name: r.Name}
 	l := j.listener(r.GatewayPort)
@@ -222,7 +230,7 @@ func (j *Judge) Decide(r Request) *Verdict {
 	return v
 }
 
-// refuse is the answer of a request that no rule is asked about.
+// refuse fills in the answer to a request that the proxy refuses before any rule is tried.
 func (v *Verdict) refuse(r *effect.Refusal) {
 	v.Kind, v.Status, v.Location = BadRequest, r.Status, r.Location
 	if r.GRPC {
@@ -236,7 +244,7 @@ func (v *Verdict) refuse(r *effect.Refusal) {
 	}
 }
 
-// sent is the request as a client sends it, with defaults filled in.
+// sent returns the request as a client sends it, with defaults filled in.
 func (r Request) sent() effect.Request {
 	in := effect.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: effect.Headers{}}
 	if in.Method == "" {
@@ -285,29 +293,30 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 	switch {
 	case best == nil:
 		return nil, NoFilterChain
-	case !r.TLS && best.TLS != nil, r.TLS && best.TLS == nil && best.Routes != nil: // bytes alone may be of either kind
+	case !r.TLS && best.TLS != nil, r.TLS && best.TLS == nil && best.Routes != nil: // a chain for TCP accepts both
 		return nil, TLSError
 	default:
 		return best, ""
 	}
 }
 
-// decideHTTP fills in what happens once the connection manager has the request.
+// decideHTTP fills in what happens to a request after the connection manager has received it. sent is the request as
+// the client sends it, in as the filter sees it.
 func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Request) {
-	var asked routing.Request
-	in.Routing(&asked)
-	d := j.tables[rc].Decide(&asked, routing.Dice{})
+	var request routing.Request
+	in.Routing(&request)
+	d := j.tables[rc].Decide(&request, routing.Dice{})
 	if d.VirtualHost < 0 {
 		v.Kind, v.Status = NoVirtualHost, 404
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
 	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
-		d = j.tables[rc].DecideUnbounded(&asked, routing.Dice{}) // Envoy decides by itself
+		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
 	}
 	v.Domain = effect.Domain(host, in.Authority)
-	if in.Method == http.MethodConnect { // it has no path, and no rule is about what has none
-		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // a route is known: that to https
+	if in.Method == http.MethodConnect { // it has no path, so no rule matches it
+		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // it has a route: the redirect to https
 			v.Kind, v.Status = UpgradeRefused, 403
 		}
 		return
@@ -342,7 +351,8 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 	}
 }
 
-// unknown are the headers whose value only the proxy knows and that a rule compares, up to the one that was chosen.
+// unknown returns the headers whose value only the proxy knows and that a rule compares, in the rules up to the chosen
+// one.
 func unknown(h *plan.VirtualHost, chosen int, in effect.Request) []string {
 	rules := h.Rules
 	if chosen >= 0 {
@@ -363,7 +373,7 @@ func unknown(h *plan.VirtualHost, chosen int, in effect.Request) []string {
 	return out
 }
 
-// mayFit is false for a path that a condition surely does not fit.
+// mayFit reports whether a path may meet a condition. It is always true for regular expressions.
 func mayFit(m *plan.PathMatch, path string) bool {
 	path, _, _ = strings.Cut(path, "?")
 	value := m.Value
@@ -380,14 +390,14 @@ func mayFit(m *plan.PathMatch, path string) bool {
 	}
 }
 
-// shown are the headers of a destination's request without those that the connection manager added.
+// shown returns the headers of a destination's request without those that the connection manager added.
 func shown(h effect.Headers, sent effect.Request, in effect.Request) effect.Headers {
 	for _, name := range effect.FromProxy {
 		if _, fromClient := sent.Headers[name]; !fromClient && slices.Equal(h[name], in.Headers[name]) {
 			delete(h, name)
 		}
 	}
-	delete(h, "x-envoy-upstream-stream-duration-ms") // the router obeys it, and keeps it
+	delete(h, "x-envoy-upstream-stream-duration-ms") // the router obeys it, and does not send it on
 	return h
 }
 
@@ -420,7 +430,7 @@ func (v *Verdict) route(r *effect.Rule, sent, in effect.Request) {
 	}
 }
 
-// sampleResponse is a response in which every header that the operations mention was "from-upstream".
+// sampleResponse returns the headers of a response in which every header that the operations name is "from-upstream".
 func sampleResponse(r *plan.Rule, d plan.Destination) effect.Headers {
 	h := effect.Headers{}
 	for _, o := range []plan.HeaderOperations{r.ResponseHeaders, d.ResponseHeaders} {

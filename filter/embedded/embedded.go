@@ -1,8 +1,8 @@
-// Package embedded is the filter as it is compiled to Wasm, inside of every program that imports this package. So a
-// command line that 'go install' has built has its module, though nothing ran that could have built one.
+// Package embedded contains the filter as a compiled Wasm module, in every program that imports the package. So a
+// command line that was built with 'go install' has the module, although 'go install' cannot build it.
 //
-// waymark.wasm.gz is written by 'make module'. Its gzip header records what it was built from, and 'make test-quick' fails
-// where the sources have changed since.
+// 'make module' writes waymark.wasm.gz. Its gzip header records a digest of the sources, and 'make test-quick' fails if
+// they have changed since.
 package embedded
 
 import (
@@ -16,7 +16,7 @@ import (
 //go:embed waymark.wasm.gz
 var compressed []byte
 
-// Module is the module. It is shared: nobody may change it.
+// Module returns the module, decompressed. All callers get the same bytes, and must not change them.
 var Module = sync.OnceValue(func() []byte {
 	r, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {

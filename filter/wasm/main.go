@@ -2,8 +2,9 @@
 
 //lint:file-ignore U1000 The functions are called by the host.
 
-// Command wasm is the filter as a module for Envoy: the exports of the proxy-wasm ABI 0.2.1, and nothing else. What is
-// not needed is not exported, since the host calls every export it finds, for every request.
+// Command wasm is the filter as a module for Envoy: the exports of the proxy-wasm ABI 0.2.1, and nothing else.
+// Callbacks that the filter does not need are not exported, since the host calls every export that it finds, for every
+// request.
 package main
 
 import (
@@ -20,7 +21,7 @@ var plugin = filter.New([2]uint64{rand.Uint64(), rand.Uint64()})
 // actionContinue sends the request on to the next filter.
 const actionContinue = 0
 
-// main never runs: Envoy calls _initialize alone.
+// main never runs: Envoy calls only _initialize.
 func main() {}
 
 //go:wasmexport proxy_abi_version_0_2_1
@@ -72,7 +73,7 @@ func deleteContext(id uint32) {
 	plugin.DeleteContext(id)
 }
 
-// survive keeps a panic from ending the VM: the request goes on without our header, so without a route.
+// survive keeps a panic from ending the VM: the request goes on without x-waymark-route, so it gets no route.
 func survive() {
 	if r := recover(); r != nil {
 		hostcalls.Log(hostcalls.Critical, "waymark: panic: "+filter.PanicText(r))

@@ -1,5 +1,5 @@
-// Package hosttest is a host of Go for tests of the filter: a script of exact host calls. A call that the script does not
-// expect next fails the test, and so does one that it expects and that never comes.
+// Package hosttest is a host written in Go for tests of the filter: a script of exact host calls. A call that is not
+// the next one in the script fails the test, and so does a call in the script that is never made.
 package hosttest
 
 import (
@@ -24,7 +24,7 @@ type call struct {
 	status hostcalls.Status
 }
 
-// New makes the host of a test, and checks at its end that the whole script was played.
+// New makes the host of a test, and checks at the end of the test that all calls of the script were made.
 func New(t testing.TB) *Script {
 	s := &Script{t: t}
 	hostcalls.Use(s)
@@ -41,7 +41,7 @@ func (s *Script) expect(status hostcalls.Status, data []byte, format string, arg
 	return s
 }
 
-// Headers expects the one bulk read and answers with headers.
+// Headers expects the bulk read of headers and answers with these.
 func (s *Script) Headers(headers ...[2]string) *Script {
 	return s.expect(hostcalls.OK, hostcalls.AppendPairs(nil, headers), "get_header_map_pairs(0)")
 }
@@ -66,17 +66,17 @@ func (s *Script) Configuration(config string) *Script {
 	return s.expect(hostcalls.OK, []byte(config), "get_buffer_bytes(7, 0, %d)", len(config))
 }
 
-// NoConfiguration expects the plugin configuration to be read, and fails.
+// NoConfiguration expects the plugin configuration to be read, and answers with an error.
 func (s *Script) NoConfiguration(size int) *Script {
 	return s.expect(hostcalls.InternalFailure, nil, "get_buffer_bytes(7, 0, %d)", size)
 }
 
-// Level expects the question for the log level.
+// Level expects the log level to be read, and answers with level.
 func (s *Script) Level(level hostcalls.Level) *Script {
 	return s.expect(hostcalls.OK, []byte{byte(level)}, "get_log_level()")
 }
 
-// Logs expects a line.
+// Logs expects a line to be logged.
 func (s *Script) Logs(level hostcalls.Level, message string) *Script {
 	return s.expect(hostcalls.OK, nil, "log(%d, %s)", level, message)
 }

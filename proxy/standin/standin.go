@@ -1,5 +1,5 @@
-// Package standin plays the services of a plan: it answers on every endpoint that is on this machine, so that a folder of
-// rules can be tried without any of its services.
+// Package standin replaces the services of a plan: it answers on every endpoint with a loopback address, so that a
+// folder of rules can be tried without any of its services.
 package standin
 
 import (
@@ -20,7 +20,7 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// Services are the stand-ins that run.
+// Services are the running stand-ins.
 type Services struct {
 	mu      sync.Mutex
 	servers map[string]*http.Server // by address
@@ -29,8 +29,8 @@ type Services struct {
 // New makes a set without services.
 func New() *Services { return &Services{servers: map[string]*http.Server{}} }
 
-// Serve starts a stand-in on every loopback endpoint of the plan that has none yet. An address that is taken by
-// something else is an error; what was started goes on.
+// Serve starts a stand-in on every loopback endpoint of the plan that has none yet. An address that is in use by
+// another program is an error; the other stand-ins run all the same.
 func (s *Services) Serve(p *plan.Plan) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,18 +56,18 @@ func (s *Services) Serve(p *plan.Plan) error {
 	return err
 }
 
-// Close ends all of them; their requests are finished as long as the context allows.
+// Close stops all stand-ins. It waits for their requests until the context ends.
 func (s *Services) Close(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, server := range s.servers {
-		if server.Shutdown(ctx) != nil { // the time is up
-			_ = server.Close() // its connections are of no use any more
+		if server.Shutdown(ctx) != nil { // the context has ended
+			_ = server.Close() // an error does not matter any more
 		}
 	}
 }
 
-// identity takes service and subset out of a cluster's name.
+// identity returns the service and the subset in a cluster's name.
 func identity(cluster string) (name, version string) {
 	parts := strings.SplitN(cluster, "|", 4)
 	if len(parts) != 4 {
@@ -77,7 +77,7 @@ func identity(cluster string) (name, version string) {
 	return name, parts[2]
 }
 
-// Answer is what a stand-in says: who it is, and which request it got.
+// Answer is the body of a stand-in's response: its service and version, and the request that it got.
 type Answer struct {
 	Service   string              `json:"service"`
 	Version   string              `json:"version,omitempty"`

@@ -1,6 +1,6 @@
-// Package vm is a small proxy-wasm host on wazero: it loads the filter's module, the very one that Envoy loads, and
-// asks it for decisions. It offers the host functions of the ABI 0.2.1 that the module imports, and behaves as Envoy
-// does in them. It is for the embedded data plane, for tests and for benchmarks.
+// Package vm is a small proxy-wasm host on wazero: it loads the filter's module, the same one that Envoy loads, and
+// calls it for decisions. It has the host functions of the ABI 0.2.1 that the module imports, and they behave as in
+// Envoy. It is for the embedded data plane, for tests and for benchmarks.
 package vm
 
 import (
@@ -25,7 +25,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 }
 
-// Compile compiles a module. That takes about a second; VMs are then made in milliseconds.
+// Compile compiles a module, which takes about a second. VMs are then made in milliseconds.
 func Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	r := wazero.NewRuntime(ctx)
 	m := &Module{runtime: r}
@@ -60,18 +60,18 @@ type VM struct {
 	module                                                 api.Module
 	allocate, create, start, configure, headers, deleteCtx api.Function
 
-	contexts uint32 // ids given so far
+	contexts uint32 // the last id of a context
 	config   []byte
 	request  *Headers
 	encoded  []byte
 	stack    [3]uint64
 	level    hostcalls.Level
 	log      func(level hostcalls.Level, message string)
-	errors   []string // lines at error level during a configure
-	calls    []int    // of each of hostFunctions
+	errors   []string // the lines at error level and above since the last Configure began
+	calls    []int    // how often each of hostFunctions was called
 }
 
-// New makes a VM. log gets the module's lines at level and above.
+// New makes a VM. log is called for each line that the module logs at level or above; it may be nil.
 func (m *Module) New(ctx context.Context, level hostcalls.Level, log func(level hostcalls.Level, message string)) (*VM, error) {
 	v := &VM{level: level, log: log, calls: make([]int, len(hostFunctions))}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
@@ -91,7 +91,7 @@ func (m *Module) New(ctx context.Context, level hostcalls.Level, log func(level 
 	return v, nil
 }
 
-// Write takes what the module prints, which is what the Go runtime says before it ends.
+// Write logs what the module prints to standard output and error: messages of the Go runtime before it exits.
 func (v *VM) Write(line []byte) (int, error) {
 	v.emit(hostcalls.Error, strings.TrimRight(string(line), "\n"))
 	return len(line), nil
@@ -109,10 +109,10 @@ func (v *VM) emit(level hostcalls.Level, message string) {
 // Close ends the VM.
 func (v *VM) Close(ctx context.Context) error { return v.module.Close(ctx) }
 
-// MemorySize is the size of its linear memory in bytes. It never shrinks.
+// MemorySize is the size of the VM's linear memory in bytes. It never shrinks.
 func (v *VM) MemorySize() uint32 { return v.module.Memory().Size() }
 
-// Calls counts the host functions that were called, by name, since the last call of Calls.
+// Calls returns how often each host function was called since the last call of Calls, by name.
 func (v *VM) Calls() map[string]int {
 	c := map[string]int{}
 	for i, n := range v.calls {
@@ -133,7 +133,8 @@ func (v *VM) call(ctx context.Context, f api.Function, args ...uint64) (uint64, 
 	return stack[0], nil
 }
 
-// Configure makes a root context and gives it a configuration. The error holds what the module says against it.
+// Configure makes a root context and configures it. If the module refuses the configuration, the error has the lines
+// that it logged.
 func (v *VM) Configure(ctx context.Context, config []byte) (root uint32, err error) {
 	v.contexts++
 	root = v.contexts
@@ -161,7 +162,8 @@ func (v *VM) Delete(ctx context.Context, id uint32) error {
 	return err
 }
 
-// RequestHeaders makes a stream of a root context, shows it the headers, which it may change, and ends it.
+// RequestHeaders makes a stream of a root context, calls the module with the headers, which it may change, and ends the
+// stream.
 func (v *VM) RequestHeaders(ctx context.Context, root uint32, h *Headers) error {
 	ctx = withVM(ctx, v)
 	v.contexts++
@@ -184,14 +186,15 @@ func withVM(ctx context.Context, v *VM) context.Context {
 	return context.WithValue(ctx, contextKey{}, v)
 }
 
-// hostFunction is one function of the module "env", with so many parameters of 32 bits.
+// hostFunction is one function of the module "env". params is the number of its parameters, of 32 bits each.
 type hostFunction struct {
 	name   string
 	params int
 	call   func(ctx context.Context, v *VM, s []uint64) hostcalls.Status
 }
 
-// hostFunctions are what a module may import, those of our own and what others commonly ask for: all are in Envoy 1.36.
+// hostFunctions are the functions that a module may import: those of the filter's module and common ones that others
+// need. Envoy 1.36 has all of them.
 var hostFunctions = []hostFunction{
 	{"proxy_get_header_map_pairs", 3, func(ctx context.Context, v *VM, s []uint64) hostcalls.Status {
 		if v.request == nil || hostcalls.Map(s[0]) != hostcalls.RequestHeaders {
@@ -243,14 +246,14 @@ var hostFunctions = []hostFunction{
 	}},
 }
 
-// text copies a string out of the module's memory; an address outside of it is an empty one.
+// text copies a string out of the module's memory. It is empty if the address is outside of the memory.
 func (v *VM) text(address, size uint64) string {
 	b, _ := v.module.Memory().Read(uint32(address), uint32(size))
 	return string(b)
 }
 
-// give writes data into memory that the module is asked for, and then where it is. No data is address and size 0,
-// without asking.
+// give lets the module allocate memory, writes data there, and then writes its address and size to addressAt and
+// sizeAt. For no data both are 0, and nothing is allocated.
 func (v *VM) give(ctx context.Context, data []byte, addressAt, sizeAt uint64) hostcalls.Status {
 	var address uint64
 	if len(data) > 0 {
@@ -278,7 +281,7 @@ func (v *VM) give(ctx context.Context, data []byte, addressAt, sizeAt uint64) ho
 // Headers are header lines in order, names in lower case.
 type Headers [][2]string
 
-// Get is the first value of a name.
+// Get returns the first value of a name.
 func (h *Headers) Get(name string) (string, bool) {
 	for _, line := range *h {
 		if line[0] == name {
@@ -288,7 +291,7 @@ func (h *Headers) Get(name string) (string, bool) {
 	return "", false
 }
 
-// Set leaves one line of a name, in the place of its first one, or adds it.
+// Set replaces the first line of a name and removes the others, or appends a line if there is none.
 func (h *Headers) Set(name, value string) {
 	for i := range *h {
 		if (*h)[i][0] == name {
@@ -300,7 +303,7 @@ func (h *Headers) Set(name, value string) {
 	*h = append(*h, [2]string{name, value})
 }
 
-// Remove takes all lines of a name away.
+// Remove removes all lines of a name.
 func (h *Headers) Remove(name string) { h.removeFrom(0, name) }
 
 func (h *Headers) removeFrom(i int, name string) {

@@ -2,16 +2,17 @@ package regex
 
 import "waymark.dev/waymark/routing"
 
-// single bounds the automaton of one pattern. Beyond, a pattern is run as the program that it was compiled to: slower, and
-// linear in the value all the same.
+// single bounds the automaton of one pattern. A pattern that needs more is run as a [routing.Program], which is slower,
+// but still linear in the length of the value.
 var single = limits{states: 1000, work: 200_000}
 
-// together bounds the automaton of several: patterns that are alike need a few states each, those that are not multiply.
+// together bounds the automaton of several patterns. Similar patterns need a few states each; the numbers of states of
+// dissimilar patterns multiply.
 func together(patterns int) limits {
 	return limits{states: min(1<<16-1, 2000+6*patterns), work: 400_000 + 1000*patterns}
 }
 
-// fewPatterns may share a prefix or a text without being asked together.
+// fewPatterns is how many patterns may share a prefix or a text and still be evaluated one by one, not as a set.
 const fewPatterns = 4
 
 // Collection is the regular expressions of one plugin configuration, each once.
@@ -21,21 +22,22 @@ type Collection struct {
 	patterns []*pattern
 }
 
-// pattern is an expression in its place.
+// pattern is an expression of a collection.
 type pattern struct {
 	*expression
-	place    string // where it is used first
-	clue     clue   // the one that was chosen
-	fallback bool
+	place    string // what the expression is compared with, where it is used first; see Add
+	clue     clue   // the clue that choose has chosen
+	fallback bool   // there is no automaton; the expression is run as a program
 }
 
-// NewCollection makes an empty one.
+// NewCollection makes an empty collection. encoding is that of the Envoy that reads the configuration.
 func NewCollection(encoding Encoding) *Collection {
 	return &Collection{encoding: encoding, index: map[string]int{}}
 }
 
-// Add returns the index that a pattern has in the configuration. place says what is compared, and in which virtual host:
-// expressions that are used in one place are asked together. The error says what is wrong with the pattern.
+// Add returns the index that a pattern has in Config.Regexes, and adds it if it is new. place is the virtual host and
+// the header, query parameter or path that is compared: expressions for the same place can be evaluated as one set. The
+// error says what is wrong with the pattern.
 func (c *Collection) Add(source, place string) (int, error) {
 	if i, ok := c.index[source]; ok {
 		return i, nil
@@ -49,7 +51,7 @@ func (c *Collection) Add(source, place string) (int, error) {
 	return len(c.patterns) - 1, nil
 }
 
-// Write fills in the programs, expressions and sets of a configuration.
+// Write sets the programs, expressions and sets of a configuration.
 func (c *Collection) Write(config *routing.Config) {
 	programs := map[string]int{}
 	add := func(b []byte) int {
@@ -62,7 +64,7 @@ func (c *Collection) Write(config *routing.Config) {
 		return i
 	}
 	c.choose()
-	automata := map[string][]byte{} // by program: many patterns have one rest
+	automata := map[string][]byte{} // by marshalled program: many patterns have the same rest
 	for _, p := range c.patterns {
 		text := p.rest.Marshal()
 		b, ok := automata[string(text)]
@@ -81,10 +83,11 @@ func (c *Collection) Write(config *routing.Config) {
 	}
 }
 
-// choose finds for each pattern that shares its prefix with many others a clue that few have, of the longest texts: a
-// value is searched once for each length that texts have.
+// choose finds a clue for each pattern without prefix, or whose prefix more than fewPatterns patterns have. It prefers
+// clues that few patterns have, and among these the one with the longest text: a value is searched once for each length
+// of a text.
 func (c *Collection) choose() {
-	patterns := map[string]int{} // by text: how many have it in some clue
+	patterns := map[string]int{} // by text: how many patterns have it in one of their clues
 	for _, p := range c.patterns {
 		own := map[string]bool{}
 		for _, k := range p.clues {
@@ -110,7 +113,8 @@ func (c *Collection) choose() {
 	}
 }
 
-// each calls f for every text of a clue; one at the end is another than the same within.
+// each calls f for every text of a clue. A "$" is appended to the texts of endsWith, so that they differ from the same
+// texts in contains.
 func (c clue) each(f func(text string)) {
 	for _, s := range c.contains {
 		f(s)
@@ -126,7 +130,7 @@ func (c clue) longest() (n int) {
 	return n
 }
 
-// prefixes counts the patterns of a place and a prefix.
+// prefixes counts the patterns with the same place and prefix, by the two joined by a space.
 func (c *Collection) prefixes() map[string]int {
 	n := map[string]int{}
 	for _, p := range c.patterns {
@@ -135,14 +139,15 @@ func (c *Collection) prefixes() map[string]int {
 	return n
 }
 
-// set is patterns that are asked together.
+// set is a group of patterns that one automaton evaluates together. members are indexes of patterns.
 type set struct {
 	members   []int
 	automaton *routing.Automaton
 }
 
-// sets groups the patterns that nothing but an expression tells apart, place by place, in the order of their use, for as
-// long as the automaton of a group stays small. What does not go together with others stays alone.
+// sets groups the patterns that no prefix and no clue distinguishes from many others, place by place, in the order in
+// which they were added, as many as fit into one automaton within the limits. A pattern that fits into no automaton
+// together with the next one is in no set.
 func (c *Collection) sets() []set {
 	var places []string
 	open := map[string][]int{}
@@ -165,18 +170,19 @@ func (c *Collection) sets() []set {
 				all = append(all, set{members, automaton})
 			}
 			rest = rest[len(members):]
-			most = 2 * len(members) // patterns are much like those before
+			most = 2 * len(members) // the next patterns are probably similar
 		}
 	}
 	return all
 }
 
-// standsAlone says whether a pattern's prefix or clue leads to it, and to few others.
+// standsAlone reports whether the prefix or the clue of a pattern leads to it and to few other patterns.
 func (c *Collection) standsAlone(p *pattern, prefixes map[string]int) bool {
 	return p.clue.size() > 0 || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns
 }
 
-// merge finds how many of the patterns, from the first on, go together: as many as may at most, else half, and so on.
+// merge finds how many of the patterns, from the first on, have an automaton within the limits. It tries as many as most
+// allows, then half of them, and so on. For a result of one pattern there is no automaton.
 func (c *Collection) merge(patterns []int, most int) (members []int, automaton *routing.Automaton) {
 	for n := min(len(patterns), most); n > 1; n = (n + 1) / 2 {
 		var programs []*routing.Program

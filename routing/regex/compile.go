@@ -1,9 +1,10 @@
-// Package regex turns a regular expression into the program that package routing runs. It is used where rules are
-// translated, never in the filter: the parser and the tables of Unicode would make up a third of the module.
+// Package regex compiles regular expressions to the programs and automata that package routing runs. It is used where
+// rules are translated, never in the filter: the parser and the tables of Unicode would make up a third of the module.
 //
-// The dialect is RE2's and the match is of the whole value (VS-MATCH-08, VS-MATCH-25). The hard case is everything beyond
-// ASCII, on which Envoys differ. Before 1.39 they read pattern and value as UTF-8; from 1.39 on in RE2's Latin-1 mode, in
-// which each byte is one character and there is none beyond U+00FF. Seen on real Envoys (e2e/envoy/regex_test.go):
+// The dialect is RE2's, and an expression must match the whole value (VS-MATCH-08, VS-MATCH-25). The hard case is
+// everything beyond ASCII, where versions of Envoy differ. Versions before 1.39 read pattern and value as UTF-8; from
+// 1.39 on they use RE2's Latin-1 mode, in which each byte is one character and no character is beyond U+00FF. Results
+// of real Envoys (e2e/envoy/regex_test.go):
 //
 //	pattern   value             before 1.39    from 1.39 on
 //	.         "é" (two bytes)   yes            no
@@ -24,25 +25,26 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// maxInstructions is about what Envoy's RE2 allows a program with its default memory limit of 8 MB.
+// maxInstructions bounds a program, at about the size that Envoy's RE2 allows with its default memory limit of 8 MB.
 const maxInstructions = 1 << 18
 
-// Encoding says what a character is.
+// Encoding is how bytes are read as characters.
 type Encoding int
 
 // The encodings in which Envoys read patterns and values.
 const (
-	Latin1 Encoding = iota // from 1.39 on
-	UTF8                   // before
+	Latin1 Encoding = iota // Envoy 1.39 and later
+	UTF8                   // Envoy before 1.39
 )
 
-// Compile compiles a pattern, each once; the program is shared. The error says what is wrong with the pattern in a few words.
+// Compile compiles a pattern to a program that matches whole values. Calls with the same pattern share the program,
+// which must not be changed. The error says in a few words what is wrong with the pattern.
 func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
 	e := expressions.of(pattern, encoding)
 	return e.whole, e.err
 }
 
-// onParse is called with every pattern that is parsed; nil but in tests.
+// onParse is called with every pattern that is parsed. Only tests set it.
 var onParse func(pattern string)
 
 func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
@@ -73,7 +75,7 @@ func parse(pattern string, encoding Encoding) (*syntax.Regexp, error) {
 	return withoutAnchors(re), nil
 }
 
-// withoutAnchors leaves out the ^ and $ around a pattern: the match is of the whole value anyway.
+// withoutAnchors removes the ^ and $ around a pattern, which must match the whole value anyway.
 func withoutAnchors(re *syntax.Regexp) *syntax.Regexp {
 	if re.Op != syntax.OpConcat {
 		return re
@@ -98,8 +100,8 @@ func compile(re *syntax.Regexp, encoding Encoding) (*routing.Program, error) {
 	return &routing.Program{Start: uint32(start), Code: c.code}, nil
 }
 
-// compiler emits a program backwards: every construct is compiled with the state that follows it, and its own first
-// state is returned.
+// compiler emits a program backwards: each construct is compiled after the state that follows it, which is passed as
+// next; the result is the first state of the construct.
 type compiler struct {
 	encoding Encoding
 	code     []routing.Instruction
@@ -123,7 +125,7 @@ func (c *compiler) assert(kind routing.Assertion, next int) int {
 	return c.emit(routing.Instruction{Op: routing.OpAssert, Out: uint32(next), Arg: uint32(kind)})
 }
 
-// fail is a state that nothing leads on from.
+// fail emits a state that leads nowhere.
 func (c *compiler) fail() int { return c.emit(routing.Instruction{Op: routing.OpFail}) }
 
 func (c *compiler) compile(re *syntax.Regexp, next int) int {
@@ -180,12 +182,13 @@ func (c *compiler) compile(re *syntax.Regexp, next int) int {
 			first = c.either(c.compile(re.Sub[i], next), first)
 		}
 		return first
-	default: // OpEmptyMatch; OpRepeat is gone after Simplify
+	default: // OpEmptyMatch; Simplify leaves no OpRepeat
 		return next
 	}
 }
 
-// char matches one character, and with fold those that differ from it in case alone. In Latin-1, only ASCII has case.
+// char emits states for one character and, with fold, for the characters that differ from it only in case. In Latin-1,
+// only ASCII letters have case.
 func (c *compiler) char(r rune, fold bool, next int) int {
 	if c.encoding == Latin1 && r > caseless {
 		r -= caseless
@@ -202,7 +205,7 @@ func (c *compiler) char(r rune, fold bool, next int) int {
 	return c.class(ranges, next)
 }
 
-// class matches one character of a list of ranges.
+// class emits states for one character of a list of ranges: pairs of the first and the last character.
 func (c *compiler) class(ranges []rune, next int) int {
 	suffixes := map[suffix]int{}
 	first := -1
@@ -211,7 +214,7 @@ func (c *compiler) class(ranges []rune, next int) int {
 		for j := len(sequence) - 1; j >= 0; j-- {
 			key := suffix{sequence[j], state}
 			if known, ok := suffixes[key]; ok && j > 0 {
-				state = known // the ends of many sequences are the same
+				state = known // many sequences have the same end
 				continue
 			}
 			state = c.emit(routing.Instruction{Op: routing.OpRange, Lo: sequence[j].lo, Hi: sequence[j].hi, Out: uint32(state)})

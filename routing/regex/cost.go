@@ -7,17 +7,20 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// MaxValue is the longest value that an expression can meet, in bytes: Envoy takes 60 KiB of headers.
+// MaxValue is the length of the longest value that an expression can be compared with, in bytes: Envoy accepts 60 KiB
+// of headers.
 const MaxValue = 60 << 10
 
-// MaxSlow is how many steps, in the sense of [routing.MaxWork], the patterns without automaton that are compared with one thing
-// may take together in the filter: a twentieth of all. RE2 makes the automaton of such a pattern while it reads, and keeps
-// what it has made, so that the second request like it costs a list little.
+// MaxSlow bounds the steps, as [routing.MaxWork] counts them, that all patterns without automaton for one header, query
+// parameter or path may take together in the filter: a twentieth of MaxWork. For more, Envoy's own list of routes is
+// better: RE2 builds the states of an automaton while it reads a value, and keeps them, so that the next similar request
+// costs it little.
 const MaxSlow = routing.MaxWork / 20
 
-// Steps is how many steps, in the sense of [routing.MaxWork], a pattern takes at most for a value of any length. Nearly every
-// pattern has an automaton, which takes one a byte. One that has none is followed state by state, in proportion to its own
-// length and to that of the longest value that it can match. A pattern that cannot be compiled takes none.
+// Steps bounds the steps, as [routing.MaxWork] counts them, that a pattern takes for a value of any length. Nearly
+// every pattern has an automaton, which counts as one step for each byte of the longest value; the compact form of an
+// automaton takes up to twice as many. A pattern without automaton is run as a program, whose steps are proportional to
+// its length and to the length of the longest value that it can match. A pattern that cannot be compiled takes none.
 func Steps(source string, encoding Encoding) int {
 	e := expressions.of(source, encoding)
 	switch {
@@ -30,7 +33,7 @@ func Steps(source string, encoding Encoding) int {
 	}
 }
 
-// longest is the length of the longest value that an expression takes, in bytes; MaxValue where that is not bounded below.
+// longest is the length of the longest value that an expression matches, in bytes, and at most MaxValue.
 func longest(re *syntax.Regexp, encoding Encoding) int {
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -63,7 +66,7 @@ func longest(re *syntax.Regexp, encoding Encoding) int {
 	}
 }
 
-// character is the most bytes that one has.
+// character is the largest number of bytes of one character.
 func character(encoding Encoding) int {
 	if encoding == UTF8 {
 		return utf8.UTFMax
@@ -71,11 +74,13 @@ func character(encoding Encoding) int {
 	return 1
 }
 
-// IsSlow says whether a pattern, which must be a good one, has no automaton and falls back to its program.
+// IsSlow reports whether a pattern has no automaton, so that it is run as a program. It is false for a pattern that
+// cannot be compiled.
 func IsSlow(source string, encoding Encoding) bool { return expressions.of(source, encoding).isSlow() }
 
-// AlwaysRead counts, by place, the automata that every value is read by, since nothing else tells their patterns apart. More
-// than enough are counted exactly, which takes the time of writing them; fewer as if each stood alone.
+// AlwaysRead counts, by place, the automata that read every value of the place, because no prefix and no clue leads to
+// their patterns. If no place has more than enough such patterns, each pattern counts as one automaton; otherwise sets
+// of patterns count as one, which takes as long as writing them.
 func (c *Collection) AlwaysRead(enough int) map[string]int {
 	c.choose()
 	alone, prefixes := map[string]int{}, c.prefixes()

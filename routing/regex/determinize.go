@@ -8,18 +8,18 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// limits bound what an automaton may become. A pattern of thirty bytes can need a million states.
+// limits bound the size of an automaton and the work to find it. A pattern of thirty bytes can need a million states.
 type limits struct {
-	states int // at most
-	work   int // steps of the programs that may be simulated to find the states
+	states int // the largest number of states
+	work   int // the largest number of instructions that are simulated to find the states
 }
 
-// determinize makes one automaton of programs, which takes what one of them takes and says which do; nil when a limit
-// is reached.
+// determinize makes one automaton of several programs. It accepts the values that at least one program matches, with
+// the list of these programs. It returns nil if a limit is reached.
 //
-// A state is what the programs could be in the midst of: their instructions that wait for a byte, before assertions and
-// alternatives are followed, since what an assertion sees depends on the byte to come; and what it sees of the byte
-// before. Only programs with assertions are asked for that: the others are in fewer states.
+// A state is a set of instructions that the programs can be at, before assertions and alternatives are followed, since
+// whether an assertion is true depends on the next byte; and a context, which is what assertions need to know about the
+// byte before. If no program has an assertion, the context is always the same, which gives fewer states.
 func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	d := explore(programs, most)
 	if d == nil {
@@ -32,7 +32,7 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: accept, Lists: d.lists})
 }
 
-// explore finds all states and where each leads; nil when a limit is reached.
+// explore finds all states and the edges between them. It returns nil if a limit is reached.
 func explore(programs []*routing.Program, most limits) *determinizer {
 	d := &determinizer{most: most, known: map[string]uint16{}, listOf: map[string]uint16{"": 0}, lists: [][]uint16{{}}}
 	for _, p := range programs {
@@ -45,7 +45,7 @@ func explore(programs []*routing.Program, most limits) *determinizer {
 	}
 	d.classify()
 	d.seen = make([]int, len(d.code))
-	d.state(nil, afterOther) // state 0 leads nowhere
+	d.state(nil, afterOther) // state 0, which leads only to itself
 	d.begin = d.state(d.start, atBegin)
 	for i := 0; i < len(d.sets); i++ {
 		if d.reached = d.reached[:0]; !d.asserts {
@@ -62,7 +62,7 @@ func explore(programs []*routing.Program, most limits) *determinizer {
 	return d
 }
 
-// What an assertion sees before it.
+// context is what assertions need to know about the byte before a place.
 type context byte
 
 const (
@@ -83,7 +83,7 @@ type determinizer struct {
 
 	classes [256]uint8
 	width   int
-	sample  []byte // a byte of each class
+	sample  []byte // one byte of each class
 
 	begin    uint16
 	next     []uint16 // where each state leads, by class
@@ -93,18 +93,18 @@ type determinizer struct {
 	lists    [][]uint16
 	listOf   map[string]uint16
 
-	reached    []int // the instructions that the state at hand waits for a byte at, where no assertion asks for that byte
+	reached    []int // if there are no assertions: the instructions of the current state that read a byte or match
 	out, stack []int // scratch
 	key        []byte
-	seen       []int // by instruction: the closure it was in
-	mark       int
+	seen       []int // by instruction: the number of the last call of close that reached it
+	mark       int   // the number of the current call of close
 }
 
 func (d *determinizer) exceeded() bool {
 	return len(d.sets) > d.most.states || d.work > d.most.work || len(d.sets)*d.width > routing.MaxTable
 }
 
-// classify parts the bytes into classes that no instruction tells apart.
+// classify divides the bytes into classes, so that no instruction distinguishes two bytes of one class.
 func (d *determinizer) classify() {
 	var border [257]bool
 	border[0] = true
@@ -121,7 +121,8 @@ func (d *determinizer) classify() {
 			border[r[0]], border[r[1]+1] = true, true
 		}
 	}
-	// Between two borders all bytes are alike; so are ranges between borders that the same instructions take.
+	// All bytes between two borders are in one class. Such ranges are in one class, too, if the same instructions read
+	// them.
 	ids := map[string]uint8{}
 	for b := 0; b < 256; b++ {
 		if b > 0 && !border[b] {
@@ -159,7 +160,8 @@ func contextOf(b byte) context {
 	}
 }
 
-// state returns the number of a state, which may be a new one.
+// state returns the number of the state with these instructions and this context, and makes a new one if there is none
+// yet.
 func (d *determinizer) state(set []int, before context) uint16 {
 	if !d.asserts || len(set) == 0 {
 		before = afterOther
@@ -182,7 +184,7 @@ func (d *determinizer) state(set []int, before context) uint16 {
 	return s
 }
 
-// step is the state that a byte of a class leads to.
+// step returns the state that the bytes of a class lead to.
 func (d *determinizer) step(state, class int) uint16 {
 	b := d.sample[class]
 	after := contextOf(b)
@@ -205,7 +207,7 @@ func (d *determinizer) step(state, class int) uint16 {
 	return d.state(slices.Compact(out), after)
 }
 
-// acceptedBy is the list of programs that take a value which ends in a state.
+// acceptedBy returns the index in lists of the programs that match a value which ends in a state.
 func (d *determinizer) acceptedBy(state int) uint16 {
 	var list []uint16
 	d.close(state, afterOther, true, func(i int) {
@@ -228,7 +230,8 @@ func (d *determinizer) acceptedBy(state int) uint16 {
 	return id
 }
 
-// close calls each for every instruction that a state stands before, given the byte to come or the end.
+// close calls each for every instruction that a state leads to without reading a byte, apart from alternatives and
+// assertions. after is the class of the next byte for assertions; with atEnd there is no next byte.
 func (d *determinizer) close(state int, after context, atEnd bool, each func(i int)) {
 	d.mark++
 	stack := append(d.stack[:0], d.sets[state]...)
@@ -270,8 +273,9 @@ func holds(a routing.Assertion, before, after context, atEnd bool) bool {
 	return isBoundary == (a == routing.AssertWordBoundary)
 }
 
-// minimize merges states that no value tells apart: states are parted by what they take and by how far it is to a state
-// that takes something, then by where they lead, until no part changes. State 0 stays the one that leads nowhere.
+// minimize merges states that no value distinguishes. It first divides the states into parts by their lists and by
+// their distances to a state that accepts, then by the parts that they lead to, until no part changes. State 0 stays
+// the state that leads only to itself.
 func minimize(a *routing.Automaton) *routing.Automaton {
 	n := len(a.Accept)
 	distance := distances(a)
@@ -316,10 +320,12 @@ func minimize(a *routing.Automaton) *routing.Automaton {
 	return out
 }
 
-// distances are how many bytes it takes at least, from each state, to one that takes a value; all ones for never.
+// distances returns, for each state, the length of the shortest value that leads to a state that accepts, in bytes, or
+// math.MaxUint16 if there is none.
 func distances(a *routing.Automaton) []uint16 {
 	n := len(a.Accept)
-	// Who leads to a state, as chains: a state is left once for each byte class.
+	// The edges that lead to each state, as chains: first has one edge for each state, link the next edge for each
+	// edge.
 	first, link := make([]int32, n), make([]int32, len(a.Next))
 	for i := range first {
 		first[i] = -1

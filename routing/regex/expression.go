@@ -6,19 +6,20 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// expression is a pattern that was parsed, compiled and taken apart. Its fields are fixed, so it may be shared.
+// expression is a pattern with its programs, prefix and clues. Its fields do not change, except for those behind
+// explored, so goroutines may share it.
 type expression struct {
 	source   string
 	encoding Encoding
-	err      error // where it cannot be compiled; then nothing below is set
+	err      error // if the pattern cannot be compiled; then nothing below is set
 	prefix   string
 	clues    []clue
 	whole    *routing.Program
 	rest     *routing.Program // what follows the prefix
-	longest  int              // value that it takes, in bytes, at most MaxValue
+	longest  int              // the length of the longest value that matches, in bytes, at most MaxValue
 
 	explored sync.Once
-	slow     bool
+	slow     bool // valid after explored; see isSlow
 }
 
 func newExpression(source string, encoding Encoding) *expression {
@@ -42,19 +43,19 @@ func newExpression(source string, encoding Encoding) *expression {
 	return e
 }
 
-// isSlow says whether there is no automaton of a bearable size. Exploring takes longer than everything else that is done
-// with a pattern.
+// isSlow reports whether the rest of the pattern has no automaton within the limits. It is computed only once, since it
+// takes longer than everything else that is done with a pattern.
 func (e *expression) isSlow() bool {
 	e.explored.Do(func() { e.slow = e.err == nil && explore([]*routing.Program{e.rest}, single) == nil })
 	return e.slow
 }
 
-// memory remembers expressions: the validator, the choice of a matching strategy, the plugin configuration and every change
-// of rules ask for the same ones.
+// memory is a cache of expressions: the validator, the choice of a matching strategy, the plugin configuration and
+// every change of rules need the same ones.
 type memory struct {
 	mu    sync.Mutex
 	known map[expressionKey]*expression
-	size  int // instructions of the known ones
+	size  int // of the known expressions: instructions, and bytes of patterns
 }
 
 type expressionKey struct {
@@ -62,12 +63,13 @@ type expressionKey struct {
 	encoding Encoding
 }
 
-// maxRemembered bounds the memory, in instructions. Beyond, everything is forgotten, so that old rules do not stay for ever.
+// maxRemembered bounds memory.size. The cache is emptied when it is exceeded, so that old patterns do not stay for
+// ever.
 const maxRemembered = 1 << 20
 
 var expressions = memory{known: map[expressionKey]*expression{}}
 
-// of is the expression of a pattern.
+// of returns the expression of a pattern, from the cache if it is there.
 func (m *memory) of(source string, encoding Encoding) *expression {
 	key := expressionKey{source, encoding}
 	m.mu.Lock()

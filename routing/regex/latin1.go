@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// fromBytes makes a character of each byte, so that Go's regexp can be asked about bytes.
+// fromBytes returns a string with one character for each byte, so that Go's regexp, which reads UTF-8, can match bytes.
 func fromBytes(s string) string {
 	if isASCII(s) {
 		return s
@@ -19,12 +19,12 @@ func fromBytes(s string) string {
 	return b.String()
 }
 
-// caseless is added to a byte beyond ASCII that stands in a pattern by itself: Go's parser would give it case, and write
-// the lower one as the upper. A character of this private range has none.
+// caseless is added to each byte beyond ASCII that is outside of classes: with (?i), Go's parser would replace the
+// character of that number by its other case. The characters of this private range have no case.
 const caseless = 0xE000
 
 // latin1Source rewrites a pattern of bytes for Go's parser, which reads UTF-8. In classes, a byte becomes the character
-// of its number; there, with (?i), letters beyond ASCII keep the case that Go sees in them and Envoy does not.
+// with its number. With (?i), letters beyond ASCII in classes match both cases in Go's parser, but not in Envoy.
 func latin1Source(pattern string) string {
 	var b strings.Builder
 	for i := 0; i < len(pattern); {
@@ -65,7 +65,8 @@ func latin1Source(pattern string) string {
 	return b.String()
 }
 
-// hexEscape reads \xE9 or \x{e9} at the start; a length of 0 is none.
+// hexEscape reads an escape such as \xE9 or \x{e9} at the start of s. A length of 0 says that there is none, or that
+// its value is beyond U+00FF.
 func hexEscape(s string) (value rune, length int) {
 	digits, length := "", 0
 	switch {
@@ -85,13 +86,13 @@ func hexEscape(s string) (value rune, length int) {
 	return rune(n), length
 }
 
-// classLength is the length of the class in brackets at the start, or of the rest where it has no end.
+// classLength returns the length of the class in brackets at the start of s, or that of s if the class has no end.
 func classLength(s string) int {
 	i := 1
 	if strings.HasPrefix(s[i:], "^") {
 		i++
 	}
-	if strings.HasPrefix(s[i:], "]") { // the first is no end
+	if strings.HasPrefix(s[i:], "]") { // a bracket at the beginning does not end the class
 		i++
 	}
 	for i < len(s) {
@@ -113,7 +114,7 @@ func classLength(s string) int {
 	return len(s)
 }
 
-// toBytes undoes fromBytes.
+// toBytes reverses fromBytes.
 func toBytes(s string) string {
 	if isASCII(s) {
 		return s
@@ -134,7 +135,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// beyondLatin1 finds an escape such as \x{100} or \400, which RE2 refuses in this mode and Go's parser does not.
+// beyondLatin1 returns the first escape such as \x{100} or \400, which RE2 refuses in Latin-1 mode and Go's parser
+// accepts; "" if there is none.
 func beyondLatin1(pattern string) string {
 	quoted := false
 	for i := 0; i+1 < len(pattern); i++ {
@@ -157,12 +159,12 @@ func beyondLatin1(pattern string) string {
 				return pattern[i : i+4+len(digits)]
 			}
 		}
-		i++ // what is escaped is no beginning of an escape
+		i++ // an escaped backslash does not begin an escape
 	}
 	return ""
 }
 
-// octalEscape is the number of an escape of three octal digits at the start, such as \101; 0 is none.
+// octalEscape returns the value of an escape of three octal digits at the start of s, such as \101; 0 if there is none.
 func octalEscape(s string) rune {
 	if len(s) < 4 {
 		return 0
@@ -174,14 +176,14 @@ func octalEscape(s string) rune {
 	return rune(n)
 }
 
-// Rewrite replaces matches of a pattern, as Envoy's regex rewrite does: leftmost, without anchors, with \0 to \9 standing
-// for groups.
+// Rewrite replaces matches of a pattern as Envoy's regex rewrite does: every leftmost match anywhere in the value,
+// where \0 to \9 in the replacement stand for groups.
 type Rewrite struct {
 	pattern  *regexp.Regexp
 	template string
 }
 
-// NewRewrite compiles a rewrite. A pattern that is none replaces nothing.
+// NewRewrite compiles a rewrite. A rewrite whose pattern is not valid replaces nothing.
 func NewRewrite(pattern, substitution string) *Rewrite {
 	source, err := unicodeClasses(pattern)
 	if err != nil {
@@ -194,7 +196,7 @@ func NewRewrite(pattern, substitution string) *Rewrite {
 	return &Rewrite{re, fromBytes(template(substitution))}
 }
 
-// Replace replaces every match.
+// Replace returns s with every match of the pattern replaced.
 func (w *Rewrite) Replace(s string) string {
 	if w.pattern == nil {
 		return s
@@ -202,7 +204,7 @@ func (w *Rewrite) Replace(s string) string {
 	return toBytes(w.pattern.ReplaceAllString(fromBytes(s), w.template))
 }
 
-// template turns RE2's \1 into Go's ${1}.
+// template translates RE2's replacements to Go's: \1 to ${1}.
 func template(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -8,11 +8,12 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// A pattern is taken apart for the index of package routing: /team-7/v[0-9]+/.* is the prefix /team-7/v and a rest,
-// which a thousand other patterns share; and of /[a-z]+/item-7(/.*)? every match has /item-7 in it.
+// For the index of package routing, a pattern is divided into a prefix and a rest: /team-7/v[0-9]+/.* has the prefix
+// /team-7/v and a rest that a thousand other patterns share. Its clues are texts that values must contain: every value
+// that matches /[a-z]+/item-7(/.*)? contains /item-7.
 
-// text is what a pattern of one character alone matches, if it is one. Nothing that is no UTF-8 is a literal: the
-// configuration could not hold it.
+// text returns the only value that an expression matches, if it is a literal or a class of one character. Values that
+// are not UTF-8 are left out, since a configuration is JSON and cannot contain them.
 func text(re *syntax.Regexp, encoding Encoding) (string, bool) {
 	switch {
 	case re.Op == syntax.OpLiteral:
@@ -42,7 +43,8 @@ func isCaselessByte(r rune, encoding Encoding) bool {
 	return encoding == Latin1 && caseless < r && r <= caseless+unicode.MaxLatin1
 }
 
-// parts are the members of a concatenation, of which a pattern that is none has one; groups are opened.
+// parts returns the parts of a concatenation, and the expression itself if it is not one. The parts of groups are
+// included.
 func parts(re *syntax.Regexp) []*syntax.Regexp {
 	switch re.Op {
 	case syntax.OpCapture:
@@ -58,8 +60,8 @@ func parts(re *syntax.Regexp) []*syntax.Regexp {
 	}
 }
 
-// cut parts a pattern into a prefix that all its matches have and the pattern of what follows. The prefix is empty where
-// the rest looks back at it.
+// cut divides an expression into a prefix that all its matches begin with and the expression for what follows. The
+// prefix is empty if the rest has an assertion about the byte before it, such as ^ or \b, anywhere.
 func cut(re *syntax.Regexp, encoding Encoding) (prefix string, rest *syntax.Regexp) {
 	all := parts(re)
 	i := 0
@@ -90,13 +92,14 @@ func looksBack(re *syntax.Regexp) bool {
 	return false
 }
 
-// clue is texts of which every match has one: in it, or at its end.
+// clue is a list of texts. Every match contains one of contains, or ends with one of endsWith.
 type clue struct{ contains, endsWith []string }
 
 func (c clue) size() int { return len(c.contains) + len(c.endsWith) }
 
-// clues are the clues of a pattern. A literal gives one for each of its pieces; where few bytes can follow it, as in
-// /item-7(/.*)?, it also gives one that tells item-7 from item-77: /item-7/ within, or item-7 at the end.
+// clues returns the clues of an expression. Each literal gives one clue for each of its pieces. Where few bytes can
+// follow a literal, as in /item-7(/.*)?, it also gives a clue that distinguishes item-7 from item-77: the value
+// contains /item-7/ or ends with item-7.
 func clues(re *syntax.Regexp, encoding Encoding) []clue {
 	var all []clue
 	run := ""
@@ -116,11 +119,11 @@ func clues(re *syntax.Regexp, encoding Encoding) []clue {
 		switch part.Op {
 		case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine,
 			syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-			continue // nothing stands between
+			continue // these match no bytes, so literals before and after are one
 		}
 		flush(i)
 		if part.Op == syntax.OpPlus || part.Op == syntax.OpRepeat && part.Min > 0 {
-			// What follows within is not known: it may be the next round.
+			// Clues with endsWith are left out: the next repetition may follow, and not the end.
 			for _, c := range clues(part.Sub[0], encoding) {
 				if len(c.endsWith) == 0 {
 					all = append(all, c)
@@ -132,10 +135,10 @@ func clues(re *syntax.Regexp, encoding Encoding) []clue {
 	return all
 }
 
-// mostFollowers bounds the alternatives of a clue.
+// mostFollowers bounds the bytes that can follow a literal, and so the texts in contains of its clue.
 const mostFollowers = 4
 
-// ended is the clue of a literal together with what can follow it.
+// ended returns the clue of a literal together with the bytes that can follow it, if they are few.
 func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool) {
 	p, err := compile(&syntax.Regexp{Op: syntax.OpConcat, Sub: rest}, encoding)
 	if err != nil || literal == "" {
@@ -160,8 +163,8 @@ func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool
 	return c, c.size() > 0
 }
 
-// first returns the bytes that a match can begin with, if they are few and of ASCII, and whether it can be empty.
-// Assertions are taken to hold.
+// first returns the bytes that a match can begin with, and whether a match can be empty. If one of the bytes is beyond
+// ASCII, it returns more than mostFollowers bytes instead. It assumes that all assertions are true.
 func first(p *routing.Program) (bytes []byte, empty bool) {
 	seen := make([]bool, len(p.Code))
 	var can [256]bool
@@ -195,7 +198,7 @@ func first(p *routing.Program) (bytes []byte, empty bool) {
 	return bytes, empty
 }
 
-// eachPiece calls each for every piece of s of the longest size that a configuration can name.
+// eachPiece calls each for every piece of s of 8, 4 or 2 bytes, whichever is the largest size that s has.
 func eachPiece(s string, each func(piece string)) {
 	n := pieceSize(s)
 	for i := 0; n > 0 && i+n <= len(s); i++ {

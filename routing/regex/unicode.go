@@ -7,15 +7,15 @@ import (
 	"unicode"
 )
 
-// unicodeClasses rewrites the classes of Unicode in a pattern so that Go's parser takes those that RE2 takes, and no
-// others. RE2 knows general categories and scripts by their exact names, such as \p{Lu}, \pL, \p{^Greek} and
-// \p{Linear_B}; Go also takes \p{Letter}, \p{greek} and \p{ASCII}, and its release 1.26 none with an underscore.
+// unicodeClasses rewrites the classes of Unicode in a pattern so that Go's parser accepts those that RE2 accepts, and
+// no others. RE2 accepts general categories and scripts by their exact names, such as \p{Lu}, \pL, \p{^Greek} and
+// \p{Linear_B}. Go also accepts \p{Letter}, \p{greek} and \p{ASCII}; Go 1.26 accepts no name with an underscore.
 func unicodeClasses(pattern string) (string, error) {
 	if !strings.Contains(pattern, `\p`) && !strings.Contains(pattern, `\P`) {
 		return pattern, nil
 	}
 	var b strings.Builder
-	classEnd := 0 // where the class in brackets ends that i is in
+	classEnd := 0 // the end of the last class in brackets
 	for i := 0; i < len(pattern); {
 		switch {
 		case i >= classEnd && pattern[i] == '[':
@@ -48,7 +48,7 @@ func unicodeClasses(pattern string) (string, error) {
 	return b.String(), nil
 }
 
-// classNameLength is the length of \p{NAME} or \pN at the start, or of what stands in its place.
+// classNameLength returns the length of \p{NAME} or \pN at the start of s, or of as much of it as there is.
 func classNameLength(s string) int {
 	if end := strings.IndexByte(s, '}'); end >= 0 && strings.HasPrefix(s[2:], "{") {
 		return end + 1
@@ -56,7 +56,7 @@ func classNameLength(s string) int {
 	return min(3, len(s))
 }
 
-// unicodeClass is a class as Go's parser takes it: as it was written, or spelled out.
+// unicodeClass returns a class such as \p{Lu} in a form that Go's parser accepts: as it is, or as a list of ranges.
 func unicodeClass(class string, inBrackets bool) (string, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(class[2:], "{"), "}")
 	name, negated := strings.CutPrefix(name, "^")
@@ -71,7 +71,7 @@ func unicodeClass(class string, inBrackets bool) (string, error) {
 		return class, nil
 	}
 	var b strings.Builder
-	next := rune(0) // what follows the last range
+	next := rune(0) // the first character after the last range
 	add := func(lo, hi rune) {
 		if lo <= hi {
 			fmt.Fprintf(&b, `\x{%x}-\x{%x}`, lo, hi)

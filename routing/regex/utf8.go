@@ -25,7 +25,7 @@ func eachSequence(lo, hi rune, f func([]byteRange)) {
 	}
 }
 
-// maxOfLength are the last characters of 1, 2 and 3 bytes.
+// maxOfLength are the last characters that UTF-8 encodes in 1, 2 and 3 bytes.
 var maxOfLength = []rune{0x7f, 0x7ff, 0xffff}
 
 // split cuts a range of characters into pieces whose encodings are independent ranges in every byte (re2/compile.cc,
@@ -61,7 +61,7 @@ func split(lo, hi rune, f func([]byteRange)) {
 	f(sequence)
 }
 
-// encode writes a character as UTF-8, surrogates as if they were characters, as RE2 does.
+// encode writes a character as UTF-8. Like RE2, it encodes surrogates as if they were characters.
 func encode(r rune) []byte {
 	switch {
 	case r < 0x80:
