@@ -65,7 +65,7 @@ func (hi *hostIndex) lookUp(text string, suffix bool) int32 {
 	}
 }
 
-// add enters a domain; false says that it has been entered before.
+// add enters a domain; false means that it has been entered before.
 func (hi *hostIndex) add(text string, suffix bool, host int32) bool {
 	if hi.lookUp(text, suffix) >= 0 {
 		return false

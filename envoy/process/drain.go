@@ -31,7 +31,7 @@ func (p *Process) Drain(ctx context.Context) (left int64) {
 		case <-ctx.Done():
 		}
 	}
-	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners") // as above
+	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners") // likewise: see left
 	quiet := time.Now()
 	for {
 		n, err := p.inFlight(ctx)
