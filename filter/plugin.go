@@ -86,7 +86,7 @@ func (p *Plugin) CreateContext(id, parent uint32) {
 }
 
 // StreamBegins is the fast form of [Plugin.CreateContext], which suffices for nearly every stream and cannot panic.
-// false says that nothing was done and CreateContext must be called.
+// false means that nothing was done and CreateContext must be called.
 func (p *Plugin) StreamBegins(id, parent uint32) bool {
 	if parent == 0 || p.stream != 0 {
 		return false
@@ -95,8 +95,8 @@ func (p *Plugin) StreamBegins(id, parent uint32) bool {
 	return true
 }
 
-// StreamEnded is the fast form of [Plugin.DeleteContext], and cannot panic. true says that nothing is remembered of a
-// context, as for nearly every stream; false says that DeleteContext must be called.
+// StreamEnded is the fast form of [Plugin.DeleteContext], and cannot panic. true means that nothing is remembered of a
+// context, as for nearly every stream; false means that DeleteContext must be called.
 func (p *Plugin) StreamEnded(id uint32) bool {
 	if id == p.stream || len(p.waiting) > 0 {
 		return false

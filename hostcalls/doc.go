@@ -1,6 +1,6 @@
 // Package hostcalls is the part of the proxy-wasm ABI 0.2.1 that the filter needs: the functions of the host, the codec
-// of header pairs, and the memory that the host writes into. It is the only package of the filter that deals with the
-// host's pointers and status codes.
+// of header pairs, and the memory that the host writes into. It is the only package of the filter that deals with
+// addresses for the host.
 //
 // It keeps no state between requests but that memory, starts no goroutine and sets no timer: Envoy forbids almost every
 // host call while the module allocates memory for it, and a goroutine could run just then.

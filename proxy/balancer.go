@@ -38,8 +38,8 @@ func newBalancer(c *plan.Cluster) *balancer {
 // hashSeed is the same for all plans of a process, so that keys keep their endpoints when rules change.
 var hashSeed = maphash.MakeSeed()
 
-// pick chooses an endpoint; false says that the cluster has none. key is the result of the rule's hash policies for the
-// request, or "".
+// pick chooses an endpoint; false means that the cluster has none. key is the result of the rule's hash policies for
+// the request, or "".
 func (b *balancer) pick(key string) (string, bool) {
 	switch {
 	case len(b.endpoints) == 0:

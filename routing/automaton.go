@@ -106,7 +106,7 @@ const maxStates = 1 << 16
 // MaxTable is the largest size of an automaton's table, in entries of two bytes: 2 MB.
 const MaxTable = 1 << 20
 
-// unmarshalAutomaton reads what Marshal wrote after the first byte. false says that a state leads out of the table,
+// unmarshalAutomaton reads what Marshal wrote after the first byte. false means that a state leads out of the table,
 // that a state has a list that is not there, or that the bytes are not an automaton for another reason. The numbers in
 // lists are checked by names, against the expressions of a set. shared has the classes of automata that were read
 // before.
@@ -159,7 +159,7 @@ func unmarshalAutomaton(b []byte, shared map[string]*[256]uint8) (*Automaton, bo
 	return a, v.ok && len(v.data) == 0 && a.rejects(0)
 }
 
-// unmarshalClasses reads the classes of bytes; nil says that they are not valid. Many automata have equal classes, and
+// unmarshalClasses reads the classes of bytes; nil means that they are not valid. Many automata have equal classes, and
 // share them.
 func unmarshalClasses(v *varints, width int, shared map[string]*[256]uint8) *[256]uint8 {
 	before := v.data

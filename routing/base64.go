@@ -15,7 +15,7 @@ var digits64 = func() (values [256]uint8) {
 
 const noDigit64 = 0x80
 
-// appendBase64 decodes the standard encoding with padding (RFC 4648, section 4) and appends the bytes to b; false says
+// appendBase64 decodes the standard encoding with padding (RFC 4648, section 4) and appends the bytes to b; false means
 // that s is not valid. encoding/base64 would link reflect into the module.
 func appendBase64(b []byte, s string) ([]byte, bool) {
 	if len(s)%4 != 0 {

@@ -180,7 +180,7 @@ func (a *Automaton) MarshalShort() []byte {
 }
 
 // marshalCompact writes the automaton of one expression for the configuration, as the byte kindCompact and a [compact].
-// false says that a state has too many edges, that the automaton has too many states, or that it accepts nothing.
+// false means that a state has too many edges, that the automaton has too many states, or that it accepts nothing.
 func (a *Automaton) marshalCompact() ([]byte, bool) {
 	w := newCompactWriter(a)
 	if w == nil {

@@ -168,7 +168,7 @@ func (w *compactWriter) exceptions(state int) (edges []compactEdge) {
 	return append(edges, compactEdge{0, 255, most})
 }
 
-// write writes the states that can be reached. false says that the code is too long for places of size bytes.
+// write writes the states that can be reached. false means that the code is too long for places of size bytes.
 func (w *compactWriter) write(size int) ([]byte, bool) {
 	code := []byte{byte(size)}
 	places := make([]int, len(w.a.Accept))

@@ -322,7 +322,7 @@ func (c *compiler) condition(q condition, name string, isQuery bool) {
 	c.table.conditions.add(q)
 }
 
-// comparison reads the value of a key of [StringMatch]; false says that the key is not one of them.
+// comparison reads the value of a key of [StringMatch]; false means that the key is not one of them.
 func (c *compiler) comparison(s *comparison, key string) bool {
 	switch key {
 	case "exact":

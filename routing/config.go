@@ -14,7 +14,7 @@ type Config struct {
 	Requires []string `json:"requires,omitempty"`
 	// Name is Istio's name of the route configuration, such as http.8080. It is only for people and logs.
 	Name string `json:"name,omitempty"`
-	// RepeatedHeaders says how a header that occurs several times is compared: "each" (the default; one matching value
+	// RepeatedHeaders is how a header that occurs several times is compared: "each" (the default; one matching value
 	// suffices) as Envoy does from 1.39 on, or "joined" (the values joined by commas) as it did before.
 	RepeatedHeaders string `json:"repeatedHeaders,omitempty"`
 	// Programs are regular expressions as package regex compiled and marshalled them, each once. Regexes and Sets refer

@@ -68,7 +68,7 @@ func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
 	}
 }
 
-// add enters a domain; false says that it has been entered before.
+// add enters a domain; false means that it has been entered before.
 func (hi *hostIndex) add(text string, suffix bool, host int32) bool {
 	if hi.lookUp(text, suffix, &work{}) >= 0 {
 		return false

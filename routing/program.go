@@ -73,7 +73,7 @@ func appendUint24(b []byte, n uint32) []byte { return append(b, byte(n), byte(n>
 
 func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
 
-// unmarshalProgram reads what Marshal wrote after the first byte. false says that a state leads out of the program, or
+// unmarshalProgram reads what Marshal wrote after the first byte. false means that a state leads out of the program, or
 // that the bytes are not a program for another reason.
 func unmarshalProgram(b []byte) (*Program, bool) {
 	if len(b) < 3+instructionSize || (len(b)-3)%instructionSize != 0 {

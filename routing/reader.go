@@ -104,7 +104,7 @@ const maxKeys = 16
 // An unknown key is a problem, and so is a key that occurs twice.
 func (d *reader) object(member func(key string) bool) {
 	if d.next() != '{' {
-		d.unwanted("an object")
+		d.wrongType("an object")
 		return
 	}
 	var seen [maxKeys]string
@@ -142,7 +142,7 @@ func (d *reader) object(member func(key string) bool) {
 // array reads an array. It calls element for each element; element must read the value.
 func (d *reader) array(element func()) {
 	if d.next() != '[' {
-		d.unwanted("an array")
+		d.wrongType("an array")
 		return
 	}
 	i := 0
@@ -185,8 +185,8 @@ func (d *reader) another(end byte) bool {
 	return false
 }
 
-// unwanted reports a value of a wrong type and skips it.
-func (d *reader) unwanted(want string) {
+// wrongType reports a value of a wrong type and skips it.
+func (d *reader) wrongType(want string) {
 	d.next()
 	start := d.at
 	d.skip()
@@ -307,7 +307,7 @@ func (d *reader) digits() {
 
 func (d *reader) readText() string {
 	if d.next() != '"' {
-		d.unwanted("a string")
+		d.wrongType("a string")
 		return ""
 	}
 	return d.string()
@@ -321,7 +321,7 @@ func (d *reader) readBool() bool {
 	case 'f':
 		d.word("false")
 	default:
-		d.unwanted("true or false")
+		d.wrongType("true or false")
 	}
 	return false
 }

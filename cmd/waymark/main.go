@@ -1,5 +1,5 @@
 // Command waymark brings Istio's traffic rules to any Envoy: it translates Istio's resources, answers offline what
-// happens to a request, and runs the whole service on a developer's machine.
+// happens to a request, and runs everything end to end on a developer's machine.
 package main
 
 import (

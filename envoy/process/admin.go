@@ -9,10 +9,10 @@ import (
 	"strconv"
 )
 
-// admin is where an admin interface listens.
+// admin is the address of an admin interface.
 type admin struct {
 	name   string // for messages
-	port   uint32 // 0: none
+	port   uint32 // 0 for a Unix socket, and for another process's interface
 	url    string
 	client *http.Client
 }
@@ -28,12 +28,14 @@ func newAdmin(o *Options) *admin {
 	return &admin{o.AdminSocket, 0, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
-// Admin asks the admin interface, such as "/stats?filter=lds".
+// Admin gets a path of Envoy's admin interface, such as "/stats?filter=lds", and returns the body. A status other than
+// 200 is an error.
 func (p *Process) Admin(ctx context.Context, path string) (string, error) {
 	return p.admin.ask(ctx, http.MethodGet, path)
 }
 
-// Ask asks the admin interface at an address, such as "http://127.0.0.1:9901".
+// Ask gets a path of the admin interface at an address such as "http://127.0.0.1:9901", and returns the body. A status
+// other than 200 is an error.
 func Ask(ctx context.Context, address, path string) (string, error) {
 	return (&admin{address, 0, address, http.DefaultClient}).ask(ctx, http.MethodGet, path)
 }

@@ -2,8 +2,8 @@ package process
 
 import "syscall"
 
-// childAttributes puts Envoy into a process group of its own: it must not get what a terminal sends to ours before its
-// requests are answered. It ends when our process is killed.
+// childAttributes puts Envoy into a process group of its own, so that a signal of the terminal, such as that of Ctrl-C,
+// does not end it before its requests are answered. The kernel kills Envoy when our process is killed.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -12,8 +12,8 @@ import (
 	"waymark.dev/waymark/internal/listening"
 )
 
-// deafen keeps new clients from Envoy's listening sockets, but for the admin interface's, and reports whether it could: a
-// system may not let a process have the sockets of its child.
+// deafen drops new connections to Envoy's listening sockets, except that of the admin interface. It reports whether it
+// could: a system may not allow a process to get the sockets of its child.
 func (p *Process) deafen() bool {
 	own := listeningSockets(p.PID(), p.admin.port)
 	if len(own) == 0 {
@@ -23,7 +23,7 @@ func (p *Process) deafen() bool {
 	if err != nil {
 		return false
 	}
-	defer func() { _ = unix.Close(pidfd) }() // nothing was written
+	defer func() { _ = unix.Close(pidfd) }() // an error does not matter: nothing was written
 	ok := true
 	for _, fd := range own {
 		copied, err := unix.PidfdGetfd(pidfd, fd, 0)
@@ -31,12 +31,12 @@ func (p *Process) deafen() bool {
 			return false
 		}
 		ok = listening.Deafen(copied) == nil && ok
-		_ = unix.Close(copied) // the socket is Envoy's
+		_ = unix.Close(copied) // this closes only our copy of the descriptor
 	}
 	return ok
 }
 
-// listeningSockets are the descriptors of a process that listen on TCP, on any port but one.
+// listeningSockets returns the descriptors of a process that listen on TCP, except those on the port but.
 func listeningSockets(pid int, but uint32) []int {
 	inodes := map[string]bool{}
 	for _, family := range []string{"tcp", "tcp6"} {
@@ -51,7 +51,7 @@ func listeningSockets(pid int, but uint32) []int {
 		}
 	}
 	var out []int
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // a wrong pattern is the only error
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the only possible error is a wrong pattern
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && inodes[target] {
 			if fd, err := strconv.Atoi(filepath.Base(link)); err == nil {

@@ -2,5 +2,5 @@
 
 package process
 
-// deafen is false: a process cannot have the sockets of its child on these systems.
+// deafen returns false: on these systems a process cannot get the sockets of its child.
 func (p *Process) deafen() bool { return false }

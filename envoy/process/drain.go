@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// drainLook is how often Envoy is asked what is in flight, and drainQuiet how long nothing must have been: a client that
-// has a connection may be about to send.
+// drainLook is the interval at which Envoy's requests in flight are counted. drainQuiet is how long there must have
+// been none: a client with an open connection may be about to send a request.
 const (
 	drainLook  = 50 * time.Millisecond
 	drainQuiet = 300 * time.Millisecond
 )
 
-// drainHandshake is how long connections that have begun may take to come in before the sockets are closed.
+// drainHandshake is the time for the handshakes of connections that have begun, before the sockets are closed.
 const drainHandshake = 200 * time.Millisecond
 
-// Drain makes Envoy take no new connections, and returns when nothing is in flight any more: no request, and no connection
-// that is forwarded as it is. Load balancers learn it from /ready, and answers end their connections. It
-// returns what is left when the context ends before; Envoy runs on.
+// Drain makes Envoy accept no new connections, and returns when nothing is in flight any more: no request, and no
+// connection that does not speak HTTP. From its call on, /ready tells load balancers that Envoy is draining, and
+// answers close their connections. If the context ends first, left is the number of requests and connections in flight;
+// Envoy keeps running.
 func (p *Process) Drain(ctx context.Context) (left int64) {
-	// Answers end their connections from now on, on HTTP/2 by GOAWAY.
-	_, _ = p.admin.ask(ctx, http.MethodPost, "/healthcheck/fail") // what it cannot do is seen by what is left
+	// From now on, answers close their connections, on HTTP/2 by GOAWAY.
+	_, _ = p.admin.ask(ctx, http.MethodPost, "/healthcheck/fail") // after an error, requests stay in flight, see left
 	if p.deafen() {
 		select {
 		case <-time.After(drainHandshake):
 		case <-ctx.Done():
 		}
 	}
-	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners") // as above
+	_, _ = p.admin.ask(ctx, http.MethodPost, "/drain_listeners") // likewise: see left
 	quiet := time.Now()
 	for {
 		n, err := p.inFlight(ctx)
@@ -50,7 +51,7 @@ func (p *Process) Drain(ctx context.Context) (left int64) {
 	}
 }
 
-// inFlight is the number of requests, and of connections that do not speak HTTP.
+// inFlight returns the number of requests, plus that of connections that do not speak HTTP.
 func (p *Process) inFlight(ctx context.Context) (int64, error) {
 	text, err := p.Admin(ctx, "/stats?usedonly&filter=^(http|listener)%5C..*%5C.downstream_(rq|cx)_active$")
 	if err != nil {
@@ -65,7 +66,7 @@ func (p *Process) inFlight(ctx context.Context) (int64, error) {
 		}
 		of, what, _ := strings.Cut(name, ".")
 		switch {
-		case strings.HasPrefix(what, "admin."), strings.Contains(what, ".worker_"): // ours, and those counted already
+		case strings.HasPrefix(what, "admin."), strings.Contains(what, ".worker_"): // our own requests, and parts of other sums
 		case of == "listener":
 			connections += n
 		case strings.HasSuffix(what, "_rq_active"):

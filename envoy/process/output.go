@@ -7,7 +7,7 @@ import (
 	"waymark.dev/waymark/internal/lines"
 )
 
-// tail keeps the end of what is written to it.
+// tail keeps the last tailSize bytes that are written to it.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
@@ -31,8 +31,8 @@ func (t *tail) String() string {
 	return string(t.kept)
 }
 
-// wholeLines passes whole lines of one stream on, so that those of two streams do not mix, and never fails: an error would end
-// the stream, and with it the log of an Envoy whose disk was full for a moment.
+// wholeLines writes only whole lines of one stream to next, so that lines of two streams do not mix. Its Write never
+// fails: after an error, the stream would end, and with it the log of an Envoy whose disk was full for a moment.
 type wholeLines struct {
 	next  io.Writer // nil drops them
 	lines lines.Splitter
@@ -40,7 +40,8 @@ type wholeLines struct {
 
 func newLines(next io.Writer) *wholeLines { return &wholeLines{next: next} }
 
-// outputs keeps the lines of one stream apart from those of another: a Write of theirs need not be safe for both.
+// outputs is locked during each Write to a next, since two streams may have the same one, which need not be safe for
+// concurrent use.
 var outputs sync.Mutex
 
 func (l *wholeLines) Write(b []byte) (int, error) {
@@ -50,7 +51,7 @@ func (l *wholeLines) Write(b []byte) (int, error) {
 	if whole := l.lines.Add(b); whole != nil {
 		outputs.Lock()
 		defer outputs.Unlock()
-		_, _ = l.next.Write(whole) // see above
+		_, _ = l.next.Write(whole) // an error must not end the stream, see wholeLines
 	}
 	return len(b), nil
 }

@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// Ports are handed out from below the range that systems take the ports of outgoing connections from (32768 and up on
-// Linux), so that none of them is taken by a connection between the time it is found and the time it is bound.
+// The range of ports that FreePorts returns. It is below the range from which systems choose the ports of outgoing
+// connections (32768 and up on Linux), so that no connection uses a port between the time when it is found and the time
+// when it is bound.
 const (
 	firstPort = 15_000
 	portCount = 15_000
@@ -17,13 +18,13 @@ const (
 
 var ports struct {
 	sync.Mutex
-	next int // offset of the port to try next; no port is handed out twice before all were
+	next int // the offset of the port to try next; a port is tried again only after all others
 }
 
-// Processes that look for ports at the same time begin at different places.
+// Processes that look for ports at the same time begin at different ports.
 func init() { ports.next = os.Getpid() * 131 % portCount }
 
-// FreePorts finds ports of the loopback address that nothing uses now.
+// FreePorts finds n different ports of 127.0.0.1 that no program uses now.
 func FreePorts(n int) ([]uint32, error) {
 	ports.Lock()
 	defer ports.Unlock()
@@ -36,7 +37,7 @@ func FreePorts(n int) ([]uint32, error) {
 		ports.next = (ports.next + 1) % portCount
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			continue // somebody has it
+			continue // the port is in use
 		}
 		if err := l.Close(); err != nil {
 			return nil, err

@@ -1,5 +1,8 @@
-// Package process runs an Envoy on this machine as a child: it starts it, waits until it serves, asks its admin
-// interface, and ends it by its process id.
+// Package process runs an Envoy on this machine as a child process: it starts Envoy, waits until it serves, reads its
+// admin interface, drains it, and ends it by its process id.
+//
+// The hard case is an admin address that another Envoy has: an answer from there would not be about the child. So the
+// child gets a random name in its node's metadata, and [Start] fails if the answer has another one.
 package process
 
 import (
@@ -24,21 +27,22 @@ import (
 
 // Options are how to start Envoy.
 type Options struct {
-	// Binary is Envoy's program.
+	// Binary is the path of Envoy's program.
 	Binary string
-	// Bootstrap is the configuration, YAML or JSON; nil: it stands in the file Config.
+	// Bootstrap is the configuration, as YAML or JSON. If it is nil, Config is the path of a file with it.
 	Bootstrap []byte
 	Config    string
-	// The configuration's admin interface listens on AdminPort of the loopback address, or, where AdminSocket is not "",
-	// on the Unix socket of that path.
+	// AdminPort is the port on 127.0.0.1 where the admin interface listens according to the configuration. AdminSocket
+	// is the path of its Unix socket; if it is not "", AdminPort is ignored.
 	AdminPort   uint32
 	AdminSocket string
 	// Concurrency is the number of workers; 0 is one per core.
 	Concurrency int
-	// Output gets what Envoy prints, access logs included; nil drops it. While a Write blocks, so does Envoy's log, and
-	// Envoy keeps in memory what it cannot write. An error of Write is ignored: the next lines are written again.
+	// Output gets what Envoy prints, access logs included, in whole lines; nil drops it. While a Write blocks, so does
+	// Envoy's log, and Envoy keeps in memory what it cannot write. After an error of Write, which is ignored, the next
+	// lines are written as usual.
 	Output io.Writer
-	// LogLevel of Envoy; "" is warning.
+	// LogLevel is Envoy's log level; "" is warning.
 	LogLevel string
 	// Ready bounds the wait until Envoy serves; 0 is one minute.
 	Ready time.Duration
@@ -48,17 +52,18 @@ type Options struct {
 type Process struct {
 	cmd   *exec.Cmd
 	admin *admin
-	name  string // of this very Envoy, among all that may answer at its admin address
+	name  string // a random name of this Envoy, by which its admin interface is distinguished from that of another one
 	dir   *scratch.Dir
 	tail  *tail
-	done  chan struct{} // closed when it has ended
-	err   error         // valid then
+	done  chan struct{} // closed when Envoy has ended
+	err   error         // how Envoy ended; valid after done is closed
 }
 
-// outputDelay is how long output is read after Envoy's end, where another process has its end of the pipe open.
+// outputDelay is how long output is read after Envoy has ended, if another process still has the pipe open.
 const outputDelay = 2 * time.Second
 
-// Start starts Envoy and returns when it serves. Where it ends before, the error has the last lines that it printed.
+// Start starts Envoy and returns when it serves. If Envoy ends before, or does not serve in time, the error has the end
+// of what it printed on standard error.
 func Start(ctx context.Context, o Options) (*Process, error) {
 	var name [16]byte
 	_, _ = rand.Read(name[:]) // never fails
@@ -96,15 +101,15 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		close(p.done)
 	}()
 	if err := p.waitReady(ctx, o.Ready); err != nil {
-		return nil, errors.Join(err, p.Kill()) // it serves nobody
+		return nil, errors.Join(err, p.Kill()) // it serves no requests yet
 	}
 	return p, nil
 }
 
-// instance is the key of the node's metadata by which an Envoy is told from others.
+// instance is the key in the node's metadata of the name of an Envoy.
 const instance = "WAYMARK_INSTANCE"
 
-// serverInfo is the part of /server_info that matters here.
+// serverInfo is the part of the answer of /server_info that waitReady reads.
 type serverInfo struct {
 	State string `json:"state"`
 	Node  struct {
@@ -127,7 +132,7 @@ func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 			}
 			switch {
 			case info.Node.Metadata[instance] != p.name:
-				return fmt.Errorf("%s is the admin interface of another Envoy (node %q); give this one another", p.admin.name, info.Node.ID)
+				return fmt.Errorf("%s is the admin interface of another Envoy (node %q); use another address for this one", p.admin.name, info.Node.ID)
 			case info.State == "LIVE":
 				return nil
 			}
@@ -142,7 +147,7 @@ func (p *Process) waitReady(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// Stat is the value of one counter or gauge.
+// Stat returns the value of one counter or gauge.
 func (p *Process) Stat(ctx context.Context, name string) (int64, error) {
 	text, err := p.Admin(ctx, "/stats?filter="+url.QueryEscape("^"+regexp.QuoteMeta(name)+"$"))
 	if err != nil {
@@ -155,10 +160,10 @@ func (p *Process) Stat(ctx context.Context, name string) (int64, error) {
 	return strconv.ParseInt(value, 10, 64)
 }
 
-// Done is closed when Envoy has ended.
+// Done returns a channel that is closed when Envoy has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Running reports whether it has not ended.
+// Running reports whether Envoy has not ended.
 func (p *Process) Running() bool {
 	select {
 	case <-p.done:
@@ -168,14 +173,14 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Log is the end of what it printed on standard error: its own log, without access logs.
+// Log returns the end of what Envoy printed on standard error, at most 8 KiB: its own log, without access logs.
 func (p *Process) Log() string { return p.tail.String() }
 
-// PID is its process id.
+// PID is Envoy's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// CPUTime is the processor time that its threads have used, in user and system mode, to the nanosecond. Threads that have
-// ended do not count; Envoy's live as long as it does.
+// CPUTime returns the processor time that Envoy's threads have used, in user and system mode, to the nanosecond.
+// Threads that have ended do not count; Envoy's threads run as long as it does. It works only on Linux.
 func (p *Process) CPUTime() (total time.Duration, err error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID()))
 	if err != nil || len(threads) == 0 {
@@ -196,7 +201,8 @@ func (p *Process) CPUTime() (total time.Duration, err error) {
 	return total, nil
 }
 
-// Stop ends Envoy, and waits until it has ended. Requests that are under way are lost; [Process.Drain] lets them end.
+// Stop ends Envoy, and waits until it has ended; after ten seconds it kills Envoy. Requests in flight are lost, unless
+// [Process.Drain] has waited for them.
 func (p *Process) Stop() error {
 	_ = terminate(p.cmd.Process) // it may have ended
 	select {
@@ -207,7 +213,7 @@ func (p *Process) Stop() error {
 	return p.dir.Remove()
 }
 
-// Kill ends Envoy at once.
+// Kill kills Envoy, and waits until it has ended.
 func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.done

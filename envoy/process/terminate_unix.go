@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// terminate asks a process to end.
+// terminate sends a process SIGTERM, the signal to end.
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

@@ -2,5 +2,5 @@ package process
 
 import "os"
 
-// terminate ends a process at once: Windows has no signal that asks for it.
+// terminate kills a process: Windows has no signal to end.
 func terminate(p *os.Process) error { return p.Kill() }

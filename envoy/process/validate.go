@@ -13,16 +13,17 @@ import (
 	"waymark.dev/waymark/envoy/process/scratch"
 )
 
-// Validation is where a bootstrap is written for an Envoy to validate, and who may read it: it may have keys in it, and is
-// removed at once.
+// Validation is the folder and the mode of the file in which an Envoy gets a bootstrap to validate. The bootstrap may
+// have keys in it, so the file is removed after the validation.
 type Validation struct {
-	// Dir is a folder; "" is a temporary one that only this user can enter.
+	// Dir is the folder; "" is a temporary folder that only this user can enter.
 	Dir string
-	// Mode of the file; 0 is 0600.
+	// Mode is the mode of the file; 0 is 0600.
 	Mode fs.FileMode
 }
 
-// Validate lets an Envoy look at a bootstrap, without serving it. An error has its reason, in its own words.
+// Validate makes the Envoy binary validate a bootstrap without serving it. If Envoy refuses the bootstrap, the error
+// has the reason that Envoy prints.
 func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byte) error {
 	folder, mode := v.Dir, v.Mode
 	if folder == "" {
@@ -41,7 +42,7 @@ func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byt
 	if err := os.WriteFile(file, bootstrap, mode); err != nil {
 		return err
 	}
-	if err := os.Chmod(file, mode); err != nil { // whatever the umask is
+	if err := os.Chmod(file, mode); err != nil { // the umask may have removed bits
 		return err
 	}
 	text, err := exec.CommandContext(ctx, binary, "--mode", "validate", "-l", "error", "-c", file).CombinedOutput()
@@ -55,7 +56,8 @@ func (v Validation) Validate(ctx context.Context, binary string, bootstrap []byt
 	return nil
 }
 
-// refusal is the reason of a refusal in what Envoy printed: the last line that has one.
+// refusal returns the reason of a refusal from the output of Envoy: that in the last line that has one, else the first
+// line.
 func refusal(output, file string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -67,5 +69,5 @@ func refusal(output, file string) string {
 			return line
 		}
 	}
-	return "it gives no reason"
+	return "it prints no reason"
 }

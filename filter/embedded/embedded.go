@@ -24,7 +24,7 @@ var Module = sync.OnceValue(func() []byte {
 	}
 	module, err := io.ReadAll(r)
 	if err != nil {
-		panic("filter/embedded: " + err.Error()) // as above
+		panic("filter/embedded: " + err.Error()) // the file is a part of the program
 	}
 	return module
 })

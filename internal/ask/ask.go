@@ -1,11 +1,12 @@
-// Package ask reads the lines in which tests and documents say what becomes of a request:
+// Package ask reads lines in which tests and documents state what happens to a request:
 //
 //	POST shop.example.com:8080/cart?id=7 x-user=ann @port:80 => kind=route clusters.0.upstream.path=/cart?id=7 fault=-
 //
-// Left of the arrow is the request: METHOD, which is GET where it is left out, the Host with the path, and headers as
-// name=value. @port:N is the port of the Gateway's server, 80 where it is left out; @tls says that the connection has
-// TLS, @sni:NAME also which name it asked for. Right of the arrow is what the verdict holds, as path=text: a path is one
-// of gjson's into what 'waymark decide -o json' prints, and "-" says that nothing is there. %20 in a value is a space.
+// Left of the arrow is the request: the method (default GET), the Host with the path, and headers as name=value.
+// @port:N is the port of the Gateway's server (default 80); @tls is set for a connection with TLS, and @sni:NAME for
+// one with TLS and this server name. Right of the arrow are fields of the verdict, as path=text: a path is a gjson path
+// into the output of 'waymark decide -o json', and the text "-" means that the field is absent. %20 in a value is a
+// space.
 //
 // Only tests use it.
 package ask
@@ -27,13 +28,13 @@ type Line struct {
 	Want    []Want
 }
 
-// Want is one expectation: the text at a path of the verdict, or that nothing is there.
+// Want is one expectation: the text at a path of the verdict, or that the path is absent.
 type Want struct {
 	Path, Text string
 	Absent     bool
 }
 
-// Parse reads a line. One that expects nothing is an error: it would prove nothing.
+// Parse reads a line. A line without an expectation is an error, since it would test nothing.
 func Parse(line string) (Line, error) {
 	left, right, found := strings.Cut(line, "=>")
 	if !found {
@@ -93,7 +94,7 @@ func request(text string) (verdict.Request, error) {
 
 func unescape(text string) string { return strings.ReplaceAll(text, "%20", " ") }
 
-// Problems says in what a verdict differs from what the line expects.
+// Problems returns each difference between a verdict and the expectations of the line.
 func (l Line) Problems(v *verdict.Verdict) ([]string, error) {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -1,15 +1,15 @@
-// Package lines tells whole lines of a stream from the part of one that has no end yet.
+// Package lines splits a stream into whole lines. It keeps a line whose end has not arrived yet.
 package lines
 
 import "bytes"
 
-// Longest bounds a line that has no end, in bytes: what is longer is passed on in parts.
+// Longest bounds the part of a line that is kept, in bytes: a longer line is returned in parts.
 const Longest = 64 << 10
 
-// Splitter keeps the part of a line that has no end yet. The zero value has none.
+// Splitter keeps the last line of a stream if its end has not arrived yet. The zero value is ready to use.
 type Splitter struct{ part []byte }
 
-// Add takes more of the stream, and returns the whole lines that it ends, or nil. They are the caller's.
+// Add appends b to the stream, and returns the lines that are whole now, or nil. The caller may change them.
 func (s *Splitter) Add(b []byte) (whole []byte) {
 	end := bytes.LastIndexByte(b, '\n') + 1
 	if end == 0 && len(s.part)+len(b) > Longest {
@@ -23,7 +23,7 @@ func (s *Splitter) Add(b []byte) (whole []byte) {
 	return whole
 }
 
-// Rest returns the part that has no end, and forgets it.
+// Rest returns the line without an end, if there is one, and forgets it.
 func (s *Splitter) Rest() []byte {
 	part := s.part
 	s.part = nil

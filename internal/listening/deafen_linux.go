@@ -2,16 +2,16 @@ package listening
 
 import "syscall"
 
-// Flags of a TCP segment, and where they stand in its header (RFC 9293, section 3.1).
+// The flags of a TCP segment, and the offset of their byte in its header (RFC 9293, section 3.1).
 const (
 	flagsAt = 13
 	syn     = 0x02
 	ack     = 0x10
 )
 
-// Deafen keeps the first packets of connections from a listening TCP socket. Those that have begun go on.
+// Deafen drops the first packet of each new connection to a listening TCP socket. Connections that have begun continue.
 func Deafen(fd int) error {
-	//nolint:staticcheck // the package that it is to be replaced by writes filters, and does not attach them
+	//nolint:staticcheck // the package that replaces this deprecated function does not attach filters
 	return syscall.AttachLsf(fd, []syscall.SockFilter{
 		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: flagsAt},
 		{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: syn | ack},

@@ -4,5 +4,6 @@ package listening
 
 import "errors"
 
-// Deafen has no filter to attach: connections that nobody has accepted yet are reset when the socket is closed.
+// Deafen returns [errors.ErrUnsupported], since this system has no such filters: connections that are not accepted yet
+// are reset when the socket is closed.
 func Deafen(int) error { return errors.ErrUnsupported }

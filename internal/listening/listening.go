@@ -1,10 +1,11 @@
-// Package listening ends listening sockets without losing a connection.
+// Package listening closes listening sockets without losing a connection.
 //
-// A socket that is closed resets the connections that the system has made for it and nobody has accepted yet: their
-// clients believe that they are connected, and may have sent a request. So before a socket is closed it stops hearing of
-// new clients, with a filter in the kernel that drops the first packet of a connection; those that are half way in come
-// in and are accepted. A client whose first packet was dropped sends it again after a second, and is refused then, when
-// the socket is closed: it has sent nothing, and can go elsewhere. Only Linux has such filters.
+// The system accepts connections before the process does. When a listening socket is closed, the system resets the
+// connections that the process has not accepted yet, although their clients are connected and may have sent a request.
+// So before a socket is closed, [Deafen] attaches a filter in the kernel that drops the first packet of each new
+// connection; connections whose handshake has begun are completed and accepted. A client whose first packet was dropped
+// sends it again after a second and is refused, since the socket is closed by then: it has sent no request, and can go
+// elsewhere. Only Linux has such filters.
 package listening
 
 import (
@@ -13,9 +14,9 @@ import (
 	"syscall"
 )
 
-// Listen opens a TCP socket that can be made deaf: one of plain TCP, which sockets of Go are not (they are of MPTCP). With
-// shared, it may have a port that this user's sockets on other addresses have, if they were opened so too: else it is
-// taken only if nobody has it.
+// Listen opens a TCP socket for which [Deafen] works: one of plain TCP, while Go opens sockets of MPTCP by default.
+// With shared, the port may be in use by other sockets that this user has opened with Listen, on other addresses;
+// without, a port in use is an error.
 func Listen(ctx context.Context, address string, shared bool) (net.Listener, error) {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)

@@ -4,7 +4,7 @@ package listening
 
 import "golang.org/x/sys/unix"
 
-// sharePort lets this user's other sockets have the port of this one.
+// sharePort allows other sockets of this user to have the port of this one.
 func sharePort(fd uintptr) error {
 	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }

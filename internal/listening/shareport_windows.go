@@ -1,4 +1,4 @@
 package listening
 
-// sharePort has nothing to do: Windows lets sockets on different addresses have one port.
+// sharePort does nothing: on Windows, sockets on different addresses can have the same port.
 func sharePort(uintptr) error { return nil }

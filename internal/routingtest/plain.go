@@ -1,9 +1,12 @@
-// Package routingtest makes rules and requests for tests of the rule engine, natively and compiled to Wasm, and decides
-// them in the plainest way. A [Source] makes both of bytes, so that a fuzzer chooses; [Shapes] are what decisions are
-// measured with; [Worsts] are what nobody should send. The hard case is that rules and requests must meet: both are made
-// of the same few words, or nearly every request would meet no rule and nothing would be compared.
+// Package routingtest makes rules and requests for tests of the rule engine, natively and compiled to Wasm, and has a
+// simple second implementation of decisions to compare with, [Plain].
 //
-// Only tests use it, and the benchmark.
+// A [Source] makes rules and requests from bytes, so that a fuzzer chooses them; [Shapes] are rules for which decisions
+// are measured; [Worsts] are expensive requests of an attacker. The hard case is that requests must match rules: both
+// consist of the same few words, since otherwise nearly every request would match no rule, and a comparison would test
+// nothing.
+//
+// Only tests and the benchmark use it.
 package routingtest
 
 import (
@@ -14,8 +17,8 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// Plain decides as the fields of routing.Config say, in the plainest way: one rule after the other, each condition on
-// its own, expressions by Go's regexp. It shares no code with the engine.
+// Plain decides as the fields of routing.Config are documented, in the simplest way: one rule after the other, each
+// condition by itself, expressions by Go's regexp. It shares no code with the engine.
 type Plain struct {
 	// Steps counts what it did, in the measure of the engine: rules, names of headers, comparisons, and the bytes that
 	// they read, those of an expression twice.
@@ -26,8 +29,8 @@ type Plain struct {
 	regexes  []*regexp.Regexp
 }
 
-// NewPlain reads a configuration whose patterns are of ASCII. Their encoding is not in it, and says what of a value is a
-// character.
+// NewPlain makes a Plain of a configuration. Its patterns must be ASCII. encoding is how bytes of values are read as
+// characters, which is not in the configuration.
 func NewPlain(c *routing.Config, encoding regex.Encoding) *Plain {
 	o := &Plain{config: c, encoding: encoding}
 	for _, r := range c.Regexes {
@@ -36,7 +39,7 @@ func NewPlain(c *routing.Config, encoding regex.Encoding) *Plain {
 	return o
 }
 
-// Outcome is the id of the rule that a request meets, or "".
+// Outcome returns the id of the outcome of the first rule that matches, or "".
 func (o *Plain) Outcome(r *routing.Request) string {
 	host, rule := o.Decide(r)
 	if rule < 0 {
@@ -45,7 +48,7 @@ func (o *Plain) Outcome(r *routing.Request) string {
 	return o.config.VirtualHosts[host].Rules[rule].Outcome
 }
 
-// Decide returns the indexes of the virtual host and of the rule, or -1.
+// Decide returns the indexes of the virtual host and of the first rule that matches, each -1 if there is none.
 func (o *Plain) Decide(r *routing.Request) (host, rule int) {
 	if !r.HasAuthority {
 		return -1, -1
@@ -150,7 +153,7 @@ func longest(texts ...*string) (n int) {
 	return n
 }
 
-// compare is true for a condition on presence.
+// compare reports whether a value meets a condition. A condition on presence is met by every value.
 func (o *Plain) compare(c routing.StringMatch, value string) bool {
 	o.Steps += 1 + min(len(value), longest(c.Exact, c.Prefix))
 	switch {

@@ -7,10 +7,11 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// Shape is a way in which the rules of a listener differ from each other.
+// Shape is a kind of rules of a listener, by what distinguishes the rules from each other.
 type Shape struct {
 	Name string
-	// Rule makes rule i of n; Request one that meets it and no earlier one. i = n asks for a request that meets none.
+	// Rule makes rule i of n. Request makes a request that matches rule i and no earlier rule, or no rule at all if i
+	// is n.
 	Rule    func(b *Rulebook, i int) routing.Rule
 	Request func(i int) *routing.Request
 	Hosts   bool // each rule has a virtual host of its own
@@ -26,10 +27,10 @@ func Shaped(name string) *Shape {
 	panic("no shape " + name)
 }
 
-// Rulebook holds the expressions of a configuration that is being made.
+// Rulebook is the expressions of a configuration that is being made.
 type Rulebook struct{ regexes *regex.Collection }
 
-// Regex is the index of an expression, which is in the form of fmt.
+// Regex adds an expression, which is formatted as by fmt.Sprintf, and returns its index.
 func (b *Rulebook) Regex(format string, args ...any) *int {
 	i, err := b.regexes.Add(fmt.Sprintf(format, args...), "h")
 	if err != nil {
@@ -38,13 +39,13 @@ func (b *Rulebook) Regex(format string, args ...any) *int {
 	return &i
 }
 
-// Text is a text in the form of fmt.
+// Text returns a text that is formatted as by fmt.Sprintf.
 func Text(format string, args ...any) *string {
 	s := fmt.Sprintf(format, args...)
 	return &s
 }
 
-// Ask is a request with as many headers as a browser sends.
+// Ask returns a request with about as many headers as a browser sends. headers are further names and values, in turn.
 func Ask(path string, headers ...string) *routing.Request {
 	r := &routing.Request{}
 	for _, h := range [][2]string{{":authority", "bench.test"}, {":path", path}, {":method", "GET"}, {":scheme", "http"},
@@ -58,19 +59,19 @@ func Ask(path string, headers ...string) *routing.Request {
 	return r
 }
 
-// Path is a rule with a condition on the path alone.
+// Path returns a rule with a condition only on the path.
 func Path(m routing.StringMatch) routing.Rule {
 	return routing.Rule{Path: &routing.PathMatch{StringMatch: m}}
 }
 
-// Header is a condition on a header.
+// Header returns a condition on a header.
 func Header(name string, m routing.StringMatch) routing.HeaderMatch {
 	return routing.HeaderMatch{Name: name, StringMatch: m}
 }
 
 var methods = []string{"GET", "PUT", "POST", "PATCH", "DELETE"}
 
-// Shapes are the rules that decisions are measured with.
+// Shapes are the shapes for which decisions are measured.
 var Shapes = []Shape{
 	{"exact", func(_ *Rulebook, i int) routing.Rule {
 		return Path(routing.StringMatch{Exact: Text("/team-%d/orders", i)})
@@ -155,7 +156,8 @@ var Shapes = []Shape{
 	}, true},
 }
 
-// Digits writes five digits, each by its format, as two neighbouring letters out of ten times two.
+// Digits writes the last five decimal digits of i, the lowest first. Each is written by format as two neighbouring
+// letters: a and b for 0, c and d for 1, and so on.
 func Digits(i int, format string) (s string) {
 	for range 5 {
 		s += fmt.Sprintf(format, 'a'+2*(i%10), 'b'+2*(i%10))
@@ -164,7 +166,8 @@ func Digits(i int, format string) (s string) {
 	return s
 }
 
-// mixedRule is a quarter each: an exact path, a path prefix, a path and a header, an expression.
+// mixedRule makes one of four kinds of rules in turn: an exact path, a path prefix, a path prefix and a header, an
+// expression.
 func mixedRule(b *Rulebook, i int) routing.Rule {
 	switch i % 4 {
 	case 0:
@@ -219,7 +222,7 @@ func (s *Shape) From(first, n int) *routing.Config {
 	return c
 }
 
-// List makes rules of one virtual host, "*".
+// List makes a configuration with the rules of one virtual host, whose domain is "*".
 func List(rules func(b *Rulebook) []routing.Rule) *routing.Config {
 	b := &Rulebook{regex.NewCollection(regex.Latin1)}
 	c := &routing.Config{Version: routing.Version, VirtualHosts: []routing.VirtualHost{{Name: "h", Domains: []string{"*"}, Rules: rules(b)}}}

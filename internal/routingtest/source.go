@@ -9,14 +9,14 @@ import (
 	"waymark.dev/waymark/routing/regex"
 )
 
-// Source makes choices out of bytes, so that a fuzzer chooses rules and requests; with no bytes left it takes the first
-// of everything.
+// Source makes choices by bytes, so that a fuzzer chooses rules and requests. When no bytes are left, it chooses the
+// first of all alternatives.
 type Source struct{ data []byte }
 
-// NewSource makes one that reads data and does not change it.
+// NewSource makes a Source that reads data and does not change it.
 func NewSource(data []byte) *Source { return &Source{data} }
 
-// Noise is n bytes for a Source, the same for the same dice.
+// Noise returns n bytes for a Source, the same for the same dice.
 func Noise(dice *rand.Rand, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -38,8 +38,8 @@ func (s *Source) of(texts ...string) string { return texts[s.below(len(texts))] 
 
 func (s *Source) oneIn(n int) bool { return s.below(n) == n-1 }
 
-// Words are few and alike, so that rules and requests meet, share prefixes and miss by one byte or by case. Some are
-// longer than the eight bytes that the engine looks at at once.
+// word chooses one of a few similar words, so that rules match requests, share prefixes, and differ by one byte or only
+// by case. Some words are longer than the eight bytes that the engine compares at once.
 func (s *Source) word() string {
 	return s.of("a", "b", "A", "ab", "", "abc", "team-1", "team-12", "TEAM-1", "a-long-common-beginning", "a-long-common-beginning-1", "a-Long-common-beginning-1", "\u00e9", "x1y", "items")
 }
@@ -58,14 +58,15 @@ var patterns = []string{`/team-1/.*`, `/team-12/[a-z]+`, `/[a-z]+/items`, `.*`, 
 	`[ab]+`, `a*`, `/(a|ab)(c|bc)?`, `\d+`, `team-\d`, `/team-1/a$`, `.*\bitems\b.*`, `(?s).*x1y`, `[^/]+`, `(/[a-z0-9-]+){2}`, `/a/.{0,3}`, `a-long-common-beginning-\d?`,
 	`(a|b)*a(a|b){20}`, `.*-common-.*`, `/[a-z-]+1/.*`}
 
-// book is a part of a configuration, with expressions in one encoding.
+// book is the expressions of a configuration, in one encoding.
 type book struct {
 	config   *routing.Config
 	encoding regex.Encoding
 }
 
-// books have all patterns, and ever fewer, so that one pattern is led to by its prefix, by a text or by a set. Automata
-// take long to make, so they are made once.
+// books returns four books for each encoding, the first with all patterns and the others with fewer and fewer. How many
+// patterns there are decides whether the index finds a pattern by its prefix, by a text or by a set. Automata take long
+// to make, so the books are made once.
 var books = sync.OnceValue(func() (all []book) {
 	for _, encoding := range []regex.Encoding{regex.UTF8, regex.Latin1} {
 		for step := 1; step <= 7; step += 2 {
@@ -83,8 +84,8 @@ var books = sync.OnceValue(func() (all []book) {
 	return all
 })
 
-// Rules makes the configuration of a listener, and the plain list of it. Several hosts, many shapes; each rule has an
-// outcome of its own.
+// Rules makes the configuration of a listener, and a [Plain] of it. It has one to three virtual hosts with up to 39
+// rules each; each rule has an outcome of its own.
 func (s *Source) Rules() (*routing.Config, *Plain) {
 	book := books()[s.below(8)]
 	c := &routing.Config{Version: routing.Version, Programs: book.config.Programs, Regexes: book.config.Regexes, Sets: book.config.Sets}
@@ -149,7 +150,7 @@ func (s *Source) rule(regexes int) routing.Rule {
 	return u
 }
 
-// Request makes one for such rules, most of whose values are of the same words.
+// Request makes a request for the rules of [Source.Rules]. Most of its values consist of the same words.
 func (s *Source) Request() *routing.Request {
 	r := &routing.Request{}
 	if !s.oneIn(30) {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// InTurns measures two functions, each called so many times in every round, and returns the median of each over the
-// rounds. What disturbs the machine disturbs both.
+// InTurns measures two functions and returns the median time of one call of each, over the rounds. Each round calls f
+// and then g, as often as calls says, so that other load on the machine disturbs both alike.
 func InTurns(rounds, calls int, f, g func()) (x, y time.Duration) {
 	var all [2][]time.Duration
 	for range rounds {

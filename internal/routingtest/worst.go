@@ -7,18 +7,18 @@ import (
 	"waymark.dev/waymark/routing"
 )
 
-// Worst is a request that nobody should send, and the rules that it is worst for.
+// Worst is an expensive request of an attacker, and the rules for which it is expensive.
 type Worst struct {
 	Name string
-	// Most is how many rules it is tried with.
+	// Most is the largest number of rules with which it is tested.
 	Most int
-	// Rules makes n of them.
+	// Rules makes a configuration of n rules.
 	Rules func(n int) *routing.Config
-	// Request is the worst for n rules, and Rule the one that it meets, or -1.
+	// Request makes the most expensive request for n rules. Rule returns the index of the rule that it matches, or -1.
 	Request func(n int) *routing.Request
 	Rule    func(n int) int
-	// Grows is why the request costs more where there are more rules; then it must not cost more than asking them in
-	// turn. "": it does not.
+	// Grows is why the cost of the request grows with the number of rules, or "" if it must not grow. If it grows, the
+	// request must not cost more than trying all rules in turn.
 	Grows string
 }
 
@@ -28,7 +28,7 @@ func always(r *routing.Request) func(int) *routing.Request {
 
 func none(int) int { return -1 }
 
-// mixed are rules on hosts that the worst requests can have.
+// mixed returns rules of the shape "mixed", on domains that match the hosts of the requests.
 func mixed(n int) *routing.Config {
 	c := Shaped("mixed").Config(n)
 	c.VirtualHosts[0].Domains = append(c.VirtualHosts[0].Domains, "*.dots", "*")
@@ -46,7 +46,8 @@ func onePrefix(n int) *routing.Config {
 	})
 }
 
-// nested are prefixes of one path, the longest first, which all hold and whose rules do not.
+// nested returns rules for prefixes of one path, the longest first. All prefixes can match a long path, but the rules
+// also require a header that no request has.
 func nested(n int) *routing.Config {
 	return List(func(*Rulebook) (rules []routing.Rule) {
 		for i := range n {
@@ -58,7 +59,8 @@ func nested(n int) *routing.Config {
 	})
 }
 
-// explosive are patterns that make a matcher that backtracks try everything, or an automaton grow without bound.
+// explosive returns patterns that take a backtracking matcher exponential time, or whose automata have very many
+// states.
 func explosive(n int) *routing.Config {
 	famous := []string{`(a+)+b`, `(a|a)*b`, `(a*)*b`, `.*.*.*.*b`, `(.?){500}b`, `(a|b)*a(a|b){20}c`}
 	return List(func(b *Rulebook) (rules []routing.Rule) {
@@ -81,7 +83,7 @@ func sameText(n int) *routing.Config {
 	})
 }
 
-// with adds a number of headers to a request; name and value are made for each.
+// with adds a number of headers to a request. line makes the name and the value of header i.
 func with(r *routing.Request, headers int, line func(i int) (name, value string)) *routing.Request {
 	for i := range headers {
 		r.Set(line(i))
@@ -94,7 +96,7 @@ func toHost(host string, r *routing.Request) *routing.Request {
 	return r
 }
 
-// negative are rules that differ in what a request must not have, which leads to none of them.
+// negative returns rules that differ only in inverted conditions, which are not in the index.
 func negative(n int) *routing.Config {
 	return List(func(*Rulebook) (rules []routing.Rule) {
 		for i := range n {
@@ -109,7 +111,7 @@ func negative(n int) *routing.Config {
 	})
 }
 
-// pairs are rules that ask for two headers, each with one of a hundred values, and for one that is never there.
+// pairs returns rules that require two headers, each with one of a hundred values, and a header that no request has.
 func pairs(n int) *routing.Config {
 	return List(func(*Rulebook) (rules []routing.Rule) {
 		for i := range n {
@@ -121,7 +123,7 @@ func pairs(n int) *routing.Config {
 	})
 }
 
-// valueAndPattern are rules that a header leads to, each with an expression for the path.
+// valueAndPattern returns rules that the index finds by a header, each with an expression for the path.
 func valueAndPattern(n int) *routing.Config {
 	return List(func(b *Rulebook) (rules []routing.Rule) {
 		for i := range n {
@@ -133,7 +135,7 @@ func valueAndPattern(n int) *routing.Config {
 	})
 }
 
-// Wordy are n patterns that no text tells apart.
+// Wordy returns n rules whose patterns have no text that distinguishes them.
 func Wordy(n int) func(b *Rulebook) []routing.Rule {
 	return func(b *Rulebook) (rules []routing.Rule) {
 		for i := range n {
@@ -147,7 +149,7 @@ func everyValue(name string) func(i int) (string, string) {
 	return func(i int) (string, string) { return name, fmt.Sprintf("v%d", i) }
 }
 
-// Worsts are all of them.
+// Worsts are the requests that tests try, with their rules.
 var Worsts = []Worst{
 	{"a path of 60 KB", 10_000, mixed, always(Ask("/team-1/items/" + strings.Repeat("/x", 30<<10))), func(int) int { return 1 }, ""},
 	{"a path of 60 KB that nothing takes", 10_000, mixed, always(Ask("/" + strings.Repeat("/x", 30<<10))), none, ""},
@@ -164,9 +166,9 @@ var Worsts = []Worst{
 	{"patterns made to explode", 300, explosive, always(Ask(strings.Repeat("a", 2000))), none, ""},
 	{"a text that many patterns look for", 2000, sameText, always(Ask(strings.Repeat("/item-7", 8000))), none, ""},
 
-	{"prefixes of one path", 2000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that holds leads to a rule, so it is the bytes of the path that bound how many are looked at"},
-	{"rules that differ in what must not be there", 10_000, negative, always(Ask("/x", "x-b", "1")), none, "what must not be there leads to no rule, so all are tried"},
-	{"rules for pairs of values, and every value", 10_000, pairs, always(with(with(Ask("/"), 100, everyValue("x-a")), 100, everyValue("x-b"))), none, "each pair of values leads to a rule, so it is the square of the number of headers that bounds the cost"},
-	{"patterns that no text tells apart, on a path of 60 KB", 300, func(n int) *routing.Config { return List(Wordy(n)) }, always(Ask("/" + strings.Repeat("a", 60_000))), none, "some hundred such patterns are asked all at once, group after group, so it is the number of groups that grows"},
-	{"values that each lead to a pattern for a long path", 200, valueAndPattern, always(with(Ask("/"+strings.Repeat("ab", 5000)), 200, everyValue("x-a"))), none, "each value leads to a rule that reads the path, so it is their number times the length of the path that bounds the cost"},
+	{"prefixes of one path", 2000, nested, always(Ask("/" + strings.Repeat("a", 60_000))), none, "each prefix that matches leads to a rule, so the length of the path bounds how many rules are tried"},
+	{"rules that differ in what must not be there", 10_000, negative, always(Ask("/x", "x-b", "1")), none, "inverted conditions are not in the index, so all rules are tried"},
+	{"rules for pairs of values, and every value", 10_000, pairs, always(with(with(Ask("/"), 100, everyValue("x-a")), 100, everyValue("x-b"))), none, "each pair of values leads to a rule, so the square of the number of headers bounds the cost"},
+	{"patterns that no text tells apart, on a path of 60 KB", 300, func(n int) *routing.Config { return List(Wordy(n)) }, always(Ask("/" + strings.Repeat("a", 60_000))), none, "one set has some hundred of such patterns, so the number of sets grows"},
+	{"values that each lead to a pattern for a long path", 200, valueAndPattern, always(with(Ask("/"+strings.Repeat("ab", 5000)), 200, everyValue("x-a"))), none, "each value leads to a rule that reads the path, so their number times the length of the path bounds the cost"},
 }

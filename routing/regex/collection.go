@@ -181,8 +181,8 @@ func (c *Collection) standsAlone(p *pattern, prefixes map[string]int) bool {
 	return p.clue.size() > 0 || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns
 }
 
-// merge finds how many of the patterns, from the first on, have an automaton within the limits. It tries as many as most
-// allows, then half of them, and so on. For a result of one pattern there is no automaton.
+// merge finds how many of the patterns, from the first on, have an automaton within the limits. It tries as many as
+// most allows, then half of them, and so on. For a result of one pattern there is no automaton.
 func (c *Collection) merge(patterns []int, most int) (members []int, automaton *routing.Automaton) {
 	for n := min(len(patterns), most); n > 1; n = (n + 1) / 2 {
 		var programs []*routing.Program

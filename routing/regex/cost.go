@@ -13,8 +13,8 @@ const MaxValue = 60 << 10
 
 // MaxSlow bounds the steps, as [routing.MaxWork] counts them, that all patterns without automaton for one header, query
 // parameter or path may take together in the filter: a twentieth of MaxWork. For more, Envoy's own list of routes is
-// better: RE2 builds the states of an automaton while it reads a value, and keeps them, so that the next similar request
-// costs it little.
+// better: RE2 builds the states of an automaton while it reads a value, and keeps them, so that the next similar
+// request costs it little.
 const MaxSlow = routing.MaxWork / 20
 
 // Steps bounds the steps, as [routing.MaxWork] counts them, that a pattern takes for a value of any length. Nearly

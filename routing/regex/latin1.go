@@ -65,7 +65,7 @@ func latin1Source(pattern string) string {
 	return b.String()
 }
 
-// hexEscape reads an escape such as \xE9 or \x{e9} at the start of s. A length of 0 says that there is none, or that
+// hexEscape reads an escape such as \xE9 or \x{e9} at the start of s. A length of 0 means that there is none, or that
 // its value is beyond U+00FF.
 func hexEscape(s string) (value rune, length int) {
 	digits, length := "", 0

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// isOwn is true for a folder that belongs to this user, and that nobody else can enter.
+// isOwn reports whether a folder belongs to this user, and no other user can enter it.
 func isOwn(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return (!ok || int(stat.Uid) == os.Getuid()) && info.Mode().Perm()&0o077 == 0

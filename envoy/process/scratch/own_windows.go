@@ -2,5 +2,5 @@ package scratch
 
 import "io/fs"
 
-// isOwn is true: the temporary folder of Windows belongs to one user, and file modes do not tell.
+// isOwn returns true: on Windows the temporary folder belongs to one user, and file modes do not contain permissions.
 func isOwn(fs.FileInfo) bool { return true }

@@ -1,8 +1,9 @@
-// Package scratch makes temporary folders that do not outlive their process: for files that may hold keys.
+// Package scratch makes temporary folders for files that may have keys in them, and removes those whose process has
+// ended.
 //
-// All of a user's stand in one folder below the system's temporary one, which nobody else can enter. Each holds a file
-// that its process keeps locked. A process that is killed cannot remove its own, but the system takes the lock away, and
-// whoever makes the next one removes what is not locked.
+// All folders of a user are in one folder below the system's temporary folder, which no other user can enter. Each has
+// a file that its process keeps locked. A process that is killed cannot remove its folder, but the system releases the
+// lock, and the next call of [New] or [Sweep] removes all folders that are not locked.
 package scratch
 
 import (
@@ -15,8 +16,8 @@ import (
 	"strings"
 )
 
-// lockName is the file that is locked: in a temporary folder while its process lives, and in the folder of the user while
-// folders are made or looked at.
+// lockName is the name of the file that is locked: in a temporary folder as long as its process runs, in the user's
+// folder while folders are made or removed, and in a folder that Lock has locked.
 const lockName = ".lock"
 
 // Dir is a temporary folder.
@@ -25,7 +26,7 @@ type Dir struct {
 	lock *os.File
 }
 
-// New makes a folder whose name begins with a word, and removes those whose process has ended.
+// New makes a folder whose name begins with a word, and removes the folders whose process has ended.
 func New(word string) (*Dir, error) {
 	parent, err := private()
 	if err != nil {
@@ -48,7 +49,7 @@ func New(word string) (*Dir, error) {
 	return d, nil
 }
 
-// Remove removes the folder. Nil has none.
+// Remove removes the folder. It does nothing for a nil Dir.
 func (d *Dir) Remove() error {
 	if d == nil {
 		return nil
@@ -56,10 +57,10 @@ func (d *Dir) Remove() error {
 	return errors.Join(os.RemoveAll(d.Path), ignoreClosed(d.lock.Close()))
 }
 
-// Sweep removes the folders whose process has ended, for a process that needs none itself.
+// Sweep removes the folders whose process has ended. It is for a process that does not call [New].
 func Sweep() {
 	if _, err := os.Lstat(place()); err != nil {
-		return // there is nothing of ours, and nothing is made
+		return // there is no folder of this user, and none is made
 	}
 	parent, err := private()
 	if err != nil {
@@ -80,7 +81,8 @@ func ignoreClosed(err error) error {
 
 func place() string { return filepath.Join(os.TempDir(), "waymark-"+strconv.Itoa(os.Getuid())) }
 
-// private is the folder of this user. Whoever made it first could have given it to somebody else: it must be ours alone.
+// private returns the folder of this user, and makes it if necessary. Another user may have made a folder of that name,
+// so it is an error if the folder does not belong to this user, or if others can enter it.
 func private() (string, error) {
 	path := place()
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -96,7 +98,7 @@ func private() (string, error) {
 	return path, nil
 }
 
-// sweep removes what processes that have ended left behind. What cannot be removed is left to the next.
+// sweep removes the folders of processes that have ended. What cannot be removed is tried again by the next call.
 func sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -109,14 +111,15 @@ func sweep(parent string) {
 		}
 		l, err := lock(filepath.Join(path, lockName), false)
 		if err != nil {
-			continue // its process lives
+			continue // its process still runs
 		}
-		_ = os.RemoveAll(path) // see above
+		_ = os.RemoveAll(path) // the next call tries again
 		_ = l.Close()          // the file is gone
 	}
 }
 
-// lock opens a file and locks it, until it is closed or the process ends. Children do not inherit it.
+// lock opens a file and locks it, until it is closed or the process ends. With wait, it waits until no other process
+// has the lock. Children do not inherit it.
 func lock(path string, wait bool) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -128,7 +131,8 @@ func lock(path string, wait bool) (*os.File, error) {
 	return f, nil
 }
 
-// Lock keeps everybody else from the lock of a folder, until what it returns is closed; the error says that somebody has it.
+// Lock locks a folder for this process, until the file that it returns is closed. It is an error if another process has
+// the lock.
 func Lock(dir string) (*os.File, error) {
 	f, err := lock(filepath.Join(dir, lockName), false)
 	if errors.Is(err, errLocked) {
