@@ -7,6 +7,8 @@ ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 ENVOY  := 1.39.3
 TOOLS  := $(CURDIR)/.tools
 LINTER := v2.15.0
+RELEASER := v2.16.0
+SBOM   := v1.10.0
 CASES  ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -22,7 +24,7 @@ needs-go:
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
 		*) echo "$$(go env GOVERSION) is too old: Waymark is built with Go 1.26 or later" >&2; exit 1 ;; esac
 needs-python:
-	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoy" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, draws docs/speed.svg and checks links" >&2; exit 1; }
 
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
@@ -55,14 +57,18 @@ envoy: needs-python ## install the pinned Envoys below .cache/envoy
 	@build/envoy/install.sh $(ENVOYS)
 	@for v in $(ENVOYS); do echo .cache/envoy/$$v/envoy; done
 
+# The tests of e2e, which is a module of its own, run one package after the other: they measure, and share the machine's ports.
 .PHONY: test
 test: build envoy ## pass every test, on real Envoys and in containers too
-	go vet -tags docker,prometheus ./...
+	go vet ./...
+	go -C e2e vet -tags docker,prometheus ./...
 	@$(MAKE) --no-print-directory vet-module
 	@tags=none; ! build/docker.sh able || tags=docker; \
 	if command -v prometheus >/dev/null; then tags=$$tags,prometheus; \
-	else echo "The test of the dashboard is left out: prometheus is missing (.ci/run installs it)." >&2; fi; set -x; \
-	go test -count=1 -timeout 35m -tags $$tags $(TESTFLAGS) ./...
+	else echo "The test of the dashboard is left out: prometheus is missing (.ci/run installs it)." >&2; fi; status=0; set -x; \
+	go test -count=1 -timeout 35m $(TESTFLAGS) ./... || status=1; \
+	go -C e2e test -count=1 -timeout 35m -p 1 -tags $$tags $(TESTFLAGS) ./... || status=1; \
+	exit $$status
 
 # What is compiled to Wasm, as it is compiled there. File by file, since the tests beside it are the host's.
 .PHONY: vet-module
@@ -71,12 +77,12 @@ vet-module: export GOARCH = wasm
 vet-module: needs-go
 	@for p in routing hostcalls filter filter/wasm e2e/bench/floor e2e/bench/naive; do \
 		echo "GOOS=wasip1 GOARCH=wasm go vet $$p"; \
-		files=$$(go list -f "{{range .GoFiles}}$$p/{{.}} {{end}}" ./$$p) && go vet $$files || exit 1; done
+		(cd $$p && files=$$(go list -f '{{join .GoFiles " "}}') && go vet $$files) || exit 1; done
 
 .PHONY: test-quick
 test-quick: needs-go ## pass the tests that need neither Envoy nor containers
-	go test $$(go list ./... | grep -v /e2e)
-	go test ./e2e -run '^(TestImports|TestArchitectureNamesThePackages)$$'
+	go test ./...
+	go -C e2e test ./plain -run '^(TestImports|TestArchitectureNamesThePackages)$$'
 
 # The systems that the command line is built for. Only Linux has Envoys to run; whatever decides works on all of them.
 SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -85,18 +91,30 @@ cross: needs-go ## build the command line for Linux, macOS and Windows, on amd64
 	@for s in $(SYSTEMS); do \
 		echo "$$s"; \
 		export CGO_ENABLED=0 GOOS=$${s%/*} GOARCH=$${s#*/}; \
-		go build -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
+		go build -trimpath -buildvcs=false -o /dev/null ./cmd/waymark && go vet ./cmd/waymark ./envoy/process/... ./internal/listening || exit 1; \
 	done
+
+.PHONY: snapshot
+snapshot: needs-go $(TOOLS)/goreleaser-$(RELEASER) $(TOOLS)/cyclonedx-gomod ## make what a release is made of below dist, and publish nothing
+	PATH="$(TOOLS):$$PATH" build/snapshot.sh $(TOOLS)/goreleaser-$(RELEASER)
+
+$(TOOLS)/goreleaser-$(RELEASER): needs-go
+	@[ -x $@ ] || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/goreleaser/goreleaser/v2@$(RELEASER) && mv $(TOOLS)/goreleaser $@; }
+
+# By the name that .goreleaser.yaml calls it.
+$(TOOLS)/cyclonedx-gomod: needs-go
+	@[ -x $@ ] && $@ version | grep -q '$(SBOM)$$' || { mkdir -p $(TOOLS) && GOBIN=$(TOOLS) go install -p 2 github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM); }
 
 .PHONY: conformance
 conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those of another folder)
-	WAYMARK_CASES="$(abspath $(CASES))" go test -count=1 ./e2e -run 'TestConformance$$' -v
+	WAYMARK_CASES="$(abspath $(CASES))" go -C e2e test -count=1 ./plain -run 'TestConformance$$' -v
 
 .PHONY: bench
 bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side (BENCHFLAGS)
 	@mkdir -p .cache/bench
-	@for m in floor naive; do go run ./build/module -package ./e2e/bench/$$m -o .cache/bench/$$m.wasm || exit 1; done
-	go run ./e2e/bench $(BENCHFLAGS)
+	@for m in floor naive; do go -C e2e run waymark.dev/waymark/build/module -package ./bench/$$m -o ../.cache/bench/$$m.wasm || exit 1; done
+	@go -C e2e build -o ../.cache/bench/bench ./bench
+	.cache/bench/bench $(BENCHFLAGS)
 
 .PHONY: bench-envoy
 bench-envoy: ## measure every shape of rules in a real Envoy: filter, list, tree, Lua (BENCHFLAGS)
@@ -104,15 +122,15 @@ bench-envoy: ## measure every shape of rules in a real Envoy: filter, list, tree
 
 .PHONY: soak
 soak: build envoy ## send a million requests through 10,000 rules that change every five seconds
-	WAYMARK_SOAK_REQUESTS=1000000 go test -count=1 -timeout 60m ./e2e -run 'TestSoak$$' -v
+	WAYMARK_SOAK_REQUESTS=1000000 go -C e2e test -count=1 -timeout 60m ./envoy -run 'TestSoak$$' -v
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@build/fuzz.sh $${FUZZTIME:-30s} ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./e2e:FuzzDecide
+	@build/fuzz.sh $${FUZZTIME:-30s} ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./e2e/plain:FuzzDecide
 
 .PHONY: fuzz-long
 fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
-	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e:FuzzDecide
+	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e/plain:FuzzDecide
 
 .PHONY: attack
 attack: build envoy ## repeat the comparison of nasty requests and the fuzzers for ten minutes, with new seeds (MINUTES)
@@ -122,9 +140,16 @@ attack: build envoy ## repeat the comparison of nasty requests and the fuzzers f
 vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
 	@build/vulnerabilities.sh
 
+.PHONY: speed
+speed: needs-python ## draw docs/speed.svg from the tables of docs/performance.md
+	build/speed.py
+
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions and formatting
+lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, links of documents, docs/speed.svg
+	build/links.py
+	build/speed.py --check
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
+	cd e2e && $(TOOLS)/golangci-lint-$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run --tests=false ./routing ./hostcalls ./filter/...
 
 $(TOOLS)/golangci-lint-$(LINTER): needs-go
@@ -132,4 +157,4 @@ $(TOOLS)/golangci-lint-$(LINTER): needs-go
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin .cache .tools
+	rm -rf bin dist .cache e2e/.cache .tools

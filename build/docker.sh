@@ -69,7 +69,7 @@ envoy_image() {
 }
 
 standin_image() {
-    CGO_ENABLED=0 go build -o "$state/standin" ./e2e/internal/standin
+    CGO_ENABLED=0 go -C e2e build -o "$state/standin" ./internal/standin
     from_scratch waymark-standin "$state/standin" standin
 }
 

@@ -72,7 +72,7 @@ func TestExcerpts(t *testing.T) {
 	long := strings.Repeat("ä", 5000) + "X" + strings.Repeat("b", 5000)
 	var texts Texts
 	assert.Empty(t, texts.Excerpt(Place{"a", 1, 1}), "no text at all")
-	texts.Add("a", "first\n\tsecond \x1b[31m\r\nthird\u2028fourth  \n"+long+"\nkey\n")
+	texts.Add("a", "first\n\tsecond \x1b[31m\r\nthird\u2028fourth  \n"+long+"\nkey\nname: \"-----BEGIN PRIVATE KEY-----\\nMII\"\nname: LS0tLS1CRUdJTiBQUklWQVRF\n")
 	texts.Hide("a", 6, 6)
 	for what, c := range map[string]struct {
 		place Place
@@ -86,7 +86,9 @@ func TestExcerpts(t *testing.T) {
 		"the end of a long line":            {Place{"a", 5, 10001}, strings.Repeat("b", 61) + "\n" + strings.Repeat(" ", 60) + "^\n"},
 		"a column beyond the line":          {Place{"a", 1, 99}, "first\n     ^\n"},
 		"a hidden line":                     {Place{"a", 6, 1}, ""},
-		"no such line":                      {Place{"a", 8, 1}, ""},
+		"a key where none belongs":          {Place{"a", 7, 7}, ""},
+		"one in base64":                     {Place{"a", 8, 7}, ""},
+		"no such line":                      {Place{"a", 10, 1}, ""},
 		"no column":                         {Place{"a", 1, 0}, ""},
 		"no line":                           {Place{"a", 0, 1}, ""},
 		"another file":                      {Place{"b", 1, 1}, ""},

@@ -12,13 +12,26 @@ type Texts struct {
 	marks map[Place][]int     // by line that was shown: the byte at which every 1024th character begins
 }
 
-// Add adds the content of a file.
+// Add adds the content of a file, without lines that have a key or a certificate, which a user may have written where only
+// its name belongs.
 func (t *Texts) Add(file, text string) {
 	if t.lines == nil {
 		t.lines, t.marks = map[string][]string{}, map[Place][]int{}
 	}
-	t.lines[file] = splitLines(text)
+	lines := splitLines(text)
+	for i, line := range lines {
+		if strings.Contains(line, pem) || strings.Contains(line, pemInBase64) {
+			lines[i] = hidden
+		}
+	}
+	t.lines[file] = lines
 }
+
+// The beginning of PEM, plain and in base64.
+const (
+	pem         = "-----BEGIN"
+	pemInBase64 = "LS0tLS1CRUdJT"
+)
 
 // Hide removes the lines from first to last, both included and counted from 1, which must never be shown, such as those
 // of a Secret. A finding about another object may be on such a line: a JSON file may have a Secret and the object on
@@ -57,9 +70,12 @@ func splitLines(text string) (lines []string) {
 const maxExcerpt = 120
 
 // Excerpt returns the line of a place, or the part of a long line around it, and a second line with a caret under the
-// place, each with a line end. It is "" if there is no such line or if it must not be shown. Characters that are not
-// printable are shown as question marks.
+// place, each with a line end. It is "" if there is no such line or if it must not be shown, and for a nil t. Characters
+// that are not printable are shown as question marks.
 func (t *Texts) Excerpt(p Place) string {
+	if t == nil {
+		return ""
+	}
 	line, at, ok := t.cut(p, maxExcerpt)
 	if !ok {
 		return ""

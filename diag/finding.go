@@ -112,11 +112,15 @@ func (fs Findings) Err() error {
 	if len(fs) == 0 {
 		return nil
 	}
-	return &FindingsError{fs}
+	return &FindingsError{Findings: fs}
 }
 
 // FindingsError is an error that consists of findings.
-type FindingsError struct{ Findings Findings }
+type FindingsError struct {
+	Findings Findings
+	// Texts are for the excerpts of the findings; nil where there are none.
+	Texts *Texts
+}
 
 // Error has a line for each finding.
 func (e *FindingsError) Error() string {

@@ -13,7 +13,7 @@ import (
 
 // CheckFormat says why Envoy 1.minor refuses a header value for its command operators, or nil. Envoy refuses the whole
 // configuration that such a value is in. (envoy: substitution_formatter.cc, stream_info_formatter.cc; held against real
-// Envoys by e2e/operators_test.go.)
+// Envoys by e2e/envoy/operators_test.go.)
 func CheckFormat(value string, minor int) error {
 	for rest := value; ; {
 		i := strings.IndexByte(rest, '%')

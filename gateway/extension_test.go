@@ -45,7 +45,8 @@ func TestExtensions(t *testing.T) {
 func TestExtensionsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/compatibility.md")
 	require.NoError(t, err)
+	listed := strings.Join(strings.Fields(string(text)), " ") // whatever the lines are
 	for _, e := range names.AllExtensions {
-		assert.Contains(t, string(text), fmt.Sprintf("| `%s%s` | %s | %s |", names.ExtensionPrefix, e.Name, strings.Join(e.Kinds, ", "), e.Summary))
+		assert.Contains(t, listed, fmt.Sprintf("- `%s%s` of a %s: %s", names.ExtensionPrefix, e.Name, strings.Join(e.Kinds, ", "), e.Summary))
 	}
 }

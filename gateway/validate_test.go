@@ -54,6 +54,7 @@ var anyFindings = map[string]finding{
 	"an extension has a value of its own":          found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segment}"), "VAL-X-07 error"),
 	"an extension that is known is no finding":     near(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segments}")),
 	"other annotations are free":                   near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
+	"an annotation of Waymark's must be known":     found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/unknown: x}"), "VAL-X-07 error"),
 	"a field must be known":                        found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
 	"a field stands once":                          found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
 	"a field beside the spec must be known":        found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),

@@ -28,6 +28,7 @@ func (c *comparison) expression() int32 { return int32(c.value.at) }
 //	exact "/foo"       takes /foo, not /foo/                   (VS-MATCH-04)
 //	regex "/foo"       takes /foo, not /foo/bar                (VS-MATCH-08)
 func (c *comparison) matches(t *Table, s string, m *Machine) bool {
+	m.work.condition()
 	switch c.kind {
 	case matchAny:
 		return true
@@ -38,6 +39,7 @@ func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 	if len(s) < n || c.kind == matchExact && len(s) > n || c.kind == matchSeparated && len(s) > n && s[n] != '/' {
 		return false
 	}
+	m.work.readBytes(n)
 	value := t.texts.of(c.value)
 	if c.ignoreCase {
 		return equalFold(s[:n], value)

@@ -13,6 +13,7 @@ type expression struct {
 
 func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	n := int(e.prefix.size)
+	m.work.readBytes(n)
 	if len(s) < n || s[:n] != t.texts.of(e.prefix) {
 		return false
 	}

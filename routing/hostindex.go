@@ -33,10 +33,10 @@ type domain struct {
 //	a.test:8443        a.test            the port is ignored (VS-GW-04)
 //	[::1]:80           [::1]
 //	a.test.            a.test.           a trailing dot is not (GW-HCM-09)
-func (hi *hostIndex) find(authority string) int32 {
+func (hi *hostIndex) find(authority string, w *work) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
-		if d := hi.lookUp(host, false); d >= 0 {
+		if d := hi.lookUp(host, false, w); d >= 0 {
 			return hi.domains.at(d).host
 		}
 	}
@@ -44,7 +44,7 @@ func (hi *hostIndex) find(authority string) int32 {
 		if int(n) >= len(host) { // at least one byte must stand for the "*"
 			continue
 		}
-		if d := hi.lookUp(host[len(host)-int(n):], true); d >= 0 {
+		if d := hi.lookUp(host[len(host)-int(n):], true, w); d >= 0 {
 			return hi.domains.at(d).host
 		}
 	}
@@ -52,9 +52,12 @@ func (hi *hostIndex) find(authority string) int32 {
 }
 
 // lookUp returns the number of a domain, or -1.
-func (hi *hostIndex) lookUp(text string, suffix bool) int32 {
+func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
+	w.key()
+	w.readBytes(len(text))
 	mask := uint64(len(hi.slots) - 1)
 	for i := hashDomain(text, suffix) & mask; ; i = (i + 1) & mask {
+		w.probe()
 		n := hi.slots[i] - 1
 		if n < 0 {
 			return n
@@ -67,7 +70,7 @@ func (hi *hostIndex) lookUp(text string, suffix bool) int32 {
 
 // add enters a domain; false says that it is there already.
 func (hi *hostIndex) add(text string, suffix bool, host int32) bool {
-	if hi.lookUp(text, suffix) >= 0 {
+	if hi.lookUp(text, suffix, &work{}) >= 0 {
 		return false
 	}
 	if 2*int(hi.domains.count) >= len(hi.slots) {

@@ -115,6 +115,7 @@ type Machine struct {
 	// spent are the steps that were made; beyond [MaxWork], nothing matches any more, unless unbounded is set.
 	spent     int
 	unbounded bool
+	work      work // counted natively, for tests
 }
 
 // MaxWork bounds the steps that expressions may take for one request: a byte that an [Automaton] reads is one, one that the
@@ -131,6 +132,7 @@ const compactStep = 2
 // spend counts steps, and says whether they may be made.
 func (m *Machine) spend(steps int) bool {
 	m.spent += steps
+	m.work.readBytes(steps)
 	return m.spent <= MaxWork || m.unbounded
 }
 

@@ -54,12 +54,13 @@ func (r *Request) host(t *Table) int32 {
 		r.recentOf = t
 	}
 	n := len(r.Authority)
+	r.machine.work.reset()
 	x := &r.recent[n%recentHosts]
 	if n > len(x.text) {
-		return t.hosts.find(r.Authority)
+		return t.hosts.find(r.Authority, &r.machine.work)
 	}
 	if int(x.size) != n+1 || string(x.text[:n]) != r.Authority {
-		x.host = t.hosts.find(r.Authority)
+		x.host = t.hosts.find(r.Authority, &r.machine.work)
 		x.size = int32(copy(x.text[:], r.Authority)) + 1
 	}
 	return x.host
@@ -186,6 +187,7 @@ func (r *Request) collectHeaders(t *Table) {
 		if lengths>>(uint(len(name))&63)&1 == 0 {
 			continue
 		}
+		r.machine.work.key()
 		if subject := t.names.find(name, false); subject >= 0 {
 			repeated = repeated || r.first(subject) >= 0
 			r.add(subject, r.Headers[i].Value)
@@ -236,6 +238,7 @@ func (r *Request) collectQuery(t *Table) {
 		param := rest[:end]
 		rest = rest[min(end+1, len(rest)):]
 		equals := indexEither(param, '=', '=')
+		r.machine.work.key()
 		if subject := t.names.find(param[:equals], true); subject >= 0 && r.first(subject) < 0 {
 			r.add(subject, param[min(equals+1, len(param)):])
 		}

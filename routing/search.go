@@ -10,12 +10,14 @@ func (t *Table) search(r *Request, id int32) {
 		return
 	}
 	r.visited[id] = r.decision
+	r.machine.work.bucket()
 	if b.path >= 0 {
 		t.follow(r, b.path, r.path)
 	}
 	if b.fields {
 		for i := range r.fields {
 			f := &r.fields[i]
+			r.machine.work.key()
 			if l := t.index.table.find(fieldKey(id, f.subject)); l >= 0 {
 				t.follow(r, l, f.value)
 			}
@@ -40,9 +42,11 @@ func (t *Table) follow(r *Request, id int32, value string) {
 		return
 	}
 	if l.kinds&keyExact != 0 {
+		r.machine.work.readBytes(len(value))
 		t.visit(r, valueKey(id, keyExact, hashText(value)))
 	}
 	if l.kinds&keyFold != 0 {
+		r.machine.work.readBytes(len(value))
 		t.visit(r, valueKey(id, keyFold, hashFold(value)))
 	}
 	if l.kinds&(keyPrefix|keyFoldPrefix|keySet) != 0 {
@@ -72,7 +76,9 @@ func (t *Table) follow(r *Request, id int32, value string) {
 func (t *Table) visit(r *Request, key uint64) {
 	s := &t.index.table
 	mask := uint64(len(s.slots) - 1)
+	r.machine.work.key()
 	for i := key * multiplier >> (s.shift & 63); ; i++ {
+		r.machine.work.probe()
 		switch x := &s.slots[i&mask]; x.key {
 		case key:
 			if x.value >= 0 {
@@ -106,6 +112,7 @@ func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []pre
 	p, at := unsafe.StringData(value), 0
 	for i := range lengths {
 		l := &lengths[i]
+		r.machine.work.probe()
 		n := int(l.length)
 		if n > len(value) {
 			return
@@ -114,6 +121,7 @@ func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []pre
 			continue
 		}
 		if n <= 8 {
+			r.machine.work.readBytes(n)
 			w := short(value[:n])
 			if kind == keyFoldPrefix {
 				w = lowerWord(w)
@@ -122,6 +130,7 @@ func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []pre
 			continue
 		}
 		w := load64(p, n-8)
+		r.machine.work.readBytes(n - at)
 		if kind == keyPrefix {
 			for ; at+8 < n; at += 8 {
 				h = mix(h, load64(p, at))
@@ -157,6 +166,7 @@ func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 		return
 	}
 	if l.kinds&keyText8 != 0 {
+		r.machine.work.readBytes(n)
 		for i := 0; i+8 <= n; i++ {
 			if word := load64(p, i); w.mayHave(word) {
 				t.visit(r, valueKey(id, keyText8, word))
@@ -164,6 +174,7 @@ func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 		}
 	}
 	if l.kinds&keyText4 != 0 {
+		r.machine.work.readBytes(n)
 		for i := 0; i+4 <= n; i++ {
 			if word := load32(p, i); w.mayHave(word) {
 				t.visit(r, valueKey(id, keyText4, word))
@@ -171,6 +182,7 @@ func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 		}
 	}
 	if l.kinds&keyText2 != 0 {
+		r.machine.work.readBytes(n)
 		for i := 0; i+2 <= n; i++ {
 			if word := load16(p, i); w.mayHave(word) {
 				t.visit(r, valueKey(id, keyText2, word))
@@ -190,6 +202,7 @@ const longPath = 64
 
 // matches checks a rule in full, but for the conditions that were proved.
 func (ru *rule) matches(t *Table, r *Request, proved uint32) bool {
+	r.machine.work.rule()
 	checkPath := proved&1 == 0
 	if checkPath && ru.path.value.size < longPath {
 		if !ru.path.matches(t, r.path, &r.machine) {

@@ -19,7 +19,7 @@ func newCheck() *cobra.Command {
 	var intake intakeFlags
 	c := &cobra.Command{
 		Use:   "check -f FILE|DIR",
-		Short: "Say what Istio's validation would refuse or warn of",
+		Short: "Report what Istio's validation would refuse or warn of",
 		Long: `Check holds resources against the validation that Istio does before it takes them, and reports everything that it
 would refuse (error) or warn of (warning), with the place in the file. Beyond Istio, it warns of rules that deny a path
 and that another spelling of the path passes, at a gateway with the given normalisation. docs/findings.md explains each
@@ -69,28 +69,28 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 		}
 		j, err := verdict.New(p, o.Intake())
 		if err != nil {
-			continue // an expression that this Envoy does not know; translating says so
+			continue // an expression that this Envoy does not know; translating reports it
 		}
 		var found []gateway.Own
-		ways, all := j.Passages()
+		passages, all := j.Passages()
 		if !all {
-			fmt.Fprintf(talk, "notice: more than %d rules deny a path; which ways lead past the others is not looked at\n", verdict.MostDenying)
+			fmt.Fprintf(talk, "notice: more than %d rules deny a path; the others are not checked for spellings that pass them\n", verdict.MostDenying)
 		}
-		for _, way := range ways {
+		for _, passage := range passages {
 			severity := diag.Warning
 			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
-			if way.Parameters {
+			if passage.Parameters {
 				if o.Behaviour().DropsDotSegmentParameters {
 					severity = diag.Notice // no setting and no newer version closes it
 				}
 				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
 			}
-			if way.Unmet {
+			if passage.Unmet {
 				mend = "no request has the path as the rule has it; write it as Envoy has it"
 			}
-			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: way.Denied, Field: way.Denied.Origin.Field(), Message: fmt.Sprintf(
+			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: passage.Denied, Field: passage.Denied.Origin.Field(), Message: fmt.Sprintf(
 				"denies %s, but %s%s is sent on as %s by %s; %s",
-				way.Denied.Match.Path.Value, way.Authority, way.Path, way.Forwarded, way.By.RouteName(), mend)})
+				passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)})
 		}
 		r.Add(found)
 	}

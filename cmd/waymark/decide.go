@@ -20,8 +20,8 @@ func newDecide() *cobra.Command {
 	var requests, output string
 	c := &cobra.Command{
 		Use:   "decide -f FILE|DIR --requests FILE",
-		Short: "Say what happens to requests, without a proxy",
-		Long: `Decide says for each request which rule takes it, where it goes, and what becomes of it.
+		Short: "Show what happens to requests, without a proxy",
+		Long: `Decide shows for each request which rule takes it, where it goes, and what becomes of it.
 
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json -o json
@@ -77,7 +77,7 @@ func checkOutput(form string) error {
 	return nil
 }
 
-// writeJSON writes for eyes and for programs.
+// writeJSON writes indented JSON, for people and programs.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

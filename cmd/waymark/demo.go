@@ -40,8 +40,12 @@ With -f and --requests, other rules and requests take the place of the example's
 			if err != nil {
 				return err
 			}
+			log, err := newLogger(c.ErrOrStderr(), f.logFormat, isTerminal(os.Stderr))
+			if err != nil {
+				return err
+			}
 			records := make(chan record, splitRequests)
-			r, err := f.build(c.Context(), &in, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
+			r, err := f.build(c.Context(), &in, log, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
 			if err != nil {
 				return err
 			}
@@ -61,7 +65,7 @@ With -f and --requests, other rules and requests take the place of the example's
 	return c
 }
 
-// record is what the engine's access log says of a request.
+// record is an entry of the engine's access log.
 type record struct {
 	Rule    string `json:"rule"`
 	Details string `json:"details"`
@@ -105,7 +109,7 @@ func next(records <-chan record) (record, error) {
 const splitRequests = 1000
 
 // demonstrate sends the requests and prints what came of each.
-func (r *road) demonstrate(ctx context.Context, w io.Writer, engine string, list []verdict.Request, records <-chan record) error {
+func (r *service) demonstrate(ctx context.Context, w io.Writer, engine string, list []verdict.Request, records <-chan record) error {
 	if len(r.plan.Listeners) != 1 {
 		return fmt.Errorf("the demo needs one listener, the files have %d", len(r.plan.Listeners))
 	}
@@ -189,7 +193,7 @@ func send(ctx context.Context, client *http.Client, address string, q verdict.Re
 }
 
 // chart sends many requests to a split and shows the shares as bars.
-func (r *road) chart(ctx context.Context, w io.Writer, client *http.Client, address string, q verdict.Request) error {
+func (r *service) chart(ctx context.Context, w io.Writer, client *http.Client, address string, q verdict.Request) error {
 	counts := map[string]int{}
 	for range splitRequests {
 		_, destination, _, err := send(ctx, client, address, q)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +32,7 @@ func (f *intakeFlags) add(c *cobra.Command) {
 	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for and x-forwarded-proto are believed")
 }
 
-// intake fills an Envoy's options in. sidecar says for which kind of proxy, which chooses the profile.
+// intake fills in an Envoy's options. sidecar is whether the proxy is one, which chooses the profile.
 func (f *intakeFlags) intake(o *envoy.Options, sidecar bool) error {
 	var err error
 	if o.Minor, err = minorVersion(f.version); err != nil {
@@ -154,8 +153,8 @@ func (f *limitFlags) set(c *cobra.Command, o *envoy.Options) error {
 	return nil
 }
 
-// reportLimits says on one line what a client is limited to, which Istio without a profile does not limit.
-func reportLimits(w io.Writer, o *envoy.Options) {
+// reportLimits prints one line with the limits on clients that Istio without a profile does not have.
+func reportLimits(notice func(string), o *envoy.Options) {
 	if o.Limits == nil {
 		return
 	}
@@ -175,9 +174,9 @@ func reportLimits(w io.Writer, o *envoy.Options) {
 		set = append(set, "headers-with-underscores="+string(in.Underscores))
 	}
 	if len(set) > 0 {
-		fmt.Fprintf(w, "notice: --profile %s, clients are limited: %s\n", o.Profile, strings.Join(set, " "))
+		notice(fmt.Sprintf("--profile %s, clients are limited: %s", o.Profile, strings.Join(set, " ")))
 	}
 }
 
-// isSidecar says for which kind of proxy the input is.
+// isSidecar reports whether the input is for a sidecar.
 func (in *input) isSidecar() bool { return in.proxy == string(translate.SidecarProxy) }

@@ -29,7 +29,7 @@ func findEnvoy(flag string) (string, error) {
 	return name, nil
 }
 
-// fitEnvoy looks at an Envoy before it is started, and writes for its version. What cannot work is said in one sentence;
+// fitEnvoy looks at an Envoy before it is started, and writes for its version. What cannot work is an error of one sentence;
 // only its log would say it else. A version newer than those known here is taken for the newest of them.
 func fitEnvoy(ctx context.Context, binary string, o *envoy.Options, given string) error {
 	version, minor, err := process.Version(ctx, binary)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ type envoyEngine struct {
 	binary  string
 	mode    fs.FileMode
 	output  io.Writer
+	log     *slog.Logger
 	scratch *scratch.Dir // the folder, where it goes with us
 	lock    *os.File     // of the folder, where it stays
 
@@ -46,8 +48,8 @@ type envoyEngine struct {
 }
 
 // newEnvoyEngine keeps its files in options.Dir, or in a temporary folder.
-func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.Writer) (*envoyEngine, error) {
-	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, gone: make(chan error, 1)}
+func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.Writer, log *slog.Logger) (*envoyEngine, error) {
+	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, log: log, gone: make(chan error, 1)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	err := e.makeDir()
 	if err == nil && nameModule(&e.options) {
@@ -150,7 +152,7 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	return nil
 }
 
-// hasPort says that a listener in force has a port, on whatever address.
+// hasPort reports whether a listener in force has a port, on any address.
 func (e *envoyEngine) hasPort(port uint32) bool {
 	for address := range e.bound {
 		if _, own, err := net.SplitHostPort(address); err == nil && own == strconv.Itoa(int(port)) {
@@ -164,7 +166,7 @@ func (e *envoyEngine) watcher() *files.Admin {
 	return &files.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
 }
 
-// freeAddress says whether an address can be bound, in one sentence: of an Envoy that cannot bind one, only its log would
+// freeAddress returns an error of one sentence where an address cannot be bound: of an Envoy that cannot, only its log would
 // say why. With shared, the port is that Envoy's own, on another address.
 func freeAddress(who, address, wayOut string, shared bool) error {
 	socket, err := listening.Listen(context.Background(), address, shared)
@@ -196,7 +198,7 @@ func (e *envoyEngine) start(ctx context.Context) error {
 	return nil
 }
 
-// unreadable is what Envoy's log says of a file that it may not read.
+// unreadable is the message in Envoy's log for a file that it may not read.
 var unreadable = regexp.MustCompile("unable to read file: ([^\\s`]+)")
 
 // readable adds the way out to an error of an Envoy that may not read a file of the folder.
@@ -223,7 +225,7 @@ func (e *envoyEngine) watchOver(p *process.Process, begun time.Time) {
 			e.gone <- fmt.Errorf("envoy has ended %d times within %s of its start, and is not started again; the last time: %w", restartLimit+1, restartSteady, reason)
 			return
 		}
-		_, _ = fmt.Fprintf(talk, "waymark: envoy has ended; in %s it is started again from the files as they are\n", pause) // nobody could be told
+		e.log.Warn(fmt.Sprintf("envoy has ended; in %s it is started again from the files as they are", pause))
 		select {
 		case <-time.After(pause):
 		case <-e.ctx.Done():
@@ -292,7 +294,7 @@ func (e *envoyEngine) close(ctx context.Context) error {
 	var err error
 	if p := e.process; p != nil {
 		if left := p.Drain(ctx); left > 0 {
-			_, _ = fmt.Fprintf(talk, "waymark: %d requests or connections are cut\n", left) // nobody could be told
+			e.log.Warn(fmt.Sprintf("%d requests or connections are cut", left))
 			err = p.Kill()
 		} else {
 			err = p.Stop()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -28,6 +29,8 @@ type input struct {
 	secrets       []string
 	remoteFiles   bool
 	systemCA      string
+
+	texts *diag.Texts // of the files that were read last
 }
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
@@ -125,11 +128,21 @@ func (in *input) work(strict bool) (*plan.Plan, *found, error) {
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
 	working.end()
-	all := &found{diag.Merge(read.Findings, findings), &read.Texts}
+	in.texts = &read.Texts
+	all := &found{diag.Merge(read.Findings, findings), in.texts}
 	if read.Findings.HasErrors() || strict && findings.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}
 	}
 	return p, all, nil
+}
+
+// locate gives the findings of an error the texts that they are in, for their excerpts.
+func (in *input) locate(err error) error {
+	var findings *diag.FindingsError
+	if errors.As(err, &findings) {
+		findings.Texts = in.texts
+	}
+	return err
 }
 
 // talk is where messages go.

@@ -1,5 +1,5 @@
 // Command waymark brings Istio's traffic rules to any Envoy: it translates Istio's resources, answers offline what
-// happens to a request, and runs the whole road on a developer's machine.
+// happens to a request, and runs the whole service on a developer's machine.
 package main
 
 import (
@@ -57,18 +57,22 @@ func main() {
 	if err == nil {
 		return
 	}
-	status := exitUnexpected
-	var e *exitError
-	if errors.As(err, &e) {
-		status = e.status
-	}
 	var findings *diag.FindingsError
 	if errors.As(err, &findings) { // each line names its place
-		_ = findings.Findings.Write(os.Stderr, &diag.Texts{})
+		_ = findings.Findings.Write(os.Stderr, findings.Texts)
 	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "waymark: "+text)
 	}
-	os.Exit(status)
+	os.Exit(statusOf(err))
+}
+
+// statusOf is the exit status for an error.
+func statusOf(err error) int {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.status
+	}
+	return exitUnexpected
 }
 
 func newRoot() *cobra.Command {
@@ -79,7 +83,7 @@ func newRoot() *cobra.Command {
 
   waymark run -f examples/bookinfo                          serve the rules of a folder until Ctrl-C
   waymark translate -f examples/bookinfo > bootstrap.json   print a bootstrap that a stock Envoy starts
-  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json   say what happens to requests`,
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json   show what happens to requests`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {

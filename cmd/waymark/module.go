@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -41,7 +40,7 @@ func readModule(file string) ([]byte, error) {
 
 // moduleBeside names the module beside this program, for an Envoy that is started with a printed bootstrap, and reports
 // where it is missing.
-func moduleBeside(w io.Writer) (string, error) {
+func moduleBeside(notice func(string)) (string, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -52,14 +51,14 @@ func moduleBeside(w io.Writer) (string, error) {
 	path := filepath.Join(filepath.Dir(program), moduleName)
 	switch module, err := os.ReadFile(path); {
 	case errors.Is(err, os.ErrNotExist):
-		fmt.Fprintf(w, "notice: Envoy will read the filter's module from %s, which does not exist; 'waymark module -o FILE' writes it, and --module names FILE\n", path)
+		notice(fmt.Sprintf("Envoy will read the filter's module from %s, which does not exist; 'waymark module -o FILE' writes it, and --module names FILE", path))
 	case err == nil && !bytes.Equal(module, embedded.Module()):
-		fmt.Fprintf(w, "notice: Envoy will read the filter's module from %s, which is not the one in this program; 'waymark module -o FILE' writes it, and --module names FILE\n", path)
+		notice(fmt.Sprintf("Envoy will read the filter's module from %s, which is not the one in this program; 'waymark module -o FILE' writes it, and --module names FILE", path))
 	}
 	return path, nil
 }
 
-// nameModule names the file of the module among those of Envoy's folder, and says whether it is to be written there: not
+// nameModule names the file of the module among those of Envoy's folder, and reports whether it is to be written there: not
 // where another one was named, or none is needed.
 func nameModule(o *envoy.Options) bool {
 	if o.Module != "" || o.Matching == envoy.MatchingNative {

@@ -64,9 +64,9 @@ func TestWritingTheModule(t *testing.T) {
 // A printed bootstrap names a file beside the program; that nothing is there is reported.
 func TestAPrintedBootstrapNeedsAFile(t *testing.T) {
 	t.Parallel()
-	var said bytes.Buffer
-	path, err := moduleBeside(&said)
+	var said string
+	path, err := moduleBeside(func(text string) { said = text })
 	require.NoError(t, err)
 	assert.Equal(t, "waymark.wasm", filepath.Base(path))
-	assert.Contains(t, said.String(), "notice: Envoy will read the filter's module from "+path+", which does not exist")
+	assert.Contains(t, said, "Envoy will read the filter's module from "+path+", which does not exist")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 // changes nor signals, and what it has not read must not fill the memory: lines beyond a bound are dropped and counted.
 // A write that fails, such as on a full disk, loses its lines, and the next are written again.
 type output struct {
-	name string    // "standard output"
-	to   io.Writer // may block
-	tell io.Writer // gets a line when lines were dropped; nil: to itself
+	name string       // "standard output"
+	to   io.Writer    // may block
+	log  *slog.Logger // gets an entry when lines were dropped
 
 	mu      sync.Mutex
 	more    *sync.Cond
@@ -35,8 +36,8 @@ const queueSize = 1 << 20
 // tellEvery is how long lines are counted before the next notice.
 const tellEvery = 5 * time.Second
 
-func newOutput(name string, to, tell io.Writer) *output {
-	o := &output{name: name, to: to, tell: tell, idle: make(chan struct{})}
+func newOutput(name string, to io.Writer, log *slog.Logger) *output {
+	o := &output{name: name, to: to, log: log, idle: make(chan struct{})}
 	o.more = sync.NewCond(&o.mu)
 	go o.run()
 	return o
@@ -109,20 +110,15 @@ func (o *output) notice() string {
 	if o.dropped == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("waymark: %d lines for %s were dropped: %s\n", o.dropped, o.name, o.why)
+	text := fmt.Sprintf("%d lines for %s were dropped: %s", o.dropped, o.name, o.why)
 	o.dropped = 0
 	return text
 }
 
 func (o *output) say(notice string) {
-	if notice == "" {
-		return
+	if notice != "" {
+		o.log.Warn(notice)
 	}
-	w := o.tell
-	if w == nil {
-		w = o.to
-	}
-	_, _ = io.WriteString(w, notice) // nobody could be told
 }
 
 // close writes what waits, for a limited time.

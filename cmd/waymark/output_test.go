@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ func (r *reader) fail(err error) {
 // A reader that stalls holds nobody up and fills no memory; whole lines are missing then, and their number is told.
 func TestAReaderThatStalls(t *testing.T) {
 	r, tell := &reader{hold: make(chan struct{})}, &reader{}
-	o := newOutput("standard output", r, tell)
+	o := newOutput("standard output", r, newTestLogger(tell))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	const n = 200_000
@@ -71,7 +72,7 @@ func TestAReaderThatStalls(t *testing.T) {
 	assert.Greater(t, len(lines), 5000)
 	var dropped, sum int
 	for line := range strings.Lines(tell.got()) {
-		_, err := fmt.Sscanf(line, "waymark: %d lines for standard output were dropped: they are read too slowly", &dropped)
+		_, err := fmt.Sscanf(line, "level=WARN msg=\"%d lines for standard output were dropped: they are read too slowly\"", &dropped)
 		require.NoError(t, err)
 		sum += dropped
 	}
@@ -80,8 +81,9 @@ func TestAReaderThatStalls(t *testing.T) {
 
 // An error loses the lines that it is about, and no others.
 func TestAFullDiskDoesNotEndTheLog(t *testing.T) {
+	t.Parallel()
 	r, tell := &reader{}, &reader{}
-	o := newOutput("standard output", r, tell)
+	o := newOutput("standard output", r, newTestLogger(tell))
 	fmt.Fprintln(o, "before")
 	require.Eventually(t, func() bool { return r.got() != "" }, 5*time.Second, time.Millisecond)
 	r.fail(errors.New("no space left on device"))
@@ -91,14 +93,15 @@ func TestAFullDiskDoesNotEndTheLog(t *testing.T) {
 	fmt.Fprintln(o, "after")
 	o.close(5 * time.Second)
 	assert.Equal(t, "before\nafter\n", r.got())
-	assert.Equal(t, "waymark: 1 lines for standard output were dropped: no space left on device\n", tell.got())
+	assert.Equal(t, "level=WARN msg=\"1 lines for standard output were dropped: no space left on device\"\n", tell.got())
 }
 
 // Closing does not wait for a reader that never reads.
 func TestClosingDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
 	r := &reader{hold: make(chan struct{})}
 	defer close(r.hold)
-	o := newOutput("standard output", r, nil)
+	o := newOutput("standard output", r, newTestLogger(io.Discard))
 	fmt.Fprintln(o, "line")
 	begun := time.Now()
 	o.close(50 * time.Millisecond)

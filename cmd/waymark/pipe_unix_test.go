@@ -13,6 +13,7 @@ import (
 
 // Looking at a pipe does not wait for somebody to write into it.
 func TestLookingAtAPipe(t *testing.T) {
+	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	done := make(chan set, 1)

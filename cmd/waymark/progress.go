@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progress says on a terminal what takes long. Nothing is said in the first second, nor where nobody looks.
+// progress appears on a terminal once a command has run for a second, and names what takes long.
 type progress struct {
 	mu    sync.Mutex
 	stage string
@@ -16,12 +16,12 @@ type progress struct {
 	done  sync.WaitGroup
 }
 
-// quiet is how long a command may take before it says what it does.
+// quiet is how long a command may run before progress appears.
 const quiet = time.Second
 
 func newProgress() *progress {
 	p := &progress{begun: time.Now(), stop: make(chan struct{})}
-	if info, err := os.Stderr.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !isTerminal(os.Stderr) {
 		return p
 	}
 	p.done.Go(func() {

@@ -20,6 +20,7 @@ func (failing) apply(context.Context, *plan.Plan) error { panic("index out of ra
 
 // A mistake of ours in what a change leads to is an error like others: what was served before is served still.
 func TestAPanicIsAnError(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -32,8 +33,9 @@ metadata: {name: a}
 spec: {hosts: ["*"], gateways: [gw], http: [{directResponse: {status: 200}}]}
 `), 0o600))
 	served := &plan.Plan{}
-	r := &road{in: &input{files: []string{file}, proxy: "gateway", clusterDomain: "cluster.local", outbound: "ALLOW_ANY"}, engine: failing{}, plan: served}
-	err := r.load(context.Background(), io.Discard, func() bool { return true })
+	r := newService(failing{}, file, io.Discard)
+	r.plan = served
+	_, err := r.load(context.Background(), func() bool { return true })
 	require.ErrorContains(t, err, "internal error, please report it: index out of range")
 	assert.ErrorContains(t, err, "recover_test.go", "the place is in it")
 	assert.Same(t, served, r.plan)

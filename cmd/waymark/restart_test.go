@@ -10,6 +10,7 @@ import (
 
 // Restarts wait longer and longer, and end; an Envoy that has run for a while begins anew.
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	var b backoff
 	var sum time.Duration
 	for range restartLimit {

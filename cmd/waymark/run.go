@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,15 +23,17 @@ import (
 	"waymark.dev/waymark/proxy/standin"
 )
 
-// road is everything that serves: an engine, and the stand-ins of services.
-type road struct {
+// service is everything that serves: an engine, and the stand-ins of services.
+type service struct {
 	in       *input
+	log      *slog.Logger
 	listen   listenAddress
 	engine   engine
 	options  envoy.Options
 	services *standin.Services // nil: the real ones
 	plan     *plan.Plan        // in force
 
+	reloads      reloads
 	certificates []string // files that the plan names, which are watched with those of -f
 }
 
@@ -38,7 +41,7 @@ type road struct {
 type runFlags struct {
 	envoyFlags
 	engine, binary, listen, backends, dir string
-	fileMode                              string
+	fileMode, logFormat                   string
 }
 
 func (f *runFlags) add(c *cobra.Command, backends string) {
@@ -47,6 +50,7 @@ func (f *runFlags) add(c *cobra.Command, backends string) {
 	c.Flags().StringVar(&f.binary, "envoy", "", "Envoy's program (default: ENVOY_BIN, or envoy on the path)")
 	c.Flags().StringVar(&f.dir, "dynamic", "", "folder for the files that Envoy watches (default: a temporary one)")
 	addFileModeFlag(c, &f.fileMode)
+	addLogFormatFlag(c, &f.logFormat)
 	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the listeners' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
 	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer on the services' loopback endpoints; none: the services run elsewhere")
 }
@@ -55,28 +59,32 @@ func (f *runFlags) add(c *cobra.Command, backends string) {
 const lastWords = time.Second
 
 // serve serves until the first context ends, drains, and ends at the latest with the second.
-func (f *runFlags) serve(first, second context.Context, in *input, out io.Writer, settle, drain time.Duration) error {
-	r, err := f.build(first, in, accessLog(out), out)
+func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Logger, out io.Writer, settle, drain time.Duration) error {
+	r, err := f.build(first, in, log, accessLog(out), out)
 	if err != nil {
 		return unlessEnded(first, err)
 	}
 	files := &settling{quiet: settle, look: func() set { return look(in.files, r.certificates) }}
-	err = r.start(first, files)
-	if err == nil {
-		for _, l := range r.plan.Listeners {
-			_, _ = fmt.Fprintf(talk, "listening on %s\n", r.engine.address(l)) // nobody could be told
-		}
-		if f.engine == "envoy" {
-			reportLimits(talk, &r.options)
-		}
-		err = r.watch(first, files)
-		if first.Err() != nil {
-			r.say("requests that are under way have %s to end; another signal ends them at once", drain)
-		}
+	if err := r.start(first, files); err != nil {
+		return errors.Join(unlessEnded(first, err), r.end(second, drain))
 	}
-	last, cancel := context.WithTimeout(second, drain)
-	defer cancel()
-	return errors.Join(unlessEnded(first, err), r.close(last))
+	for _, l := range r.plan.Listeners {
+		log.Info("listening on " + r.engine.address(l))
+	}
+	if f.engine == "envoy" {
+		reportLimits(func(text string) { log.Info(text) }, &r.options)
+	}
+	err = r.watch(first, files)
+	if first.Err() != nil {
+		log.Info(fmt.Sprintf("requests that are under way have %s to end; another signal ends them at once", drain))
+	}
+	if err := errors.Join(unlessEnded(first, err), r.end(second, drain)); err != nil {
+		log.Error(err.Error())
+		r.reloads.report(log)
+		return &exitError{status: statusOf(err)}
+	}
+	r.reloads.report(log)
+	return nil
 }
 
 // unlessEnded is an error, unless the user has ended what has failed.
@@ -88,8 +96,8 @@ func unlessEnded(ctx context.Context, err error) error {
 }
 
 // build makes the engine that the flags name.
-func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Access), envoyOutput io.Writer) (*road, error) {
-	r := &road{in: in}
+func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, access func(proxy.Access), envoyOutput io.Writer) (*service, error) {
+	r := &service{in: in, log: log}
 	var err error
 	if r.listen, err = parseListen(f.listen); err != nil {
 		return nil, err
@@ -120,7 +128,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	}
 	switch f.engine {
 	case "wasm":
-		r.engine, err = newWasmEngine(ctx, module, o, r.listen, access, talk)
+		r.engine, err = newWasmEngine(ctx, module, o, r.listen, access, log)
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {
@@ -128,7 +136,7 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 		}
 		if err == nil {
 			o.Dir = f.dir
-			r.engine, err = newEnvoyEngine(binary, o, mode, envoyOutput)
+			r.engine, err = newEnvoyEngine(binary, o, mode, envoyOutput, log)
 		}
 	default:
 		return nil, usageError("--engine %q is neither wasm nor envoy", f.engine)
@@ -137,16 +145,15 @@ func (f *runFlags) build(ctx context.Context, in *input, access func(proxy.Acces
 	return r, err
 }
 
-// errChanged says that the files changed while they were read, and errMore that there are certificates among them that
+// errChanged is that the files changed while they were read, and errMore that there are certificates among them that
 // have not been looked at.
 var (
 	errChanged = errors.New("the files changed while they were read")
 	errMore    = errors.New("there are more files")
 )
 
-// load reads, translates and serves what the files hold, unless they are changing still. Everything that is wrong is
-// written to w.
-func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (err error) {
+// load reads, translates and serves what the files hold, unless they are changing still. The notes are about the files.
+func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note, err error) {
 	defer func() {
 		if p := recover(); p != nil { // a mistake of ours in what the new files lead to; the old ones are served still
 			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
@@ -157,41 +164,48 @@ func (r *road) load(ctx context.Context, w io.Writer, unchanged func() bool) (er
 		files := certificateFiles(p)
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
 			r.certificates = files
-			return errMore
+			return nil, errMore
 		}
 		err = readCertificates(p)
 	}
 	if !unchanged() {
-		return errChanged
+		return nil, errChanged
 	}
-	found.report(w)
+	notes = found.notes()
 	if err != nil {
-		return err
+		return notes, err
 	}
-	reportWays(w, p, r.options)
+	reportStrategies(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
 	if len(p.Listeners) == 0 {
 		if r.in.proxy == string(translate.SidecarProxy) {
-			return &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
+			return notes, &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
 		}
-		return &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}
+		return notes, &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}
 	}
 	if err := r.listen.place(p); err != nil {
-		return err
+		return notes, err
 	}
 	if r.services != nil {
 		if err := r.services.Serve(p); err != nil {
-			return err
+			return notes, err
 		}
 	}
 	if err := r.engine.apply(ctx, p); err != nil {
-		return err
+		return notes, err
 	}
 	r.plan = p
-	return nil
+	return notes, nil
+}
+
+// end is close with a limit of time, at the latest with the context.
+func (r *service) end(ctx context.Context, drain time.Duration) error {
+	last, cancel := context.WithTimeout(ctx, drain)
+	defer cancel()
+	return r.close(last)
 }
 
 // close ends the service: no new requests, and those that have begun are finished, as long as the context allows.
-func (r *road) close(ctx context.Context) error {
+func (r *service) close(ctx context.Context) error {
 	err := r.engine.close(ctx)
 	if r.services != nil {
 		r.services.Close(ctx)
@@ -207,7 +221,7 @@ func newRun() *cobra.Command {
 		Use:   "run -f FILE|DIR",
 		Short: "Serve the rules until Ctrl-C",
 		Long: `Run serves the rules and reads changed files again, without dropping a request. Rules that are wrong change nothing:
-the ones before go on, and what is wrong is said. At the end, requests that are under way are finished.
+the ones before go on being served, and what is wrong is logged. At the end, requests that are under way are finished.
 
   waymark run -f examples/bookinfo --backends demo
   waymark run -f examples/bookinfo --backends demo --engine envoy --listen 127.0.0.1
@@ -223,13 +237,21 @@ the ones before go on, and what is wrong is said. At the end, requests that are 
 			if slices.Contains(in.files, "-") {
 				return usageError("run reads its files again when they change; standard input cannot be")
 			}
-			messages := newOutput("standard error", c.ErrOrStderr(), nil)
+			terminal := isTerminal(os.Stderr)
+			direct, err := newLogger(c.ErrOrStderr(), f.logFormat, terminal)
+			if err != nil {
+				return err
+			}
+			messages := newOutput("standard error", c.ErrOrStderr(), direct)
 			defer messages.close(lastWords)
-			out := newOutput("standard output", c.OutOrStdout(), messages)
+			log, err := newLogger(messages, f.logFormat, terminal)
+			if err != nil {
+				return err
+			}
+			out := newOutput("standard output", c.OutOrStdout(), log)
 			defer out.close(lastWords)
-			talk = messages
 			first, second := untilSignals(c.Context())
-			return f.serve(first, second, &in, out, settle, drain)
+			return f.serve(first, second, &in, log, out, settle, drain)
 		},
 	}
 	in.addFlags(c)
@@ -240,24 +262,21 @@ the ones before go on, and what is wrong is said. At the end, requests that are 
 }
 
 // start serves the files once nobody writes them.
-func (r *road) start(ctx context.Context, files *settling) error {
+func (r *service) start(ctx context.Context, files *settling) error {
 	for changed := false; ; {
 		err := files.first(ctx, changed, func() {
-			r.say("the files are being written; they are read when they have not changed for %s", files.quiet)
+			r.log.Info(fmt.Sprintf("the files are being written; they are read when they have not changed for %s", files.quiet))
 		})
 		if err != nil {
 			return err
 		}
-		err = r.load(ctx, talk, files.unchanged)
+		notes, err := r.load(ctx, files.unchanged)
+		write(r.log, notes)
 		changed = errors.Is(err, errChanged)
 		if !changed && !errors.Is(err, errMore) {
 			return err
 		}
 	}
-}
-
-func (r *road) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(talk, "waymark: "+format+"\n", args...) // nobody could be told
 }
 
 // Something that fails for a reason that may pass, such as a port that is in use, is tried again: after retryFirst, then
@@ -271,10 +290,10 @@ const (
 const untold = 30 * time.Second
 
 // watch loads again whenever the files have changed, until the context ends.
-func (r *road) watch(ctx context.Context, files *settling) error {
-	served := files.last.digest // or refused
-	said := ""                  // of the failure that goes on
-	var again time.Time         // when to try again what has failed; zero: not
+func (r *service) watch(ctx context.Context, files *settling) error {
+	tried := files.last.digest // served or not
+	var said []note            // of the failure that goes on
+	var again time.Time        // when to try again what has failed; zero: not
 	var pause time.Duration
 	var writing time.Time // since when the files do not settle
 	for {
@@ -286,7 +305,7 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		case <-time.After(files.pause()):
 		}
 		settled := files.next()
-		changed := settled && files.last.digest != served
+		changed := settled && files.last.digest != tried
 		switch {
 		case settled:
 			writing = time.Time{}
@@ -294,25 +313,24 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 			writing = time.Now()
 		case time.Since(writing) > untold:
 			writing = time.Now().Add(time.Hour) // told
-			r.say("the files are being written all the time; they are read when they have not changed for %s", files.quiet)
+			r.log.Warn(fmt.Sprintf("the files are being written all the time; they are read when they have not changed for %s", files.quiet))
 		}
 		due := settled && !again.IsZero() && !time.Now().Before(again)
 		if !changed && !due {
 			continue
 		}
-		var wrong strings.Builder
-		err := r.load(ctx, &wrong, files.unchanged)
+		notes, err := r.load(ctx, files.unchanged)
 		switch {
 		case errors.Is(err, errChanged), errors.Is(err, errMore):
 			continue
 		case ctx.Err() != nil:
 			return nil
 		}
-		served = files.last.digest
+		tried = files.last.digest
 		if err == nil {
-			said, again = "", time.Time{}
-			_, _ = io.WriteString(talk, wrong.String()) // nobody could be told
-			r.say("the changed files are served now")
+			said, again = nil, time.Time{}
+			write(r.log, notes)
+			r.log.Info("the changed files are served now", r.reloads.add(served)...)
 			continue
 		}
 		if changed {
@@ -323,13 +341,16 @@ func (r *road) watch(ctx context.Context, files *settling) error {
 		if !errors.As(err, new(*envoyfiles.RefusedError)) { // the same again would be refused again
 			again = time.Now().Add(pause)
 		}
-		if text := err.Error(); text != "" {
-			fmt.Fprintln(&wrong, "waymark: "+text)
+		var findings *diag.FindingsError
+		if errors.As(err, &findings) {
+			notes = append(notes, (&found{findings.Findings, r.in.texts}).notes()...)
+		} else if text := err.Error(); text != "" {
+			notes = append(notes, note{level: slog.LevelError, text: text})
 		}
-		if text := wrong.String(); changed || text != said {
-			said = text
-			_, _ = io.WriteString(talk, text) // as above
-			r.say("the changed files are not used; the rules before go on being served")
+		if changed || !slices.Equal(notes, said) {
+			said = notes
+			write(r.log, notes)
+			r.log.Error("the changed files are not used; the rules before go on being served", r.reloads.add(outcomeOf(err))...)
 		}
 	}
 }

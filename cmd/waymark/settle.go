@@ -110,7 +110,7 @@ type settling struct {
 	cost  time.Duration
 }
 
-// next looks once more, and says whether the set has settled.
+// next looks once more, and reports whether the set has settled.
 func (s *settling) next() bool {
 	begun := time.Now()
 	now := s.look()
@@ -134,7 +134,7 @@ func (s *settling) pause() time.Duration {
 // toldAfter is how long waiting at the start goes untold.
 const toldAfter = 3 * time.Second
 
-// first waits until the set has settled at the start. A set that the file system says was not changed for that time
+// first waits until the set has settled at the start. A set that was not changed for that time, by the file system,
 // need not be waited for, unless it was seen to change. Waiting for long is told, once.
 func (s *settling) first(ctx context.Context, changed bool, told func()) error {
 	s.next()

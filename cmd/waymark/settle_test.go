@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -47,9 +50,20 @@ func (*recorder) address(*plan.Listener) string { return "" }
 func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
 
-// newRoad serves a file through an engine.
-func newRoad(e engine, file string) *road {
-	return &road{in: &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}, engine: e}
+// newService serves a file through an engine.
+func newService(e engine, file string, log io.Writer) *service {
+	in := &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
+	return &service{in: in, log: newTestLogger(log), engine: e}
+}
+
+// newTestLogger writes a log as a terminal shows it, without times.
+func newTestLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }
 
 const (
@@ -68,11 +82,12 @@ spec: {hosts: [a.test], gateways: [gw], http: [{directResponse: {status: 403}}]}
 
 // A set that changes after it had settled, while it is read, is not served: it is read again.
 func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
 	old := time.Now().Add(-time.Hour)
 	var e recorder
-	r := newRoad(&e, file)
+	r := newService(&e, file, io.Discard)
 	looks := 0
 	files := &settling{quiet: 50 * time.Millisecond, look: func() set {
 		if looks++; looks == 2 { // it has been read
@@ -108,28 +123,32 @@ func TestAnEditDuringLoadingIsServed(t *testing.T) {
 	for what, atStart := range map[string]bool{"at the start": true, "after a change": false} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "rules.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
-			e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
-			r := newRoad(e, file)
-			ctx, cancel := context.WithCancel(t.Context())
-			files := &settling{look: func() set { return look(r.in.files, nil) }}
-			if atStart {
-				require.NoError(t, r.start(ctx, files))
-			} else {
-				files.next()
-				require.NoError(t, os.WriteFile(file, []byte(half+"# changed\n"), 0o600))
-			}
-			done := make(chan error, 1)
-			go func() { done <- r.watch(ctx, files) }()
-			assert.Eventually(t, func() bool { return e.count() == 2 }, 10*time.Second, 10*time.Millisecond)
-			cancel()
-			require.NoError(t, <-done)
-			require.Len(t, e.plans, 2)
-			assert.Empty(t, e.rules(0))
-			assert.Len(t, e.rules(1), 1)
+			synctest.Test(t, func(t *testing.T) { editDuringLoading(t, atStart) })
 		})
 	}
+}
+
+func editDuringLoading(t *testing.T, atStart bool) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
+	e := &editing{edit: func() { assert.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600)) }}
+	r := newService(e, file, io.Discard)
+	ctx, cancel := context.WithCancel(t.Context())
+	files := &settling{look: func() set { return look(r.in.files, nil) }}
+	if atStart {
+		require.NoError(t, r.start(ctx, files))
+	} else {
+		files.next()
+		require.NoError(t, os.WriteFile(file, []byte(half+"# changed\n"), 0o600))
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.watch(ctx, files) }()
+	time.Sleep(10 * time.Second)
+	cancel()
+	require.NoError(t, <-done)
+	require.Len(t, e.plans, 2)
+	assert.Empty(t, e.rules(0))
+	assert.Len(t, e.rules(1), 1)
 }
 
 // refusing is an engine that refuses the first plan for a reason that may pass.
@@ -145,79 +164,90 @@ func (e *refusing) apply(ctx context.Context, p *plan.Plan) error {
 // What has failed is not tried again while the files are being written: half of them may be there.
 func TestARetryWaitsForFilesToSettle(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
-	var e refusing
-	r := newRoad(&e, file)
-	var changed atomic.Bool
-	files := &settling{quiet: 100 * time.Millisecond, look: func() set {
-		var s set
-		if changed.Load() {
-			s.digest[0] = 1
-		}
-		if e.count() > 0 { // from now on it is written every 30 ms
-			s.digest[1] = byte(time.Now().UnixMilli() / 30)
-		}
-		return s
-	}}
-	files.next()
-	changed.Store(true)
-	ctx, cancel := context.WithTimeout(t.Context(), retryFirst+1500*time.Millisecond)
-	defer cancel()
-	require.NoError(t, r.watch(ctx, files))
-	assert.Equal(t, 1, e.count())
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "rules.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(half), 0o600))
+		var e refusing
+		r := newService(&e, file, io.Discard)
+		var changed atomic.Bool
+		files := &settling{quiet: 100 * time.Millisecond, look: func() set {
+			var s set
+			if changed.Load() {
+				s.digest[0] = 1
+			}
+			if e.count() > 0 { // from now on it is written every 30 ms
+				s.digest[1] = byte(time.Now().UnixMilli() / 30)
+			}
+			return s
+		}}
+		files.next()
+		changed.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), retryFirst+1500*time.Millisecond)
+		defer cancel()
+		require.NoError(t, r.watch(ctx, files))
+		assert.Equal(t, 1, e.count())
+	})
 }
 
 // Waiting ends with the context; a set that never settles is told.
 func TestASetThatNeverSettles(t *testing.T) {
-	n := 0
-	files := &settling{quiet: 20 * time.Millisecond, look: func() set {
-		n++
-		return set{digest: [32]byte{byte(n), byte(n >> 8)}, changed: time.Now()}
-	}}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	told := 0
-	enough := errors.New("enough")
-	err := files.first(ctx, false, func() { told++; cancel(enough) })
-	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, 1, told)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		files := &settling{quiet: 20 * time.Millisecond, look: func() set {
+			n++
+			return set{digest: [32]byte{byte(n), byte(n >> 8)}, changed: time.Now()}
+		}}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		told := 0
+		enough := errors.New("enough")
+		err := files.first(ctx, false, func() { told++; cancel(enough) })
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, 1, told)
+	})
 }
 
 // A file that is gone while it is read, and was there whenever it was looked at, is read again without a change.
 func TestAFileThatIsGoneForAMoment(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	var e recorder
-	r := newRoad(&e, file)
-	digest := byte(1)
-	files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
-	files.next()
-	digest = 2 // and the file is not there
-	var said bytes.Buffer
-	talk = &said
-	defer func() { talk = os.Stderr }()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.watch(ctx, files) }()
-	time.Sleep(1500 * time.Millisecond)
-	require.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600))
-	time.Sleep(4 * time.Second)
-	cancel()
-	require.NoError(t, <-done)
-	assert.Len(t, e.plans, 1, said.String())
-	assert.Equal(t, 1, strings.Count(said.String(), "cannot be read"), "the same failure is told once: %s", said.String())
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "rules.yaml")
+		var e recorder
+		r := newService(&e, file, io.Discard)
+		digest := byte(1)
+		files := &settling{look: func() set { return set{digest: [32]byte{digest}} }}
+		files.next()
+		digest = 2 // and the file is not there
+		var said bytes.Buffer
+		talk = &said
+		defer func() { talk = os.Stderr }()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.watch(ctx, files) }()
+		time.Sleep(1500 * time.Millisecond)
+		require.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600))
+		time.Sleep(4 * time.Second)
+		cancel()
+		require.NoError(t, <-done)
+		assert.Len(t, e.plans, 1, said.String())
+		assert.Equal(t, 1, strings.Count(said.String(), "cannot be read"), "the same failure is told once: %s", said.String())
+	})
 }
 
 // A folder that was just made is waited for, though nothing is in it yet.
 func TestANewFolder(t *testing.T) {
+	t.Parallel()
 	assert.Less(t, time.Since(look([]string{t.TempDir()}, nil).changed), time.Minute)
 }
 
 // A set that the file system says is old, and that was seen to change all the same, is waited for: clocks differ.
 func TestAClockThatIsSlow(t *testing.T) {
-	files := &settling{quiet: 200 * time.Millisecond, look: func() set { return set{changed: time.Now().Add(-time.Hour)} }}
-	begun := time.Now()
-	require.NoError(t, files.first(t.Context(), false, nil))
-	assert.Less(t, time.Since(begun), files.quiet)
-	require.NoError(t, files.first(t.Context(), true, nil))
-	assert.GreaterOrEqual(t, time.Since(begun), files.quiet)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &settling{quiet: 200 * time.Millisecond, look: func() set { return set{changed: time.Now().Add(-time.Hour)} }}
+		begun := time.Now()
+		require.NoError(t, files.first(t.Context(), false, nil))
+		assert.Less(t, time.Since(begun), files.quiet)
+		require.NoError(t, files.first(t.Context(), true, nil))
+		assert.GreaterOrEqual(t, time.Since(begun), files.quiet)
+	})
 }

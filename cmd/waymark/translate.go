@@ -84,7 +84,7 @@ func newTranslate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "translate -f FILE|DIR",
 		Short: "Print the configuration of an Envoy that serves the rules",
-		Long: `Translate prints a complete bootstrap that a stock Envoy starts as it is, or what lies on the way to it.
+		Long: `Translate prints a complete bootstrap that a stock Envoy starts with as it is, or an intermediate form.
 
   waymark translate -f examples/bookinfo > bootstrap.json
   waymark translate -f examples/bookinfo --matching native --envoy-version 1.36
@@ -119,10 +119,10 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if err != nil {
 				return err
 			}
-			reportWays(c.ErrOrStderr(), p, o)
+			reportStrategies(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
-					return err
+					return in.locate(err)
 				}
 			}
 			working := newProgress()
@@ -130,16 +130,16 @@ that is checked here. What it refuses is neither printed nor written.`,
 			working.at("writing Envoy's configuration")
 			if dir == "" {
 				if form == "bootstrap" {
-					reportLimits(c.ErrOrStderr(), &o)
+					reportLimits(noticesTo(c.ErrOrStderr()), &o)
 					if o.Module == "" && o.Matching != envoy.MatchingNative {
-						if o.Module, err = moduleBeside(c.ErrOrStderr()); err != nil {
+						if o.Module, err = moduleBeside(noticesTo(c.ErrOrStderr())); err != nil {
 							return err
 						}
 					}
 				}
-				return write(c.OutOrStdout(), p, o)
+				return in.locate(write(c.OutOrStdout(), p, o))
 			}
-			return writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
+			return in.locate(writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode))
 		},
 	}
 	in.addFlags(c)
@@ -167,19 +167,24 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
-// reportWays says which virtual hosts the filter does not decide for, although it was to.
-func reportWays(w io.Writer, p *plan.Plan, o envoy.Options) {
+// noticesTo prints notices, a line each.
+func noticesTo(w io.Writer) func(string) {
+	return func(text string) { fmt.Fprintln(w, "notice: "+text) }
+}
+
+// reportStrategies prints the virtual hosts that the filter does not decide for, although it was asked to.
+func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) {
 	if o.Matching != envoy.MatchingFilter {
 		return
 	}
 	for _, c := range envoy.Choices(p, o) {
 		if c.Strategy != envoy.StrategyFilter {
-			fmt.Fprintf(w, "notice: virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s\n", c.VirtualHost, c.RouteConfig, c.Why)
+			notice(fmt.Sprintf("virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s", c.VirtualHost, c.RouteConfig, c.Why))
 		}
 	}
 }
 
-// writePlan is for eyes: the plan as JSON, its names as in the packages, and which way each virtual host is matched.
+// writePlan prints the plan for people, as JSON whose form may change, with the matching strategy of each virtual host.
 func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return writeJSON(w, struct {
 		*plan.Plan
@@ -209,7 +214,7 @@ func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return err
 }
 
-// writeDynamic brings a plan into the files of a folder, and says which have changed.
+// writeDynamic brings a plan into the files of a folder, and prints which have changed.
 func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration, mode fs.FileMode) error {
 	var err error
 	if o.Dir, err = filepath.Abs(dir); err != nil {
@@ -240,7 +245,7 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	case err == nil: // somebody may be watching
 		d.Watcher = files.Pause(pause)
 	default: // the first time
-		reportLimits(talk, &o)
+		reportLimits(noticesTo(talk), &o)
 	}
 	return d.Apply(ctx, resources)
 }

@@ -33,7 +33,7 @@ func newVersion() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, commit, Go version and the module's sha256",
-		Long: `Version says what this program was built from, and which module it has in it.
+		Long: `Version prints what this program was built from, and which module it has in it.
 
   waymark version
   waymark version --module /etc/envoy/waymark.wasm

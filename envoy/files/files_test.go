@@ -142,6 +142,7 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 		for what, kind := range map[string]error{"refused": &files.RefusedError{File: "x"}, "ended": errors.New("envoy ended")} {
 			for nth := range 2 {
 				t.Run(fmt.Sprintf("%s %s %d", step, what, nth+1), func(t *testing.T) {
+					t.Parallel() // each waits for the disk
 					dir := t.TempDir()
 					require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
 					before := tree(t, dir)

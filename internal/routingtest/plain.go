@@ -17,6 +17,10 @@ import (
 // Plain decides as the fields of routing.Config say, in the plainest way: one rule after the other, each condition on
 // its own, expressions by Go's regexp. It shares no code with the engine.
 type Plain struct {
+	// Steps counts what it did, in the measure of the engine: rules, names of headers, comparisons, and the bytes that
+	// they read, those of an expression twice.
+	Steps int
+
 	config   *routing.Config
 	encoding regex.Encoding
 	regexes  []*regexp.Regexp
@@ -78,6 +82,7 @@ func (o *Plain) host(authority string) int {
 }
 
 func (o *Plain) matches(u *routing.Rule, r *routing.Request) bool {
+	o.Steps++
 	if u.Never || u.Path != nil && !o.path(u.Path, r.Path) {
 		return false
 	}
@@ -98,6 +103,7 @@ func (o *Plain) path(p *routing.PathMatch, path string) bool {
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
+	o.Steps += 1 + min(len(path), longest(p.Exact, p.Prefix, p.Separated))
 	fold := func(s string) string {
 		if !p.IgnoreCase {
 			return s
@@ -123,6 +129,7 @@ func (o *Plain) path(p *routing.PathMatch, path string) bool {
 }
 
 func (o *Plain) regex(i int, value string) bool {
+	o.Steps += 2 * len(value)
 	if o.encoding == regex.Latin1 {
 		characters := make([]rune, 0, len(value))
 		for i := range len(value) {
@@ -133,8 +140,19 @@ func (o *Plain) regex(i int, value string) bool {
 	return o.regexes[i].MatchString(value)
 }
 
+// longest is the length of the longest of some texts that may be nil.
+func longest(texts ...*string) (n int) {
+	for _, s := range texts {
+		if s != nil {
+			n = max(n, len(*s))
+		}
+	}
+	return n
+}
+
 // compare is true for a condition on presence.
 func (o *Plain) compare(c routing.StringMatch, value string) bool {
+	o.Steps += 1 + min(len(value), longest(c.Exact, c.Prefix))
 	switch {
 	case c.Exact != nil:
 		return value == *c.Exact
@@ -164,6 +182,7 @@ func (o *Plain) header(h *routing.HeaderMatch, r *routing.Request) bool {
 	case ":authority", "host":
 		add(r.HasAuthority, r.Authority)
 	default:
+		o.Steps += len(r.Headers)
 		for _, line := range r.Headers {
 			add(line.Name == strings.ToLower(h.Name), line.Value)
 		}

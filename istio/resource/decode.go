@@ -10,7 +10,6 @@ import (
 	//nolint:staticcheck // Istio decodes its resources with this package; only it accepts a duration of "1m".
 	"github.com/golang/protobuf/jsonpb"
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // jsonpb requires it
-	"github.com/tidwall/gjson"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -39,8 +38,8 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			}
 		})
 		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
-		raw := []byte(gjson.GetBytes(text, "spec").Raw)
-		if len(raw) == 0 || string(raw) == "null" {
+		raw := member(text, "spec")
+		if raw == nil {
 			raw = []byte("{}")
 		}
 		if err := unmarshalSpec(raw, spec, unknown); err != nil {
@@ -50,6 +49,16 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 		}
 		add(r, o, spec)
 	}}
+}
+
+// member returns the value of a key of a JSON object; nil where there is none, or null. The object is decoded into a map,
+// since keys of a struct would be compared without regard to case: "Spec" is not "spec".
+func member(text []byte, key string) json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(text, &all) != nil || string(all[key]) == "null" {
+		return nil
+	}
+	return all[key]
 }
 
 // unmarshalSpec decodes a spec as Istio does. It tries the newer decoder first, which is three times as fast. What the
@@ -120,8 +129,8 @@ func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 // readMeta sets the object's metadata. A namespaced object without a namespace is in "default".
 func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
 	var m struct{ Metadata meta.ObjectMeta }
-	if raw := gjson.GetBytes(text, "metadata").Raw; raw == "" || raw == "null" {
-	} else if err := json.Unmarshal([]byte(raw), &m.Metadata); err != nil {
+	if raw := member(text, "metadata"); raw == nil {
+	} else if err := json.Unmarshal(raw, &m.Metadata); err != nil {
 		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return
 	}

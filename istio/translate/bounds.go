@@ -7,8 +7,8 @@ import (
 
 // Limits on what a translation makes. A small set of resources can multiply: a delegate's rules are made once for each
 // rule that delegates to it, a VirtualService's rules once for each port, and endpoints once for each port of their
-// service. A set that exceeds a limit is refused, since its plan would take gigabytes of memory.
-const (
+// service. A set that exceeds a limit is refused, since its plan would take gigabytes of memory. Only tests change them.
+var (
 	maxRules     = 500_000
 	maxEndpoints = 500_000
 )

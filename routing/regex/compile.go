@@ -3,7 +3,7 @@
 //
 // The dialect is RE2's and the match is of the whole value (VS-MATCH-08, VS-MATCH-25). The hard case is everything beyond
 // ASCII, on which Envoys differ. Before 1.39 they read pattern and value as UTF-8; from 1.39 on in RE2's Latin-1 mode, in
-// which each byte is one character and there is none beyond U+00FF. Seen on real Envoys (e2e/regex_test.go):
+// which each byte is one character and there is none beyond U+00FF. Seen on real Envoys (e2e/envoy/regex_test.go):
 //
 //	pattern   value             before 1.39    from 1.39 on
 //	.         "é" (two bytes)   yes            no

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"waymark.dev/waymark/e2e/internal/repository"
 	"waymark.dev/waymark/envoy/process"
 )
 
@@ -65,11 +66,10 @@ func named() (*Binary, error) {
 }
 
 func installed(version string) (Binary, error) {
-	root, err := repository()
-	if err != nil {
-		return Binary{}, err
+	if repository.Root == "" {
+		return Binary{}, errors.New("pinned Envoys are looked for in a checkout of Waymark, and this is none")
 	}
-	bin := filepath.Join(root, ".cache", "envoy", version, "envoy")
+	bin := filepath.Join(repository.Root, ".cache", "envoy", version, "envoy")
 	if _, err := os.Stat(bin); err != nil {
 		return Binary{}, fmt.Errorf("the pinned Envoy %s is not installed: run 'make envoy', or name another with ENVOY_BIN", version)
 	}
@@ -79,22 +79,4 @@ func installed(version string) (Binary, error) {
 func ask(bin string) (Binary, error) {
 	version, minor, err := process.Version(context.Background(), bin)
 	return Binary{bin, version, minor}, err
-}
-
-// repository is the folder of go.mod, at or above the one we are in.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		return "", errors.New("pinned Envoys are looked for in a checkout of Waymark, and this is none")
-	}
 }
