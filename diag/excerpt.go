@@ -12,7 +12,8 @@ type Texts struct {
 	marks map[Place][]int     // by line that was shown: the byte at which every 1024th character begins
 }
 
-// Add adds the content of a file, except for lines with a key or a certificate, which may stand where only its name belongs.
+// Add adds the content of a file, without lines that have a key or a certificate, which a user may have written where only
+// its name belongs.
 func (t *Texts) Add(file, text string) {
 	if t.lines == nil {
 		t.lines, t.marks = map[string][]string{}, map[Place][]int{}
@@ -26,7 +27,7 @@ func (t *Texts) Add(file, text string) {
 	t.lines[file] = lines
 }
 
-// What PEM begins with, plain and in base64.
+// The beginning of PEM, plain and in base64.
 const (
 	pem         = "-----BEGIN"
 	pemInBase64 = "LS0tLS1CRUdJT"
@@ -69,8 +70,8 @@ func splitLines(text string) (lines []string) {
 const maxExcerpt = 120
 
 // Excerpt returns the line of a place, or the part of a long line around it, and a second line with a caret under the
-// place, each with a line end. It is "" if there is no such line or if it must not be shown. Characters that are not
-// printable are shown as question marks. A nil t has no lines.
+// place, each with a line end. It is "" if there is no such line or if it must not be shown, and for a nil t. Characters
+// that are not printable are shown as question marks.
 func (t *Texts) Excerpt(p Place) string {
 	if t == nil {
 		return ""

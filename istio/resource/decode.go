@@ -51,8 +51,8 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 	}}
 }
 
-// member is the value of a key of an object; nil if there is none, or if it is null. The object is decoded into a map, whose
-// keys are as they are written: a struct would take "Spec" for "spec".
+// member returns the value of a key of a JSON object; nil where there is none, or null. The object is decoded into a map,
+// since keys of a struct would be compared without regard to case: "Spec" is not "spec".
 func member(text []byte, key string) json.RawMessage {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(text, &all) != nil || string(all[key]) == "null" {
