@@ -42,6 +42,7 @@ type Subject interface {
 // Name is a subject that has no place, such as a cluster.
 type Name string
 
+// String is the name itself.
 func (n Name) String() string { return string(n) }
 
 // Place is none.

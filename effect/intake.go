@@ -177,12 +177,12 @@ func (in Intake) manage(r *Request) {
 	}
 	delete(h, "x-forwarded-client-cert")
 	if r.ClientCertificate {
-		h["x-forwarded-client-cert"] = []string{UnknownCertificate}
+		h["x-forwarded-client-cert"] = []string{unknownCertificate}
 	}
-	client := cmp.Or(r.Client, UnknownClient)
+	client := cmp.Or(r.Client, unknownClient)
 	h["x-envoy-external-address"] = []string{cmp.Or(in.trusted(h.first("x-forwarded-for")), client)}
 	h.add("x-forwarded-for", client)
-	h["x-request-id"] = []string{UnknownRequestID}
+	h["x-request-id"] = []string{unknownRequestID}
 }
 
 // trusted is the address that the outermost trusted proxy wrote into x-forwarded-for, or "".
@@ -200,9 +200,9 @@ func (in Intake) trusted(forwarded string) string {
 
 // What stands in a received request for what only the proxy knows when the request is there.
 const (
-	UnknownClient      = "(client's address)"
-	UnknownCertificate = "(client's certificate)"
-	UnknownRequestID   = "(made for each request)"
+	unknownClient      = "(client's address)"
+	unknownCertificate = "(client's certificate)"
+	unknownRequestID   = "(made for each request)"
 )
 
 // GRPCStatus is the grpc-status with which Envoy answers a gRPC request by itself, where others get a status of HTTP; the
@@ -221,7 +221,7 @@ func (r Request) Secure() bool { return r.Headers.first("x-forwarded-proto") == 
 
 // IsUnknown says that a value depends on what only the proxy knows: a rule that compares it cannot be decided offline.
 func IsUnknown(value string) bool {
-	return strings.HasSuffix(value, UnknownClient) || value == UnknownCertificate || value == UnknownRequestID
+	return strings.HasSuffix(value, unknownClient) || value == unknownCertificate || value == unknownRequestID
 }
 
 // internalHeaders are removed from every request of an external client (cleanInternalHeaders).

@@ -76,7 +76,7 @@ func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	}
 	values := make([]string, len(o.Add))
 	for i, a := range o.Add {
-		values[i] = Format(a.Value, operator)
+		values[i] = format(a.Value, operator)
 	}
 	for i, a := range o.Add {
 		if a.Overwrite && values[i] != "" {
@@ -90,9 +90,9 @@ func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	}
 }
 
-// Format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME%, %NAME(argument)% and
+// format replaces Envoy's command operators in a header value: %% is a percent sign, %NAME%, %NAME(argument)% and
 // %NAME(argument):length% are what operator says; an argument may hold percent signs itself. What is none of these stays.
-func Format(text string, operator func(string) string) string {
+func format(text string, operator func(string) string) string {
 	var b strings.Builder
 	for {
 		i := strings.IndexByte(text, '%')

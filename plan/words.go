@@ -11,6 +11,7 @@ func word(words []string, i uint8) string {
 	return fmt.Sprintf("unknown(%d)", i)
 }
 
+// String is the word by which it is printed.
 func (k MatchKind) String() string {
 	return word([]string{"present", "exact", "prefix", "separated-prefix", "regex"}, uint8(k))
 }
@@ -18,6 +19,7 @@ func (k MatchKind) String() string {
 // MarshalText writes the word.
 func (k MatchKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// String is the word by which it is printed.
 func (d Discovery) String() string {
 	return word([]string{"static", "strict-dns", "logical-dns", "original-destination"}, uint8(d))
 }
@@ -25,6 +27,7 @@ func (d Discovery) String() string {
 // MarshalText writes the word.
 func (d Discovery) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// String is the word by which it is printed.
 func (l LoadBalancing) String() string {
 	return word([]string{"least-request", "round-robin", "random", "ring-hash", "maglev"}, uint8(l))
 }
