@@ -15,6 +15,6 @@ func TestCommandOperators(t *testing.T) {
 		"%START_TIME(%Y-%m)% 5%% off": "[START_TIME(%Y-%m)] 5% off",
 		"a lone %":                    "a lone %",
 	} {
-		assert.Equal(t, want, Format(text, func(operator string) string { return "[" + operator + "]" }), text)
+		assert.Equal(t, want, format(text, func(operator string) string { return "[" + operator + "]" }), text)
 	}
 }

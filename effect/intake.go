@@ -179,12 +179,12 @@ func (in Intake) manage(r *Request) {
 	}
 	delete(h, "x-forwarded-client-cert")
 	if r.ClientCertificate {
-		h["x-forwarded-client-cert"] = []string{UnknownCertificate}
+		h["x-forwarded-client-cert"] = []string{unknownCertificate}
 	}
-	client := cmp.Or(r.Client, UnknownClient)
+	client := cmp.Or(r.Client, unknownClient)
 	h["x-envoy-external-address"] = []string{cmp.Or(in.trusted(h.first("x-forwarded-for")), client)}
 	h.add("x-forwarded-for", client)
-	h["x-request-id"] = []string{UnknownRequestID}
+	h["x-request-id"] = []string{unknownRequestID}
 }
 
 // trusted returns the address that the outermost trusted proxy wrote into x-forwarded-for, or "".
@@ -203,9 +203,9 @@ func (in Intake) trusted(forwarded string) string {
 // The values of headers that only the proxy knows, when it gets the request. Offline decisions have these texts
 // instead.
 const (
-	UnknownClient      = "(client's address)"
-	UnknownCertificate = "(client's certificate)"
-	UnknownRequestID   = "(made for each request)"
+	unknownClient      = "(client's address)"
+	unknownCertificate = "(client's certificate)"
+	unknownRequestID   = "(made for each request)"
 )
 
 // GRPCStatus returns the grpc-status with which Envoy answers a gRPC request instead of an HTTP status. The HTTP status
@@ -225,7 +225,7 @@ func (r Request) Secure() bool { return r.Headers.first("x-forwarded-proto") == 
 // IsUnknown reports whether the value of a header has a part that only the proxy knows. Whether a rule that compares
 // the header matches cannot be decided offline.
 func IsUnknown(value string) bool {
-	return strings.HasSuffix(value, UnknownClient) || value == UnknownCertificate || value == UnknownRequestID
+	return strings.HasSuffix(value, unknownClient) || value == unknownCertificate || value == unknownRequestID
 }
 
 // internalHeaders are removed from every request of an external client (cleanInternalHeaders).

@@ -310,7 +310,7 @@ func Operators(r *plan.Rule) []string {
 	var out []string
 	seen := map[string]bool{}
 	r.EachValue(func(value string) {
-		Format(value, func(operator string) string {
+		format(value, func(operator string) string {
 			if !seen[operator] {
 				seen[operator] = true
 				out = append(out, operator)

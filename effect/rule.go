@@ -75,7 +75,7 @@ func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	}
 	values := make([]string, len(o.Add))
 	for i, a := range o.Add {
-		values[i] = Format(a.Value, operator)
+		values[i] = format(a.Value, operator)
 	}
 	for i, a := range o.Add {
 		if a.Overwrite && values[i] != "" {
@@ -89,10 +89,10 @@ func apply(o plan.HeaderOperations, h Headers, operator func(string) string) {
 	}
 }
 
-// Format replaces Envoy's command operators in a header value: %% becomes a percent sign; %NAME%, %NAME(argument)% and
+// format replaces Envoy's command operators in a header value: %% becomes a percent sign; %NAME%, %NAME(argument)% and
 // %NAME(argument):length% become what operator returns for the text between the percent signs. An argument may contain
 // percent signs. Everything else stays as it is.
-func Format(text string, operator func(string) string) string {
+func format(text string, operator func(string) string) string {
 	var b strings.Builder
 	for {
 		i := strings.IndexByte(text, '%')

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,4 +256,20 @@ func TestVisits(t *testing.T) {
 	assert.True(t, HeaderOperations{}.Empty())
 	assert.False(t, HeaderOperations{Remove: []string{"x"}}.Empty())
 	assert.False(t, HeaderOperations{Add: []HeaderAddition{{}}}.Empty())
+}
+
+// A rule that several chains share is visited once; a chain without HTTP has none, and a visit ends where it is told to.
+func TestRulesAreVisitedOnce(t *testing.T) {
+	a, b := &Rule{Name: "a"}, &Rule{Name: "b"}
+	shared := &FilterChain{Routes: &RouteConfig{VirtualHosts: []*VirtualHost{{Rules: []*Rule{a}}, {Rules: []*Rule{b, a}}}}}
+	p := &Plan{Listeners: []*Listener{{Chains: []*FilterChain{{TCP: &TCPProxy{}}, shared}}, {Chains: []*FilterChain{shared}}}}
+	assert.Equal(t, []*Rule{a, b}, slices.Collect(p.Rules()))
+	for r := range p.Rules() {
+		assert.Same(t, a, r)
+		break
+	}
+	for rc := range p.RouteConfigs() {
+		assert.Same(t, shared.Routes, rc)
+		break
+	}
 }
