@@ -8,7 +8,7 @@ import (
 	"waymark.dev/waymark/istio/translate"
 )
 
-// Rules that delegate (section 1.7).
+// Rules that delegate (VS-DEL).
 func TestDelegates(t *testing.T) {
 	root := func(rule string) string { return ruled("root", "- "+rule) }
 	delegate := func(rules string) string { return object("VirtualService", "sub", "http:\n"+rules) }

@@ -90,7 +90,7 @@ func TestHosts(t *testing.T) {
 	})
 }
 
-// The order of rules (section 1.5).
+// The order of rules (VS-ORD).
 func TestOrder(t *testing.T) {
 	rule := func(name, uri string) string {
 		return object("VirtualService", name, "gateways: [default/gw]\nhosts: [a.com]\nhttp: [{match: [{uri: {prefix: "+uri+"}}], route: [{destination: {host: x.svc}}]}]")
