@@ -119,6 +119,6 @@ func TestScalars(t *testing.T) {
 	var doc yaml.Node
 	require.NoError(t, yaml.Unmarshal([]byte("a: !!bool secret"), &doc))
 	_, err := (&unfolder{}).JSON(doc.Content[0])
-	assert.EqualError(t, err, "line 1: the value is no !!bool")
+	assert.EqualError(t, err, "line 1: the value is not of type !!bool")
 	assert.NotContains(t, fmt.Sprint(err), "secret")
 }
