@@ -80,7 +80,9 @@ func TestBadDoors(t *testing.T) {
 			_, stderr, status := program.Run(t, "", "translate", "-f", file, "-o", "plan")
 			assert.Equal(t, c.status, status, stderr)
 			assert.Contains(t, stderr, c.say)
-			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one sentence: %s", stderr)
+			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+			assert.Len(t, lines, 3, "one sentence, the line of the file and a caret: %s", stderr)
+			assert.Equal(t, "^", strings.TrimSpace(lines[len(lines)-1]))
 		})
 	}
 }
