@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the images, and brings a road in containers up or down.
+# Builds the images, and brings the test services in containers up or down.
 #
 #   build/docker.sh image      builds waymark, waymark-plugin and waymark-standin; needs 'make build'
 #   build/docker.sh up         brings build/docker-compose.yaml up, a stock Envoy, on 127.0.0.1:18080 (WAYMARK_PORT)
@@ -26,7 +26,7 @@ compose() {
     if docker compose version >/dev/null 2>&1; then
         docker compose -p waymark -f "$file" "$@"
     else
-        command -v docker-compose >/dev/null || { echo "docker-compose is missing: the road in containers needs it" >&2; exit 1; }
+        command -v docker-compose >/dev/null || { echo "docker-compose is missing: the test in containers needs it" >&2; exit 1; }
         docker-compose -p waymark -f "$file" "$@"
     fi
 }
@@ -117,12 +117,12 @@ stop() {
 able() {
     for program in docker dockerd iptables; do
         docker info >/dev/null 2>&1 && break
-        command -v "$program" >/dev/null || { echo "The test of the road in containers is left out: $program is missing (.ci/run installs it)." >&2; return 1; }
+        command -v "$program" >/dev/null || { echo "The test in containers is left out: $program is missing (.ci/run installs it)." >&2; return 1; }
     done
     docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
-        { echo "The test of the road in containers is left out: docker-compose is missing (.ci/run installs it)." >&2; return 1; }
+        { echo "The test in containers is left out: docker-compose is missing (.ci/run installs it)." >&2; return 1; }
     docker info >/dev/null 2>&1 || [ "$(id -u)" = 0 ] ||
-        { echo "The test of the road in containers is left out: no Docker daemon runs, and only root can start one." >&2; return 1; }
+        { echo "The test in containers is left out: no Docker daemon runs, and only root can start one." >&2; return 1; }
 }
 
 case "${1:-}" in

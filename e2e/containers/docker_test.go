@@ -26,14 +26,14 @@ import (
 	"waymark.dev/waymark/envoy/process"
 )
 
-// containers is a road in containers, of one compose file.
+// containers is a testbed in containers, of one compose file.
 type containers struct {
 	program.Running
 	file string
 	env  []string
 }
 
-// bringUp brings the road of a compose file up until the test ends.
+// bringUp brings the services of a compose file up until the test ends.
 func bringUp(t *testing.T, file string, env ...string) *containers {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)

@@ -159,9 +159,9 @@ func askH2(address string, fields ...string) (out reply, settings map[http2.Sett
 	}
 }
 
-// rawRoad is [rulesRoad] with destinations that take every request as it is.
-func rawRoad(t testing.TB, yaml string) *road {
-	r := rulesRoad(t, yaml)
+// rawTestbed is [rulesTestbed] with destinations that take every request as it is.
+func rawTestbed(t testing.TB, yaml string) *testbed {
+	r := rulesTestbed(t, yaml)
 	server, err := rawecho.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
@@ -182,7 +182,7 @@ func comparedEnvoys(t testing.TB, b envoytest.Binary, yaml string, changes ...fu
 	module, _ := program.ReadModule(t)
 	var out []compared
 	for _, m := range matchings {
-		r := rawRoad(t, yaml)
+		r := rawTestbed(t, yaml)
 		startEnvoy(t, b, r, module, append(slices.Clone(changes), matchingOf(m))...)
 		out = append(out, compared{string(m), fmt.Sprintf("127.0.0.1:%d", r.ports[""])})
 	}

@@ -58,7 +58,7 @@ func TestCapabilities(t *testing.T) {
 	module, _ := program.ReadModule(t)
 	for _, b := range envoys(t) {
 		t.Run(b.Version, func(t *testing.T) {
-			r := rulesRoad(t, faultRules)
+			r := rulesTestbed(t, faultRules)
 			p := startEnvoy(t, b, r, module)
 			got, err := r.client().retry(request("/abort", nil))
 			require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestCapabilities(t *testing.T) {
 
 // withoutCapability takes one away from a configuration and looks at what an Envoy does with it.
 func withoutCapability(t *testing.T, b envoytest.Binary, module, name string) {
-	r := rulesRoad(t, faultRules)
+	r := rulesTestbed(t, faultRules)
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	resources, err := envoy.Bootstrap(r.plan, envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module})

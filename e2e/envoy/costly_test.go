@@ -81,7 +81,7 @@ func TestNoRequestCostsMuch(t *testing.T) {
 
 // measure is the processor time of one request.
 func (c *costly) measure(t *testing.T, minor int, module string, matching envoy.Matching) time.Duration {
-	r := rulesRoad(t, c.yaml())
+	r := rulesTestbed(t, c.yaml())
 	if matching == envoy.MatchingFilter {
 		choices := envoy.Choices(r.plan, envoy.Options{Minor: minor, Matching: matching})
 		require.Equal(t, c.way, choices[0].Strategy, choices[0].Why)

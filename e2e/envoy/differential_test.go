@@ -30,7 +30,7 @@ import (
 // comparedPlane is the embedded data plane with the same rules.
 func comparedPlane(t testing.TB, yaml string, o *envoy.Options) compared {
 	_, wasm := program.ReadModule(t)
-	r := rawRoad(t, yaml)
+	r := rawTestbed(t, yaml)
 	ctx := context.Background()
 	p, err := proxy.New(ctx, wasm, proxy.Options{Intake: o.Intake()})
 	require.NoError(t, err)
@@ -204,7 +204,7 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 	const overHTTP1, overHTTP2 = 3400, 300
 	envoys := comparedEnvoys(t, b, nastyRules, func(out *envoy.Options) { out.Profile = o.Profile })
 	plane := comparedPlane(t, nastyRules, &o)
-	r := rawRoad(t, nastyRules)
+	r := rawTestbed(t, nastyRules)
 	j, err := verdict.New(r.plan, o.Intake())
 	require.NoError(t, err)
 	all := nastyRequests(overHTTP1, seed)
@@ -299,7 +299,7 @@ func TestLargeHeaders(t *testing.T) {
 		t.Run(b.Version, func(t *testing.T) {
 			o := envoy.Options{Minor: b.Minor}
 			envoys := comparedEnvoys(t, b, nastyRules, func(*envoy.Options) {})
-			r := rawRoad(t, nastyRules)
+			r := rawTestbed(t, nastyRules)
 			j, err := verdict.New(r.plan, o.Intake())
 			require.NoError(t, err)
 			var mu sync.Mutex

@@ -34,7 +34,7 @@ func defaultEnvoy(t testing.TB) envoytest.Binary {
 
 // startEnvoy runs an Envoy with a plan until the test ends. With the filter where its module is given, else with native
 // routes.
-func startEnvoy(t testing.TB, b envoytest.Binary, r *road, module string, changes ...func(*envoy.Options)) *process.Process {
+func startEnvoy(t testing.TB, b envoytest.Binary, r *testbed, module string, changes ...func(*envoy.Options)) *process.Process {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	o := envoy.Options{AdminPort: ports[0], Minor: b.Minor, Module: module, Matching: envoy.MatchingFilter}
@@ -102,7 +102,7 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...f
 			return vectors.ExpectationOf(t, judges[file].Decide(c.Requests[i]))
 		}
 	}
-	r := buildRoad(t, cases)
+	r := buildTestbed(t, cases)
 	plain := func(o *envoy.Options) { o.Profile = envoy.ProfilePlain } // as Istio's own, the vectors have no profile
 	startEnvoy(t, b, r, module, append(slices.Clone(changes), plain)...)
 	n := r.replay(t, cases, expect, unsendable)
@@ -113,7 +113,7 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...f
 func TestReplayOnWazero(t *testing.T) {
 	_, wasm := program.ReadModule(t)
 	cases := vectors.Load(t, vectors.Open(t))
-	r := buildRoad(t, cases)
+	r := buildTestbed(t, cases)
 	ctx := context.Background()
 	p, err := proxy.New(ctx, wasm, proxy.Options{})
 	require.NoError(t, err)

@@ -37,18 +37,18 @@ spec:
 ---
 `
 
-// rulesRoad is the road of one piece of YAML: a Gateway on port 80 and what is given, every destination an echo.
-func rulesRoad(t testing.TB, yaml string) *road {
+// rulesTestbed is the testbed of one piece of YAML: a Gateway on port 80 and what is given, every destination an echo.
+func rulesTestbed(t testing.TB, yaml string) *testbed {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+yaml), 0o600))
 	in := gateway.Load([]string{file}, nil)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, _ := translate.Plan(in.Set, translate.Options{})
-	return echoRoad(t, p)
+	return echoTestbed(t, p)
 }
 
-// echoRoad puts a plan on free ports, and an echo in the place of every destination that has endpoints.
-func echoRoad(t testing.TB, p *plan.Plan) *road {
+// echoTestbed puts a plan on free ports, and an echo in the place of every destination that has endpoints.
+func echoTestbed(t testing.TB, p *plan.Plan) *testbed {
 	server, err := echo.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
@@ -70,7 +70,7 @@ func echoRoad(t testing.TB, p *plan.Plan) *road {
 	}
 	ports, err := process.FreePorts(len(p.Listeners))
 	require.NoError(t, err)
-	r := &road{plan: p, echo: server, ports: map[string]uint32{"": ports[0]}}
+	r := &testbed{plan: p, echo: server, ports: map[string]uint32{"": ports[0]}}
 	for i, l := range p.Listeners {
 		l.Bind, l.Port = "127.0.0.1", ports[i]
 		r.ports[l.Name] = ports[i]
@@ -78,20 +78,20 @@ func echoRoad(t testing.TB, p *plan.Plan) *road {
 	return r
 }
 
-func (r *road) client() *client { return &client{address: fmt.Sprintf("127.0.0.1:%d", r.ports[""])} }
+func (r *testbed) client() *client { return &client{address: fmt.Sprintf("127.0.0.1:%d", r.ports[""])} }
 
 // onEnvoys runs a test with the filter on every Envoy, and on the embedded data plane.
-func onEnvoys(t *testing.T, yaml string, test func(t *testing.T, r *road)) {
+func onEnvoys(t *testing.T, yaml string, test func(t *testing.T, r *testbed)) {
 	path, wasm := program.ReadModule(t)
 	for _, v := range envoys(t) {
 		t.Run("Envoy "+v.Version, func(t *testing.T) {
-			r := rulesRoad(t, yaml)
+			r := rulesTestbed(t, yaml)
 			startEnvoy(t, v, r, path)
 			test(t, r)
 		})
 	}
 	t.Run("wazero", func(t *testing.T) {
-		r := rulesRoad(t, yaml)
+		r := rulesTestbed(t, yaml)
 		ctx := context.Background()
 		p, err := proxy.New(ctx, wasm, proxy.Options{})
 		require.NoError(t, err)
@@ -136,7 +136,7 @@ func request(path string, headers map[string]string) verdict.Request {
 
 // VS-FAULT-06, VS-FAULT-07, VS-FAULT-09
 func TestFaults(t *testing.T) {
-	onEnvoys(t, faultRules, func(t *testing.T, r *road) {
+	onEnvoys(t, faultRules, func(t *testing.T, r *testbed) {
 		c := r.client()
 		begun := time.Now()
 		got, err := c.retry(request("/delay", nil))
@@ -169,7 +169,7 @@ func TestFaults(t *testing.T) {
 
 // A client on the loopback address that sends the filter's headers itself changes nothing, and no destination sees them.
 func TestForgedHeaders(t *testing.T) {
-	onEnvoys(t, faultRules, func(t *testing.T, r *road) {
+	onEnvoys(t, faultRules, func(t *testing.T, r *testbed) {
 		var other string
 		for _, rule := range r.plan.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules {
 			if rule.Match.Path.Value == "/other" {
@@ -200,7 +200,7 @@ func TestForgedHeaders(t *testing.T) {
 
 // Requests that are wrong get a decision or a 4xx, and the next one is answered as ever.
 func TestStrangeRequests(t *testing.T) {
-	onEnvoys(t, faultRules, func(t *testing.T, r *road) {
+	onEnvoys(t, faultRules, func(t *testing.T, r *testbed) {
 		for what, raw := range map[string]string{
 			"two hosts":       "GET /plain HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
 			"no host":         "GET /plain HTTP/1.1\r\n\r\n",

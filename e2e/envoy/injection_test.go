@@ -83,7 +83,7 @@ spec:
 `
 	module, _ := program.ReadModule(t)
 	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
-		r := rulesRoad(t, rules)
+		r := rulesTestbed(t, rules)
 		ports, err := process.FreePorts(1)
 		require.NoError(t, err)
 		bootstrap, err := envoy.Bootstrap(r.plan, envoy.Options{Minor: b.Minor, Matching: envoy.MatchingFilter, Module: module, AdminPort: ports[0], AccessLog: envoy.AccessLogText})

@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 	for _, b := range envoys(t) {
 		for matching, path := range map[string]string{"filter": module, "native": ""} {
 			t.Run(b.Version+" "+matching, func(t *testing.T) {
-				r := rulesRoad(t, metricsRules)
+				r := rulesTestbed(t, metricsRules)
 				p := startEnvoy(t, b, r, path)
 				went := map[string]float64{}
 				c := r.client()
@@ -200,7 +200,7 @@ spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: b.test}
 	require.NoError(t, err)
 	require.Len(t, p.Listeners, 1)
 	p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]
-	e := startEnvoy(t, defaultEnvoy(t), &road{plan: p}, module)
+	e := startEnvoy(t, defaultEnvoy(t), &testbed{plan: p}, module)
 	c := &client{address: fmt.Sprintf("127.0.0.1:%d", ports[0])}
 	got, err := c.retry(request("/", nil))
 	require.NoError(t, err)

@@ -72,7 +72,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 	module := plantedModule(t)
 	for _, b := range envoys(t) {
 		t.Run(b.Version, func(t *testing.T) {
-			r := rulesRoad(t, faultRules)
+			r := rulesTestbed(t, faultRules)
 			p := startEnvoy(t, b, r, module)
 			c := r.client()
 			status := func(path, how string) int {

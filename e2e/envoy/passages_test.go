@@ -46,7 +46,7 @@ func TestPassagesAreReal(t *testing.T) {
 	for _, b := range envoys(t) {
 		for name, o := range policies {
 			t.Run(b.Version+" "+name, func(t *testing.T) {
-				r := rawRoad(t, denyRules)
+				r := rawTestbed(t, denyRules)
 				startEnvoy(t, b, r, "", func(out *envoy.Options) { out.Profile, out.Paths = o.Profile, o.Paths })
 				o.Minor = b.Minor
 				j, err := verdict.New(r.plan, o.Intake())

@@ -69,7 +69,7 @@ func TestPathsAreNormalisedAsByEnvoy(t *testing.T) {
 	for _, b := range envoys(t) {
 		for name, o := range policies {
 			t.Run(b.Version+" "+name, func(t *testing.T) {
-				r := rawRoad(t, pathRules)
+				r := rawTestbed(t, pathRules)
 				startEnvoy(t, b, r, "", func(out *envoy.Options) { out.Profile, out.Paths = o.Profile, o.Paths })
 				o.Minor = b.Minor
 				in := o.Intake()

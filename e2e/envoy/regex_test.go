@@ -36,10 +36,10 @@ func TestRegexDialect(t *testing.T) {
 	yaml := "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: regex, namespace: default}\nspec:\n  hosts: [a.test]\n  gateways: [gw]\n  http:\n" + strings.Join(rules, "")
 	for _, v := range envoys(t) {
 		t.Run(v.Version, func(t *testing.T) {
-			native := rulesRoad(t, yaml)
+			native := rulesTestbed(t, yaml)
 			startEnvoy(t, v, native, "")
 			path, _ := program.ReadModule(t)
-			filtered := rulesRoad(t, yaml)
+			filtered := rulesTestbed(t, yaml)
 			startEnvoy(t, v, filtered, path)
 			compareDialects(t, native, filtered, patterns, values, encodings[v.Minor < 39])
 		})
@@ -49,7 +49,7 @@ func TestRegexDialect(t *testing.T) {
 // encodings by whether the Envoy is older than 1.39.
 var encodings = map[bool]regex.Encoding{true: regex.UTF8, false: regex.Latin1}
 
-func compareDialects(t *testing.T, native, filtered *road, patterns, values []string, encoding regex.Encoding) {
+func compareDialects(t *testing.T, native, filtered *testbed, patterns, values []string, encoding regex.Encoding) {
 	a, b := native.client(), filtered.client()
 	var m routing.Machine
 	for i, p := range patterns {

@@ -23,9 +23,9 @@ import (
 	"waymark.dev/waymark/verdict"
 )
 
-// road is all vectors in one plan: a listener for each of their plaintext ports, on a free port of the loopback address,
+// testbed is all vectors in one plan: a listener for each of their plaintext ports, on a free port of the loopback address,
 // and every destination played by one echo server.
-type road struct {
+type testbed struct {
 	plan  *plan.Plan
 	echo  *echo.Server
 	ports map[string]uint32 // by listener name
@@ -33,13 +33,13 @@ type road struct {
 
 func listenerName(file string, port uint32) string { return fmt.Sprintf("%s-%d", file, port) }
 
-// buildRoad merges plans. Faults and
+// buildTestbed merges plans. Faults and
 // time-outs are taken out: they have tests of their own.
-func buildRoad(t testing.TB, cases []*vectors.File) *road {
+func buildTestbed(t testing.TB, cases []*vectors.File) *testbed {
 	server, err := echo.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	r := &road{plan: &plan.Plan{}, echo: server, ports: map[string]uint32{}}
+	r := &testbed{plan: &plan.Plan{}, echo: server, ports: map[string]uint32{}}
 	clusters := map[string]bool{}
 	for _, c := range cases {
 		for _, l := range c.Plan.Listeners {
@@ -159,7 +159,7 @@ func (c *client) retry(r verdict.Request) (answer, error) {
 
 // replay sends every request that can be sent, and compares what came of it. It returns how many were compared, and
 // fails for each that differs.
-func (r *road) replay(t *testing.T, cases []*vectors.File, expect func(file string, i int) vectors.Expectation, skip func(verdict.Request) bool) int {
+func (r *testbed) replay(t *testing.T, cases []*vectors.File, expect func(file string, i int) vectors.Expectation, skip func(verdict.Request) bool) int {
 	compared, failures := 0, 0
 	for _, c := range cases {
 		clients := map[uint32]*client{}

@@ -64,8 +64,8 @@ spec:
   http: [{route: [{destination: {host: web}}]}]
 `
 
-// sidecarRoad is the outbound side of a sidecar of app web in default.
-func sidecarRoad(t testing.TB, policy translate.OutboundTrafficPolicy) *road {
+// sidecarTestbed is the outbound side of a sidecar of app web in default.
+func sidecarTestbed(t testing.TB, policy translate.OutboundTrafficPolicy) *testbed {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(sidecarRules), 0o600))
 	in := gateway.Load([]string{file}, nil)
@@ -74,11 +74,11 @@ func sidecarRoad(t testing.TB, policy translate.OutboundTrafficPolicy) *road {
 		Proxy: translate.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,
 	})
 	require.False(t, problems.HasErrors(), "%v", problems)
-	return echoRoad(t, p)
+	return echoTestbed(t, p)
 }
 
 // onListener is a client of a sidecar's port.
-func (r *road) onListener(name string) *client {
+func (r *testbed) onListener(name string) *client {
 	return &client{address: fmt.Sprintf("127.0.0.1:%d", r.ports[name])}
 }
 
@@ -99,7 +99,7 @@ func ask(t testing.TB, c *client, host, path string, headers map[string]string) 
 func TestSidecar(t *testing.T) {
 	path, wasm := program.ReadModule(t)
 	const reviews, ratings = "outbound|9080||reviews.default.svc.cluster.local", "outbound|9080||ratings.other.svc.cluster.local"
-	test := func(t *testing.T, r *road) {
+	test := func(t *testing.T, r *testbed) {
 		for what, q := range map[string]struct {
 			port, host, path string
 			headers          map[string]string
@@ -135,13 +135,13 @@ func TestSidecar(t *testing.T) {
 	b := defaultEnvoy(t)
 	for how, module := range map[string]string{"filter": path, "native": ""} {
 		t.Run("Envoy "+b.Version+" "+how, func(t *testing.T) {
-			r := sidecarRoad(t, translate.RegistryOnly)
+			r := sidecarTestbed(t, translate.RegistryOnly)
 			startEnvoy(t, b, r, module)
 			test(t, r)
 		})
 	}
 	t.Run("wazero", func(t *testing.T) {
-		r := sidecarRoad(t, translate.RegistryOnly)
+		r := sidecarTestbed(t, translate.RegistryOnly)
 		ctx := context.Background()
 		p, err := proxy.New(ctx, wasm, proxy.Options{})
 		require.NoError(t, err)
@@ -158,7 +158,7 @@ func TestSidecarAllowAny(t *testing.T) {
 	b := defaultEnvoy(t)
 	for how, module := range map[string]string{"filter": path, "native": ""} {
 		t.Run("Envoy "+b.Version+" "+how, func(t *testing.T) {
-			r := sidecarRoad(t, translate.AllowAny)
+			r := sidecarTestbed(t, translate.AllowAny)
 			startEnvoy(t, b, r, module)
 			got, _ := ask(t, r.onListener("127.0.0.1_9080"), "example.org", "/", nil)
 			assert.Equal(t, http.StatusServiceUnavailable, got.status)
@@ -172,7 +172,7 @@ func TestSidecarAllowAny(t *testing.T) {
 		p, err := proxy.New(ctx, wasm, proxy.Options{})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
-		assert.ErrorContains(t, p.Apply(ctx, sidecarRoad(t, translate.AllowAny).plan),
+		assert.ErrorContains(t, p.Apply(ctx, sidecarTestbed(t, translate.AllowAny).plan),
 			"cluster PassthroughCluster: sending to a connection's original destination: the embedded data plane does not know it")
 	})
 }

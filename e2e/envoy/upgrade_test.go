@@ -190,7 +190,7 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 					}
 					require.Equal(t, want, c.Strategy, c.VirtualHost)
 				}
-				startEnvoy(t, b, &road{plan: p}, module, matchingOf(m))
+				startEnvoy(t, b, &testbed{plan: p}, module, matchingOf(m))
 				test(t, b, m, n.address("HTTP"))
 			})
 		}
