@@ -16,7 +16,7 @@ mkdir -p .cache
 state=$(cd .cache && pwd -P)/docker # the daemon takes no symbolic link
 version=1.39.3
 export ENVOY_IMAGE="${ENVOY_IMAGE:-envoyproxy/envoy:v$version}"
-export WAYMARK_ROAD="$state/road"
+export WAYMARK_FILES="$state/road"
 export DOCKER_BUILDKIT=0
 local_image=waymark-envoy:$version
 file=${2:-build/docker-compose.yaml}
@@ -89,14 +89,14 @@ up() {
         return
     fi
     daemon
-    mkdir -p "$WAYMARK_ROAD"
+    mkdir -p "$WAYMARK_FILES"
     standin_image
     envoy_image
-    cp bin/waymark.wasm "$WAYMARK_ROAD/"
+    cp bin/waymark.wasm "$WAYMARK_FILES/"
     bin/waymark translate -f examples/bookinfo --module /etc/envoy/waymark.wasm \
         --endpoint productpage=productpage:9080,details=details:9080,ratings=ratings:9080 \
-        --endpoint v1.reviews=reviews-v1:9080,v2.reviews=reviews-v2:9080,v3.reviews=reviews-v3:9080 >"$WAYMARK_ROAD/bootstrap.json"
-    chmod -R a+rX "$WAYMARK_ROAD"
+        --endpoint v1.reviews=reviews-v1:9080,v2.reviews=reviews-v2:9080,v3.reviews=reviews-v3:9080 >"$WAYMARK_FILES/bootstrap.json"
+    chmod -R a+rX "$WAYMARK_FILES"
     compose up -d
 }
 
