@@ -136,6 +136,10 @@ fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes nativ
 attack: build envoy ## repeat the comparison of nasty requests and the fuzzers for ten minutes, with new seeds (MINUTES)
 	@build/attack.sh $(or $(MINUTES),10)
 
+.PHONY: mutants
+mutants: needs-go ## break the code in a hundred places, one at a time: a quick test must notice each (MUTANTS="-only routing/")
+	go run ./build/mutants $(MUTANTS)
+
 .PHONY: vulnerabilities
 vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
 	@build/vulnerabilities.sh

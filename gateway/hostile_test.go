@@ -137,6 +137,9 @@ func changeKey(nodes []*yaml.Node, number int, key string, n *int) bool {
 
 // A key is whatever a user wrote. Every place of every finding is in the file.
 func TestKeysThatLookLikeFields(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads some megabytes of documents")
+	}
 	t.Parallel()
 	for _, key := range hostileKeys {
 		t.Run(fmt.Sprintf("%q", key), func(t *testing.T) {
@@ -334,6 +337,9 @@ func within(t *testing.T, do func()) {
 // A set with findings without end is refused. What comes to far more than it is written with is refused in
 // istio/translate, where tests can set the bounds.
 func TestFindingsWithoutEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads some megabytes of documents")
+	}
 	t.Parallel()
 	within(t, func() {
 		in := gateway.Load([]string{"-"}, strings.NewReader(fmt.Sprintf(oneVirtualService, 0, "a.test", list(60_000, "{bad%d: 1}"))))

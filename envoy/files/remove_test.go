@@ -1,9 +1,11 @@
 package files
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -104,6 +106,28 @@ func TestFilesOfAllTypesAreRemoved(t *testing.T) {
 	}
 }
 
+// A file is replaced as a whole: who has the old one open reads it to its end, and nothing is left beside the new one.
+func TestFilesAreReplacedByRenaming(t *testing.T) {
+	d := &Dir{Path: t.TempDir()}
+	require.NoError(t, d.Apply(t.Context(), named("a")))
+	path := filepath.Join(d.Path, envoy.ClustersFile)
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	open, err := os.Open(path)
+	require.NoError(t, err)
+	defer func() { _ = open.Close() }()
+	require.NoError(t, d.Apply(t.Context(), named("b")))
+	still, err := io.ReadAll(open)
+	require.NoError(t, err)
+	assert.Equal(t, before, still)
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.NotEqual(t, before, after)
+	for _, name := range files(t, d.Path) {
+		assert.False(t, strings.HasSuffix(name, ".new"), name)
+	}
+}
+
 // A symbolic link and a folder are not files that Waymark wrote.
 func TestLinksAndFoldersStay(t *testing.T) {
 	d := &Dir{Path: t.TempDir()}
@@ -111,7 +135,9 @@ func TestLinksAndFoldersStay(t *testing.T) {
 	at := func(name string) string {
 		return filepath.Join(d.Path, envoy.Path(envoy.Key{Type: envoy.RouteType, Name: name}))
 	}
-	require.NoError(t, os.Symlink(filepath.Join(d.Path, envoy.ClustersFile), at("link")))
+	other := &Dir{Path: t.TempDir()} // a link to what Waymark could have written under its name
+	require.NoError(t, other.Apply(t.Context(), named("link")))
+	require.NoError(t, os.Symlink(filepath.Join(other.Path, envoy.Path(envoy.Key{Type: envoy.RouteType, Name: "link"})), at("link")))
 	require.NoError(t, os.Mkdir(at("folder"), 0o700))
 	require.NoError(t, d.Apply(t.Context(), named("b")))
 	assert.DirExists(t, at("folder"))

@@ -51,12 +51,13 @@ func TestWhatComesToTooMuch(t *testing.T) {
 			object("VirtualService", "v", "hosts: [a.test], gateways: [gw], http: ["+entries(ports, "{match: [{uri: {prefix: /#x}}], route: [{destination: {host: e.test, port: {number: 3#}}}]}")+"]")
 	}
 	for what, c := range map[string]struct{ text, say string }{
-		"rules of delegates, at the bound":  {delegating(6, 10), ""},
-		"rules of delegates, one more":      {delegating(61, 1), "VirtualService default/root: spec.http[60].delegate: with this, there are more than 60 rules of delegates, counted"},
-		"rules of many ports, at the bound": {onPorts(3, 20), ""},
-		"rules of many ports, more":         {onPorts(4, 20), "VirtualService default/v: spec.http[0]: with this, there are more than 60 rules, counted each time that they are used"},
-		"endpoints of many ports, at bound": {endpointsOf(6, 10), ""},
-		"endpoints of many ports, one more": {endpointsOf(1, 61), "with this, there are more than 60 endpoints, counted each time that they are used"},
+		"rules of delegates, at the bound":   {delegating(6, 10), ""},
+		"rules of delegates, one more":       {delegating(61, 1), "VirtualService default/root: spec.http[60].delegate: with this, there are more than 60 rules of delegates, counted"},
+		"rules of many ports, at the bound":  {onPorts(3, 20), ""},
+		"rules of many ports, one port more": {onPorts(4, 20), "VirtualService default/v: spec.http[0]: with this, there are more than 60 rules, counted each time that they are used"},
+		"rules of many ports, more ports":    {onPorts(7, 20), "VirtualService default/v: spec.http[0]: with this, there are more than 60 rules, counted each time that they are used"},
+		"endpoints of many ports, at bound":  {endpointsOf(6, 10), ""},
+		"endpoints of many ports, one more":  {endpointsOf(1, 61), "with this, there are more than 60 endpoints, counted each time that they are used"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			in := gateway.Load([]string{"-"}, strings.NewReader(c.text))

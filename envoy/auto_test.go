@@ -1,0 +1,52 @@
+package envoy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Each virtual host has a strategy of its own. The filter's configuration has those that the filter decides for, and no
+// other; a rule that the filter cannot decide is never left to it, however cheap it is.
+func TestStrategies(t *testing.T) {
+	named := func(name string, h *plan.VirtualHost) *plan.VirtualHost {
+		h.Name, h.Domains = name, []string{name + ".test"}
+		for _, r := range h.Rules {
+			r.Seal()
+		}
+		return h
+	}
+	claims := named("claims", hostOf("/a+", "/b+"))
+	claims.Rules[1].Match.Claims = []plan.ClaimMatch{{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"}}
+	costly := named("costly", hostOf("~/(.*a.{400}b|.*b.{400}a){2}", "/b+"))
+	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{
+		named("conditions", hostOf("/a+", "/b+", "/c+")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
+	}}
+	for what, c := range map[string]struct {
+		costs Costs
+		want  map[string]Strategy
+	}{
+		"the filter is cheap":    {Costs{Path: 1, Regex: 1, Header: 1, Tree: 0.01, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyTree}},
+		"the filter costs much":  {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 99}, map[string]Strategy{"conditions": StrategyList, "claims": StrategyList, "costly": StrategyList, "paths": StrategyList}},
+		"a tree costs even more": {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyFilter}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			o := &Options{Matching: MatchingAuto, Costs: &c.costs}
+			s := chooseStrategies(rc, o)
+			config, err := s.pluginConfig(rc, o)
+			require.NoError(t, err)
+			usesFilter := false
+			for i, choice := range s.choices {
+				h := rc.VirtualHosts[i]
+				assert.Equal(t, c.want[h.Name], choice.Strategy, "%s: %s", h.Name, choice.Why)
+				assert.Equal(t, choice.Strategy == StrategyFilter, strings.Contains(string(config), h.Domains[0]), h.Name)
+				usesFilter = usesFilter || choice.Strategy == StrategyFilter
+			}
+			assert.Equal(t, usesFilter, s.filter)
+		})
+	}
+}
