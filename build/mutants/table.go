@@ -33,7 +33,7 @@ var table = []mutant{
 	// The engine: what it decides.
 	{"a later rule is taken", "routing/search.go", "		if entries[i].rule >= r.best {\n", "		if entries[i].rule > r.best+1000 {\n", nil},
 	{"a rule behind a key is not checked", "routing/search.go", "u < r.best && t.rules.at(u).matches(t, r, 0)", "u < r.best", nil},
-	{"the last condition is not checked", "routing/search.go", "	for i := u.from; i < u.to; i++ {\n", "	for i := u.from; i < u.to-1; i++ {\n", nil},
+	{"the last condition is not checked", "routing/search.go", "	for i := ru.from; i < ru.to; i++ {\n", "	for i := ru.from; i < ru.to-1; i++ {\n", nil},
 	{"an inverted condition narrows", "routing/condition.go", "return !c.invert && !c.missingAsEmpty", "return !c.missingAsEmpty", nil},
 	{"a missing header is as empty", "routing/condition.go", "		if c.kind == matchAny || !c.missingAsEmpty {\n", "		if c.kind == matchAny {\n", nil},
 	{"a separated prefix ends anywhere", "routing/condition.go", "c.kind == matchSeparated && len(s) > n && s[n] != '/'", "c.kind == matchSeparated && len(s) > n && s[n] == 0", nil},
@@ -60,7 +60,7 @@ var table = []mutant{
 	{"a set that never settles is not told", "cmd/waymark/settle.go", "			told()\n", "", nil},
 	{"a failure is not tried again", "cmd/waymark/run.go", "			again = time.Now().Add(pause)\n", "", nil},
 	{"a failure is tried again while files are written", "cmd/waymark/run.go", "due := settled && !again", "due := !again", nil},
-	{"the same failure is told each time", "cmd/waymark/run.go", "changed || text != said", "true || text != said", nil},
+	{"the same failure is told each time", "cmd/waymark/run.go", "changed || !slices.Equal(notes, said)", "true || !slices.Equal(notes, said)", nil},
 
 	// Ids of outcomes.
 	{"faults are in the id", "plan/hashed.go", "RequestHeaders: r.RequestHeaders, Resp", "Fault: r.Fault, RequestHeaders: r.RequestHeaders, Resp", nil},
@@ -87,8 +87,8 @@ var table = []mutant{
 	{"bytes of one alias are not bounded", "istio/resource/json.go", "j.aliasBytes+len(j.out)-j.aliasBegin > maxAliasBytes", "j.aliasBytes > maxAliasBytes", nil},
 	{"bytes of earlier aliases are forgotten", "istio/resource/json.go", "		j.aliasBytes += len(j.out) - j.aliasBegin\n", "", nil},
 	{"what no alias stands for is bounded as well", "istio/resource/json.go", "if inAlias = inAlias || outermost; inAlias {", "if inAlias = inAlias || outermost; true {", nil},
-	{"aliases of all documents are not added", "istio/resource/json.go", "	u.all += j.aliasNodes\n", "	u.all = j.aliasNodes\n", nil},
-	{"aliases of all documents: one more is read", "istio/resource/json.go", "u.all > maxAllAliases", "u.all > maxAllAliases+1", nil},
+	{"aliases of all documents are not added", "istio/resource/json.go", "	uf.all += j.aliasNodes\n", "	uf.all = j.aliasNodes\n", nil},
+	{"aliases of all documents: one more is read", "istio/resource/json.go", "uf.all > maxAllAliases", "uf.all > maxAllAliases+1", nil},
 	{"nesting is not bounded", "istio/resource/json.go", "	if depth > maxNesting {\n", "	if depth > maxNesting+1 {\n", nil},
 	{"hidden files are read", "istio/resource/files.go", "entry.IsDir() || hidden || !slices", "entry.IsDir() || !slices", nil},
 	{"hidden folders are read", "istio/resource/files.go", "			return filepath.SkipDir\n", "			return nil\n", nil},
