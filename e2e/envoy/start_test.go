@@ -273,7 +273,7 @@ func TestRunLooksAtItsEnvoy(t *testing.T) {
 		{[]string{"--envoy", old}, old + " is Envoy 1.35.2, and Waymark needs 1.36 or later"},
 		{[]string{"--envoy", none}, none + " is not an Envoy: it does not print a version of Envoy"},
 		{[]string{"--envoy", plain}, plain + " is an Envoy 1.38.3 that was built without Wasm, so it cannot load the filter; name another program with --envoy, or use --matching native"},
-		{[]string{"--envoy", real, "--envoy-version", "1.36"}, real + " is Envoy " + defaultEnvoy(t).Version + ", and --envoy-version says 1.36; leave the flag out, or name another program with --envoy"},
+		{[]string{"--envoy", real, "--envoy-version", "1.36"}, real + " is Envoy " + defaultEnvoy(t).Version + ", and --envoy-version is 1.36; leave the flag out, or name another program with --envoy"},
 		{[]string{"--envoy", real, "--listen", taken.Addr().String()}, "listener 0.0.0.0_8080 cannot listen on " + taken.Addr().String() + ": bind: address already in use; --listen names another address"},
 	} {
 		_, stderr, status := program.Run(t, "", append([]string{"run", "-f", file, "--engine", "envoy"}, c.args...)...)
