@@ -273,3 +273,10 @@ func TestRulesAreVisitedOnce(t *testing.T) {
 		break
 	}
 }
+
+// What comes from a Secret is content, which has to be written into files; what a server names by its path is not.
+func TestHasContent(t *testing.T) {
+	assert.False(t, (&Credential{CertFile: "c", KeyFile: "k", CAFile: "a"}).HasContent())
+	assert.True(t, (&Credential{Cert: []byte("c"), Key: []byte("k")}).HasContent())
+	assert.True(t, (&Credential{CA: []byte("a")}).HasContent())
+}

@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -152,14 +153,11 @@ func test(overlay, pkg string) (out string, failed bool, err error) {
 	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-short", "-failfast", "-vet=off", "-timeout", testTimeout.String(), "-overlay", overlay, "./"+pkg)
 	var b bytes.Buffer
 	c.Stdout, c.Stderr = &b, &b
-	switch err := c.Run().(type) {
-	case nil:
-		return "", false, nil
-	case *exec.ExitError:
+	err = c.Run()
+	if errors.As(err, new(*exec.ExitError)) {
 		return b.String(), true, nil
-	default:
-		return "", false, err
 	}
+	return b.String(), false, err
 }
 
 // firstFailure is the name of the test that failed first.

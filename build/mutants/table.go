@@ -72,6 +72,7 @@ var table = []mutant{
 	{"origins of CORS are not in the id", "plan/hashed.go", "	if c := r.CORS; c != nil {\n", "	if c := r.CORS; c != nil && len(c.AllowOrigins) == 0 {\n", nil},
 	{"absent claims change every id", "plan/hashed.go", "[]hashedClaim `json:\",omitempty\"`", "[]hashedClaim", nil},
 	{"a field has another name", "plan/hashed.go", "	AllowCredentialsSet                       bool\n", "	AllowCredentialsSet                       bool `json:\"credentialsSet\"`\n", nil},
+	{"content of a Secret is not written", "plan/tls.go", "return c.Cert != nil || c.CA != nil", "return c.CA != nil", nil},
 	{"ids are shorter", "plan/seal.go", "const idLength = 12", "const idLength = 11", nil},
 	{"a destination without weight is an outcome", "plan/seal.go", "		if d.Weight > 0 {\n", "		{\n", nil},
 	{"outcomes are added at each sealing", "plan/seal.go", "	r.Outcomes = nil\n", "", nil},
@@ -107,7 +108,7 @@ var table = []mutant{
 	{"a condition on a claim takes everything", "istio/translate/order.go", "len(m.Query) > 0 || len(m.Claims) > 0 {", "len(m.Query) > 0 {", nil},
 	{"wildcards come first", "istio/translate/order.go", "compareBool(names.IsWildcard(a), names.IsWildcard(b))", "compareBool(names.IsWildcard(b), names.IsWildcard(a))", frontDoor},
 	{"what is not exported is used", "istio/names/visibility.go", "			return Hidden\n", "			return Public\n", nil},
-	{"a delegate is used from everywhere", "istio/translate/delegate.go", "if !ok || names.VisibilityTo(root.Namespace, d.Namespace, d.Spec.ExportTo) == names.Hidden {", "if !ok || d == nil {", frontDoor},
+	{"a delegate is used from everywhere", "istio/translate/delegate.go", "if !ok || names.VisibilityTo(root.Namespace, d.Namespace, d.Spec.ExportTo) == names.Hidden {", "if !ok || names.VisibilityTo(root.Namespace, d.Namespace, nil) == names.Hidden {", frontDoor},
 	{"delegates delegate", "istio/translate/delegate.go", "		if sub.GetDelegate() != nil {\n", "		if false {\n", nil},
 	{"a wildcard takes its own suffix", "istio/names/host.go", "		return len(a) >= len(b) && strings.HasSuffix(a[1:], suffix)\n", "		return strings.HasSuffix(a, suffix[1:])\n", []string{"istio/names", "gateway"}},
 	{"hosts of another namespace are used", "istio/names/host.go", "case ns == namespace || ns == \"*\":", "case ns != namespace+\"/\":", nil},
@@ -146,6 +147,9 @@ var table = []mutant{
 	{"steps are undone from the first on", "envoy/files/undo.go", "range slices.Backward(d.done) {", "range slices.All(d.done) {", nil},
 	{"a file that was not there stays", "envoy/files/undo.go", "	return ignoreMissing(os.Remove(filepath.Join(d.Path, path)))\n", "	_, _ = os.Remove, filepath.Join\n	return nil\n", nil},
 	{"a file is written in place", "envoy/files/write.go", "	beside := filepath.Join(filepath.Dir(full), besideName(filepath.Base(full)))\n", "	beside := full\n", nil},
+	{"a new file has not its mode", "envoy/files/write.go", "		err = d.permit(path, beside)\n", "", nil},
+	{"clusters that are warming are not waited for", "envoy/files/admin.go", "stats[\"cluster_manager.warming_clusters\"] > 0", "stats[\"cluster_manager.warming_clusters\"] > 9", nil},
+	{"clusters are waited for that are not warming", "envoy/files/admin.go", "stats[\"cluster_manager.warming_clusters\"] > 0", "stats[\"cluster_manager.warming_clusters\"] >= 0", nil},
 	{"everybody may read the files", "envoy/files/write.go", "		return 0o600\n", "		return 0o644\n", nil},
 
 	// Strategies.

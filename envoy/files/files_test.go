@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -295,6 +296,38 @@ func TestModes(t *testing.T) {
 				assert.Equal(t, want[1], info.Mode().Perm(), name)
 			}
 		}
+	}
+}
+
+// A new file has the mode when Envoy is told of it.
+func TestModesOfNewFiles(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	dir := t.TempDir()
+	require.NoError(t, (&files.Dir{Path: dir, Mode: 0o644}).Apply(t.Context(), generation(1)))
+	for _, name := range []string{envoy.ClustersFile, file(envoy.SecretType, "a"), file(envoy.RouteType, "a")} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o644), info.Mode().Perm(), name)
+	}
+}
+
+// Clusters that are warming are waited for, but not for long: a name server that does not answer holds up no change.
+func TestClustersThatAreWarming(t *testing.T) {
+	for stats, most := range map[string]time.Duration{"cluster_manager.warming_clusters: 1\n": 6 * time.Second, "cluster_manager.warming_clusters: 0\n": time.Second, "": time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			taken := 0
+			a := &files.Admin{Ask: func(context.Context, string) (string, error) {
+				taken++
+				return fmt.Sprintf("cluster_manager.cds.update_success: %d\ncluster_manager.cds.update_attempt: %d\n%s", taken, taken, stats), nil
+			}}
+			replaced := []files.File{{Path: envoy.ClustersFile, Key: envoy.Key{Type: envoy.ClusterType}}}
+			require.NoError(t, a.Before(t.Context(), envoy.Clusters, replaced))
+			begun := time.Now()
+			require.NoError(t, a.Taken(t.Context(), envoy.Clusters, replaced))
+			took := time.Since(begun)
+			assert.Less(t, took, most, stats)
+			assert.Equal(t, most > time.Second, took > 4*time.Second, "%q took %s", stats, took)
+		})
 	}
 }
 
