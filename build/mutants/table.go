@@ -45,6 +45,8 @@ var table = []mutant{
 	{"values of a repeated header are not joined", "routing/request.go", "	if repeated && t.joined {\n", "	if repeated && !t.joined {\n", nil},
 	{"a fault strikes always", "routing/decide.go", "		x.fault.strike(d, dice)\n", "		x.fault.strike(d, Dice{})\n", nil},
 	{"the first share is always taken", "routing/decide.go", "x.split.pick(&t.shares, dice.Split)", "x.split.pick(&t.shares, 0)", nil},
+	{"escapes of JSON are read beyond the end", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 <= len(d.text)+4 {\n", nil},
+	{"escapes of JSON are refused", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 > len(d.text) {\n", nil},
 	{"a duplicate key is taken", "routing/reader.go", "			twice = twice || s == key\n", "			_, _ = s, twice\n", nil},
 
 	// The translator: its cost, and what it refuses.
