@@ -159,3 +159,18 @@ func TestBase64(t *testing.T) {
 		assert.False(t, ok, s)
 	}
 }
+
+// Escapes of JSON, half of a surrogate pair and what is cut off among them.
+func TestEscapes(t *testing.T) {
+	for text, want := range map[string]string{
+		`\u00e9`: "é", `\u0041B`: "AB", `\ud83d\ude00`: "😀", `\ud83d`: "\ufffd", `\ud83dx`: "\ufffdx", `\"\\\/\b\f\n\r\t`: "\"\\/\b\f\n\r\t",
+	} {
+		assert.Equal(t, want, table(t, `{"version":1,"name":"`+text+`","virtualHosts":[]}`).Name(), text)
+	}
+	for _, text := range []string{`"\u00e`, `"\u00e"`, `"\u00g9"`, `"\u`, `"\`, `"\x"`, `"\ud83d\u12`} {
+		_, err := Compile([]byte(`{"version":1,"virtualHosts":[],"name":` + text))
+		assert.ErrorContains(t, err, "not a JSON document", text)
+		_, err = Compile([]byte(`{"version":1,"virtualHosts":[],"name":` + text + `}`))
+		assert.ErrorContains(t, err, "not a JSON document", text)
+	}
+}

@@ -187,3 +187,27 @@ func TestADecisionAllocatesNothing(t *testing.T) {
 	x.Decide(r, Dice{}) // grows the scratch once
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { x.Decide(r, Dice{}) }))
 }
+
+// A request that was emptied has nothing of the earlier one: no pseudo-header, no header.
+func TestResetForgetsEverything(t *testing.T) {
+	r := request("a", "/x?q=1", [2]string{"x-a", "1"})
+	x := table(t, one(`{"outcome":"k","rule":"first","headers":[{"name":":method"}]},{"outcome":"l"}`))
+	assert.Equal(t, 0, x.Decide(r, Dice{}).Rule)
+	r.Reset()
+	assert.Equal(t, [4]bool{}, [4]bool{r.HasMethod, r.HasScheme, r.HasAuthority, r.HasPath})
+	assert.Equal(t, [4]string{}, [4]string{r.Method, r.Scheme, r.Authority, r.Path})
+	assert.Empty(t, r.Headers)
+	assert.Equal(t, -1, x.Decide(r, Dice{}).VirtualHost, "no authority")
+	r.Set(":authority", "a")
+	assert.Equal(t, -1, x.Decide(r, Dice{}).Rule, "no path")
+	r.Set(":path", "/")
+	assert.Equal(t, 1, x.Decide(r, Dice{}).Rule, "no method")
+}
+
+// The first rule has a name, and no rule has none.
+func TestRuleNames(t *testing.T) {
+	x := table(t, one(`{"outcome":"k","rule":"first","path":{"exact":"/a"}},{"outcome":"l","rule":"second","path":{"exact":"/b"}}`))
+	for path, want := range map[string]string{"/a": "first", "/b": "second", "/c": ""} {
+		assert.Equal(t, want, x.RuleName(x.Decide(request("a", path), Dice{})), path)
+	}
+}

@@ -27,6 +27,8 @@ var table = []mutant{
 	{"decisions have one number", "routing/request.go", "	r.decision++\n", "	r.decision = 1\n", nil},
 	{"the memory for names does not grow", "routing/request.go", "len(r.heads) < int(t.names.names.count) || ", "", nil},
 	{"the memory for buckets does not grow", "routing/request.go", " || len(r.visited) < len(t.index.buckets)", "", nil},
+	{"a request that was emptied still has its pseudo-headers", "routing/request.go", "	r.HasMethod, r.HasScheme, r.HasAuthority, r.HasPath = false, false, false, false\n", "", nil},
+	{"the first rule has no name", "routing/table.go", "	if d.Rule < 0 {\n", "	if d.Rule <= 0 {\n", nil},
 	{"fields of an earlier decision stay", "routing/request.go", "	r.fields, r.joined = r.fields[:0], r.joined[:0]\n", "	r.joined = r.joined[:0]\n", nil},
 	{"fields of an earlier decision are the first", "routing/request.go", "	if h := &r.heads[subject]; h.decision == r.decision {\n", "	if h := &r.heads[subject]; h.decision > 0 {\n", nil},
 
@@ -45,6 +47,8 @@ var table = []mutant{
 	{"values of a repeated header are not joined", "routing/request.go", "	if repeated && t.joined {\n", "	if repeated && !t.joined {\n", nil},
 	{"a fault strikes always", "routing/decide.go", "		x.fault.strike(d, dice)\n", "		x.fault.strike(d, Dice{})\n", nil},
 	{"the first share is always taken", "routing/decide.go", "x.split.pick(&t.shares, dice.Split)", "x.split.pick(&t.shares, 0)", nil},
+	{"escapes of JSON are read beyond the end", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 <= len(d.text)+4 {\n", nil},
+	{"escapes of JSON are refused", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 > len(d.text) {\n", nil},
 	{"a duplicate key is taken", "routing/reader.go", "			twice = twice || s == key\n", "			_, _ = s, twice\n", nil},
 
 	// The translator: its cost, and what it refuses.

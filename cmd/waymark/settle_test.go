@@ -221,7 +221,7 @@ func TestAFileThatIsGoneForAMoment(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- r.watch(ctx, files) }()
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(1700 * time.Millisecond) // it was tried twice
 		require.NoError(t, os.WriteFile(file, []byte(half+rest), 0o600))
 		time.Sleep(4 * time.Second)
 		cancel()
