@@ -137,7 +137,7 @@ attack: build envoy ## repeat the comparison of nasty requests and the fuzzers f
 	@build/attack.sh $(or $(MINUTES),10)
 
 .PHONY: mutants
-mutants: needs-go ## break the code in a hundred places, one at a time: a quick test must notice each (MUTANTS="-only routing/")
+mutants: needs-go ## break the code in some 130 places, one at a time: a quick test must notice each (MUTANTS="-only routing/")
 	go run ./build/mutants $(MUTANTS)
 
 .PHONY: vulnerabilities
