@@ -239,7 +239,7 @@ spec: {type: ExternalName, externalName: alias.default.svc.cluster.local, ports:
 			_, stderr, status := program.Run(t, names{"HOST": c.host}.expand(t, gw)+c.more, "translate", "-f", "-")
 			assert.Equal(t, 65, status)
 			assert.Contains(t, stderr, c.say)
-			assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+			assert.Equal(t, 3, strings.Count(stderr, "\n"), "one sentence, the line of the file and a caret: %s", stderr)
 		})
 	}
 }
