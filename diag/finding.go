@@ -80,6 +80,14 @@ func (f Finding) String() string {
 	return Printable(b.String() + f.Message)
 }
 
+// Excerpt is the line of the finding's place with a caret, see [Texts.Excerpt]; "" for a notice.
+func (f Finding) Excerpt(texts *Texts) string {
+	if f.Severity == Notice {
+		return ""
+	}
+	return texts.Excerpt(f.Place)
+}
+
 // Findings is a list of findings. Those that are added one by one are not sorted; see [Findings.Sort].
 type Findings []Finding
 
@@ -89,18 +97,14 @@ func (fs Findings) HasErrors() bool {
 }
 
 // Write writes a line for each finding, with its code, and below it the excerpt of the file with a caret under the
-// place. A notice has no excerpt. The error is that of w.
+// place. The error is that of w.
 func (fs Findings) Write(w io.Writer, texts *Texts) error {
 	for _, f := range fs {
 		code := ""
 		if f.Code != "" {
 			code = " [" + f.Code + "]"
 		}
-		excerpt := ""
-		if f.Severity != Notice {
-			excerpt = texts.Excerpt(f.Place)
-		}
-		if _, err := fmt.Fprintf(w, "%s%s\n%s", f, code, excerpt); err != nil {
+		if _, err := fmt.Fprintf(w, "%s%s\n%s", f, code, f.Excerpt(texts)); err != nil {
 			return err
 		}
 	}

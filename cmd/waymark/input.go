@@ -108,13 +108,13 @@ func pairs(flag string, list []string) (map[string]string, error) {
 // translate reads and translates, and reports everything that is wrong on standard error. What Istio would refuse ends it
 // with status 65; with strict, an error of the translation does, too: the plan must not be executed then.
 func (in *input) translate(strict bool) (*plan.Plan, error) {
-	p, found, err := in.work(strict)
-	found.report(talk)
+	p, findings, err := in.work(strict)
+	_ = findings.Write(talk, in.texts) // nobody could be told
 	return p, err
 }
 
 // work is [input.translate] without the report.
-func (in *input) work(strict bool) (*plan.Plan, *found, error) {
+func (in *input) work(strict bool) (*plan.Plan, diag.Findings, error) {
 	o, err := in.options()
 	if err != nil {
 		return nil, nil, err
@@ -129,7 +129,7 @@ func (in *input) work(strict bool) (*plan.Plan, *found, error) {
 	p, findings := translate.Plan(read.Set, o)
 	working.end()
 	in.texts = &read.Texts
-	all := &found{diag.Merge(read.Findings, findings), in.texts}
+	all := diag.Merge(read.Findings, findings)
 	if read.Findings.HasErrors() || strict && findings.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}
 	}
@@ -147,15 +147,3 @@ func (in *input) locate(err error) error {
 
 // talk is where messages go.
 var talk io.Writer = os.Stderr
-
-// found is what is wrong with the input, with the texts that it is in; nil is nothing.
-type found struct {
-	diag.Findings
-	texts *diag.Texts
-}
-
-func (f *found) report(w io.Writer) {
-	if f != nil {
-		_ = f.Write(w, f.texts) // nobody could be told
-	}
-}

@@ -46,18 +46,12 @@ type note struct {
 	code, excerpt string
 }
 
-// notes are the findings as entries of the log.
-func (f *found) notes() []note {
-	if f == nil {
-		return nil
-	}
+// notesOf are findings as entries of the log.
+func notesOf(findings diag.Findings, texts *diag.Texts) []note {
 	levels := map[diag.Severity]slog.Level{diag.Error: slog.LevelError, diag.Warning: slog.LevelWarn, diag.Notice: slog.LevelInfo}
-	out := make([]note, len(f.Findings))
-	for i, finding := range f.Findings {
-		out[i] = note{levels[finding.Severity], finding.String(), finding.Code, ""}
-		if finding.Severity != diag.Notice {
-			out[i].excerpt = f.texts.Excerpt(finding.Place)
-		}
+	out := make([]note, len(findings))
+	for i, f := range findings {
+		out[i] = note{levels[f.Severity], f.String(), f.Code, f.Excerpt(texts)}
 	}
 	return out
 }

@@ -159,7 +159,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
 		}
 	}()
-	p, found, err := r.in.work(true)
+	p, findings, err := r.in.work(true)
 	if err == nil && !r.in.remoteFiles {
 		files := certificateFiles(p)
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
@@ -171,7 +171,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	if !unchanged() {
 		return nil, errChanged
 	}
-	notes = found.notes()
+	notes = notesOf(findings, r.in.texts)
 	if err != nil {
 		return notes, err
 	}
@@ -343,7 +343,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		}
 		var findings *diag.FindingsError
 		if errors.As(err, &findings) {
-			notes = append(notes, (&found{findings.Findings, r.in.texts}).notes()...)
+			notes = append(notes, notesOf(findings.Findings, r.in.texts)...)
 		} else if text := err.Error(); text != "" {
 			notes = append(notes, note{level: slog.LevelError, text: text})
 		}
