@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 
 	"waymark.dev/waymark/diag"
@@ -36,7 +37,7 @@ func (r *Report) Plans() []*plan.Plan {
 	var selectors []map[string]string
 	for _, gw := range r.set.Gateways {
 		labels := gw.Spec.GetSelector()
-		if !slices.ContainsFunc(selectors, func(known map[string]string) bool { return sameLabels(known, labels) }) {
+		if !slices.ContainsFunc(selectors, func(known map[string]string) bool { return maps.Equal(known, labels) }) {
 			selectors = append(selectors, labels)
 		}
 	}
@@ -45,37 +46,15 @@ func (r *Report) Plans() []*plan.Plan {
 		if labels == nil {
 			labels = map[string]string{}
 		}
-		p, _ := translate.Plan(r.set, translate.Options{Labels: labels}.WithDefaults())
-		if p != nil {
-			out = append(out, p)
-		}
+		p, _ := translate.Plan(r.set, translate.Options{Labels: labels})
+		out = append(out, p)
 	}
 	return out
 }
 
-func sameLabels(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	return true
-}
-
-// Own is a finding about a rule that only Waymark has, not Istio's validation.
-type Own struct {
-	// Severity is Warning, or Notice for a problem that only the destination can solve.
-	Severity       diag.Severity
-	Code           string
-	Rule           *plan.Rule
-	Field, Message string
-}
-
-// Add adds findings to the VirtualServices of their rules, and notices to Other.
-func (r *Report) Add(found []Own) {
+// Add adds findings about rules, which have a [plan.Rule] as their subject, to the VirtualServices that hold the rules; notices
+// and findings about other subjects go to Other.
+func (r *Report) Add(found diag.Findings) {
 	index := make(map[string]int, len(r.Resources))
 	for i, c := range r.Resources {
 		if c.Kind == "VirtualService" {
@@ -84,14 +63,16 @@ func (r *Report) Add(found []Own) {
 	}
 	changed := map[int]bool{}
 	for _, f := range found {
-		name := f.Rule.Origin.Key()
-		p := diag.Finding{Severity: f.Severity, Code: f.Code, Place: f.Rule.Source, Object: "VirtualService " + name, Field: f.Field, Message: f.Message}
-		i, ok := index[name]
+		i, ok := 0, false
+		if rule, about := f.About.(*plan.Rule); about {
+			f.Object, f.Field = "VirtualService "+rule.Origin.Key(), rule.Origin.Field()
+			i, ok = index[rule.Origin.Key()]
+		}
 		if !ok || f.Severity == diag.Notice {
-			r.Other = append(r.Other, p)
+			r.Other = append(r.Other, f)
 			continue
 		}
-		r.Resources[i].Findings = append(r.Resources[i].Findings, p)
+		r.Resources[i].Findings = append(r.Resources[i].Findings, f)
 		changed[i] = true
 	}
 	for i := range changed {

@@ -71,7 +71,7 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 		if err != nil {
 			continue // an expression that this Envoy does not know; translating reports it
 		}
-		var found []gateway.Own
+		var found diag.Findings
 		passages, all := j.Passages()
 		if !all {
 			fmt.Fprintf(talk, "notice: more than %d rules deny a path; the others are not checked for spellings that pass them\n", verdict.MostDenying)
@@ -88,9 +88,8 @@ func warnOfPassages(r *gateway.Report, o *envoy.Options) {
 			if passage.Unmet {
 				mend = "no request has the path as the rule has it; write it as Envoy has it"
 			}
-			found = append(found, gateway.Own{Severity: severity, Code: code, Rule: passage.Denied, Field: passage.Denied.Origin.Field(), Message: fmt.Sprintf(
-				"denies %s, but %s%s is sent on as %s by %s; %s",
-				passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)})
+			found.Add(severity, code, passage.Denied, "", "denies %s, but %s%s is sent on as %s by %s; %s",
+				passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)
 		}
 		r.Add(found)
 	}
