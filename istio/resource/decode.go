@@ -21,7 +21,7 @@ import (
 
 // istioKind is an Istio kind, whose spec is a protobuf message. add appends a decoded object to its list in the set.
 func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
-	return kind{versions: istioVersions, isIstio: true, add: func(r *Set, o *Object, text []byte, findings *diag.Findings, _ bool) {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *Set, o *Object, b *body, findings *diag.Findings, _ bool) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
 		before := len(*findings)
@@ -38,7 +38,7 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			}
 		})
 		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
-		raw := member(text, "spec")
+		raw := b.member("spec")
 		if raw == nil {
 			raw = []byte("{}")
 		}
@@ -51,14 +51,25 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 	}}
 }
 
-// member returns the value of a key of a JSON object; nil where there is none, or null. The object is decoded into a map,
-// since keys of a struct would be compared without regard to case: "Spec" is not "spec".
-func member(text []byte, key string) json.RawMessage {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(text, &all) != nil || string(all[key]) == "null" {
-		return nil
+// body is a document as JSON, with its members by key. They are in a map, since keys of a struct would be compared without
+// regard to case: "Spec" is not "spec".
+type body struct {
+	text    []byte
+	members map[string]json.RawMessage
+}
+
+func newBody(text []byte) *body {
+	b := &body{text: text}
+	_ = json.Unmarshal(text, &b.members) // what is not an object has no members
+	return b
+}
+
+// member is the value of a key; nil where there is none, or null.
+func (b *body) member(key string) json.RawMessage {
+	if value := b.members[key]; string(value) != "null" {
+		return value
 	}
-	return all[key]
+	return nil
 }
 
 // unmarshalSpec decodes a spec as Istio does. It tries the newer decoder first, which is three times as fast. What the
@@ -127,9 +138,9 @@ func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
 }
 
 // readMeta sets the object's metadata. A namespaced object without a namespace is in "default".
-func (o *Object) readMeta(clusterScoped bool, text []byte, findings *diag.Findings) {
+func (o *Object) readMeta(clusterScoped bool, b *body, findings *diag.Findings) {
 	var m struct{ Metadata meta.ObjectMeta }
-	if raw := member(text, "metadata"); raw == nil {
+	if raw := b.member("metadata"); raw == nil {
 	} else if err := json.Unmarshal(raw, &m.Metadata); err != nil {
 		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
 		return

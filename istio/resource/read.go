@@ -99,9 +99,10 @@ func (r *reader) add(doc *document) {
 		findings.Add(diag.Error, "VAL-ANY-04", o, "", "%s", err)
 		return
 	}
+	b := newBody(json)
 	before := len(*findings)
-	o.readMeta(kind.clusterScoped, json, findings)
-	kind.add(r.input.Set, o, json, findings, len(*findings) > before)
+	o.readMeta(kind.clusterScoped, b, findings)
+	kind.add(r.input.Set, o, b, findings, len(*findings) > before)
 }
 
 // lastLine is the number of the last line of a node.
@@ -128,7 +129,7 @@ type kind struct {
 	isIstio       bool
 	// add decodes the document, and appends the object if it can be decoded. broken means that its metadata had errors,
 	// with which an object of a Kubernetes kind is not appended.
-	add func(r *Set, o *Object, text []byte, findings *diag.Findings, broken bool)
+	add func(r *Set, o *Object, b *body, findings *diag.Findings, broken bool)
 }
 
 var istioVersions = map[string]bool{"networking.istio.io/v1": true, "networking.istio.io/v1beta1": true, "networking.istio.io/v1alpha3": true}
@@ -172,9 +173,9 @@ var kinds = map[string]kind{
 // kubernetesKind is a kind of Kubernetes itself, of one version. An object with any error is not added to the set.
 func kubernetesKind[T any](version string, clusterScoped bool, add func(*Set, *Object, *T)) kind {
 	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
-		add: func(r *Set, o *Object, text []byte, findings *diag.Findings, broken bool) {
+		add: func(r *Set, o *Object, b *body, findings *diag.Findings, broken bool) {
 			var object T
-			if strict(o, text, &object, findings) && !broken {
+			if strict(o, b.text, &object, findings) && !broken {
 				add(r, o, &object)
 			}
 		}}
