@@ -8,6 +8,7 @@ import (
 	istio "istio.io/api/networking/v1alpha3"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
@@ -166,10 +167,5 @@ func portNumbers(s *service) string {
 
 // speaksHTTP2 reports whether a port's protocol is HTTP/2 from the first byte (SE-07).
 func speaksHTTP2(protocol string) bool {
-	switch strings.ToLower(protocol) {
-	case "http2", "grpc", "grpc-web":
-		return true
-	default:
-		return false
-	}
+	return names.IsProtocol(protocol, "HTTP2", "GRPC", names.GRPCWeb)
 }

@@ -27,6 +27,8 @@ type httpRule struct {
 	origin *resource.VirtualService // the root, or its delegate
 	index  int                      // in the origin's http[]
 	root   plan.Origin              // the root's rule that delegates to origin; the zero value for a rule of a root
+
+	extensions names.Extensions // of the origin
 }
 
 // originOf is the origin of the rule and one of its matches, by index; -1 is the rule without a match.
@@ -43,6 +45,12 @@ func (h httpRule) drop(match int, code plan.DropCode, by plan.Origin) plan.Dropp
 // originOf is the origin for a VirtualService, or for a rule of it.
 func originOf(vs *resource.VirtualService, path plan.Path) plan.Origin {
 	return plan.Origin{Kind: "VirtualService", Namespace: vs.Namespace, Name: vs.Name, Path: path}
+}
+
+// extensionsOf are what the annotations of a VirtualService turn on. Validation refuses bad ones.
+func extensionsOf(vs *resource.VirtualService) names.Extensions {
+	out, _ := names.ParseExtensions(vs.Kind, vs.Annotations)
+	return out
 }
 
 func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa(h.index) + "]" + rest }
@@ -64,9 +72,10 @@ func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtual
 			continue
 		}
 		root := &boundVirtualService{VirtualService: vs}
+		extensions := extensionsOf(vs)
 		for i, rule := range vs.Spec.Http {
 			if rule.GetDelegate() == nil {
-				root.rules = append(root.rules, httpRule{HTTPRoute: rule, origin: vs, index: i})
+				root.rules = append(root.rules, httpRule{HTTPRoute: rule, origin: vs, index: i, extensions: extensions})
 			} else {
 				root.rules = append(root.rules, delegated(vs, i, delegates, made, out)...)
 			}
@@ -97,6 +106,7 @@ func delegated(root *resource.VirtualService, i int, delegates map[string]*resou
 		return nil
 	}
 	var rules []httpRule
+	extensions := extensionsOf(d)
 	for j, sub := range d.Spec.Http {
 		if sub.GetDelegate() != nil {
 			out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropNestedDelegate, origin)
@@ -106,7 +116,7 @@ func delegated(root *resource.VirtualService, i int, delegates map[string]*resou
 			break
 		}
 		if merged := mergeRule(rule, sub); merged != nil {
-			rules = append(rules, httpRule{merged, d, j, origin})
+			rules = append(rules, httpRule{merged, d, j, origin, extensions})
 			continue
 		}
 		out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropDelegateConflict, origin)

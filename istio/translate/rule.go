@@ -87,8 +87,7 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 		}
 		r.StatPrefix = m.GetStatPrefix()
 	}
-	extensions, _ := names.ParseExtensions(h.origin.Kind, h.origin.Annotations) // validation refuses bad ones
-	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute() || extensions.SegmentPrefixes)
+	r.Match = translateMatch(m, vs.IsIngress() || vs.IsRoute() || h.extensions.SegmentPrefixes)
 	operations := translateHeaders(h.Headers)
 	r.RequestHeaders, r.ResponseHeaders = operations.request, operations.response
 	switch { // the first that is set counts (VS-RED-01)
