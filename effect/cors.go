@@ -68,13 +68,22 @@ func echo(policy, asked string) string {
 	return policy
 }
 
-// allows reports whether an origin is allowed. A policy that matches the text "*" allows every origin (VS-CORS-02).
+// allows reports whether an origin is allowed.
 func (rule *Rule) allows(origin string) bool {
-	return slices.ContainsFunc(rule.origins, func(o matcher) bool { return o(origin) || o("*") })
+	return slices.ContainsFunc(rule.origins, func(o matcher) bool { return o(origin) })
 }
 
 // matcher reports whether a text matches.
 type matcher func(text string) bool
+
+// originMatcher is the matcher of an entry of a policy. One that matches the text "*" allows every origin (VS-CORS-02).
+func originMatcher(m plan.OriginMatch) matcher {
+	matches := newMatcher(m)
+	if matches("*") {
+		return func(string) bool { return true }
+	}
+	return matches
+}
 
 func newMatcher(m plan.OriginMatch) matcher {
 	switch m.Kind {

@@ -23,7 +23,7 @@ func Of(r *plan.Rule) *Rule {
 	}
 	if r.CORS != nil {
 		for _, o := range r.CORS.AllowOrigins {
-			out.origins = append(out.origins, newMatcher(o))
+			out.origins = append(out.origins, originMatcher(o))
 		}
 	}
 	return out
