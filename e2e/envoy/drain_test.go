@@ -27,15 +27,7 @@ import (
 )
 
 // drainRules send everything to one upstream.
-const drainRules = `apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
----
-apiVersion: networking.istio.io/v1
+const drainRules = gatewayRules + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: all}
 spec: {hosts: ["*"], gateways: [gw], http: [{route: [{destination: {host: slow.test}}]}]}

@@ -43,15 +43,7 @@ func soakRequests(t testing.TB) int {
 // soakYAML are rules that only a header tells apart; the change gives every hundredth another timeout.
 func soakYAML(change int) string {
 	var b strings.Builder
-	b.WriteString(`apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: gw}
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
----
-apiVersion: networking.istio.io/v1
+	b.WriteString(gatewayRules + `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: soak}
 spec:
