@@ -96,6 +96,11 @@ func (fs Findings) HasErrors() bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Severity == Error })
 }
 
+// HasWarnings reports whether one of the findings is a warning.
+func (fs Findings) HasWarnings() bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Severity == Warning })
+}
+
 // Write writes a line for each finding, with its code, and below it the excerpt of the file with a caret under the
 // place. The error is that of w.
 func (fs Findings) Write(w io.Writer, texts *Texts) error {

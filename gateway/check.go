@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"io"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
@@ -54,10 +52,10 @@ func (c *Checked) Verdict() Verdict {
 	return out
 }
 
-// Check reads the resources in files and folders ("-" is stdin), as [Load] does, and reports what reading and
+// Check reads the resources in files and folders ("-" is standard input), as [Load] does, and reports what reading and
 // validation find. The findings of [OwnCodes] are not among them; a caller adds them with [Report.Add].
-func Check(paths []string, stdin io.Reader) *Report {
-	in := Load(paths, stdin)
+func Check(paths []string, o resource.Options) *Report {
+	in := Load(paths, o)
 	report := &Report{Texts: &in.Texts, set: in.Set}
 	index := make(map[diag.Subject]int, len(in.Objects))
 	for i, o := range in.Objects {

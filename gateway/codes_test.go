@@ -45,7 +45,7 @@ func TestCodesBeyondIstioAreDocumented(t *testing.T) {
 			ids = append(ids, c.ID)
 		}
 	}
-	require.Len(t, ids, 10)
-	assert.Contains(t, string(text), ids[0]+", "+ids[1]+" and "+ids[2]+".")
-	assert.Contains(t, string(text), ids[3]+" to "+ids[9])
+	require.Len(t, ids, 13)
+	assert.Contains(t, string(text), ids[0]+", "+ids[1]+" to "+ids[3]+", "+ids[4]+" and "+ids[5]+".")
+	assert.Contains(t, string(text), ids[6]+" to "+ids[11])
 }

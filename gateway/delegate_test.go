@@ -57,7 +57,7 @@ func TestDelegates(t *testing.T) {
 			[]string{"x/1 => kind=no_route", "x/2 => route.index=0", "x/3 => kind=no_route", "x/4 => route.index=1"}},
 		{"names are joined by a dash, maps united with the delegate winning (VS-DEL-08, VS-DEL-09, VS-DEL-10)",
 			root("{name: r, match: [{name: m, withoutHeaders: {h: {prefix: a}, i: {}}}], delegate: {name: sub}}") +
-				delegate("- {name: s, match: [{name: n, withoutHeaders: {h: {exact: ab}}}], route: [{destination: {host: x.svc}}]}"),
+				delegate("- {name: s, match: [{name: 'n', withoutHeaders: {h: {exact: ab}}}], route: [{destination: {host: x.svc}}]}"),
 			[]string{"x/ => route.name=r-s.m-n", "x/ h=ac => kind=route", "x/ h=ab => kind=no_route", "x/ i=1 => kind=no_route"}},
 		{"what the delegate leaves out is inherited, each as a whole (VS-DEL-09)",
 			root("{timeout: 5s, retries: {attempts: 7}, rewrite: {uri: /r}, headers: {request: {set: {a: '1'}}}, corsPolicy: {allowOrigins: [{exact: '*'}]}, fault: {abort: {httpStatus: 503, percentage: {value: 1}}}, mirror: {host: m.svc}, delegate: {name: sub}}") +

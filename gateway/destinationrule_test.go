@@ -41,7 +41,7 @@ func TestDestinationRules(t *testing.T) {
 
 		{"a hash by cookie, query parameter and address (DR-HASH-02, DR-HASH-03)",
 			everything + entry("a", "a.com", "", 80) + entry("b", "b.com", "", 80) + entry("c", "c.com", "", 80) +
-				object("DestinationRule", "a", "host: a.com\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: n, path: /p, ttl: 0s}}}}") +
+				object("DestinationRule", "a", "host: a.com\ntrafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: 'n', path: /p, ttl: 0s}}}}") +
 				object("DestinationRule", "b", "host: b.com\ntrafficPolicy: {loadBalancer: {consistentHash: {httpQueryParameterName: q}}}") +
 				object("DestinationRule", "c", "host: c.com\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}") +
 				ruled("a", "- {route: [{destination: {host: a.com}, weight: 1}, {destination: {host: b.com}, weight: 1}, {destination: {host: c.com}, weight: 1}]}"),

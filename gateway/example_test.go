@@ -42,7 +42,7 @@ spec: {ports: [{name: http, port: 80}]}
 
 // Read files, here standard input, and make the plan of a gateway. What is wrong is a list of findings.
 func Example() {
-	in := gateway.Load([]string{"-"}, strings.NewReader(shop))
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(shop)})
 	p, findings := translate.Plan(in.Set, translate.Options{})
 	for _, f := range findings {
 		fmt.Println(f)
@@ -58,7 +58,7 @@ func Example() {
 
 // Findings are printed with the line of the file and a caret.
 func ExampleCheck() {
-	report := gateway.Check([]string{"-"}, strings.NewReader(strings.Replace(shop, "prefix: /api", `regex: "("`, 1)))
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Replace(shop, "prefix: /api", `regex: "("`, 1))})
 	if err := report.Findings().Write(os.Stdout, report.Texts); err != nil {
 		panic(err)
 	}

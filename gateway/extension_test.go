@@ -11,6 +11,7 @@ import (
 
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
 )
 
 // withAnnotation gives the object of a name an annotation.
@@ -34,11 +35,11 @@ func TestExtensions(t *testing.T) {
 		"waymark.dev/prefix-match: segment": `metadata.annotations["waymark.dev/prefix-match"]: "segment" is neither text nor segments`,
 		"waymark.dev/prefixmatch: segments": "it is not known; a VirtualService may have waymark.dev/prefix-match",
 	} {
-		in := gateway.Load([]string{"-"}, strings.NewReader(withAnnotation(rules, "a", annotation)))
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(rules, "a", annotation))})
 		assert.Contains(t, fmt.Sprint(in.Findings), want)
 		assert.Empty(t, in.Set.VirtualServices, "it is refused")
 	}
-	in := gateway.Load([]string{"-"}, strings.NewReader(withAnnotation(everything, "gw", "waymark.dev/prefix-match: text")))
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(everything, "gw", "waymark.dev/prefix-match: text"))})
 	assert.Contains(t, fmt.Sprint(in.Findings), "a Gateway has no extensions")
 }
 

@@ -1,26 +1,72 @@
 package gateway
 
 import (
-	"io"
+	"slices"
+	"strings"
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
 )
 
-// Load reads the resources in files and folders ("-" is stdin), and prepares them with [Prepare].
-func Load(paths []string, stdin io.Reader) *resource.Input {
-	return Prepare(resource.Read(paths, stdin))
+// Load reads the resources in files and folders ("-" is standard input), and prepares them with [Prepare].
+func Load(paths []string, o resource.Options) *resource.Input {
+	return Prepare(resource.Read(paths, o))
 }
 
-// Prepare validates resources, and returns an input without those that have an error, so that the rest can be
-// translated and all errors are reported at once. Its findings include those of reading, and are sorted by place. read
-// is not changed.
+// Prepare validates resources, and returns an input with those that an API server would have after it was given them in
+// their order: without those that have an error, and without those that a later one of the same kind, namespace and name
+// replaces. So the rest can be translated, and all errors are reported at once. Its findings include those of reading,
+// and are sorted by place. read is not changed.
+//
+// An object that is refused because a placeholder such as ${HOST} was not replaced has one warning that says so, in
+// place of its errors.
 func Prepare(read *resource.Input) *resource.Input {
 	out := *read
-	out.Findings = diag.Merge(read.Findings, validate.Set(read.Set))
-	out.Set = read.Set.Without(refusedBy(out.Findings))
+	out.Findings = withoutRepetitions(slices.Concat(read.Findings, validate.Set(read.Set)))
+	refused := refusedBy(out.Findings)
+	out.Findings = withoutPlaceholders(out.Findings, refused, read.Strict)
+	out.Set = read.Set.Without(refused).Latest(&out.Findings)
+	out.Findings.Sort()
 	return &out
+}
+
+// withoutRepetitions removes what the schema refuses and Istio's validation refuses as well, with a message of its own about
+// the same field or its parent.
+func withoutRepetitions(findings diag.Findings) diag.Findings {
+	type at struct {
+		about diag.Subject
+		field string
+	}
+	known := map[at]bool{}
+	for _, f := range findings {
+		if f.Severity == diag.Error && f.Code != resource.SchemaCode {
+			known[at{f.About, f.Field}] = true
+		}
+	}
+	return slices.DeleteFunc(findings, func(f diag.Finding) bool {
+		parent := f.Field[:max(0, strings.LastIndexAny(f.Field, ".["))]
+		return f.Code == resource.SchemaCode && (known[at{f.About, f.Field}] || known[at{f.About, parent}])
+	})
+}
+
+// withoutPlaceholders replaces the findings of refused objects that have a placeholder by one finding each.
+func withoutPlaceholders(findings diag.Findings, refused []*resource.Object, strict bool) diag.Findings {
+	waiting := map[diag.Subject]bool{}
+	for _, o := range refused {
+		waiting[o] = o.Placeholder != ""
+	}
+	kept := slices.DeleteFunc(findings, func(f diag.Finding) bool { return f.About != nil && waiting[f.About] })
+	severity := diag.Warning
+	if strict {
+		severity = diag.Error
+	}
+	for _, o := range refused {
+		if waiting[o] {
+			kept.Add(severity, "", o, "", "left aside: it has the placeholder %s; run envsubst < %s | waymark check -f -, or build it with the program that fills it in", o.Placeholder, o.Place("").File)
+		}
+	}
+	return kept
 }
 
 // refusedBy returns the objects that have an error.

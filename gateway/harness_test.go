@@ -12,6 +12,7 @@ import (
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/ask"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
@@ -47,7 +48,7 @@ func check(t *testing.T, resources string, facts []fact) {
 // translated reads resources that are right in themselves; they may name destinations that do not exist.
 func translated(t *testing.T, resources string, o translate.Options) (*plan.Plan, diag.Findings) {
 	t.Helper()
-	in := gateway.Load([]string{"-"}, strings.NewReader(resources))
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)})
 	for _, p := range in.Findings {
 		require.NotEqual(t, diag.Error, p.Severity, p.String())
 	}

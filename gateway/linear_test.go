@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 )
 
@@ -83,11 +84,11 @@ func readingTime(text string) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	begun := threadTime()
-	report := gateway.Check([]string{"-"}, strings.NewReader(text))
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
 	for _, p := range report.Findings() {
 		report.Texts.Excerpt(p.Place)
 	}
-	in := gateway.Load([]string{"-"}, strings.NewReader(text))
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
 	translate.Plan(in.Set, translate.Options{})
 	return threadTime() - begun
 }

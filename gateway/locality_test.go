@@ -12,7 +12,7 @@ import (
 // DR-LOC-01: which localities come first, and what share each has.
 func TestLocalities(t *testing.T) {
 	const endpoints = "{address: 10.0.0.1, locality: r1/z1/s1}, {address: 10.0.0.2, locality: r1/z1/s2}, {address: 10.0.0.3, locality: r1/z2/s1, labels: {group: a}}, " +
-		"{address: 10.0.0.4, locality: r2/z1/s1, weight: 3, labels: {group: b, rack: x}}, {address: 10.0.0.5, locality: r3/z1/s1, labels: {group: b, rack: y}}"
+		"{address: 10.0.0.4, locality: r2/z1/s1, weight: 3, labels: {group: b, rack: x}}, {address: 10.0.0.5, locality: r3/z1/s1, labels: {group: b, rack: 'y'}}"
 	type place struct {
 		locality         string
 		priority, weight uint32

@@ -34,7 +34,7 @@ func external(name, other string) string {
 func rules(key string, age int, spec string) string {
 	namespace, name, _ := strings.Cut(key, "/")
 	created := time.Date(2024, 5, 1, 0, 0, age, 0, time.UTC).Format(time.RFC3339)
-	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: %s, namespace: %s, creationTimestamp: %q}\nspec: %s\n", name, namespace, created, spec)
+	return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: %q, namespace: %s, creationTimestamp: %q}\nspec: %s\n", name, namespace, created, spec)
 }
 
 func translateSidecar(t *testing.T, yaml string, o translate.Options) (*plan.Plan, diag.Findings) {

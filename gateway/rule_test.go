@@ -77,9 +77,9 @@ func TestRules(t *testing.T) {
 			[]string{"x/1?q => location=http://x/1?q", "x/2 => location=http://x/2", "x/3 => location=-"}},
 
 		// 5. timeout and retries
-		{"without a timeout there is none (VS-TO-01)", to("name: n"), []string{"x/ => timeout=0s"}},
+		{"without a timeout there is none (VS-TO-01)", to("name: 'n'"), []string{"x/ => timeout=0s"}},
 		{"a timeout is as long as it says (VS-TO-02)", to("timeout: 1m30s"), []string{"x/ => timeout=1m30s"}},
-		{"retries are Istio's own by default (VS-RETRY-01)", to("name: n"),
+		{"retries are Istio's own by default (VS-RETRY-01)", to("name: 'n'"),
 			[]string{"x/ => retryPolicy.numRetries=2 retryPolicy.retryOn=connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes retryPolicy.retriableStatusCodes=- retryPolicy.hostSelectionRetryMaxAttempts=5 retryPolicy.retryHostPredicate.0.name=envoy.retry_host_predicates.previous_hosts retryPolicy.perTryTimeout=-"}},
 		{"no attempts are no retries, and nothing said is no attempts (VS-RETRY-02)",
 			ruled("a", "- {match: [{uri: {exact: /1}}], retries: {attempts: 0}, route: [{destination: {host: x.svc}}]}\n- {retries: {}, route: [{destination: {host: x.svc}}]}"),

@@ -117,7 +117,7 @@ func TestOrder(t *testing.T) {
 			object("VirtualService", "a", "gateways: [gw]\nhosts: [a.com]\nhttp: [{match: [{uri: {exact: /1}}, {uri: {prefix: /}}, {uri: {exact: /2}}], route: [{destination: {host: x.svc}}]}, {match: [{uri: {exact: /3}}], route: [{destination: {host: x.svc}}]}]") + rule("b", "/3"),
 			[]string{"a.com/1 => route.index=0", "a.com/2 => route.index=2", "a.com/3 => route.virtualService=default/b route.index=1"}},
 		{"a match with nothing but a port is a catch-all, too (VS-ORD-05)",
-			object("VirtualService", "a", "gateways: [gw]\nhosts: [a.com]\nhttp: [{match: [{port: 80, name: n}], route: [{destination: {host: x.svc}}]}, {match: [{uri: {exact: /3}}], route: [{destination: {host: y.svc}}]}]"),
+			object("VirtualService", "a", "gateways: [gw]\nhosts: [a.com]\nhttp: [{match: [{port: 80, name: 'n'}], route: [{destination: {host: x.svc}}]}, {match: [{uri: {exact: /3}}], route: [{destination: {host: y.svc}}]}]"),
 			[]string{"a.com/3 => clusters.0.name=outbound|80||x.svc"}},
 		{"a rule's name is followed by its match's, after a dot in any case (VS-ORD-08)",
 			object("VirtualService", "a", "gateways: [gw]\nhosts: [a.com]\nhttp: [{name: r, match: [{name: m, uri: {exact: /1}}, {uri: {exact: /2}}], route: [{destination: {host: x.svc}}]}, {match: [{name: m, uri: {exact: /3}}], route: [{destination: {host: x.svc}}]}]"),

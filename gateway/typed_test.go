@@ -50,7 +50,7 @@ func TestTypedObjects(t *testing.T) {
 	for name, f := range fields {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			read := resource.Read([]string{"-"}, strings.NewReader(strings.NewReplacer("<<", "", ">>", "").Replace(f.resources)))
+			read := resource.Read([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.NewReplacer("<<", "", ">>", "").Replace(f.resources))})
 			if read.Findings.HasErrors() {
 				return // what cannot be decoded is no typed object
 			}

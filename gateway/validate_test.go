@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
@@ -46,26 +45,29 @@ func annotated(doc, metadata string) string {
 }
 
 var anyFindings = map[string]finding{
-	"nothing can be tried with istio.io/dry-run":   found(annotated(ruleOf("{"+to+"}"), `annotations: {istio.io/dry-run: "true"}`), "VAL-ANY-01 error"),
-	"always-reject is for Istio's own tests":       found(annotated(ruleOf("{"+to+"}"), `annotations: {internal.istio.io/webhook-always-reject: "true"}`), "VAL-ANY-02 error"),
-	"parents are Istio's own":                      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
-	"the namespace of parents is Istio's own":      found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
-	"an extension must be known":                   found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix: segments}"), "VAL-X-07 error"),
-	"an extension has a value of its own":          found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segment}"), "VAL-X-07 error"),
-	"an extension that is known is no finding":     near(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segments}")),
-	"other annotations are free":                   near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
-	"an annotation of Waymark's must be known":     found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/unknown: x}"), "VAL-X-07 error"),
-	"a field must be known":                        found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
-	"a field stands once":                          found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-03 error"),
-	"a field beside the spec must be known":        found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
-	"null is no object":                            found(document("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
-	"null is no value of a map":                    found(whenOf("{queryParams: {q: null}}"), "VAL-ANY-03 error"),
-	"null is no field":                             near(doOf("fault: null")),
-	"a resource has a name":                        found(strings.Replace(ruleOf("{"+to+"}"), "{name: a}", "{}", 1), "VAL-ANY-03 error"),
-	"an unknown field does not hide the rest":      found(ruleOf("{rout: [], timeout: 0s, "+to+"}"), "VAL-ANY-03 error", "VAL-H-40 error"),
-	"a duration has a unit":                        found(ruleOf(`{timeout: "5", `+to+"}"), "VAL-ANY-04 error"),
-	"a number is no text":                          found(ruleOf("{route: [{destination: {host: b}, weight: much}]}"), "VAL-ANY-04 error"),
-	"the names of fields may be those of protobuf": near(ruleOf("{direct_response: {status: 200}}")),
+	"nothing can be tried with istio.io/dry-run": found(annotated(ruleOf("{"+to+"}"), `annotations: {istio.io/dry-run: "true"}`), "VAL-ANY-01 error"),
+	"always-reject is for Istio's own tests":     found(annotated(ruleOf("{"+to+"}"), `annotations: {internal.istio.io/webhook-always-reject: "true"}`), "VAL-ANY-02 error"),
+	"parents are Istio's own":                    found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parents: x}"), "VAL-ANY-02 error"),
+	"the namespace of parents is Istio's own":    found(annotated(ruleOf("{"+to+"}"), "annotations: {internal.istio.io/parent-namespace: x}"), "VAL-ANY-02 error"),
+	"an extension must be known":                 found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix: segments}"), "VAL-X-07 error"),
+	"an extension has a value of its own":        found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segment}"), "VAL-X-07 error"),
+	"an extension that is known is no finding":   near(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/prefix-match: segments}")),
+	"other annotations are free":                 near(annotated(ruleOf("{"+to+"}"), "annotations: {istio.io/rev: x}")),
+	"an annotation of Waymark's must be known":   found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/unknown: x}"), "VAL-X-07 error"),
+	"a field must be known":                      found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
+	"a field stands once":                        found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-06 warning"),
+	"a field beside the spec must be known":      found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
+	"null is no object":                          found(document("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
+	"null is no value of a map":                  found(whenOf("{queryParams: {q: null}}"), "VAL-ANY-03 error"),
+	"null is no field":                           near(doOf("fault: null")),
+	"a resource has a name":                      found(strings.Replace(ruleOf("{"+to+"}"), "{name: a}", "{}", 1), "VAL-ANY-03 error"),
+	"an unknown field does not hide the rest":    found(ruleOf("{rout: [], timeout: 0s, "+to+"}"), "VAL-ANY-03 error", "VAL-H-40 error"),
+	"a duration has a unit":                      found(ruleOf(`{timeout: "5", `+to+"}"), "VAL-ANY-04 error"),
+	"a number is no text":                        found(ruleOf("{route: [{destination: {host: b}, weight: much}]}"), "VAL-ANY-04 error"),
+	"a field has the name that the schema has":   found(ruleOf("{direct_response: {status: 200}}"), "VAL-ANY-03 error", "VAL-H-05 error"),
+	"one member of a oneof":                      found(whenOf("{uri: {exact: /a, prefix: /b}}"), "VAL-ANY-05 error"),
+	"a weight is no text":                        found(ruleOf("{route: [{destination: {host: b}, weight: '50'}]}"), "VAL-ANY-05 error"),
+	"the later object of a name counts":          found(ruleOf("{"+to+"}")+"---\n"+ruleOf("{"+to+"}"), "VAL-ANY-07 warning"),
 }
 
 // allFindings are the cases of all files.
@@ -86,7 +88,7 @@ func allFindings(t *testing.T) map[string]finding {
 func TestValidation(t *testing.T) {
 	for what, c := range allFindings(t) {
 		t.Run(what, func(t *testing.T) {
-			report := gateway.Check([]string{"-"}, strings.NewReader(c.doc))
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc)})
 			require.Empty(t, report.Other)
 			require.Len(t, report.Resources, 1)
 			got := []string{}
@@ -132,7 +134,7 @@ func TestVerdicts(t *testing.T) {
 		"Istio's validation knows no unknown fields": {ruleOf("{more: 1, " + to + "}"), gateway.VerdictOK},
 	} {
 		t.Run(what, func(t *testing.T) {
-			report := gateway.Check([]string{"-"}, strings.NewReader(c.doc))
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc)})
 			require.Len(t, report.Resources, 1)
 			assert.Equal(t, c.want, report.Resources[0].Verdict())
 		})
@@ -142,14 +144,13 @@ func TestVerdicts(t *testing.T) {
 // TestOnlyIstiosResourcesAreChecked: what Waymark does not read is skipped with a notice, and is no finding.
 func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
 	doc := document("Sidecar", "{}") + "---\n" + document("ProxyConfig", "{}") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n" + ruleOf("{"+to+"}")
-	report := gateway.Check([]string{"-"}, strings.NewReader(doc))
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(doc)})
 	assert.Empty(t, report.Findings())
 	require.Len(t, report.Resources, 1)
 	assert.Equal(t, "VirtualService", report.Resources[0].Kind)
 	require.Len(t, report.Other, 2)
-	for _, p := range report.Other {
-		assert.Equal(t, diag.Notice, p.Severity)
-	}
+	assert.Equal(t, "notice: left aside: 1 ProxyConfig", report.Other[0].String())
+	assert.Equal(t, "-:1:1: warning: Sidecar default/a: is not applied: services that it hides are visible", report.Other[1].String())
 }
 
 // TestWhatIstioRefusesIsNotTranslated, of each kind; warnings hold nothing up.
@@ -158,7 +159,7 @@ func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
 		return []int{len(r.Gateways), len(r.VirtualServices), len(r.DestinationRules), len(r.ServiceEntries)}
 	}
 	read := func(docs ...string) []int {
-		in := gateway.Load([]string{"-"}, strings.NewReader(strings.Join(docs, "---\n")))
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Join(docs, "---\n"))})
 		return count(in.Set)
 	}
 	good := []string{

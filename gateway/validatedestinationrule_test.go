@@ -69,7 +69,7 @@ var destinationRuleFindings = map[string]finding{
 	"a warmup has bounds":                    found(destinationRuleOf("{loadBalancer: {warmup: {duration: 1s, minimumPercent: 101, aggression: 0}}}"), "VAL-D-14 error", "VAL-D-14 error"),
 	"a warmup":                               near(destinationRuleOf("{loadBalancer: {warmup: {duration: 1s, minimumPercent: 100, aggression: 1}}}")),
 	"MUTUAL has a certificate and a key":     found(destinationRuleOf("{tls: {mode: MUTUAL}}"), "VAL-D-15 error", "VAL-D-15 error"),
-	"a credential stands alone":              found(destinationRuleOf("{tls: {mode: SIMPLE, credentialName: x, caCertificates: y}}"), "VAL-D-15 error"),
+	"a credential stands alone":              found(destinationRuleOf("{tls: {mode: SIMPLE, credentialName: x, caCertificates: 'y'}}"), "VAL-D-15 error"),
 	"what is not verified needs no CA":       found(destinationRuleOf("{tls: {mode: SIMPLE, insecureSkipVerify: true, caCertificates: x}}"), "VAL-D-15 error"),
 	"a MUTUAL credential may hold a key":     near(destinationRuleOf("{tls: {mode: MUTUAL, insecureSkipVerify: true, credentialName: x}}")),
 	"a ConfigMap is of the own namespace":    found(destinationRuleOf("{tls: {mode: SIMPLE, credentialName: 'configmap://other/x'}}"), "VAL-D-15 error"),

@@ -28,7 +28,7 @@ var serviceEntryFindings = map[string]finding{
 	"NONE chooses none":                     found(serviceEntryOf("hosts: [a.com], workloadSelector: {labels: {a: b}}"), "VAL-S-07 warning"),
 	"STATIC is an address":                  found(staticOf("{address: b.com}"), "VAL-S-08 error"),
 	"STATIC has an address":                 found(staticOf("{labels: {a: b}}"), "VAL-S-08 error"),
-	"STATIC may be a network":               found(staticOf("{network: n}"), "VAL-S-08 warning"),
+	"STATIC may be a network":               found(staticOf("{network: 'n'}"), "VAL-S-08 warning"),
 	"STATIC has the entry's ports":          found(staticOf("{address: 10.0.0.1, ports: {other: 0}}"), "VAL-S-08 error", "VAL-S-08 error"),
 	"STATIC has labels":                     found(staticOf("{address: 10.0.0.1, labels: {a: 'b c'}}"), "VAL-S-08 error"),
 	"STATIC with a port":                    near(staticOf("{address: 10.0.0.1, ports: {http: 8080}}")),

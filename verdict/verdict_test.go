@@ -15,6 +15,7 @@ import (
 
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/verdict"
 )
@@ -23,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // judge decides by the rules of testdata/rules.yaml.
 func judge(t *testing.T, intake effect.Intake) *verdict.Judge {
-	in := gateway.Load([]string{filepath.Join("testdata", "rules.yaml")}, strings.NewReader(""))
+	in := gateway.Load([]string{filepath.Join("testdata", "rules.yaml")}, resource.Options{Stdin: strings.NewReader("")})
 	require.Empty(t, in.Findings)
 	p, findings := translate.Plan(in.Set, translate.Options{})
 	require.False(t, findings.HasErrors(), "%v", findings)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +13,7 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var files []string
+	var files fileFlags
 	var output string
 	var intake intakeFlags
 	c := &cobra.Command{
@@ -30,20 +29,21 @@ code.
   waymark check -f examples/bookinfo --profile plain --envoy-version 1.38
 
 Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if len(files) == 0 {
+			if len(files.files) == 0 {
 				return errNoFiles
 			}
 			var o envoy.Options
 			if err := intake.intake(&o, false); err != nil {
 				return err
 			}
-			r := gateway.Check(files, os.Stdin)
+			working := newProgress()
+			r := gateway.Check(files.files, files.reading(working))
 			warnOfPassages(r, &o)
+			working.end()
 			_ = r.Other.Write(talk, r.Texts) // nobody could be told
 			write := writeFindings
 			if output == "json" {
@@ -55,7 +55,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			return checkStatus(r)
 		},
 	}
-	addFileFlag(c, &files)
+	files.add(c)
 	addOutputFlag(c, &output)
 	intake.add(c)
 	return c
@@ -101,7 +101,7 @@ func checkStatus(r *gateway.Report) error {
 	switch {
 	case findings.HasErrors() || r.Other.HasErrors():
 		return &exitError{status: exitBadInput}
-	case len(findings) > 0:
+	case len(findings) > 0 || r.Other.HasWarnings():
 		return &exitError{status: exitFindings}
 	default:
 		return nil

@@ -28,7 +28,6 @@ func newDecide() *cobra.Command {
   echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -
 
 With --proxy sidecar, a request's gatewayPort is the port of the service that it is sent to.`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

@@ -34,7 +34,6 @@ With -f and --requests, other rules and requests take the place of the example's
   waymark demo
   waymark demo --engine envoy
   waymark demo -f examples/bookinfo --requests examples/bookinfo-requests.json`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := readRequests(requests)
 			if err != nil {

@@ -19,7 +19,7 @@ func TestFilesOfTheDemo(t *testing.T) {
 			t.Parallel()
 			demo := newDemo()
 			require.NoError(t, demo.ParseFlags(c.args))
-			files, err := demo.Flags().GetStringSlice("file")
+			files, err := demo.Flags().GetStringArray("file")
 			require.NoError(t, err)
 			assert.Equal(t, c.want, files)
 		})

@@ -17,7 +17,7 @@ import (
 
 // input are the flags that say what to translate, and for which proxy.
 type input struct {
-	files         []string
+	fileFlags
 	proxy         string
 	namespace     string
 	labels        []string
@@ -35,14 +35,42 @@ type input struct {
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
 
-// addFileFlag adds -f. What is given takes the place of the standard files.
-func addFileFlag(c *cobra.Command, files *[]string, standard ...string) {
-	c.Flags().StringSliceVarP(files, "file", "f", standard, "file or folder with Istio and Kubernetes resources, or - for standard input (repeatable)")
+// fileFlags are the flags that say what to read, and how.
+type fileFlags struct {
+	files            []string
+	defaultNamespace string
+	strict           bool
+	allowRemote      bool
+}
+
+// add adds the flags. What is given with -f takes the place of the standard files. Arguments are more files: a shell
+// makes -f *.yaml into one of the flag and the rest.
+func (f *fileFlags) add(c *cobra.Command, standard ...string) {
+	flags := c.Flags()
+	flags.StringArrayVarP(&f.files, "file", "f", standard, "file, folder or pattern with Istio and Kubernetes resources, or - for standard input (repeatable)")
+	flags.StringVar(&f.defaultNamespace, "default-namespace", "default", "namespace of documents that name none")
+	flags.BoolVar(&f.strict, "strict", false, "refuse everything if anything is left out or left aside")
+	flags.BoolVar(&f.allowRemote, "allow-remote", false, "let -f be an address, http:// or https://")
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 && !flags.Changed("file") {
+			return usageError("%q is not understood; see 'waymark %s --help'", args[0], c.Name())
+		}
+		f.files = append(f.files, args...)
+		return nil
+	}
+}
+
+// reading are the options for reading the files.
+func (f *fileFlags) reading(working *progress) resource.Options {
+	return resource.Options{
+		Stdin: os.Stdin, DefaultNamespace: f.defaultNamespace, Strict: f.strict, AllowRemote: f.allowRemote,
+		Progress: func(file string, bytes int64) { working.at("reading %s, after %d MB", file, bytes>>20) },
+	}
 }
 
 func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
 	f := c.Flags()
-	addFileFlag(c, &in.files, standardFiles...)
+	in.fileFlags.add(c, standardFiles...)
 	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")
@@ -124,7 +152,7 @@ func (in *input) work(strict bool) (*plan.Plan, diag.Findings, error) {
 	}
 	working := newProgress()
 	working.at("reading")
-	read := gateway.Load(in.files, os.Stdin)
+	read := gateway.Load(in.files, in.reading(working))
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
 	working.end()

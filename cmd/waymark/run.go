@@ -226,7 +226,6 @@ the ones before go on being served, and what is wrong is logged. At the end, req
   waymark run -f examples/bookinfo --backends demo
   waymark run -f examples/bookinfo --backends demo --engine envoy --listen 127.0.0.1
   waymark run -f rules.yaml --gateway public --endpoint reviews=127.0.0.1:9080`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if settle < 0 {
 				return usageError("--settle %s is less than 0", settle)

@@ -52,7 +52,7 @@ func (*recorder) close(context.Context) error   { return nil }
 
 // newService serves a file through an engine.
 func newService(e engine, file string, log io.Writer) *service {
-	in := &input{files: []string{file}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
+	in := &input{fileFlags: fileFlags{files: []string{file}}, proxy: "gateway", outbound: "ALLOW_ANY", clusterDomain: "cluster.local"}
 	return &service{in: in, log: newTestLogger(log), engine: e}
 }
 

@@ -96,7 +96,6 @@ bootstrap.json of that folder, where the filter's module is, too. Only what has 
 
 With --validate, an Envoy of this machine looks at the configuration first (--mode validate), the last line after all
 that is checked here. What it refuses is neither printed nor written.`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := out.options(&in)
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/routingtest"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy/vm"
@@ -221,7 +222,7 @@ func planOf(yaml string) (*plan.Plan, error) {
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		return nil, err
 	}
-	in := gateway.Load([]string{file}, nil)
+	in := gateway.Load([]string{file}, resource.Options{})
 	p, more := translate.Plan(in.Set, translate.Options{})
 	if all := diag.Merge(in.Findings, more); all.HasErrors() {
 		return nil, fmt.Errorf("%s, and %d more", all[0], len(all)-1)

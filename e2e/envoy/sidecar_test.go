@@ -15,6 +15,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/verdict"
@@ -68,7 +69,7 @@ spec:
 func sidecarTestbed(t testing.TB, policy translate.OutboundTrafficPolicy) *testbed {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(sidecarRules), 0o600))
-	in := gateway.Load([]string{file}, nil)
+	in := gateway.Load([]string{file}, resource.Options{})
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, problems := translate.Plan(in.Set, translate.Options{
 		Proxy: translate.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,

@@ -23,6 +23,7 @@ import (
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
@@ -76,7 +77,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	resources := func(change int) *envoy.Resources {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
-		in := gateway.Load([]string{file}, nil)
+		in := gateway.Load([]string{file}, resource.Options{})
 		require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 		p, _ := translate.Plan(in.Set, translate.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]

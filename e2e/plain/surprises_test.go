@@ -21,6 +21,7 @@ import (
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	questions "waymark.dev/waymark/internal/ask"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/pluginconfig"
@@ -82,7 +83,7 @@ func TestSurprises(t *testing.T) {
 	for _, s := range all {
 		got = append(got, s.id)
 		t.Run(s.id, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, strings.NewReader(s.resources))
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(s.resources)})
 			require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 			p, _ := translate.Plan(in.Set, translate.Options{}) // destinations are names alone
 			judge, err := verdict.New(p, effect.Intake{})

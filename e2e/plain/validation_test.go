@@ -12,6 +12,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/vectors"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 )
 
 // validationVectors is a folder of files, most of them broken in one place, and verdicts.json, which says what Istio's
@@ -46,7 +47,7 @@ func TestValidationVectors(t *testing.T) {
 	for _, c := range cases {
 		text, err := fs.ReadFile(files, c.File)
 		require.NoError(t, err)
-		report := gateway.Check([]string{"-"}, bytes.NewReader(text))
+		report := gateway.Check([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)})
 		assert.Empty(t, report.Other, c.File)
 		require.Len(t, report.Resources, len(c.Resources), "%s: every resource has an entry", c.File)
 		for i, want := range c.Resources {

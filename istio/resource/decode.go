@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	//nolint:staticcheck // Istio decodes its resources with this package; only it accepts a duration of "1m".
 	"github.com/golang/protobuf/jsonpb"
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // jsonpb requires it
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	strictjson "sigs.k8s.io/json"
 
 	"waymark.dev/waymark/diag"
@@ -21,45 +24,72 @@ import (
 
 // istioKind is an Istio kind, whose spec is a protobuf message. add appends a decoded object to its list in the set.
 func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
-	return kind{versions: istioVersions, isIstio: true, add: func(r *Set, o *Object, b *body, findings *diag.Findings, _ bool) {
+	return kind{versions: istioVersions, isIstio: true, add: func(r *reader, o *Object, b *body) {
 		var zero M
 		spec := zero.ProtoReflect().New().Interface().(M)
+		findings := &r.input.Findings
 		before := len(*findings)
-		report := func(code, field string, n *yaml.Node, format string, args ...any) {
-			findings.AddAt(diag.Place{File: o.document.file, Line: n.Line, Column: n.Column}, diag.Error, code, o, field, format, args...)
-		}
-		eachKey(resolve(o.document.root), "", report, func(key, value *yaml.Node) {
-			switch key.Value {
+		s := &schema{report: func(code, field string, key bool, format string, args ...any) {
+			place := o.document.at
+			if key {
+				place = o.document.keyAt
+			}
+			findings.AddAt(place(field), diag.Error, code, o, field, format, args...)
+		}}
+		for _, key := range slices.Sorted(maps.Keys(b.members)) {
+			switch key {
 			case "apiVersion", "kind", "metadata", "status":
 			case "spec":
-				checkFields(value, spec.ProtoReflect().Descriptor(), "spec", report)
+				if raw := b.member(key); raw != nil {
+					s.message(decoded(raw), spec.ProtoReflect().Descriptor(), key)
+				}
 			default:
-				report("VAL-ANY-03", diag.KeyField("", key.Value), key, "unknown field %q", key.Value)
+				s.report("VAL-ANY-03", diag.KeyField("", key), true, "unknown field %q", key)
 			}
-		})
-		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
+		}
+		refused := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
 		raw := b.member("spec")
 		if raw == nil {
 			raw = []byte("{}")
 		}
-		if err := unmarshalSpec(raw, spec, unknown); err != nil {
+		if err := unmarshalSpec(raw, spec, refused); err != nil {
 			field := blame(raw, spec, "spec")
-			findings.Add(diag.Error, "VAL-ANY-04", o, field, "%s", strings.TrimPrefix(err.Error(), "json: "))
+			said := false
+			for i := range (*findings)[before:] { // the schema may have said it, in better words
+				if f := &(*findings)[before+i]; f.Code == SchemaCode && f.Field == field {
+					f.Code, said = wrongTypeCode, true
+				}
+			}
+			if !said {
+				findings.Add(diag.Error, wrongTypeCode, o, field, "%s", plainDecoding(err))
+			}
+			r.input.Set.Refused = append(r.input.Set.Refused, o)
 			return
 		}
-		add(r, o, spec)
+		add(r.input.Set, o, spec)
 	}}
+}
+
+// wrongTypeCode is the code of a value that Istio itself cannot decode.
+const wrongTypeCode = "VAL-ANY-04"
+
+// decoded is a JSON value as maps, lists, texts and json.Number.
+func decoded(raw []byte) (value any) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	_ = d.Decode(&value) // it has been decoded before
+	return value
 }
 
 // body is a document as JSON, with its members by key. They are in a map, since keys of a struct would be compared without
 // regard to case: "Spec" is not "spec".
 type body struct {
-	text    []byte
-	members map[string]json.RawMessage
+	json    []byte
+	members map[string]json.RawMessage // nil for what is not an object
 }
 
 func newBody(text []byte) *body {
-	b := &body{text: text}
+	b := &body{json: text}
 	_ = json.Unmarshal(text, &b.members) // what is not an object has no members
 	return b
 }
@@ -70,6 +100,12 @@ func (b *body) member(key string) json.RawMessage {
 		return value
 	}
 	return nil
+}
+
+// text is the text of a key; "" where it is none.
+func (b *body) text(key string) (text string) {
+	_ = json.Unmarshal(b.members[key], &text) // as documented
+	return text
 }
 
 // unmarshalSpec decodes a spec as Istio does. It tries the newer decoder first, which is three times as fast. What the
@@ -119,40 +155,109 @@ func blame(text []byte, message proto.Message, field string) string {
 	return field
 }
 
-// strict decodes a Kubernetes object, and reports unknown and duplicate fields. The result is false if anything is
-// wrong.
-func strict(o *Object, text []byte, into any, findings *diag.Findings) bool {
+// plainDecoding is the text of a decoder's error, without the names of types and functions of Go.
+func plainDecoding(err error) string {
+	text := err.Error()
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return "must be " + plainKind(wrong.Type) + ", and is a " + strings.Replace(wrong.Value, "string", "text", 1)
+	}
+	for _, prefix := range []string{"json: ", "proto: ", "unable to parse quantity's suffix: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	text = strings.TrimPrefix(text, "(line 1:") // the decoder's line is that of the JSON
+	if goWords.MatchString(text) {
+		return "the value does not fit the field"
+	}
+	return text
+}
+
+// goWords are parts of messages for programmers.
+var goWords = regexp.MustCompile(`unmarshal|Go value|Go struct|RawMessage|reflect|protobuf|syntax error|interface`)
+
+// plainKind names the type that a value must have.
+func plainKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Map, reflect.Struct, reflect.Pointer:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return "an integer"
+	}
+}
+
+// strict decodes a Kubernetes object. The result is false if it cannot be decoded; a field that is not known is a
+// warning, since a cluster may be newer than this program.
+func (r *reader) strict(o *Object, text []byte, into any) bool {
+	findings := &r.input.Findings
 	unknown, err := strictjson.UnmarshalStrict(text, into)
 	if err != nil {
-		findings.Add(diag.Error, "", o, "", "%s", strings.TrimPrefix(err.Error(), "json: "))
+		field := ""
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			field = wrong.Field
+		}
+		findings.Add(r.lost(), "", o, field, "%s; the object is left out", plainDecoding(err))
 	}
 	for _, e := range unknown {
 		var field strictjson.FieldError
 		if errors.As(e, &field) {
-			findings.Add(diag.Error, "", o, field.FieldPath(), "%s", e)
-		} else {
-			findings.Add(diag.Error, "", o, "", "%s", e)
+			findings.Add(diag.Warning, "", o, field.FieldPath(), "%s", e)
 		}
 	}
-	return err == nil && len(unknown) == 0
+	return err == nil
 }
 
-// readMeta sets the object's metadata. A namespaced object without a namespace is in "default".
-func (o *Object) readMeta(clusterScoped bool, b *body, findings *diag.Findings) {
-	var m struct{ Metadata meta.ObjectMeta }
-	if raw := b.member("metadata"); raw == nil {
-	} else if err := json.Unmarshal(raw, &m.Metadata); err != nil {
-		findings.Add(diag.Error, "VAL-ANY-04", o, "metadata", "%s", strings.TrimPrefix(err.Error(), "json: "))
-		return
+// readMeta reads the object's metadata, and reports what the API server would refuse.
+func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severity) {
+	wrong := func(field, want string, value any) {
+		findings.Add(severity, SchemaCode, o, field, "must be %s, and is %s", want, describe(value))
 	}
-	o.Name, o.Namespace, o.Labels, o.Annotations = m.Metadata.Name, m.Metadata.Namespace, m.Metadata.Labels, m.Metadata.Annotations
-	if o.Namespace == "" && !clusterScoped {
-		o.Namespace = "default"
+	raw := b.member("metadata")
+	meta, ok := decoded(raw).(map[string]any)
+	if !ok && raw != nil {
+		wrong("metadata", "an object", decoded(raw))
 	}
-	if t := m.Metadata.CreationTimestamp.Time; !t.IsZero() {
-		o.Created = t
+	text := func(key string) string {
+		value, ok := meta[key].(string)
+		if !ok && meta[key] != nil {
+			wrong("metadata."+key, "a text", meta[key])
+		}
+		return value
 	}
-	if o.Name == "" {
-		findings.Add(diag.Error, "VAL-ANY-03", o, "metadata.name", "is missing")
+	texts := func(key string) map[string]string {
+		entries, ok := meta[key].(map[string]any)
+		if !ok && meta[key] != nil {
+			wrong("metadata."+key, "an object", meta[key])
+		}
+		out := make(map[string]string, len(entries))
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			value, ok := entries[name].(string)
+			if !ok && entries[name] != nil {
+				wrong(diag.KeyField("metadata."+key, name), "a text", entries[name])
+			}
+			out[name] = value
+		}
+		return out
+	}
+	o.Labels, o.Annotations = texts("labels"), texts("annotations")
+	if created := text("creationTimestamp"); created != "" {
+		t, err := time.Parse(time.RFC3339, created)
+		if err != nil {
+			wrong("metadata.creationTimestamp", "a time such as 2024-01-01T00:00:00Z", created)
+		} else if !t.IsZero() {
+			o.Created = t
+		}
+	}
+	text("namespace")
+	if text("name") == "" && (meta["name"] == nil || meta["name"] == "") {
+		findings.Add(severity, "VAL-ANY-03", o, "metadata.name", "is missing")
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"waymark.dev/waymark/diag"
 )
@@ -22,48 +25,65 @@ const (
 
 // reader fills an [Input].
 type reader struct {
-	stdin    io.Reader
-	input    *Input
-	unfolder unfolder
-	read     int64 // bytes so far
+	options   Options
+	input     *Input
+	converter converter
+	trees     *trees
+	asides    asides
+	patches   map[string]bool // files that are patches of a kustomization, by real path
+	seen      map[string]bool // files that were read, by real path
+	read      int64           // bytes so far
+	ours      int             // documents of kinds that Waymark reads
+	twice     bool            // the document that is read may have a key twice
 }
 
-// documents reads the documents of files, and of the YAML and JSON files below folders; "-" is standard input. The
-// files of a folder are read in the order of their names.
-func (r *reader) documents(paths []string) []*document {
-	var docs []*document
-	for _, path := range paths {
-		files, others, err := listFiles(path)
-		if err != nil {
-			r.refuse(path, err)
-		}
-		for _, file := range others {
-			r.input.Findings.AddAt(diag.Place{File: file}, diag.Notice, "", nil, "", "is not a regular file; skipped")
-		}
-		for _, file := range files {
-			data, err := r.file(file)
-			if err != nil {
-				r.refuse(file, err)
-				continue
-			}
-			r.input.Texts.Add(file, string(data))
-			docs = append(docs, split(file, data, &r.input.Findings)...)
-		}
+// path reads what an argument of -f stands for.
+func (r *reader) path(path string) {
+	l := lister{remote: r.options.AllowRemote}
+	if err := l.add(path); err != nil {
+		r.refuse(path, err)
 	}
-	return docs
+	for _, file := range l.others {
+		r.input.Findings.AddAt(diag.Place{File: file}, diag.Notice, "", nil, "", "is not a regular file; skipped")
+	}
+	if r.seen == nil {
+		r.seen, r.patches = map[string]bool{}, map[string]bool{}
+	}
+	maps.Copy(r.patches, patchesOf(l.files))
+	for _, file := range l.files {
+		if real := realPath(file); r.seen[real] {
+			continue
+		} else if file != "-" {
+			r.seen[real] = true
+		}
+		if r.options.Progress != nil {
+			r.options.Progress(file, r.read)
+		}
+		data, err := r.file(file)
+		if err != nil {
+			r.refuse(file, err)
+			continue
+		}
+		r.text(file, plainText(data))
+	}
 }
 
 func (r *reader) refuse(file string, err error) {
 	r.input.Findings.AddAt(diag.Place{File: file}, diag.Error, "", nil, "", "cannot be read: %s", withoutPath(err))
 }
 
-// file reads a file, or standard input.
+// file reads a file, an address, or standard input.
 func (r *reader) file(name string) ([]byte, error) {
 	var data []byte
 	var err error
-	if name == "-" {
-		data, err = readBounded(r.stdin)
-	} else {
+	switch {
+	case name == "-" && r.options.Stdin == nil:
+		return nil, nil
+	case name == "-":
+		data, err = readBounded(r.options.Stdin)
+	case isRemote(name):
+		data, err = fetch(name)
+	default:
 		data, err = ReadFile(name)
 	}
 	if err != nil {
@@ -73,6 +93,28 @@ func (r *reader) file(name string) ([]byte, error) {
 		return nil, errManyBytes
 	}
 	return data, nil
+}
+
+// isRemote reports whether a path is an address.
+func isRemote(path string) bool {
+	return strings.HasPrefix(path, "http://") || strings.HasPrefix(path, "https://")
+}
+
+// fetchTimeout bounds reading from an address.
+const fetchTimeout = 30 * time.Second
+
+// fetch reads from an address.
+func fetch(address string) ([]byte, error) {
+	client := &http.Client{Timeout: fetchTimeout}
+	response, err := client.Get(address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }() // it was read only
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer is %s", response.Status)
+	}
+	return readBounded(response.Body)
 }
 
 // ReadFile reads a regular file, or a file such as /dev/fd/63 that stands for one that the process has open. Other
@@ -126,63 +168,128 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Files lists the files that the paths given with -f stand for: a file itself, and for a folder every regular .yaml,
-// .yml and .json file below it that is not hidden. "-" is listed as it is. The error is that of a path that does not
-// exist, or a folder that cannot be read.
+// Files lists the files that the paths given with -f stand for: a file itself; for a folder every regular .yaml, .yml
+// and .json file below it that is not hidden; for a pattern such as rules/*.yaml what it matches; for names that are
+// separated by commas each of them, unless there is a file whose name has the comma. Links to folders are followed, and
+// each folder is read once. "-" and addresses are listed as they are. The error is that of a path that does not exist,
+// or a folder that cannot be read.
 func Files(paths []string) ([]string, error) {
-	var all []string
+	l := lister{remote: true}
 	for _, path := range paths {
-		files, _, err := listFiles(path)
-		if err != nil {
+		if err := l.add(path); err != nil {
 			return nil, err
 		}
-		all = append(all, files...)
 	}
-	return all, nil
+	return l.files, nil
 }
 
-// listFiles returns the files to read, and others: pipes, sockets and devices whose names end like those of files to
-// read.
-func listFiles(path string) (files, others []string, err error) {
-	if path == "-" {
-		return []string{path}, nil, nil
+// lister lists files to read, and others: pipes, sockets and devices whose names end like those of files to read.
+type lister struct {
+	remote        bool // addresses are allowed
+	files, others []string
+	folders       map[string]bool // that were listed, by real path
+}
+
+var errRemote = errors.New("it is an address; give --allow-remote to read it")
+
+func (l *lister) add(path string) error {
+	if path == "-" || isRemote(path) && l.remote {
+		l.files = append(l.files, path)
+		return nil
+	}
+	if isRemote(path) {
+		return errRemote
 	}
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if parts := strings.Split(path, ","); len(parts) > 1 {
+			for _, part := range parts {
+				if err := l.add(part); err != nil {
+					return &fs.PathError{Op: "read", Path: part, Err: fmt.Errorf("%s: %w", part, withoutPath(err))}
+				}
+			}
+			return nil
+		}
+		if strings.ContainsAny(path, "*?[") {
+			return l.pattern(path)
+		}
+	}
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if !info.IsDir() {
-		return []string{path}, nil, nil
+	if info.IsDir() {
+		return l.folder(path)
 	}
-	err = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		hidden := strings.HasPrefix(name, ".") && file != path
-		switch {
-		case entry.IsDir() && hidden:
-			return filepath.SkipDir
-		case entry.IsDir() || hidden || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)):
-		case isOther(file, entry):
-			others = append(others, file)
-		default:
-			files = append(files, file)
-		}
-		return nil
-	})
-	return files, others, err
+	l.files = append(l.files, path)
+	return nil
 }
 
-// isOther reports whether an entry of a folder is a pipe, a socket or a device, or a link to one.
-func isOther(file string, entry fs.DirEntry) bool {
-	kind := entry.Type()
-	if kind&fs.ModeSymlink != 0 {
-		info, err := os.Stat(file)
-		if err != nil {
-			return false // reading it gives the error
-		}
-		kind = info.Mode().Type()
+func (l *lister) pattern(pattern string) error {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		return err
 	}
-	return kind&^fs.ModeDir != 0
+	if len(matches) == 0 {
+		return errors.New("no file matches the pattern")
+	}
+	for _, match := range matches {
+		if err := l.add(match); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folder lists the files below a folder, in the order of their names. A folder that several links lead to is listed once,
+// so that links cannot make a loop.
+func (l *lister) folder(dir string) error {
+	if l.folders == nil {
+		l.folders = map[string]bool{}
+	}
+	real := realPath(dir)
+	if l.folders[real] {
+		return nil
+	}
+	l.folders[real] = true
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if strings.HasPrefix(name, ".") {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		kind := entry.Type()
+		if kind&fs.ModeSymlink != 0 {
+			if info, err := os.Stat(path); err == nil { // else reading it gives the error
+				kind = info.Mode().Type()
+			}
+		}
+		switch {
+		case kind.IsDir():
+			if err := l.folder(path); err != nil {
+				return err
+			}
+		case !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) && name != "Kustomization":
+		case kind&^fs.ModeSymlink != 0:
+			l.others = append(l.others, path)
+		default:
+			l.files = append(l.files, path)
+		}
+	}
+	return nil
+}
+
+// realPath is a path without links; the path itself where it does not exist.
+func realPath(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	if absolute, err := filepath.Abs(real); err == nil {
+		return absolute
+	}
+	return real
 }

@@ -43,7 +43,7 @@ func TestHiddenFiles(t *testing.T) {
 		files, err := Files(paths)
 		require.NoError(t, err)
 		assert.Equal(t, want, files, what)
-		in := Read(paths, nil)
+		in := Read(paths, Options{})
 		assert.Empty(t, in.Findings, what)
 		assert.Len(t, in.Set.Namespaces, len(want), what)
 	}
@@ -56,18 +56,18 @@ func TestStandardInput(t *testing.T) {
 	files, err := Files([]string{"-"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"-"}, files)
-	in := Read([]string{"-"}, strings.NewReader(namespace))
+	in := Read([]string{"-"}, Options{Stdin: strings.NewReader(namespace)})
 	assert.Empty(t, in.Findings)
 	assert.Len(t, in.Set.Namespaces, 1)
 }
 
 // All files of one reading are bounded together.
 func TestManyBytes(t *testing.T) {
-	r := &reader{stdin: strings.NewReader("12345"), input: &Input{}, read: maxFiles - 5}
+	r := &reader{options: Options{Stdin: strings.NewReader("12345")}, input: &Input{}, read: maxFiles - 5}
 	data, err := r.file("-")
 	require.NoError(t, err)
 	assert.Equal(t, "12345", string(data))
-	r.stdin = strings.NewReader("6")
+	r.options.Stdin = strings.NewReader("6")
 	_, err = r.file("-")
 	assert.Equal(t, errManyBytes, err)
 }

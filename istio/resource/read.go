@@ -1,10 +1,15 @@
 package resource
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	istio "istio.io/api/networking/v1alpha3"
 	core "k8s.io/api/core/v1"
 	discovery "k8s.io/api/discovery/v1"
@@ -20,8 +25,10 @@ type Input struct {
 	Objects []*Object
 	// Texts are the contents of the files, for excerpts. The lines of Secrets are hidden.
 	Texts diag.Texts
-	// Findings are errors for what cannot be read or decoded, and notices for what was skipped.
+	// Findings are errors for what cannot be read or decoded, and notices for what was left aside.
 	Findings diag.Findings
+	// Strict is that of the options.
+	Strict bool
 }
 
 // Of returns an input with typed objects that were not read from files. It has no texts and no findings.
@@ -45,74 +52,289 @@ func Of(set *Set) *Input {
 	return in
 }
 
-// Read reads the resources in files and folders; "-" is stdin. Documents of other kinds are skipped with a notice; all
-// that cannot be read or decoded is reported in [Input.Findings]. It does not validate.
-func Read(paths []string, stdin io.Reader) *Input {
-	in := &Input{Set: &Set{}}
-	r := &reader{stdin: stdin, input: in}
-	docs := r.documents(paths)
-	for _, doc := range docs {
-		r.add(doc)
-	}
-	return in
+// Options say how to read.
+type Options struct {
+	// Stdin is what "-" stands for. Default: nothing.
+	Stdin io.Reader
+	// DefaultNamespace is that of documents without one. Default: "default".
+	DefaultNamespace string
+	// Strict makes everything an error that is left out or left aside.
+	Strict bool
+	// AllowRemote lets paths be addresses that begin with http:// or https://.
+	AllowRemote bool
+	// Progress is called before each file is read, with its name and the number of bytes that were read before.
+	// Default: nothing.
+	Progress func(file string, bytes int64)
 }
 
-// add decodes one document, and appends the object to the list of its kind.
-func (r *reader) add(doc *document) {
-	text := func(key string) string {
-		if n := child(doc.root, key); n != nil && n.Kind == yaml.ScalarNode {
-			return n.Value
-		}
-		return ""
+// Read reads the resources in files and folders, as [Files] finds them; "-" is standard input. Documents of other kinds are
+// left aside with a notice for each kind; all that cannot be read or decoded is reported in [Input.Findings]. It does
+// not validate. If nothing of the kinds that Waymark reads is there, that is an error.
+//
+// A document means what it means in a cluster: YAML is converted with the library of Kubernetes, and held against the
+// schema that the API server has.
+func Read(paths []string, o Options) *Input {
+	if o.DefaultNamespace == "" {
+		o.DefaultNamespace = "default"
 	}
-	o := &Object{Kind: text("kind"), document: doc, Created: defaultCreated}
-	if n := child(doc.root, "metadata"); n != nil {
-		if name := child(n, "name"); name != nil {
-			o.Name = name.Value
-		}
-		if namespace := child(n, "namespace"); namespace != nil {
-			o.Namespace = namespace.Value
+	r := &reader{options: o, input: &Input{Set: &Set{}, Strict: o.Strict}, trees: newTrees()}
+	for _, path := range paths {
+		before := r.ours
+		r.path(path)
+		if r.ours == before && len(paths) > 1 {
+			r.input.Findings.AddAt(diag.Place{File: path}, diag.Warning, "", nil, "", "nothing in it is a resource that Waymark reads")
 		}
 	}
-	if o.Kind == "Secret" { // also if it cannot be decoded
-		r.input.Texts.Hide(doc.file, doc.root.Line, lastLine(doc.root))
+	r.asides.report(&r.input.Findings, o.Strict)
+	if r.ours == 0 && !r.input.Findings.HasErrors() {
+		r.input.Findings.AddAt(diag.Place{File: strings.Join(paths, ", ")}, diag.Error, "", nil, "",
+			"nothing here is a resource that Waymark reads (Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Service, EndpointSlice, Secret)")
 	}
-	findings := &r.input.Findings
-	apiVersion := text("apiVersion")
-	kind, known := kinds[groupOf(apiVersion)+"/"+o.Kind]
-	if !known || !kind.versions[apiVersion] {
-		what := strings.TrimSpace(apiVersion + " " + o.Kind)
-		if what == "" {
-			what = "a document without apiVersion and kind"
+	return r.input
+}
+
+// text reads the documents of a file.
+func (r *reader) text(file, text string) {
+	r.input.Texts.Add(file, text)
+	switch base := filepath.Base(file); {
+	case r.patches[realPath(file)]:
+		r.asides.addForm(patchForm, &source{file: file, text: text})
+		return
+	case slices.Contains(kustomizationFiles, base):
+		r.asides.addForm(kustomizationForm, &source{file: file, text: text})
+		return
+	case filepath.Ext(file) == ".json" && jsonComment.MatchString(text) && !json.Valid([]byte(text)):
+		if _, ok := jsonValues(&source{text: text}); !ok {
+			r.asides.addForm(commentedForm, &source{file: file, text: text})
+			return
 		}
-		findings.Add(diag.Notice, "", o, "", "%s is not a resource that Waymark reads; skipped", what)
+	}
+	for _, s := range split(file, text, r.trees) {
+		r.source(s)
+	}
+}
+
+// source reads the objects of one document of a file.
+func (r *reader) source(s *source) {
+	if r.skip(s) {
 		return
 	}
+	if values, ok := jsonValues(s); ok {
+		for _, value := range values {
+			r.value([]byte(value.text), &document{source: value}, "", "")
+		}
+		return
+	}
+	if list, items, ok := listItems(s); ok {
+		for _, item := range items {
+			if !r.skip(item) {
+				r.yaml(item, strings.TrimSuffix(list, "List"))
+			}
+		}
+		return
+	}
+	r.yaml(s, "")
+}
+
+// skip leaves a document aside whose kind can be seen without parsing it.
+func (r *reader) skip(s *source) bool {
+	version, kind := headOf(s.text)
+	if version == "" || kind == "" || strings.HasSuffix(kind, "List") || strings.Contains(s.text, "{{") || strings.Contains(s.text, "{%") {
+		return false
+	}
+	key := groupOf(version) + "/" + kind
+	if _, ok := kinds[key]; ok || policies[key] != "" || groupOf(version) == "networking.istio.io" || misspelt(kind) != "" || isKustomize(version) {
+		return false
+	}
+	r.asides.addKind(kind)
+	return true
+}
+
+// yaml reads a document in YAML. itemKind is the kind of an item of a list that does not say its own.
+func (r *reader) yaml(s *source, itemKind string) {
+	text, twice, err := r.converter.json(s)
+	if err != nil {
+		r.broken(s, err)
+		return
+	}
+	r.twice = twice
+	r.value(text, &document{source: s}, itemKind, "")
+	r.twice = false
+}
+
+// broken reports a document that is not YAML. One that names no kind that Waymark reads is left aside.
+func (r *reader) broken(s *source, err error) {
+	if strings.Contains(s.text, "Secret") {
+		r.input.Texts.Hide(s.file, s.line, s.line+diag.CountLines(s.text)-1)
+	}
+	if template := templateOf(s.text); template != nil {
+		r.asides.addForm(*template, s)
+		return
+	}
+	place := diag.Place{File: s.file, Line: s.line, Column: 1}
+	var syntax *syntaxError
+	if errors.As(err, &syntax) {
+		place = syntax.place
+	}
+	if ours.MatchString(s.text) {
+		r.ours++
+		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", err)
+		return
+	}
+	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s; left aside, since it names no resource of networking.istio.io", err)
+}
+
+// lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
+func (r *reader) lost() diag.Severity {
+	if r.options.Strict {
+		return diag.Error
+	}
+	return diag.Warning
+}
+
+// maxLists is how deep lists may be in each other.
+const maxLists = 8
+
+// value reads the objects of a JSON value: an object, or those of a list.
+func (r *reader) value(text []byte, doc *document, itemKind, itemVersion string) {
+	var list []json.RawMessage
+	if json.Unmarshal(text, &list) == nil {
+		if isPatch(list) {
+			r.asides.addForm(patchForm, doc.source)
+			return
+		}
+		r.items(list, doc, doc.field, itemKind, itemVersion)
+		return
+	}
+	b := newBody(text)
+	if b.members == nil {
+		if string(text) != "null" {
+			r.asides.addKind("document without apiVersion and kind")
+		}
+		return
+	}
+	version, kind := b.text("apiVersion"), b.text("kind")
+	if kind == "" {
+		kind = itemKind
+	}
+	if version == "" && itemVersion != "v1" { // a List of version v1 has items of any
+		version = itemVersion
+	}
+	if raw, ok := b.members["items"]; ok && json.Unmarshal(raw, &list) == nil && list != nil {
+		field := "items"
+		if doc.field != "" {
+			field = doc.field + ".items"
+		}
+		r.items(list, doc, field, strings.TrimSuffix(kind, "List"), version)
+		return
+	}
+	r.object(b, doc, version, kind)
+}
+
+func (r *reader) items(list []json.RawMessage, doc *document, field, kind, version string) {
+	if strings.Count(field, "items") > maxLists {
+		r.input.Findings.AddAt(doc.at(""), r.lost(), "", nil, "", "there are more than %d lists in each other", maxLists)
+		return
+	}
+	for i, item := range list {
+		r.value(item, &document{doc.source, field + "[" + strconv.Itoa(i) + "]"}, kind, version)
+	}
+}
+
+// isPatch reports whether a list is a JSON patch.
+func isPatch(list []json.RawMessage) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(item json.RawMessage) bool {
+		b := newBody(item)
+		return b.text("op") == "" || b.text("path") == ""
+	})
+}
+
+// object decodes one object, and appends it to the list of its kind.
+func (r *reader) object(b *body, doc *document, version, kindName string) {
+	o := &Object{Kind: kindName, document: doc, Created: defaultCreated}
+	metadata := newBody(b.members["metadata"])
+	o.Name, o.Namespace = metadata.text("name"), metadata.text("namespace")
+	key := groupOf(version) + "/" + kindName
+	if kindName == "Secret" { // also if it cannot be decoded
+		first, last := doc.lines()
+		r.input.Texts.Hide(doc.source.file, first, last)
+	}
+	findings := &r.input.Findings
+	kind, known := kinds[key]
+	switch {
+	case sopsValue.Match(b.json) && b.members["sops"] != nil:
+		r.asides.addForm(sopsForm, doc.source)
+		return
+	case isKustomize(version):
+		r.asides.addForm(kustomizationForm, doc.source)
+		return
+	case !known || !kind.versions[version]:
+		r.other(o, version)
+		return
+	}
+	if template := templateOf(string(b.json)); template != nil && kind.isIstio {
+		r.asides.addForm(*template, doc.source)
+		return
+	}
+	r.ours++
 	if o.Namespace == "" && !kind.clusterScoped {
-		o.Namespace = "default"
+		o.Namespace = r.options.DefaultNamespace
 	}
 	if kind.isIstio {
 		r.input.Objects = append(r.input.Objects, o)
+		o.Placeholder = placeholder.FindString(string(b.json))
 	}
-	json, err := r.unfolder.JSON(doc.root)
-	if err != nil {
-		findings.Add(diag.Error, "VAL-ANY-04", o, "", "%s", err)
-		return
+	if r.twice {
+		doc.reportTwice(o, findings)
 	}
-	b := newBody(json)
-	before := len(*findings)
-	o.readMeta(kind.clusterScoped, b, findings)
-	kind.add(r.input.Set, o, b, findings, len(*findings) > before)
+	o.readMeta(b, findings, kind.severity(r))
+	kind.add(r, o, b)
 }
 
-// lastLine is the number of the last line of a node.
-func lastLine(n *yaml.Node) int {
-	last := n.Line + diag.CountLines(n.Value) - 1
-	for _, c := range n.Content {
-		last = max(last, lastLine(c))
+// other reports an object of a kind that Waymark does not read.
+func (r *reader) other(o *Object, version string) {
+	findings := &r.input.Findings
+	group := groupOf(version)
+	if missing, ok := policies[group+"/"+o.Kind]; ok {
+		if o.Namespace == "" {
+			o.Namespace = r.options.DefaultNamespace
+		}
+		findings.Add(diag.Warning, "", o, "", "is not applied: %s", missing)
+		return
 	}
-	return last
+	near := misspelt(o.Kind)
+	switch {
+	case group == "networking.istio.io" && kinds[group+"/"+o.Kind].add != nil:
+		findings.Add(diag.Error, "", o, "apiVersion", "%q is not a version of %s; Istio has networking.istio.io/v1, v1beta1 and v1alpha3", version, o.Kind)
+	case group == "networking.istio.io" && !slices.Contains(otherIstioKinds, o.Kind):
+		findings.Add(diag.Error, "", o, "kind", "networking.istio.io has no kind %q%s", o.Kind, near)
+	case near != "" && strings.Contains(group, "istio"):
+		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %s; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
+	case o.Kind == "":
+		r.asides.addKind("document without apiVersion and kind")
+	default:
+		r.asides.addKind(o.Kind)
+	}
 }
+
+// misspelt returns a suggestion for a kind that is nearly one of Istio's that Waymark reads, or "".
+func misspelt(kind string) string {
+	return DidYouMean(kind, []string{"Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "WorkloadEntry"})
+}
+
+// headOf returns apiVersion and kind of a document in block style, "" where they cannot be seen without parsing.
+func headOf(text string) (version, kind string) {
+	versions, kindsFound := versionLine.FindAllStringSubmatch(text, 2), kindWholeLine.FindAllStringSubmatch(text, 2)
+	if len(versions) == 1 && len(kindsFound) == 1 {
+		return versions[0][1], kindsFound[0][1]
+	}
+	return "", ""
+}
+
+var (
+	versionLine   = regexp.MustCompile(`(?m)^(?:- |  )?apiVersion: *["']?([^\s"'#]+)["']?[ \t\r]*$`)
+	kindWholeLine = regexp.MustCompile(`(?m)^(?:- |  )?kind: *["']?([A-Za-z]+)["']?[ \t\r]*$`)
+)
 
 func groupOf(apiVersion string) string {
 	group, _, ok := strings.Cut(apiVersion, "/")
@@ -127,9 +349,16 @@ type kind struct {
 	versions      map[string]bool
 	clusterScoped bool
 	isIstio       bool
-	// add decodes the document, and appends the object if it can be decoded. broken means that its metadata had errors,
-	// with which an object of a Kubernetes kind is not appended.
-	add func(r *Set, o *Object, b *body, findings *diag.Findings, broken bool)
+	// add decodes the document, and appends the object if it can be decoded.
+	add func(r *reader, o *Object, b *body)
+}
+
+// severity is that of findings for which an object is not used.
+func (k kind) severity(r *reader) diag.Severity {
+	if k.isIstio {
+		return diag.Error
+	}
+	return r.lost()
 }
 
 var istioVersions = map[string]bool{"networking.istio.io/v1": true, "networking.istio.io/v1beta1": true, "networking.istio.io/v1alpha3": true}
@@ -170,13 +399,15 @@ var kinds = map[string]kind{
 	}),
 }
 
-// kubernetesKind is a kind of Kubernetes itself, of one version. An object with any error is not added to the set.
+// kubernetesKind is a kind of Kubernetes itself, of one version. An object that cannot be decoded is recorded as refused.
 func kubernetesKind[T any](version string, clusterScoped bool, add func(*Set, *Object, *T)) kind {
 	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
-		add: func(r *Set, o *Object, b *body, findings *diag.Findings, broken bool) {
+		add: func(r *reader, o *Object, b *body) {
 			var object T
-			if strict(o, b.text, &object, findings) && !broken {
-				add(r, o, &object)
+			if o.Name != "" && r.strict(o, b.json, &object) {
+				add(r.input.Set, o, &object)
+			} else {
+				r.input.Set.Refused = append(r.input.Set.Refused, o)
 			}
 		}}
 }

@@ -23,7 +23,7 @@ type Set struct {
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
 
-	// Refused are objects that were removed with [Set.Without]. References to them are not reported as missing.
+	// Refused are objects that could not be decoded, or were removed with [Set.Without]. What needs them is affected.
 	Refused []*Object
 }
 
@@ -34,6 +34,9 @@ type Object struct {
 	// Created decides which of two objects is older. Objects from files without a creationTimestamp all have the same
 	// time.
 	Created time.Time
+
+	// Placeholder is the first text such as ${HOST} in the document, which another program may have had to replace.
+	Placeholder string
 
 	document *document // nil for an object that was read from no file
 }
@@ -130,15 +133,64 @@ func (r *Set) Without(all []*Object) *Set {
 		refused[o] = true
 	}
 	out := *r
-	out.Gateways = without(r.Gateways, func(gw *Gateway) bool { return refused[gw.Object] })
-	out.VirtualServices = without(r.VirtualServices, func(vs *VirtualService) bool { return refused[vs.Object] })
-	out.DestinationRules = without(r.DestinationRules, func(dr *DestinationRule) bool { return refused[dr.Object] })
-	out.ServiceEntries = without(r.ServiceEntries, func(se *ServiceEntry) bool { return refused[se.Object] })
-	out.WorkloadEntries = without(r.WorkloadEntries, func(we *WorkloadEntry) bool { return refused[we.Object] })
-	out.Refused = slices.Concat(r.Refused, all)
+	removed := func(o *Object) bool { return refused[o] }
+	out.Gateways = without(r.Gateways, removed)
+	out.VirtualServices = without(r.VirtualServices, removed)
+	out.DestinationRules = without(r.DestinationRules, removed)
+	out.ServiceEntries = without(r.ServiceEntries, removed)
+	out.WorkloadEntries = without(r.WorkloadEntries, removed)
+	out.Refused = slices.Clone(r.Refused)
+	for _, o := range all {
+		if !slices.Contains(r.Refused, o) {
+			out.Refused = append(out.Refused, o)
+		}
+	}
 	return &out
 }
 
-func without[T any](all []T, isRefused func(T) bool) []T {
-	return slices.DeleteFunc(slices.Clone(all), isRefused)
+// Latest returns a copy of the set in which, of objects with the same kind, namespace and name, only the last one is, as
+// after they were given to kubectl apply one after the other. It adds a warning for each that is replaced.
+func (r *Set) Latest(findings *diag.Findings) *Set {
+	out := *r
+	out.Gateways = latest(r.Gateways, findings)
+	out.VirtualServices = latest(r.VirtualServices, findings)
+	out.DestinationRules = latest(r.DestinationRules, findings)
+	out.ServiceEntries = latest(r.ServiceEntries, findings)
+	out.WorkloadEntries = latest(r.WorkloadEntries, findings)
+	out.Services = latest(r.Services, findings)
+	out.EndpointSlices = latest(r.EndpointSlices, findings)
+	out.Secrets = latest(r.Secrets, findings)
+	out.Namespaces = latest(r.Namespaces, findings)
+	return &out
+}
+
+// self is the object itself, for lists of what embeds one.
+func (o *Object) self() *Object { return o }
+
+type embedder interface{ self() *Object }
+
+func without[T embedder](all []T, removed func(*Object) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return removed(t.self()) })
+}
+
+func latest[T embedder](all []T, findings *diag.Findings) []T {
+	last := make(map[string]*Object, len(all))
+	for _, t := range all {
+		last[t.self().Key()] = t.self()
+	}
+	if len(last) == len(all) {
+		return all
+	}
+	return without(all, func(o *Object) bool {
+		by := last[o.Key()]
+		if by == o {
+			return false
+		}
+		before := o.Place("").String()
+		if before == "" {
+			before = "the list"
+		}
+		findings.Add(diag.Warning, "VAL-ANY-07", by, "metadata.name", "replaces the one of this name in %s, as with kubectl apply; give one of them another name or namespace if both are meant", before)
+		return true
+	})
 }

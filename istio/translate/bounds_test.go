@@ -10,6 +10,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 )
 
@@ -60,7 +61,7 @@ func TestWhatComesToTooMuch(t *testing.T) {
 		"endpoints of many ports, one more":  {endpointsOf(1, 61), "with this, there are more than 60 endpoints, counted each time that they are used"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, strings.NewReader(c.text))
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.text)})
 			require.False(t, in.Findings.HasErrors(), in.Findings)
 			_, found := translate.Plan(in.Set, translate.Options{})
 			var said []string

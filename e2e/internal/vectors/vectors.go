@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
@@ -119,7 +120,7 @@ func Load(t testing.TB, files fs.FS) []*File {
 		base := strings.TrimSuffix(name, ".yaml")
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, text, 0o600))
-		in := gateway.Load([]string{file}, nil)
+		in := gateway.Load([]string{file}, resource.Options{})
 		require.False(t, in.Findings.HasErrors(), "%s: %v", base, in.Findings)
 		p, _ := translate.Plan(in.Set, translate.Options{}) // destinations that do not exist are part of the vectors
 		c := &File{Name: base, Plan: p}

@@ -1,0 +1,226 @@
+package resource
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	kyaml "sigs.k8s.io/yaml"
+
+	"waymark.dev/waymark/diag"
+)
+
+// asides collects what is left alone, for one line of each kind.
+type asides struct {
+	kinds   map[string]int        // documents of kinds that Waymark does not read, by kind
+	reasons map[string]*asideFile // documents that only another program can read, by what they are
+}
+
+type asideFile struct {
+	first string // file
+	files map[string]bool
+	ours  bool // one of them names a resource that Waymark reads
+	way   func(file string) string
+}
+
+// form is a form of documents that another program must make into resources first.
+type form struct {
+	name    string // "a Helm template"
+	pattern *regexp.Regexp
+	way     func(file string) string // what to do
+}
+
+// forms are looked for in this order.
+var forms = []form{
+	{"a Helm template", regexp.MustCompile(`\{\{-?\s*(/\*|\.[A-Za-z]|\$|\(|(include|template|define|block|if|else|end|range|with|tpl|toYaml|printf|default|quote|required|lookup)\b)`), func(file string) string {
+		return "run helm template NAME " + chartOf(file) + " | waymark check -f -"
+	}},
+	{"a Jinja template", regexp.MustCompile(`\{%-?\s*[a-z]+|\{#|\{\{\s*[A-Za-z_]`), func(string) string {
+		return "let the program that it is written for, such as Ansible, fill it in"
+	}},
+}
+
+// chartOf is the folder of the chart that has a template.
+func chartOf(file string) string {
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == "templates" {
+			return filepath.Dir(dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return "CHART"
+		}
+	}
+}
+
+// sopsValue is how SOPS writes a value.
+var sopsValue = regexp.MustCompile(`ENC\[AES256_GCM,`)
+
+var sopsForm = form{name: "encrypted with SOPS", way: func(file string) string {
+	return "run sops -d " + file + " | waymark check -f -"
+}}
+
+var commentedForm = form{name: "JSON with comments", way: func(string) string {
+	return "take the comments out, or give the file a name that ends with .yaml and write the comments with #"
+}}
+
+var patchForm = form{name: "a patch of a kustomization", way: func(file string) string {
+	return "run kustomize build " + filepath.Dir(file) + " | waymark check -f -"
+}}
+
+var kustomizationForm = form{name: "a kustomization, which is not applied", way: func(file string) string {
+	return "run kustomize build " + filepath.Dir(file) + " | waymark check -f -"
+}}
+
+// jsonComment is a comment or a trailing comma where JSON has none.
+var jsonComment = regexp.MustCompile(`(?m)^\s*(//|/\*)|,\s*[}\]]`)
+
+// templateOf returns the form of a template that a text is; nil where it is none.
+func templateOf(text string) *form {
+	if !strings.Contains(text, "{{") && !strings.Contains(text, "{%") {
+		return nil
+	}
+	for i := range forms {
+		if forms[i].pattern.MatchString(text) {
+			return &forms[i]
+		}
+	}
+	return nil
+}
+
+// placeholder matches what programs such as envsubst and Flux replace.
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}]*)?\}`)
+
+// ours matches a document of a kind that Waymark reads, in YAML or JSON, even if it cannot be parsed.
+var ours = regexp.MustCompile(`networking\.istio\.io/`)
+
+// addForm records a document that is left aside.
+func (a *asides) addForm(f form, s *source) {
+	if a.reasons[f.name] == nil {
+		if a.reasons == nil {
+			a.reasons = map[string]*asideFile{}
+		}
+		a.reasons[f.name] = &asideFile{first: s.file, files: map[string]bool{}, way: f.way}
+	}
+	entry := a.reasons[f.name]
+	isOurs := ours.MatchString(s.text)
+	if isOurs && !entry.ours {
+		entry.first = s.file
+	}
+	entry.files[s.file] = true
+	entry.ours = entry.ours || isOurs
+}
+
+func (a *asides) addKind(kind string) {
+	if a.kinds == nil {
+		a.kinds = map[string]int{}
+	}
+	a.kinds[kind]++
+}
+
+// report adds a line for each form, and one for all other kinds.
+func (a *asides) report(findings *diag.Findings, strict bool) {
+	for _, name := range slices.Sorted(maps.Keys(a.reasons)) {
+		entry := a.reasons[name]
+		severity := diag.Notice
+		if entry.ours {
+			severity = diag.Warning
+		}
+		if strict {
+			severity = diag.Error
+		}
+		also := ""
+		if n := len(entry.files) - 1; n > 0 {
+			also = fmt.Sprintf(", as %d more files", n)
+			if n == 1 {
+				also = ", as one more file"
+			}
+		}
+		findings.AddAt(diag.Place{File: entry.first}, severity, "", nil, "", "left aside: this is %s%s; %s", name, also, entry.way(entry.first))
+	}
+	if len(a.kinds) == 0 {
+		return
+	}
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(a.kinds)) {
+		all = append(all, fmt.Sprintf("%d %s", a.kinds[kind], plural(kind, a.kinds[kind])))
+	}
+	severity := diag.Notice
+	if strict {
+		severity = diag.Error
+	}
+	findings.AddAt(diag.Place{}, severity, "", nil, "", "left aside: %s", strings.Join(all, ", "))
+}
+
+func plural(kind string, n int) string {
+	switch {
+	case n == 1:
+		return kind
+	case strings.HasSuffix(kind, "kind"):
+		return strings.Replace(kind, "document", "documents", 1)
+	case strings.HasSuffix(kind, "y") && !strings.HasSuffix(kind, "ay"):
+		return strings.TrimSuffix(kind, "y") + "ies"
+	case strings.HasSuffix(kind, "s"):
+		return kind + "es"
+	default:
+		return kind + "s"
+	}
+}
+
+// policies are kinds that change who may come in or what a proxy does, and that Waymark does not apply, with what is
+// missing without them.
+var policies = map[string]string{
+	"security.istio.io/AuthorizationPolicy":   "requests that it denies are let in",
+	"security.istio.io/RequestAuthentication": "tokens are not checked",
+	"security.istio.io/PeerAuthentication":    "mutual TLS is not required",
+	"networking.istio.io/EnvoyFilter":         "what it changes in Envoy's configuration is not changed",
+	"networking.istio.io/Sidecar":             "services that it hides are visible",
+	"extensions.istio.io/WasmPlugin":          "its module is not loaded",
+}
+
+// otherIstioKinds are kinds of networking.istio.io that exist and are not read.
+var otherIstioKinds = []string{"EnvoyFilter", "Sidecar", "WorkloadGroup", "ProxyConfig"}
+
+// isKustomize reports whether a version is of a kustomization.
+func isKustomize(version string) bool { return groupOf(version) == "kustomize.config.k8s.io" }
+
+// kustomizationFiles are the names that kustomize looks for.
+var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
+// patchesOf returns the files, by their real path, that the kustomizations among some files name as patches, which are
+// parts of resources and not resources.
+func patchesOf(files []string) map[string]bool {
+	out := map[string]bool{}
+	for _, file := range files {
+		if !slices.Contains(kustomizationFiles, filepath.Base(file)) {
+			continue
+		}
+		data, err := ReadFile(file)
+		if err != nil {
+			continue // reading it reports that
+		}
+		type patch struct{ Path string }
+		var k struct {
+			Patches               []patch
+			PatchesJSON6902       []patch `json:"patchesJson6902"`
+			PatchesStrategicMerge []string
+			Replacements          []patch
+			Configurations        []string
+		}
+		if kyaml.Unmarshal(data, &k) != nil {
+			continue
+		}
+		all := slices.Concat(k.PatchesStrategicMerge, k.Configurations)
+		for _, p := range slices.Concat(k.Patches, k.PatchesJSON6902, k.Replacements) {
+			all = append(all, p.Path)
+		}
+		for _, p := range all {
+			if p != "" && !strings.Contains(p, "\n") {
+				out[realPath(filepath.Join(filepath.Dir(file), p))] = true
+			}
+		}
+	}
+	return out
+}

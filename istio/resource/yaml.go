@@ -1,0 +1,198 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+	kyaml "sigs.k8s.io/yaml"
+
+	"waymark.dev/waymark/diag"
+)
+
+// Limits on the expansion of YAML aliases. maxAliasNodes is the limit of Kubernetes for one document; the other limits
+// bound the memory that one call of Read takes.
+const (
+	maxAliasNodes = 400_000
+	maxAliasBytes = 16 << 20
+	maxAllAliases = 1_000_000 // nodes of all documents
+	maxNesting    = 1000      // levels
+)
+
+var (
+	errAliases = fmt.Errorf("its aliases expand to more than %d nodes or %d MiB; write the objects without aliases, or in several documents", maxAliasNodes, maxAliasBytes>>20)
+	errAll     = fmt.Errorf("the aliases of all documents together expand to more than %d nodes", maxAllAliases)
+	errNesting = fmt.Errorf("it is nested more than %d levels deep", maxNesting)
+	errItself  = errors.New("an alias is a part of what it stands for")
+)
+
+// converter converts YAML documents to JSON with the library of Kubernetes, so that a document means here what it means
+// in a cluster. RATIONALE.md says why. Its field counts what the aliases of all documents expand to.
+type converter struct {
+	aliasNodes int
+}
+
+// json converts the YAML of a source. twice is true if a mapping in it may have a key twice, of which the last one
+// counts, as with kubectl apply. The error is a [*syntaxError] for a text that is not YAML.
+func (c *converter) json(s *source) (text []byte, twice bool, err error) {
+	if strings.Contains(s.text, "&") || isDeep(s.text) {
+		if err := c.bound(s); err != nil {
+			return nil, false, err
+		}
+	}
+	text, err = kyaml.YAMLToJSONStrict([]byte(s.text))
+	if err == nil {
+		return text, false, nil
+	}
+	text, err = kyaml.YAMLToJSON([]byte(s.text))
+	if err != nil {
+		return nil, false, newSyntaxError(s, err)
+	}
+	return text, true, nil
+}
+
+// isDeep reports whether a text may be nested too deeply for the parser's stack.
+func isDeep(text string) bool {
+	return len(text) > maxNesting && (strings.Count(text, "[")+strings.Count(text, "{") > maxNesting || strings.Count(text, "- -") > maxNesting/4 || deepIndent.MatchString(text))
+}
+
+var deepIndent = regexp.MustCompile(`(?m)^ {500}`)
+
+// bound checks what the aliases of a source would expand to, before anything expands them.
+func (c *converter) bound(s *source) error {
+	var root yaml.Node
+	if yaml.Unmarshal([]byte(s.text), &root) != nil {
+		return nil // the conversion says what is wrong
+	}
+	e := expansion{sizes: map[*yaml.Node]size{}}
+	if err := e.walk(&root, 0); err != nil {
+		return err
+	}
+	if e.aliases.nodes > maxAliasNodes || e.aliases.bytes > maxAliasBytes {
+		return errAliases
+	}
+	if c.aliasNodes += e.aliases.nodes; c.aliasNodes > maxAllAliases {
+		return errAll
+	}
+	return nil
+}
+
+// size is that of a part of a document with all aliases expanded.
+type size struct{ nodes, bytes, depth int }
+
+func (s *size) add(other size) {
+	const enough = 1 << 40 // sums do not overflow
+	s.nodes, s.bytes = min(s.nodes+other.nodes, enough), min(s.bytes+other.bytes, enough)
+}
+
+// expansion computes sizes in one visit of each node.
+type expansion struct {
+	sizes   map[*yaml.Node]size // of what anchors name; present and zero while it is computed
+	aliases size                // of all outermost aliases together
+}
+
+func (e *expansion) walk(n *yaml.Node, depth int) error {
+	_, err := e.size(n, depth, false)
+	return err
+}
+
+func (e *expansion) size(n *yaml.Node, depth int, inAlias bool) (size, error) {
+	if depth > maxNesting {
+		return size{}, errNesting
+	}
+	if n.Kind == yaml.AliasNode {
+		known, ok := e.sizes[n.Alias]
+		switch {
+		case ok && known.nodes == 0:
+			return size{}, errItself
+		case !ok:
+			var err error
+			if known, err = e.size(n.Alias, depth, true); err != nil {
+				return size{}, err
+			}
+		}
+		if depth+known.depth > maxNesting {
+			return size{}, errNesting
+		}
+		if !inAlias {
+			e.aliases.add(known)
+		}
+		return known, nil
+	}
+	if n.Anchor != "" {
+		e.sizes[n] = size{}
+	}
+	total := size{nodes: 1, bytes: len(n.Value) + 4, depth: 1}
+	for _, child := range n.Content {
+		// An alias in an anchor is counted for itself, and again with each alias of the anchor.
+		s, err := e.size(child, depth+1, inAlias)
+		if err != nil {
+			return size{}, err
+		}
+		total.add(s)
+		total.depth = max(total.depth, s.depth+1)
+	}
+	if n.Anchor != "" {
+		e.sizes[n] = total
+	}
+	return total, nil
+}
+
+// syntaxError is a text that is not YAML, with its place.
+type syntaxError struct {
+	place   diag.Place
+	message string
+}
+
+func (e *syntaxError) Error() string { return e.message }
+
+// newSyntaxError finds the place and the words for an error of the conversion. The converter's own error has no column,
+// and a line that may be off, so the place is that of a second parser.
+func newSyntaxError(s *source, err error) error {
+	out := &syntaxError{place: diag.Place{File: s.file, Line: s.line}, message: "not YAML: " + plainMessage(err)}
+	var root yaml.Node
+	var at *yaml.LoadError
+	second := yaml.Unmarshal([]byte(s.text), &root)
+	if !errors.As(second, &at) {
+		return out
+	}
+	mark, message := at.Mark, at.Message
+	if at.ContextMsg != "" && at.ContextMark.Line > 0 {
+		context := strings.TrimPrefix(strings.TrimPrefix(at.ContextMsg, "while parsing "), "while scanning ")
+		switch context {
+		case "a quoted scalar":
+			mark, message = at.ContextMark, "the quoted text that begins here does not end"
+		case "a simple key":
+			mark, message = at.ContextMark, "there is no colon behind this key"
+		case "a flow sequence":
+			mark, message = at.ContextMark, fmt.Sprintf("the list that begins here does not end: %s in line %d", message, s.line+at.Mark.Line-1)
+		case "a flow mapping":
+			mark, message = at.ContextMark, fmt.Sprintf("the mapping that begins here does not end: %s in line %d", message, s.line+at.Mark.Line-1)
+		}
+	}
+	out.message = "not YAML: " + message
+	out.place = s.placeOf(mark.Line, mark.Column)
+	return out
+}
+
+// plainMessage is the text of a YAML error without the names of libraries and types of Go.
+func plainMessage(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"error converting YAML to JSON: ", "yaml: ", "json: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	switch {
+	case strings.HasPrefix(text, "invalid map key"):
+		return "a key is a list or a mapping; quote a value that begins with {"
+	case strings.HasPrefix(text, "unsupported value"):
+		return "a number is infinite or not a number"
+	}
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		if _, message, ok := strings.Cut(rest, ": "); ok {
+			return message
+		}
+	}
+	return text
+}
