@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"slices"
+
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
@@ -59,6 +61,7 @@ func (b *builder) source(k Key) *corev3.ConfigSource {
 }
 
 func (b *builder) build(p *plan.Plan) (*Resources, error) {
+	p = closeUnusable(p)
 	if err := p.CheckIDs(); err != nil {
 		return nil, err
 	}
@@ -81,6 +84,27 @@ func (b *builder) build(p *plan.Plan) (*Resources, error) {
 		return nil, err
 	}
 	return r, r.validate()
+}
+
+// blackHole is Istio's name of a cluster that does not exist: connections to it are closed.
+const blackHole = "BlackHoleCluster"
+
+// closeUnusable returns the plan with chains that close connections in place of those without a usable certificate. The
+// server names stay, since another chain must not get the connections.
+func closeUnusable(p *plan.Plan) *plan.Plan {
+	out := *p
+	out.Listeners = make([]*plan.Listener, len(p.Listeners))
+	for i, l := range p.Listeners {
+		changed := *l
+		changed.Chains = slices.Clone(l.Chains)
+		for j, c := range l.Chains {
+			if c.TLS != nil && c.TLS.Unusable {
+				changed.Chains[j] = &plan.FilterChain{ServerNames: c.ServerNames, Passthrough: true, TCP: &plan.TCPProxy{Destinations: []plan.Destination{{Cluster: blackHole}}}}
+			}
+		}
+		out.Listeners[i] = &changed
+	}
+	return &out
 }
 
 // roots builds the listeners and clusters, whose parent is the bootstrap.

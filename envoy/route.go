@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"net/http"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	previoushosts "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
@@ -59,6 +61,8 @@ func route(r *plan.Rule, destinations []plan.Destination, o *Options) *routev3.R
 		ResponseHeadersToRemove: r.ResponseHeaders.Remove,
 	}
 	switch {
+	case r.Redirect != nil && !r.Redirect.IsExecuted():
+		out.Action = &routev3.Route_DirectResponse{DirectResponse: directResponse(&plan.DirectResponse{Status: http.StatusServiceUnavailable})}
 	case r.Redirect != nil:
 		out.Action = &routev3.Route_Redirect{Redirect: redirect(r.Redirect)}
 	case r.DirectResponse != nil:

@@ -51,7 +51,7 @@ func Example() {
 		fmt.Println(r, "goes to", r.Route.Destinations[0].Cluster)
 	}
 	// Output:
-	// -:17:27: error: VirtualService default/shop: spec.http[0].route[0].destination: there is no cluster outbound|80||api-next.default.svc.cluster.local: no Service or ServiceEntry has the host api-next.default.svc.cluster.local; give its address with --endpoint api-next.default.svc.cluster.local=ADDRESS:PORT
+	// -:17:27: warning: VirtualService default/shop: spec.http[0].route[0].destination: there is no cluster outbound|80||api-next.default.svc.cluster.local: no Service or ServiceEntry has the host api-next.default.svc.cluster.local; did you mean "api.default.svc.cluster.local"?
 	// default/shop.http[0].match[0] goes to outbound|80||api-next.default.svc.cluster.local
 	// default/shop.http[1] goes to outbound|80||api.default.svc.cluster.local
 }

@@ -212,7 +212,7 @@ var fields = map[string]field{
 	"ServiceEntry.addresses":                 {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]\n<<addresses: [10.9.9.9]>>"), "same"},
 	"ServiceEntry.workloadSelector":          {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + entryOf("10.0.0.9", "app: a") + destination("resolution: STATIC\n<<workloadSelector: {labels: {app: a}}>>"), `"Address":"10.0.0.9"`},
 	"WorkloadSelector (ServiceEntry).labels": {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + entryOf("10.0.0.9", "app: a") + destination("resolution: STATIC\nworkloadSelector: {<<labels: {app: a}>>}"), `"Address":"10.0.0.9"`},
-	"ServiceEntry.exportTo":                  {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]\n<<exportTo: ['.']>>"), "error: no Service or ServiceEntry has the host a.test"},
+	"ServiceEntry.exportTo":                  {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]\n<<exportTo: ['.']>>"), "error: ServiceEntry default/a is not exported to namespace istio-system (exportTo: .)"},
 	"ServiceEntry.subjectAltNames":           {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]\n<<subjectAltNames: [s.test]>>") + object("DestinationRule", "a", "host: a.test\ntrafficPolicy: {tls: {mode: SIMPLE}}"), `"SubjectAltNames":["s.test"]`},
 	"ServicePort.targetPort":                 {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1}]\nports:\n- {number: 80, name: http, protocol: HTTP, <<targetPort: 8080>>}"), `"Port":8080`},
 	"WorkloadEntry.ports":                    {everything + ruled("a", "- route: [{destination: {host: a.test}}]\n") + destination("resolution: STATIC\nendpoints: [{address: 10.0.0.1, <<ports: {http: 8080}>>}]"), `"Port":8080`},
@@ -247,8 +247,8 @@ func errorsOf(findings string) (out []string) {
 // TestFields leaves each field out of a resource that has it, and wants the difference that it makes.
 func TestFields(t *testing.T) {
 	o := translate.Options{
-		Locality: "r1/z1",
-		Secrets:  map[string]translate.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
+		Locality: "r1/z1", Strict: true,
+		Secrets: map[string]translate.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
 	}
 	planOf := func(resources string) (plan, problems string) {
 		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)})

@@ -31,6 +31,20 @@ func Prepare(read *resource.Input) *resource.Input {
 	return &out
 }
 
+// Keep returns an input in which the objects that are refused, and those of files that cannot be read completely, are as
+// they were in a set before: a mistake in a change takes nothing away that was served. It adds a warning for each. read
+// is not changed.
+func Keep(read *resource.Input, before *resource.Set) *resource.Input {
+	if before == nil {
+		return read
+	}
+	out := *read
+	out.Findings = slices.Clone(read.Findings)
+	out.Set = read.Set.Keep(before, read.Broken, &out.Findings)
+	out.Findings.Sort()
+	return &out
+}
+
 // withoutRepetitions removes what the schema refuses and Istio's validation refuses as well, with a message of its own about
 // the same field or its parent.
 func withoutRepetitions(findings diag.Findings) diag.Findings {

@@ -112,7 +112,7 @@ func TestServersLeftOut(t *testing.T) {
 	for _, p := range problems {
 		all = append(all, string(p.Severity)+" "+p.Object+" "+p.Field)
 	}
-	assert.Subset(t, all, []string{"warning Gateway default/b spec.servers[0].hosts", "error Gateway default/c spec.servers[0].tls.mode"})
+	assert.Subset(t, all, []string{"warning Gateway default/b spec.servers[0].hosts", "warning Gateway default/c spec.servers[0].tls.mode"})
 }
 
 // The destinations of connections have short names, too.

@@ -115,7 +115,7 @@ func TestSidecarProblems(t *testing.T) {
 		},
 		"a port that is written and missing is an error": {
 			yaml: reviews + rules("default/x", 0, "{hosts: [reviews], http: [{route: [{destination: {host: reviews, port: {number: 1}}}]}]}"),
-			want: []string{"error: VirtualService default/x: spec.http[0].route[0].destination: there is no cluster outbound|1||reviews.default.svc.cluster.local: its host has no port 1 (it has 9080)"},
+			want: []string{"warning: VirtualService default/x: spec.http[0].route[0].destination: there is no cluster outbound|1||reviews.default.svc.cluster.local: its host has no port 1 (it has 9080)"},
 		},
 		"VS-MESH-03: port 80 knows the hosts of other ports, which is no more than a notice": {
 			yaml: reviews + service("default/web", "10.0.0.9", "http 80") + rules("default/x", 0, "{hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}]}"),

@@ -11,6 +11,7 @@ package plan
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"waymark.dev/waymark/diag"
@@ -231,6 +232,12 @@ type Destination struct {
 	// The destination's own operations, if the route is Weighted; otherwise they are among the rule's.
 	RequestHeaders, ResponseHeaders HeaderOperations
 	HostRewrite                     string
+}
+
+// IsExecuted reports whether Envoy can answer with the status of the redirect. Istio accepts others (VS-RED-08); a rule
+// with one answers 503.
+func (r *Redirect) IsExecuted() bool {
+	return slices.Contains([]uint32{301, 302, 303, 307, 308}, r.Status)
 }
 
 // RegexRewrite replaces all matches of Pattern by Substitution, in which \0 to \9 are replaced by groups of the match.

@@ -38,6 +38,8 @@ type ServerTLS struct {
 	// MinVersion and MaxVersion are TLSV1_0 to TLSV1_3; "" is Envoy's default, 1.2 and 1.3.
 	MinVersion, MaxVersion string   `json:",omitempty"`
 	Ciphers                []string `json:",omitempty"`
+	// Unusable means that a certificate or the authority cannot be used, so that every connection is closed.
+	Unusable bool `json:",omitempty"`
 	// HTTP means that the server offers h2 and http/1.1 by ALPN.
 	HTTP bool
 	// Server is the place of these settings in a Gateway, for messages.

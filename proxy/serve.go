@@ -112,6 +112,9 @@ func (ex *exchange) decide(site *site) {
 // execute answers as the rule says, or forwards the request.
 func (ex *exchange) execute() {
 	switch {
+	case ex.rule.Redirect != nil && !ex.rule.Redirect.IsExecuted():
+		ex.log.Detail = "direct_response"
+		ex.reply(http.StatusServiceUnavailable, "", nil)
 	case ex.rule.Redirect != nil:
 		ex.log.Detail = "direct_response" // as in Envoy, for redirects too
 		ex.reply(int(ex.rule.Redirect.Status), "", effect.Headers{"location": {ex.rule.Location(ex.in)}})

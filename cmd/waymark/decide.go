@@ -39,7 +39,7 @@ With --proxy sidecar, a request's gatewayPort is the port of the service that it
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}
-			p, err := in.translate(false)
+			p, _, err := in.translate()
 			if err != nil {
 				return err
 			}

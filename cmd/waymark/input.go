@@ -29,8 +29,11 @@ type input struct {
 	secrets       []string
 	remoteFiles   bool
 	systemCA      string
+	dnsFallback   bool
 
-	texts *diag.Texts // of the files that were read last
+	texts  *diag.Texts   // of the files that were read last
+	loaded *resource.Set // that was translated last
+	served *resource.Set // whose plan is in force, where one is
 }
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
@@ -81,7 +84,8 @@ func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
 	f.StringArrayVar(&in.secrets, "secret", nil, "files for a credentialName, NAME=CERT,KEY[,CA], instead of a Secret document; NAME default is the mesh's own (repeatable)")
 	f.BoolVar(&in.remoteFiles, "remote-files", false, "certificate files are on Envoy's machine: do not look at them here")
 	f.StringVar(&in.systemCA, "system-ca", "", "file with the authorities that Envoy's system trusts (default /etc/ssl/certs/ca-certificates.crt)")
-	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say (repeatable)")
+	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say; HOST may begin with a star, *.example.com (repeatable)")
+	f.BoolVar(&in.dnsFallback, "dns-fallback", false, "send to destinations without Service or ServiceEntry by their own name, which Envoy resolves by DNS")
 }
 
 // options are the flags in the translator's words, with the defaults of the proxy's type.
@@ -89,7 +93,7 @@ func (in *input) options() (translate.Options, error) {
 	o := translate.Options{
 		Proxy: translate.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: translate.OutboundTrafficPolicy(in.outbound),
 		ClusterDomain: in.clusterDomain, Gateway: in.gateway, Locality: in.locality,
-		SystemAuthorities: in.systemCA, Secrets: map[string]translate.SecretFiles{},
+		SystemAuthorities: in.systemCA, Strict: in.strict, DNSFallback: in.dnsFallback, Secrets: map[string]translate.SecretFiles{},
 	}
 	if !in.remoteFiles {
 		o.ReadFile = resource.ReadFile
@@ -133,16 +137,17 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	return out, nil
 }
 
-// translate reads and translates, and reports everything that is wrong on standard error. What Istio would refuse ends it
-// with status 65; with strict, an error of the translation does, too: the plan must not be executed then.
-func (in *input) translate(strict bool) (*plan.Plan, error) {
-	p, findings, err := in.work(strict)
+// translate reads and translates, and reports everything that is wrong on standard error. A plan is returned with what
+// can be served. failed reports whether there is an error all the same, for which the command must end with status 65;
+// with --strict, nothing is served then, and the error is returned.
+func (in *input) translate() (p *plan.Plan, failed bool, err error) {
+	p, findings, err := in.work()
 	_ = findings.Write(talk, in.texts) // nobody could be told
-	return p, err
+	return p, findings.HasErrors(), err
 }
 
-// work is [input.translate] without the report.
-func (in *input) work(strict bool) (*plan.Plan, diag.Findings, error) {
+// work is [input.translate] without the report. Objects that were used before and are refused now are used as they were.
+func (in *input) work() (*plan.Plan, diag.Findings, error) {
 	o, err := in.options()
 	if err != nil {
 		return nil, nil, err
@@ -151,17 +156,36 @@ func (in *input) work(strict bool) (*plan.Plan, diag.Findings, error) {
 		return nil, nil, errNoFiles
 	}
 	working := newProgress()
+	defer working.end()
 	working.at("reading")
 	read := gateway.Load(in.files, in.reading(working))
+	in.texts = &read.Texts
+	if len(read.Objects) == 0 && read.Findings.HasErrors() { // nothing is left that could be served
+		return nil, read.Findings, &exitError{status: exitBadInput}
+	}
+	read = gateway.Keep(read, in.served)
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
-	working.end()
-	in.texts = &read.Texts
 	all := diag.Merge(read.Findings, findings)
-	if read.Findings.HasErrors() || strict && findings.HasErrors() {
+	if p == nil || in.strict && all.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}
 	}
+	in.loaded = read.Set
 	return p, all, nil
+}
+
+// errNothing is that a plan has no listener, which is never what was meant. It says what may have been.
+func (in *input) errNothing() error {
+	switch r := in.loaded; {
+	case in.proxy == string(translate.SidecarProxy):
+		return &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
+	case len(r.Gateways) == 0 && len(r.VirtualServices) > 0:
+		return &exitError{exitBadInput, errors.New("there is no Gateway, so there is nothing to listen on; for rules of a mesh alone, give --proxy sidecar and the Services that they name")}
+	case len(r.Gateways) == 0:
+		return &exitError{exitBadInput, errors.New("there is no Gateway, so there is nothing to listen on")}
+	default:
+		return &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}
+	}
 }
 
 // locate gives the findings of an error the texts that they are in, for their excerpts.

@@ -65,6 +65,7 @@ func TestReloadsInTheLog(t *testing.T) {
 	var text reader // safe for two
 	r := newService(&e, file, nil)
 	r.log = slog.New(slog.NewJSONHandler(&text, nil))
+	r.in.strict = true
 	files := &settling{look: func() set { return look(r.in.files, nil) }}
 	require.NoError(t, r.start(t.Context(), files))
 	ctx, cancel := context.WithCancel(t.Context())

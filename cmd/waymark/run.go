@@ -17,7 +17,6 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	envoyfiles "waymark.dev/waymark/envoy/files"
-	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/proxy/standin"
@@ -32,6 +31,7 @@ type service struct {
 	options  envoy.Options
 	services *standin.Services // nil: the real ones
 	plan     *plan.Plan        // in force
+	failed   bool              // the files that it is from have an error
 
 	reloads      reloads
 	certificates []string // files that the plan names, which are watched with those of -f
@@ -84,6 +84,9 @@ func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Log
 		return &exitError{status: statusOf(err)}
 	}
 	r.reloads.report(log)
+	if r.failed {
+		return &exitError{status: exitBadInput}
+	}
 	return nil
 }
 
@@ -159,7 +162,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 			err = fmt.Errorf("internal error, please report it: %v\n%s", p, debug.Stack())
 		}
 	}()
-	p, findings, err := r.in.work(true)
+	p, findings, err := r.in.work()
 	if err == nil && !r.in.remoteFiles {
 		files := certificateFiles(p)
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
@@ -177,10 +180,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	}
 	reportStrategies(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
 	if len(p.Listeners) == 0 {
-		if r.in.proxy == string(translate.SidecarProxy) {
-			return notes, &exitError{exitBadInput, errors.New("no service declares HTTP on a port, so there is nothing to listen on; see the notices")}
-		}
-		return notes, &exitError{exitBadInput, errors.New("no Gateway selects this proxy, so there is nothing to listen on; see --labels and --gateway")}
+		return notes, r.in.errNothing()
 	}
 	if err := r.listen.place(p); err != nil {
 		return notes, err
@@ -193,7 +193,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	if err := r.engine.apply(ctx, p); err != nil {
 		return notes, err
 	}
-	r.plan = p
+	r.plan, r.in.served, r.failed = p, r.in.loaded, findings.HasErrors()
 	return notes, nil
 }
 
@@ -329,7 +329,11 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		if err == nil {
 			said, again = nil, time.Time{}
 			write(r.log, notes)
-			r.log.Info("the changed files are served now", r.reloads.add(served)...)
+			if r.failed {
+				r.log.Warn("the changed files are served now, but for what is refused; what it was before is kept", r.reloads.add(served)...)
+			} else {
+				r.log.Info("the changed files are served now", r.reloads.add(served)...)
+			}
 			continue
 		}
 		if changed {

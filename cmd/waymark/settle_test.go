@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,4 +250,41 @@ func TestAClockThatIsSlow(t *testing.T) {
 		require.NoError(t, files.first(t.Context(), true, nil))
 		assert.GreaterOrEqual(t, time.Since(begun), files.quiet)
 	})
+}
+
+// An object that is refused in a change goes on being served as it was, and so do those of a document that is not YAML;
+// what is taken out of the files is gone.
+func TestObjectsThatAreRefusedAreKept(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	put := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	var e recorder
+	r := newService(&e, file, io.Discard)
+	unchanged := func() bool { return true }
+	other := strings.ReplaceAll(rest, "a", "b")
+	other = strings.NewReplacer("bpiVersion", "apiVersion", "metbdbtb", "metadata", "nbme", "name", "VirtublService", "VirtualService", "gbtewbys", "gateways", "stbtus", "status").Replace(other)
+	rulesNow := func() (all []string) {
+		for r := range e.plans[len(e.plans)-1].Rules() {
+			all = append(all, r.Origin.Name+" "+strconv.Itoa(int(r.DirectResponse.Status)))
+		}
+		slices.Sort(all)
+		return all
+	}
+	for _, step := range []struct {
+		text   string
+		want   []string
+		failed bool
+	}{
+		{half + rest + other, []string{"a 403", "b 403"}, false},
+		{half + strings.Replace(rest, "hosts", "hots", 1) + strings.Replace(other, "403", "404", 1), []string{"a 403", "b 404"}, true},
+		{half + strings.Replace(rest, "spec: {", "spec: {{", 1) + other, []string{"a 403", "b 403"}, true},
+		{half + other, []string{"b 403"}, false},
+		{half + rest, []string{"a 403"}, false},
+	} {
+		put(step.text)
+		_, err := r.load(t.Context(), unchanged)
+		require.NoError(t, err, step.text)
+		assert.Equal(t, step.want, rulesNow(), step.text)
+		assert.Equal(t, step.failed, r.failed, step.text)
+	}
 }

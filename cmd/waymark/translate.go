@@ -114,9 +114,12 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if err != nil {
 				return err
 			}
-			p, err := in.translate(true)
+			p, failed, err := in.translate()
 			if err != nil {
 				return err
+			}
+			if len(p.Listeners) == 0 {
+				return in.errNothing()
 			}
 			reportStrategies(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
@@ -136,9 +139,14 @@ that is checked here. What it refuses is neither printed nor written.`,
 						}
 					}
 				}
-				return in.locate(write(c.OutOrStdout(), p, o))
+				err = write(c.OutOrStdout(), p, o)
+			} else {
+				err = writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
 			}
-			return in.locate(writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode))
+			if err == nil && failed { // what can be served is written, and something is missing
+				return &exitError{status: exitBadInput}
+			}
+			return in.locate(err)
 		},
 	}
 	in.addFlags(c)

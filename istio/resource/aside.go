@@ -35,10 +35,10 @@ type form struct {
 
 // forms are looked for in this order.
 var forms = []form{
-	{"a Helm template", regexp.MustCompile(`\{\{-?\s*(/\*|\.[A-Za-z]|\$|\(|(include|template|define|block|if|else|end|range|with|tpl|toYaml|printf|default|quote|required|lookup)\b)`), func(file string) string {
+	{"a Helm template", regexp.MustCompile(`\{\{-?\s*(/\*|\.[A-Za-z]|\$|\(|(include|template|define|block|if|else|end|range|with|tpl|toYaml|printf|default|quote|required|lookup)\b)[^{}\n]*\}\}|\{\{-?\s*/\*`), func(file string) string {
 		return "run helm template NAME " + chartOf(file) + " | waymark check -f -"
 	}},
-	{"a Jinja template", regexp.MustCompile(`\{%-?\s*[a-z]+|\{#|\{\{\s*[A-Za-z_]`), func(string) string {
+	{"a Jinja template", regexp.MustCompile(`\{%-?\s*[a-z]+|\{\{\s*[A-Za-z_][^{}\n]*\}\}`), func(string) string {
 		return "let the program that it is written for, such as Ansible, fill it in"
 	}},
 }

@@ -63,11 +63,24 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			if !said {
 				findings.Add(diag.Error, wrongTypeCode, o, field, "%s", plainDecoding(err))
 			}
-			r.input.Set.Refused = append(r.input.Set.Refused, o)
+			r.input.Set.Refused = append(r.input.Set.Refused, Refused{o, hostsIn(raw)})
 			return
 		}
 		add(r.input.Set, o, spec)
 	}}
+}
+
+// hostsIn are the hosts of a spec that cannot be decoded, as far as they can be read.
+func hostsIn(spec []byte) (hosts []string) {
+	var all []json.RawMessage
+	_ = json.Unmarshal(newBody(spec).members["hosts"], &all) // as documented
+	for _, raw := range all {
+		var host string
+		if json.Unmarshal(raw, &host) == nil && host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // wrongTypeCode is the code of a value that Istio itself cannot decode.
@@ -209,7 +222,7 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 	for _, e := range unknown {
 		var field strictjson.FieldError
 		if errors.As(e, &field) {
-			findings.Add(diag.Warning, "", o, field.FieldPath(), "%s", e)
+			findings.Add(r.lost(), "", o, field.FieldPath(), "%s", e)
 		}
 	}
 	return err == nil

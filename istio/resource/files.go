@@ -69,6 +69,7 @@ func (r *reader) path(path string) {
 }
 
 func (r *reader) refuse(file string, err error) {
+	r.input.Broken = append(r.input.Broken, file)
 	r.input.Findings.AddAt(diag.Place{File: file}, diag.Error, "", nil, "", "cannot be read: %s", withoutPath(err))
 }
 

@@ -29,6 +29,8 @@ type Input struct {
 	Findings diag.Findings
 	// Strict is that of the options.
 	Strict bool
+	// Broken are the files that could not be read completely, so that it is not known which objects are missing.
+	Broken []string
 }
 
 // Of returns an input with typed objects that were not read from files. It has no texts and no findings.
@@ -162,13 +164,21 @@ func (r *reader) yaml(s *source, itemKind string) {
 	r.twice = false
 }
 
+// form leaves a document aside that another program must make into resources. The resources of its file are missing.
+func (r *reader) form(f form, s *source) {
+	r.asides.addForm(f, s)
+	if ours.MatchString(s.text) {
+		r.input.Broken = append(r.input.Broken, s.file)
+	}
+}
+
 // broken reports a document that is not YAML. One that names no kind that Waymark reads is left aside.
 func (r *reader) broken(s *source, err error) {
 	if strings.Contains(s.text, "Secret") {
 		r.input.Texts.Hide(s.file, s.line, s.line+diag.CountLines(s.text)-1)
 	}
 	if template := templateOf(s.text); template != nil {
-		r.asides.addForm(*template, s)
+		r.form(*template, s)
 		return
 	}
 	place := diag.Place{File: s.file, Line: s.line, Column: 1}
@@ -178,6 +188,7 @@ func (r *reader) broken(s *source, err error) {
 	}
 	if ours.MatchString(s.text) {
 		r.ours++
+		r.input.Broken = append(r.input.Broken, s.file)
 		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", err)
 		return
 	}
@@ -263,7 +274,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	kind, known := kinds[key]
 	switch {
 	case sopsValue.Match(b.json) && b.members["sops"] != nil:
-		r.asides.addForm(sopsForm, doc.source)
+		r.form(sopsForm, doc.source)
 		return
 	case isKustomize(version):
 		r.asides.addForm(kustomizationForm, doc.source)
@@ -273,7 +284,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 		return
 	}
 	if template := templateOf(string(b.json)); template != nil && kind.isIstio {
-		r.asides.addForm(*template, doc.source)
+		r.form(*template, doc.source)
 		return
 	}
 	r.ours++
@@ -407,7 +418,7 @@ func kubernetesKind[T any](version string, clusterScoped bool, add func(*Set, *O
 			if o.Name != "" && r.strict(o, b.json, &object) {
 				add(r.input.Set, o, &object)
 			} else {
-				r.input.Set.Refused = append(r.input.Set.Refused, o)
+				r.input.Set.Refused = append(r.input.Set.Refused, Refused{Object: o})
 			}
 		}}
 }

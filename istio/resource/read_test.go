@@ -44,18 +44,18 @@ func TestNamespaces(t *testing.T) {
 // Kinds that Waymark does not read are left aside; a kind or version of Istio's group that does not exist is an error.
 func TestOtherKinds(t *testing.T) {
 	for doc, want := range map[string]string{
-		"apiVersion: networking.istio.io/v1\nkind: Gateway":         "",
-		"apiVersion: networking.istio.io/v1beta1\nkind: Gateway":    "",
-		"apiVersion: networking.istio.io/v1alpha3\nkind: Gateway":   "",
-		"apiVersion: networking.istio.io/v2\nkind: Gateway":         `error: Gateway g: apiVersion: "networking.istio.io/v2" is not a version of Gateway; Istio has networking.istio.io/v1, v1beta1 and v1alpha3`,
-		"apiVersion: networking.istio.io/v1\nkind: VirtualSevice":   `error: VirtualSevice g: kind: networking.istio.io has no kind "VirtualSevice"; did you mean "VirtualService"?`,
-		"apiVersion: networking.istio.io/v1\nkind: Sidecar":         "warning: Sidecar default/g: is not applied: services that it hides are visible",
+		"apiVersion: networking.istio.io/v1\nkind: Gateway":          "",
+		"apiVersion: networking.istio.io/v1beta1\nkind: Gateway":     "",
+		"apiVersion: networking.istio.io/v1alpha3\nkind: Gateway":    "",
+		"apiVersion: networking.istio.io/v2\nkind: Gateway":          `error: Gateway g: apiVersion: "networking.istio.io/v2" is not a version of Gateway; Istio has networking.istio.io/v1, v1beta1 and v1alpha3`,
+		"apiVersion: networking.istio.io/v1\nkind: VirtualSevice":    `error: VirtualSevice g: kind: networking.istio.io has no kind "VirtualSevice"; did you mean "VirtualService"?`,
+		"apiVersion: networking.istio.io/v1\nkind: Sidecar":          "warning: Sidecar default/g: is not applied: services that it hides are visible",
 		"apiVersion: security.istio.io/v1\nkind: PeerAuthentication": "warning: PeerAuthentication default/g: is not applied: mutual TLS is not required",
-		"apiVersion: networking.istio.io/v1\nkind: ProxyConfig":     "notice: left aside: 1 ProxyConfig",
-		"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway":   "notice: left aside: 1 Gateway",
-		"apiVersion: v1\nkind: ConfigMap":                           "notice: left aside: 1 ConfigMap",
-		"kind: ConfigMap":                                           "notice: left aside: 1 ConfigMap",
-		"a: 1":                                                      "notice: left aside: 1 document without apiVersion and kind",
+		"apiVersion: networking.istio.io/v1\nkind: ProxyConfig":      "notice: left aside: 1 ProxyConfig",
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway":    "notice: left aside: 1 Gateway",
+		"apiVersion: v1\nkind: ConfigMap":                            "notice: left aside: 1 ConfigMap",
+		"kind: ConfigMap":                                            "notice: left aside: 1 ConfigMap",
+		"a: 1":                                                       "notice: left aside: 1 document without apiVersion and kind",
 	} {
 		in := read(doc + "\nmetadata: {name: g}\nspec: {}\n")
 		assert.Equal(t, want == "", len(in.Set.Gateways) == 1, doc)

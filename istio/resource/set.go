@@ -24,7 +24,14 @@ type Set struct {
 	Secrets          []*Secret
 
 	// Refused are objects that could not be decoded, or were removed with [Set.Without]. What needs them is affected.
-	Refused []*Object
+	Refused []Refused
+}
+
+// Refused is an object that is not used.
+type Refused struct {
+	*Object
+	// Hosts are those of a VirtualService, as written.
+	Hosts []string
 }
 
 // Object is the part that all resources have in common.
@@ -140,9 +147,13 @@ func (r *Set) Without(all []*Object) *Set {
 	out.ServiceEntries = without(r.ServiceEntries, removed)
 	out.WorkloadEntries = without(r.WorkloadEntries, removed)
 	out.Refused = slices.Clone(r.Refused)
+	hosts := map[*Object][]string{}
+	for _, vs := range r.VirtualServices {
+		hosts[vs.Object] = vs.Spec.GetHosts()
+	}
 	for _, o := range all {
-		if !slices.Contains(r.Refused, o) {
-			out.Refused = append(out.Refused, o)
+		if !slices.ContainsFunc(r.Refused, func(known Refused) bool { return known.Object == o }) {
+			out.Refused = append(out.Refused, Refused{o, hosts[o]})
 		}
 	}
 	return &out
@@ -162,6 +173,54 @@ func (r *Set) Latest(findings *diag.Findings) *Set {
 	out.Secrets = latest(r.Secrets, findings)
 	out.Namespaces = latest(r.Namespaces, findings)
 	return &out
+}
+
+// Keep returns a copy of the set with objects of an earlier one: those that are refused now, and those of broken files
+// that are not in the set. It adds a warning for each object that was refused.
+func (r *Set) Keep(before *Set, broken []string, findings *diag.Findings) *Set {
+	k := &keeper{refused: map[string]bool{}, broken: broken, kept: map[string]bool{}, findings: findings}
+	for _, o := range r.Refused {
+		k.refused[o.Kind+" "+o.Key()] = true
+	}
+	out := *r
+	out.Gateways = keep(k, r.Gateways, before.Gateways)
+	out.VirtualServices = keep(k, r.VirtualServices, before.VirtualServices)
+	out.DestinationRules = keep(k, r.DestinationRules, before.DestinationRules)
+	out.ServiceEntries = keep(k, r.ServiceEntries, before.ServiceEntries)
+	out.WorkloadEntries = keep(k, r.WorkloadEntries, before.WorkloadEntries)
+	out.Services = keep(k, r.Services, before.Services)
+	out.EndpointSlices = keep(k, r.EndpointSlices, before.EndpointSlices)
+	out.Secrets = keep(k, r.Secrets, before.Secrets)
+	out.Namespaces = keep(k, r.Namespaces, before.Namespaces)
+	out.Refused = slices.DeleteFunc(slices.Clone(r.Refused), func(o Refused) bool { return k.kept[o.Kind+" "+o.Key()] })
+	return &out
+}
+
+// keeper decides which objects of an earlier set are kept.
+type keeper struct {
+	refused  map[string]bool // by kind and key
+	broken   []string        // files
+	kept     map[string]bool
+	findings *diag.Findings
+}
+
+func keep[T embedder](k *keeper, now, before []T) []T {
+	there := make(map[string]bool, len(now))
+	for _, t := range now {
+		there[t.self().Key()] = true
+	}
+	out := slices.Clone(now)
+	for _, t := range before {
+		o := t.self()
+		id := o.Kind + " " + o.Key()
+		if there[o.Key()] || !k.refused[id] && !slices.Contains(k.broken, o.Place("").File) {
+			continue
+		}
+		out = append(out, t)
+		k.kept[id] = true
+		k.findings.Add(diag.Warning, "", o, "", "goes on being served as it was before, since what the files have now cannot be used")
+	}
+	return out
 }
 
 // self is the object itself, for lists of what embeds one.

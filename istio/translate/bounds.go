@@ -15,9 +15,9 @@ var (
 
 // bound counts one kind of thing that a translation makes, and reports once that the limit is exceeded.
 type bound struct {
-	what     string // for the message, in the plural
-	most, n  int    // the limit, and how many were made
-	findings *diag.Findings
+	what    string // for the message, in the plural
+	most, n int    // the limit, and how many were made
+	out     *output
 }
 
 // add counts n more, and reports whether they may be made. The object and its field are what they are made from, for
@@ -26,7 +26,8 @@ func (b *bound) add(n int, o *resource.Object, field string) bool {
 	fits := b.n <= b.most
 	b.n += n
 	if fits && b.n > b.most {
-		b.findings.Add(diag.Error, "", o, field, "with this, there are more than %d %s, counted each time that they are used; the rest is not translated", b.most, b.what)
+		b.out.tooMuch = true
+		b.out.findings.Add(diag.Error, "", o, field, "with this, there are more than %d %s, counted each time that they are used; the rest is not translated", b.most, b.what)
 	}
 	return b.n <= b.most
 }

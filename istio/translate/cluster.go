@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // [destinations.reference], and at the end [destinations.clusters] makes the recorded ones.
 type destinations struct {
 	options  *Options
+	hosts    *hostIndex
 	services *registry
 	rules    *destinationRules
 	slices   []*resource.EndpointSlice
@@ -25,14 +27,14 @@ type destinations struct {
 	secrets  *secretStore
 	named    map[clusterRef]*reference
 	made     *bound // endpoints of all clusters
-	findings *diag.Findings
+	out      *output
 }
 
-func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings *diag.Findings) *destinations {
+func newDestinations(r *resource.Set, o *Options, secrets *secretStore, out *output) *destinations {
 	return &destinations{
-		options: o, services: newRegistry(r, o.Namespace, o.ClusterDomain), rules: newDestinationRules(r, o),
-		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, findings: findings,
-		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, findings: findings},
+		options: o, hosts: newHostIndex(r, o), services: newRegistry(r, o.Namespace, o.ClusterDomain), rules: newDestinationRules(r, o),
+		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, out: out,
+		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, out: out},
 	}
 }
 
@@ -40,7 +42,8 @@ func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings
 type reference struct {
 	object *resource.Object
 	field  string
-	// missingPort is the severity of the finding if the destination's host has no such port.
+	// missingPort is the severity of the finding if the destination's host has no such port; diag.Error stands for
+	// that of everything that is left out.
 	missingPort diag.Severity
 }
 
@@ -64,19 +67,22 @@ func (ds *destinations) reference(c clusterRef, o *resource.Object, field string
 	}
 }
 
-// clusters makes the clusters that rules name, sorted by name. One that cannot be made is a finding in missing, an
-// error unless [reference.missingPort] is less: in Istio its requests would get a 503 (VS-SPLIT-03).
-func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) {
+// clusters makes the clusters that rules name, sorted by name. One that cannot be made is a finding, and its requests get
+// a 503, as in Istio (VS-SPLIT-03).
+func (ds *destinations) clusters() (out []*plan.Cluster) {
 	for ref, at := range ds.named {
 		c, why := ds.cluster(ref)
 		if why != "" {
-			severity := diag.Error
-			if s := ds.services.find(ref.host); s != nil {
+			severity := ds.options.leftOut()
+			if s := ds.services.find(ref.host); s != nil && at.missingPort != diag.Error {
 				if _, ok := s.port(ref.port); !ok {
 					severity = at.missingPort
 				}
 			}
-			missing.Add(severity, "", at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			ds.out.findings.Add(severity, CodeNoDestination, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
+			if ds.options.AssumeDestinations {
+				out = append(out, &plan.Cluster{Name: ref.name()})
+			}
 			continue
 		}
 		n := 0
@@ -89,7 +95,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) 
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b *plan.Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return out, missing
+	return out
 }
 
 // cluster makes one cluster, or returns the reason why it cannot be made.
@@ -108,8 +114,10 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 		if port, ok = s.port(ref.port); !ok && !overridden {
 			return nil, "its host has no port " + strconv.Itoa(int(ref.port)) + " (it has " + portNumbers(s) + ")"
 		}
+	case ds.options.DNSFallback && !overridden && ref.host != "" && ref.subset == "":
+		address, overridden = net.JoinHostPort(ref.host, strconv.Itoa(int(ref.port))), true
 	case !overridden:
-		return nil, "no Service or ServiceEntry has the host " + ref.host + "; give its address with --endpoint " + ref.host + "=ADDRESS:PORT"
+		return nil, ds.hosts.missing(ref.host)
 	}
 	c.HTTP2 = speaksHTTP2(port.protocol)
 	var all []workload
@@ -127,13 +135,12 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	if why != "" {
 		return nil, why
 	}
-	ds.applyPolicy(c, rules, ref, s, all)
-	return c, ""
+	return c, ds.applyPolicy(c, rules, ref, s, all)
 }
 
 // applyPolicy fills in the settings of a cluster that come from the DestinationRules of its host. all are the
-// endpoints.
-func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) {
+// endpoints. The result is the reason why the cluster must not be used with them, or "".
+func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, ref clusterRef, s *service, all []workload) string {
 	p := rules.policyFor(ref.subset, ref.port)
 	p.connections(c)
 	p.outliers(c)
@@ -141,17 +148,22 @@ func (ds *destinations) applyPolicy(c *plan.Cluster, rules *destinationPolicy, r
 		ds.localize(c, all, p)
 	}
 	p.balance(c)
-	c.TLS = ds.upstreamTLS(ref, rules, p.tls, s)
+	var usable bool
+	if c.TLS, usable = ds.upstreamTLS(ref, rules, p.tls, s); !usable {
+		return "a certificate of " + rules.object().String() + " cannot be used"
+	}
 	if pp := p.proxyProtocol; pp != nil {
 		c.ProxyProtocol = int(pp.Version) + 1
 	}
 	if p.tunnel != nil {
-		ds.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; the cluster is %s", c.Name)
+		ds.out.findings.Add(ds.options.leftOut(), "", rules.object(), "spec.trafficPolicy.tunnel", "tunnels are not executed; there is no cluster %s", c.Name)
+		return rules.object().String() + " has a tunnel"
 	}
 	if p.loadBalancer.GetZoneAwareLbSetting() != nil {
-		ds.findings.Add(diag.Error, "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+		ds.out.findings.Add(ds.options.leftOut(), "", rules.object(), "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting",
 			"zone-aware load balancing is not executed, since it requires knowledge of the proxies in all zones; use localityLbSetting; the cluster is %s", c.Name)
 	}
+	return ""
 }
 
 func portNumbers(s *service) string {

@@ -66,7 +66,7 @@ func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtual
 		}
 	}
 	var roots []*boundVirtualService
-	made := &bound{what: "rules of delegates", most: maxRules, findings: &out.findings}
+	made := &bound{what: "rules of delegates", most: maxRules, out: out}
 	for _, vs := range all {
 		if len(vs.Spec.Hosts) == 0 {
 			continue

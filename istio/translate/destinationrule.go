@@ -242,7 +242,7 @@ func (ds *destinations) warnIdleRules(r *resource.Set) {
 		if known[host] || names.IsWildcard(host) && covers(host) {
 			continue
 		}
-		ds.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect", host)
+		ds.out.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect", host)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 )
 
 // override returns the address that the user gave for a destination with [Options.Endpoints]: for subset and host, such
-// as "v1.reviews", else for the host. The host is given by its full name or its first label.
+// as "v1.reviews", else for the host. The host is given by its full name, its first label, or
+// a wildcard that covers it, of which the most specific counts.
 func (ds *destinations) override(ref clusterRef) (string, bool) {
 	short, _, _ := strings.Cut(ref.host, ".")
 	for _, host := range []string{ref.host, short} {
@@ -28,6 +29,15 @@ func (ds *destinations) override(ref clusterRef) (string, bool) {
 		if a, ok := ds.options.Endpoints[host]; ok {
 			return a, true
 		}
+	}
+	var covering []string
+	for host := range ds.options.Endpoints {
+		if names.IsWildcard(host) && names.IsCoveredBy(ref.host, host) {
+			covering = append(covering, host)
+		}
+	}
+	if len(covering) > 0 {
+		return ds.options.Endpoints[slices.MinFunc(covering, moreSpecific)], true
 	}
 	return "", false
 }

@@ -52,7 +52,7 @@ func (g *gatewayProxy) selectGateways(all []*resource.Gateway) []*resource.Gatew
 			named = true
 		}
 		if !names.Selects(gw.Spec.Selector, g.options.Labels) {
-			g.out.findings.Add(diag.Warning, "", gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used", labelText(g.options.Labels))
+			g.out.findings.Add(diag.Warning, "", gw.Object, "spec.selector", "does not select this proxy, whose labels are %s; the Gateway is not used; give --labels %s for the proxy that it is meant for", labelText(g.options.Labels), labelText(gw.Spec.Selector))
 			g.out.drop(gw.Object, gatewayOrigin(gw), plan.DropNotSelected, plan.Origin{})
 			continue
 		}
@@ -128,8 +128,9 @@ func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*pla
 			if owners[l] == nil {
 				owners[l] = map[string]*server{}
 			}
-			g.refuseTwins(l, c, s, owners[l])
-			l.Chains = append(l.Chains, c)
+			if g.withoutTwins(l, c, s, owners[l]) {
+				l.Chains = append(l.Chains, c)
+			}
 		}
 	}
 	for _, socket := range m.sockets {
@@ -142,7 +143,8 @@ func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*pla
 		if l == nil {
 			if _, err := netip.ParseAddr(bind); err != nil {
 				s := socket.servers[0]
-				g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".bind"), "%q is not an IP address", bind)
+				g.out.findings.Add(g.options.leftOut(), "", s.gateway.Object, s.field(".bind"), "%q is not an IP address; nothing listens there", bind)
+				continue
 			}
 			l = &plan.Listener{Name: name, Bind: bind, Port: socket.port}
 			byAddress[name] = l
@@ -186,35 +188,43 @@ func (g *gatewayProxy) dropUnused(m *merged, bound []*boundVirtualService) {
 	}
 }
 
-// refuseTwins reports a chain that matches the same connections as an earlier chain of the listener: Envoy refuses such
-// a listener as a whole. Istio's own check for hosts that two servers share (see mergeServers) does not find hosts that
-// differ in their namespace or in case, hosts of a server that terminates TLS and of a rule that forwards it, and plain
-// HTTP beside a server for * (GW-MERGE-03, GW-MERGE-05).
+// withoutTwins takes the server names out of a chain that an earlier chain of the listener has: Envoy refuses a listener in
+// which two chains match the same connections, and in Istio the earlier one would go on being served. It reports
+// whether the chain has any connections left. Istio's own check for hosts that two servers share (see mergeServers)
+// does not find hosts that differ in their namespace or in case, hosts of a server that terminates TLS and of a rule
+// that forwards it, and plain HTTP beside a server for * (GW-MERGE-03, GW-MERGE-05).
 //
 // owners are the servers of the listener's earlier chains, by server name; "" stands for every name.
-func (g *gatewayProxy) refuseTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[string]*server) {
+func (g *gatewayProxy) withoutTwins(l *plan.Listener, c *plan.FilterChain, s *server, owners map[string]*server) bool {
 	serverNames := c.ServerNames
 	if len(serverNames) == 0 {
 		serverNames = []string{""}
 	}
+	var free []string
+	told := false
 	for _, name := range serverNames {
 		first := owners[name]
 		if first == nil {
+			owners[name] = s
+			free = append(free, name)
 			continue
 		}
+		if told {
+			continue
+		}
+		told = true
 		what := "every server name"
 		if name != "" {
 			what = "the server name " + strconv.Quote(name)
 		}
-		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s; Envoy refuses a listener with both",
+		g.out.findings.Add(g.options.leftOut(), "", s.gateway.Object, s.field(".hosts"), "%s on port %d is taken by %s, %s, which is served there alone",
 			what, l.Port, first.gateway, first.field(""))
-		break
+		g.out.drop(s.gateway.Object, s.origin(), plan.DropServerConflict, first.origin())
 	}
-	for _, name := range serverNames {
-		if owners[name] == nil {
-			owners[name] = s
-		}
+	if told && len(free) > 0 {
+		c.ServerNames = free
 	}
+	return len(free) > 0
 }
 
 // tlsChain makes the chain of one server that terminates TLS and speaks HTTP.

@@ -24,7 +24,7 @@ type takenName struct {
 // without chains is left out (TCP-02).
 func (g *gatewayProxy) opaqueChains(s *server, services boundByGateway) []*plan.FilterChain {
 	if s.Tls.GetMode() == istio.ServerTLSSettings_AUTO_PASSTHROUGH {
-		g.out.findings.Add(diag.Error, "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, which connects networks of one mesh, is not translated; the server is left out (TCP-07)")
+		g.out.findings.Add(g.options.leftOut(), "", s.gateway.Object, s.field(".tls.mode"), "AUTO_PASSTHROUGH, which connects networks of one mesh, is not translated; the server is left out (TCP-07)")
 		g.out.drop(s.gateway.Object, s.origin(), plan.DropUnsupported, plan.Origin{})
 		return nil
 	}

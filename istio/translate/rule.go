@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ type ruleTranslator struct {
 }
 
 func newRuleTranslator(o *Options, d *destinations) *ruleTranslator {
-	return &ruleTranslator{o, d, &bound{what: "rules", most: maxRules, findings: d.findings}}
+	return &ruleTranslator{o, d, &bound{what: "rules", most: maxRules, out: d.out}}
 }
 
 // rules translates the rules of a VirtualService for one Gateway and port. It stops after the first catch-all rule:
@@ -99,6 +98,10 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 	case h.DirectResponse != nil:
 		r.DirectResponse = translateDirectResponse(h.DirectResponse)
 	default:
+		if !t.fits(h) {
+			r.DirectResponse = &plan.DirectResponse{Status: http.StatusServiceUnavailable}
+			break
+		}
 		r.Route = t.route(r, h, operations.authority, c)
 		if r.Route.PrefixRewrite == "/" && vs.IsRoute() {
 			r.Route.PrefixRewrite, r.Route.RegexRewrite = "", removePrefix(&r.Match.Path) // VS-RW-03
@@ -117,6 +120,19 @@ func removePrefix(p *plan.PathMatch) *plan.RegexRewrite {
 		prefix = p.Value
 	}
 	return &plan.RegexRewrite{Pattern: "^" + regexp.QuoteMeta(prefix) + "(/?)(.*)", Substitution: `/\2`}
+}
+
+// fits reports whether Envoy can execute a split, and adds a finding if not.
+func (t *ruleTranslator) fits(h httpRule) bool {
+	var sum uint64
+	for _, d := range h.Route {
+		sum += uint64(max(d.GetWeight(), 0))
+	}
+	if sum <= math.MaxUint32 {
+		return true
+	}
+	t.destinations.out.findings.Add(t.options.leftOut(), "", h.origin.Object, h.field(".route"), "the weights add up to %d, and Envoy allows %d; the rule answers 503", sum, uint32(math.MaxUint32))
+	return false
 }
 
 // route translates the destinations of a rule and what is done on the way to them. The header operations of an only
@@ -160,13 +176,6 @@ func (t *ruleTranslator) route(r *plan.Rule, h httpRule, authority string, c lis
 			}
 		}
 		a.Destinations = append(a.Destinations, out)
-	}
-	var sum uint64
-	for _, d := range a.Destinations {
-		sum += uint64(d.Weight)
-	}
-	if sum > math.MaxUint32 {
-		t.destinations.findings.Add(diag.Error, "", h.origin.Object, h.field(".route"), "the weights add up to %d; Envoy allows %d", sum, uint32(math.MaxUint32))
 	}
 	a.Retry = translateRetries(h.Retries, hashed && !a.Weighted)
 	t.mirrors(a, h, c)
@@ -261,10 +270,9 @@ func (t *ruleTranslator) redirect(h httpRule, c listenerContext) *plan.Redirect 
 	if out.Status == 0 {
 		out.Status = http.StatusMovedPermanently
 	}
-	if !slices.Contains([]uint32{301, 302, 303, 307, 308}, out.Status) {
-		// Istio accepts the code, and Envoy then refuses the whole configuration (VS-RED-08)
-		t.destinations.findings.Add(diag.Error, "", h.origin.Object, h.field(".redirect.redirectCode"),
-			"%d is not executed by Envoy; use 301, 302, 303, 307 or 308", out.Status)
+	if !out.IsExecuted() {
+		t.destinations.out.findings.Add(t.options.leftOut(), "", h.origin.Object, h.field(".redirect.redirectCode"),
+			"%d is not executed by Envoy, so that the rule answers 503; use 301, 302, 303, 307 or 308", out.Status)
 	}
 	switch port := in.RedirectPort.(type) {
 	case *istio.HTTPRedirect_DerivePort:

@@ -44,7 +44,7 @@ type credentialUse struct {
 func (s *secretStore) isContent(use credentialUse, texts ...string) bool {
 	for _, text := range texts {
 		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
-			s.findings.Add(diag.Error, "", use.object, use.field, "this must be a name or the path of a file, and it is the content of one")
+			s.findings.Add(s.options.leftOut(), "", use.object, use.field, "this must be a name or the path of a file, and it is the content of one")
 			return true
 		}
 	}
@@ -69,7 +69,7 @@ func (s *secretStore) pair(name string, use credentialUse) *plan.Credential {
 		}
 		c.Cert, c.Key, c.Source = first(d, "tls.crt", "cert"), first(d, "tls.key", "key"), d.Place("")
 		if c.Cert == nil || c.Key == nil {
-			s.findings.Add(diag.Error, "", use.object, use.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
+			s.findings.Add(s.options.leftOut(), "", use.object, use.field, "Secret %s has no certificate with a key; it needs tls.crt and tls.key", d.Key())
 			return false
 		}
 		return s.checkPair(c, use)
@@ -97,14 +97,14 @@ func (s *secretStore) authority(name string, use credentialUse) *plan.Credential
 				return s.checkAuthority(c, use)
 			}
 		}
-		s.findings.Add(diag.Error, "", use.object, use.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
 			name, s.options.Namespace, name, s.options.Namespace, name, name)
 		return false
 	})
 }
 
 func (s *secretStore) missing(name string, use credentialUse) {
-	s.findings.Add(diag.Error, "", use.object, use.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
+	s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
 }
 
 // pairFiles returns the certificate and key in two files, or nil where they cannot be used, which is reported.
@@ -177,7 +177,7 @@ func (s *secretStore) content(path string, use credentialUse) (text []byte, ok b
 	}
 	text, err := s.options.ReadFile(path)
 	if err != nil {
-		s.findings.Add(diag.Error, "", use.object, use.field, "%s cannot be read: %s; with --remote-files, certificates are not looked for on this machine", path, err)
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "%s cannot be read: %s; with --remote-files, certificates are not looked for on this machine", path, err)
 		return nil, false
 	}
 	return text, true
@@ -198,11 +198,11 @@ func (s *secretStore) checkPair(c *plan.Credential, use credentialUse) bool {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		s.findings.Add(diag.Error, "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
 		return false
 	}
 	if problem := refusedKey(pair.Leaf); problem != "" {
-		s.findings.Add(diag.Error, "", use.object, use.field, "the key of %s cannot be used: %s", what, problem)
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "the key of %s cannot be used: %s", what, problem)
 		return false
 	}
 	s.checkTime(pair.Leaf, what, use)
@@ -238,7 +238,7 @@ func (s *secretStore) checkAuthority(c *plan.Credential, use credentialUse) bool
 	}
 	certificates, err := parseCertificates(text)
 	if err != nil {
-		s.findings.Add(diag.Error, "", use.object, use.field, "the authority in %s cannot be used: %s", what, err)
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "the authority in %s cannot be used: %s", what, err)
 		return false
 	}
 	for _, cert := range certificates {

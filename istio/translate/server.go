@@ -102,7 +102,7 @@ func (m *merged) first(port uint32) *server {
 // mergeServers merges the servers of all Gateways of one proxy, in order. A server that conflicts with an earlier one
 // on the same port is left out with a warning or an error; Istio leaves it out without one (GW-MERGE-01 to
 // GW-MERGE-05).
-func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32, out *output) *merged {
+func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32, leftOut diag.Severity, out *output) *merged {
 	m := &merged{routes: map[string][]*server{}}
 	plain := map[uint32]socket{}                // the first plaintext server of a port
 	usedPorts := map[uint32]bool{}              // ports that have a server
@@ -160,7 +160,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 				here, there := names.ParseProtocol(k.protocol), names.ParseProtocol(first.protocol)
 				compatible := here == names.ProtocolHTTP && there == names.ProtocolHTTP
 				if !compatible && first.bind == k.bind {
-					skip(diag.Error, find(first).servers[0], ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
+					skip(leftOut, find(first).servers[0], ".port.protocol", "port %d speaks %s already; a server with %s on it is skipped (GW-MERGE-02)", s.port, first.protocol, k.protocol)
 					continue
 				}
 				if first.bind != k.bind {
@@ -178,7 +178,7 @@ func mergeServers(gateways []*resource.Gateway, bound func(*istio.Server) uint32
 					tlsBinds[s.port] = append(tlsBinds[s.port], s.Bind)
 				}
 				if s.Tls == nil && !newBind {
-					skip(diag.Error, m.first(s.port), ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
+					skip(leftOut, m.first(s.port), ".port.protocol", "port %d is used by a TLS server already; a server without tls on it is skipped", s.port)
 					continue
 				}
 				join(k, s)

@@ -10,7 +10,7 @@ import (
 )
 
 // serverTLS translates the settings of a server that terminates TLS (GW-TLS-01 to GW-TLS-03). A certificate that cannot
-// be used is left out, and reported.
+// be used is left out, and reported; without any, or without the authority that clients need, no connection is served.
 func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 	in := s.Tls
 	out := &plan.ServerTLS{
@@ -62,6 +62,7 @@ func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 			out.Authority = g.secrets.authorityFile(in.CaCertificates, in.CaCrl, at("caCertificates"))
 		}
 	}
+	out.Unusable = len(out.Certificates) == 0 || (verifies || in.Mode == istio.ServerTLSSettings_ISTIO_MUTUAL) && out.Authority == nil
 	return out
 }
 

@@ -1,8 +1,6 @@
 package translate
 
 import (
-	"slices"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
@@ -57,6 +55,12 @@ type Options struct {
 	// ReadFile reads the file of a certificate, so that one that Envoy would refuse is reported. Default: nil, which
 	// means that the files are on another machine; they are not checked.
 	ReadFile func(path string) ([]byte, error)
+	// Strict makes an error of everything that is left out of the plan, and not a warning.
+	Strict bool
+	// DNSFallback sends to destinations without Service or ServiceEntry by their own name, which Envoy resolves by DNS.
+	DNSFallback bool
+	// AssumeDestinations makes a cluster for every destination that a rule names, without endpoints where none is known.
+	AssumeDestinations bool
 	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
 	SystemAuthorities string
 }
@@ -94,6 +98,16 @@ func (o Options) WithDefaults() Options {
 type output struct {
 	findings diag.Findings
 	dropped  []plan.Dropped
+	tooMuch  bool // a limit of bounds.go was exceeded
+}
+
+// leftOut is the severity of a finding about something that is left out of the plan, or that answers an error where
+// Istio's proxy would: it harms nothing else.
+func (o *Options) leftOut() diag.Severity {
+	if o.Strict {
+		return diag.Error
+	}
+	return diag.Warning
 }
 
 // drop records that an object, or an entry of a list in it, is not part of the plan, and why. by is what takes its
@@ -102,17 +116,18 @@ func (o *output) drop(in *resource.Object, origin plan.Origin, code plan.DropCod
 	o.dropped = append(o.dropped, plan.Dropped{Origin: origin, Source: in.Place(origin.Field()), Code: code, By: by})
 }
 
-// Plan translates a set of resources into the plan of one proxy, and returns it with the findings, sorted by place. The
-// plan is made even if there are errors, so that `waymark decide` can show what Istio would do; it must not be executed
-// then.
+// Plan translates a set of resources into the plan of one proxy, and returns it with the findings, sorted by place. What
+// cannot be served, such as a destination that is not there, is a warning and harms nothing else: its requests get what
+// Istio's proxy would answer, mostly 503. The plan is nil only where a limit is exceeded (see bounds.go), which is an
+// error.
 //
-// The set must be valid, as package gateway prepares it.
+// The set must be valid, as package gateway prepares it. What it refused is told with the hosts that lose rules.
 func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	options = options.WithDefaults()
 	o := &options
 	out := &output{}
 	secrets := newSecretStore(r, o, &out.findings)
-	destinations := newDestinations(r, o, secrets, &out.findings)
+	destinations := newDestinations(r, o, secrets, out)
 	rules := newRuleTranslator(o, destinations)
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
 	bound := orderVirtualServices(mergeDelegates(resolved, out), o.Namespace, out)
@@ -124,20 +139,16 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	} else {
 		g := newGatewayProxy(o, destinations, rules, secrets, out)
 		gateways := g.selectGateways(r.Gateways)
-		p.Listeners = g.listeners(mergeServers(gateways, boundPort(r.Services, o), out), bound)
+		p.Listeners = g.listeners(mergeServers(gateways, boundPort(r.Services, o), o.leftOut(), out), bound)
 	}
-	clusters, missing := destinations.clusters()
-	p.Clusters = append(p.Clusters, clusters...)
-	if !slices.ContainsFunc(r.Refused, isDestination) {
-		out.findings = append(out.findings, missing...)
-		destinations.warnIdleRules(r)
-	}
+	p.Clusters = append(p.Clusters, destinations.clusters()...)
+	destinations.warnIdleRules(r)
+	tellLost(r.Refused, p, o, out)
+	out.findings = append(out.findings, Names(r, o)...)
 	out.findings.Sort()
 	p.Dropped = out.dropped
+	if out.tooMuch {
+		p = nil
+	}
 	return p, out.findings
-}
-
-// isDestination reports whether destinations of rules depend on an object: without it, clusters may be missing.
-func isDestination(o *resource.Object) bool {
-	return slices.Contains([]string{"DestinationRule", "ServiceEntry", "WorkloadEntry"}, o.Kind)
 }
