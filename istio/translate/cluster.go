@@ -30,7 +30,7 @@ type destinations struct {
 
 func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings *diag.Findings) *destinations {
 	return &destinations{
-		options: o, services: newRegistry(r, o.Namespace, o.ClusterDomain), rules: newDestinationRules(r, o),
+		options: o, services: newRegistry(r, o), rules: newDestinationRules(r, o),
 		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, findings: findings,
 		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, findings: findings},
 	}
@@ -71,7 +71,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) 
 		c, why := ds.cluster(ref)
 		if why != "" {
 			severity := diag.Error
-			if s := ds.services.find(ref.host); s != nil {
+			if s := ds.services.serving(ref.host, ref.port); s != nil {
 				if _, ok := s.port(ref.port); !ok {
 					severity = at.missingPort
 				}
@@ -94,7 +94,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster, missing diag.Findings) 
 
 // cluster makes one cluster, or returns the reason why it cannot be made.
 func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
-	s := ds.services.find(ref.host)
+	s := ds.services.serving(ref.host, ref.port)
 	rules := ds.rules.find(ref.host, s)
 	c := &plan.Cluster{Name: ref.name(), Rules: rules.names()}
 	labels, ok := rules.subsetLabels(ref.subset)

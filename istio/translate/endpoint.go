@@ -118,7 +118,7 @@ func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servi
 }
 
 // entryEndpoints maps a ServiceEntry's resolution to discovery, and returns its endpoints: its own, and the
-// WorkloadEntries that it selects (SE-02 to SE-06, SE-10). The string is the reason why there can be no endpoints, or
+// WorkloadEntries that it selects, and those of later entries of the same service (SE-02 to SE-06, SE-10). The string is the reason why there can be no endpoints, or
 // "".
 func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
 	spec := s.entry.Spec
@@ -132,24 +132,35 @@ func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[
 	default:
 		return nil, 0, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives no address to send to (SE-02)"
 	}
-	endpoints := slices.Clone(spec.Endpoints)
-	if selector := spec.GetWorkloadSelector().GetLabels(); len(selector) > 0 {
+	var all []workload
+	for _, part := range s.describedBy() {
+		if p, ok := part.port(port.number); ok {
+			all = append(all, ds.partEndpoints(part, p, labels, discovery)...)
+		}
+	}
+	return all, discovery, ""
+}
+
+// partEndpoints are the endpoints of one ServiceEntry: its own and the WorkloadEntries that it selects, else its host
+// where that is resolved by DNS.
+func (ds *destinations) partEndpoints(s *service, port servicePort, labels map[string]string, discovery plan.Discovery) (all []workload) {
+	endpoints := slices.Clone(s.entry.Spec.Endpoints)
+	if selector := s.entry.Spec.GetWorkloadSelector().GetLabels(); len(selector) > 0 {
 		for _, e := range ds.entries {
 			if e.Namespace == s.namespace && names.Selects(selector, e.Spec.GetLabels()) {
 				endpoints = append(endpoints, e.Spec)
 			}
 		}
 	}
-	if len(endpoints) == 0 && discovery != plan.Static {
-		return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: port.target}}}, discovery, ""
+	if len(endpoints) == 0 && s.entry.Spec.WorkloadSelector == nil && discovery != plan.Static {
+		return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: port.target}}}
 	}
-	var all []workload
 	for _, e := range endpoints {
 		if names.Selects(labels, e.GetLabels()) {
 			all = append(all, ds.entryWorkload(e, port))
 		}
 	}
-	return all, discovery, ""
+	return all
 }
 
 // entryWorkload is the endpoint that a WorkloadEntry describes. Its port is the one that the entry has for the name of
