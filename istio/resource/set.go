@@ -19,6 +19,7 @@ type Set struct {
 	ServiceEntries   []*ServiceEntry
 	Services         []*Service
 	EndpointSlices   []*EndpointSlice
+	Pods             []*Pod
 	Namespaces       []*Object
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
@@ -106,6 +107,14 @@ type (
 		*Object
 		Ports     []discovery.EndpointPort
 		Endpoints []discovery.Endpoint
+	}
+	// Pod has the labels that subsets are compared with, and the numbers of ports that Services give by name.
+	Pod struct {
+		*Object
+		Spec   core.PodSpec
+		Status core.PodStatus
+		// Deleted means that the Pod is shutting down.
+		Deleted bool
 	}
 )
 

@@ -20,8 +20,9 @@ type destinations struct {
 	options  *Options
 	services *registry
 	rules    *destinationRules
-	slices   []*resource.EndpointSlice
+	slices   []*resource.EndpointSlice // by namespace and name, as the entries
 	entries  []*resource.WorkloadEntry
+	pods     *podIndex
 	secrets  *secretStore
 	named    map[clusterRef]*reference
 	made     *bound // endpoints of all clusters
@@ -31,7 +32,9 @@ type destinations struct {
 func newDestinations(r *resource.Set, o *Options, secrets *secretStore, findings *diag.Findings) *destinations {
 	return &destinations{
 		options: o, services: newRegistry(r, o), rules: newDestinationRules(r, o),
-		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, findings: findings,
+		slices:  byKey(r.EndpointSlices, func(s *resource.EndpointSlice) *resource.Object { return s.Object }),
+		entries: byKey(r.WorkloadEntries, func(e *resource.WorkloadEntry) *resource.Object { return e.Object }),
+		pods:    newPodIndex(r.Pods), secrets: secrets, findings: findings,
 		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, findings: findings},
 	}
 }
@@ -122,10 +125,13 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	case s.kubernetes != nil:
 		all, c.Discovery, why = ds.kubernetesEndpoints(s, port, ref.subset, labels)
 	default:
-		all, c.Discovery, why = ds.entryEndpoints(s, port, labels)
+		all, c.Discovery, why = ds.entryEndpoints(s, port)
 	}
 	if why != "" {
 		return nil, why
+	}
+	if !overridden && c.Discovery != plan.OriginalDestination {
+		all = ds.subset(ref, s, all, labels)
 	}
 	ds.applyPolicy(c, rules, ref, s, all)
 	return c, ""

@@ -87,6 +87,25 @@ func inScope(ordered []*service, namespace string) []*service {
 	return slices.DeleteFunc(ordered, func(s *service) bool { return chosen[s.host].namespace != s.namespace })
 }
 
+// orderBoundServices lists the Services that select the proxy, older first, then by host. A server of a Gateway binds the
+// target port of the first one that has its port (GW-PORT-01).
+func orderBoundServices(all []*resource.Service, o *Options) []*resource.Service {
+	kept := slices.DeleteFunc(slices.Clone(all), func(s *resource.Service) bool {
+		return s.Namespace != o.Namespace || len(s.Spec.Selector) == 0 || !names.Selects(s.Spec.Selector, o.Labels)
+	})
+	slices.SortStableFunc(kept, func(a, b *resource.Service) int { return byAge(a.Object, b.Object) })
+	return kept
+}
+
+// byKey sorts objects by namespace and name, so that the endpoints of a cluster do not depend on the order of files.
+func byKey[T any](all []T, object func(T) *resource.Object) []T {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b T) int {
+		return cmp.Or(strings.Compare(object(a).Namespace, object(b).Namespace), strings.Compare(object(a).Name, object(b).Name))
+	})
+	return sorted
+}
+
 // servicesByHost sorts services by the alphabet of their hosts. Where two services without a VirtualService share a
 // domain of the mesh, such as an address, the first one gets it (VS-MESH-04).
 func servicesByHost(a, b *service) int { return strings.Compare(a.host, b.host) }

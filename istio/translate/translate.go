@@ -124,7 +124,7 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	} else {
 		g := newGatewayProxy(o, destinations, rules, secrets, out)
 		gateways := g.selectGateways(r.Gateways)
-		p.Listeners = g.listeners(mergeServers(gateways, boundPort(r.Services, o), out), bound)
+		p.Listeners = g.listeners(mergeServers(gateways, newBindings(r, o, destinations, &out.findings).port, out), bound)
 	}
 	clusters, missing := destinations.clusters()
 	p.Clusters = append(p.Clusters, clusters...)
