@@ -105,6 +105,16 @@ func TestSidecarScope(t *testing.T) {
 				"shop.test:9080 = shop.test\n  default/x.http[0] / -> outbound|9080||web.default.svc.cluster.local\n" +
 				"web.default.svc.cluster.local:9080 = web.default.svc.cluster.local\n  default / -> outbound|9080||web.default.svc.cluster.local\n" + anyOther,
 		},
+		"external names are sorted by namespace": {
+			yaml: service("shop/web", "10.0.0.1", "http 9080") + strings.NewReplacer("web.default", "web.shop", "namespace: default", "namespace: b").Replace(external("a", "web")) +
+				strings.NewReplacer("web.default", "web.shop", "namespace: default", "namespace: a").Replace(external("b", "web")), port: 9080,
+			want: "web.shop.svc.cluster.local:9080 = web.shop.svc.cluster.local web.shop.svc.cluster.local. web.shop web.shop.svc" +
+				" b.a.svc.cluster.local b.a.svc.cluster.local. b.a b.a.svc a.b.svc.cluster.local a.b.svc.cluster.local. a.b a.b.svc 10.0.0.1\n" +
+				"  default / -> outbound|9080||web.shop.svc.cluster.local\n" + anyOther,
+		},
+		"the address 0.0.0.0 is none": {
+			yaml: apiEntry("default/a", "api.example.com", "x 9080", "addresses: [0.0.0.0]\nresolution: NONE"), port: 9080, want: api("9080") + anyOther,
+		},
 		"an external name is a domain wherever it is exported to, and without ports": {
 			yaml: web + "---\n{apiVersion: v1, kind: Service, metadata: {name: alias, namespace: shop, annotations: {networking.istio.io/exportTo: .}}, spec: {type: ExternalName, externalName: web.default.svc.cluster.local}}\n",
 			port: 80,
@@ -158,6 +168,29 @@ func firstAddress(p *plan.Plan, cluster string) string {
 		return "no endpoint"
 	}
 	return "no cluster"
+}
+
+// A route of the Gateway API applies in its own namespace, and elsewhere to a service of its own namespace.
+func TestSidecarRoutes(t *testing.T) {
+	route := func(key, host string) string {
+		return strings.Replace(rules(key, 0, "{hosts: ['"+host+"'], http: [{directResponse: {status: 200}}]}"),
+			"metadata: {", "metadata: {annotations: {internal.istio.io/route-semantics: gateway}, ", 1)
+	}
+	const ruled, star = "reviews.default.svc.cluster.local", "*.default.svc.cluster.local"
+	for what, c := range map[string]struct {
+		key, host, namespace string
+		applies              bool
+	}{
+		"in the namespace of the service":              {"default/r", ruled, "shop", true},
+		"in the namespace of the sidecar":              {"shop/r", ruled, "shop", true},
+		"in another namespace":                         {"other/r", ruled, "shop", false},
+		"a wildcard stands for no service, in its own": {"default/r", star, "default", false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			p, _ := translateSidecar(t, reviews+route(c.key, c.host), translate.Options{Namespace: c.namespace})
+			assert.Equal(t, c.applies, strings.Contains(hostsText(p, 9080), c.key+".http[0]"), hostsText(p, 9080))
+		})
+	}
 }
 
 // A gateway uses the oldest entry of a host, whatever its own namespace has.

@@ -131,10 +131,12 @@ func (s *service) listens(p servicePort) bool {
 		return true
 	case !p.isUndeclared() || s.isHeadless():
 		return false
+	case s.hasRange():
+		return true
 	case s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && s.entry.Spec.WorkloadSelector != nil:
-		return len(s.addresses()) > 0 && s.hasRange()
+		return false // as of a headless Service
 	default:
-		return len(s.addresses()) == 0 || s.hasRange()
+		return !slices.ContainsFunc(s.addresses(), func(a string) bool { return a != unspecifiedAddress })
 	}
 }
 
