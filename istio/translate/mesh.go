@@ -50,8 +50,8 @@ func mayServe(s *service) bool { return s.ports[0].speaksHTTP() || s.ports[0].is
 
 // group makes the group of a VirtualService on a port. It is nil where none of the VirtualService's hosts is a service
 // with that port, or none of its rules is for it. On port 80, hosts that are not services of that port count as well,
-// whether or not they are services of other ports (VS-MESH-03). A route of the Gateway API applies only if
-// it is in the proxy's own namespace, or in that of one of its services. here are the services that have the port.
+// whether or not they are services of other ports (VS-MESH-03). A route of the Gateway API applies only if it is
+// in the proxy's own namespace, or in that of one of its services. here are the services that have the port.
 func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (*meshGroup, []plan.Dropped) {
 	g := &meshGroup{vs: vs}
 	g.hosts, g.services = sc.separate(vs, here)

@@ -52,6 +52,7 @@ type registry struct {
 	// listed are the services that are visible to the proxy, in order; for a sidecar those of one namespace for each
 	// host, see [inScope].
 	listed []*service
+	byHost map[string][]*service // the same, by host
 	// services are the ones that clusters are made from. Of several listed ones with one host, that is the first, or
 	// one that joins them.
 	services map[string]*service
@@ -74,7 +75,10 @@ type ownedHost struct{ host, namespace string }
 
 // newRegistry collects the services that a proxy may use, in the order of [orderServices].
 func newRegistry(r *resource.Set, o *Options) *registry {
-	x := &registry{services: map[string]*service{}, targets: map[string]string{}, owned: map[ownedHost]*service{}, hidden: map[string]*service{}}
+	x := &registry{
+		byHost: map[string][]*service{}, services: map[string]*service{}, targets: map[string]string{},
+		owned: map[ownedHost]*service{}, hidden: map[string]*service{},
+	}
 	for _, s := range orderServices(r, o.Namespace, o.ClusterDomain) {
 		if s.alias != "" {
 			x.targets[s.host] = s.alias
@@ -90,6 +94,7 @@ func newRegistry(r *resource.Set, o *Options) *registry {
 		x.listed = inScope(x.listed, o.Namespace)
 	}
 	for _, s := range x.listed {
+		x.byHost[s.host] = append(x.byHost[s.host], s)
 		x.add(s)
 	}
 	x.resolveAliases()
@@ -227,8 +232,8 @@ func (reg *registry) serving(host string, port uint32) *service {
 	if _, ok := s.port(port); ok {
 		return s
 	}
-	for _, other := range slices.Backward(reg.listed) {
-		if _, ok := other.port(port); ok && other.host == host && other.namespace == s.namespace {
+	for _, other := range slices.Backward(reg.byHost[host]) {
+		if _, ok := other.port(port); ok && other.namespace == s.namespace {
 			return other
 		}
 	}
