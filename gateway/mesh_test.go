@@ -242,9 +242,12 @@ func TestMeshVirtualHosts(t *testing.T) {
 				"shop.example.com:9080 = shop.example.com\n  default/x.http[0] / -> outbound|9080||reviews.default.svc.cluster.local\n" + anyOther,
 		},
 		"hosts of VirtualServices compare without regard to case": {
-			yaml: pair + rules("default/x", 0, "{hosts: [Reviews.Default.svc.cluster.local, '*.Example.com'], http: [{"+to("a")+"}]}") +
+			yaml: pair + rules("default/x", 0, "{hosts: [Reviews.Default.svc.cluster.local], http: [{"+to("a")+"}]}"), want: ruled("default/x", a),
+		},
+		"but a wildcard owns a service only if it is written in the same case": {
+			yaml: pair + rules("default/x", 0, "{hosts: [reviews, '*.Example.com'], http: [{"+to("a")+"}]}") +
 				object("ServiceEntry", "ext", "{hosts: ['*.example.com'], resolution: NONE, ports: [{number: 9080, name: x, protocol: HTTP}]}"),
-			want: "*.example.com:9080 = *.example.com *.example.com.\n  default/x.http[0] / -> outbound|9080||" + a + "\n" + ruled("default/x", a),
+			want: "*.example.com:9080 = *.example.com *.example.com.\n  default / -> outbound|9080||*.example.com\n" + ruled("default/x", a),
 		},
 		"a Service that is not exported is unknown": {
 			yaml: reviews + strings.Replace(service("other/c", "10.0.0.4", "http 9080"), "{name: c,", "{annotations: {networking.istio.io/exportTo: '., third'}, name: c,", 1),

@@ -52,6 +52,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: many, namespace: default}
 spec:
+  clusterIP: 10.0.0.2
   ports:
   - {name: grpc-web-x, port: 8001}
   - {name: whatever, port: 8002, appProtocol: kubernetes.io/ws}

@@ -408,6 +408,9 @@ var kinds = map[string]kind{
 	"discovery.k8s.io/EndpointSlice": kubernetesKind("discovery.k8s.io/v1", false, func(r *Set, o *Object, s *discovery.EndpointSlice) {
 		r.EndpointSlices = append(r.EndpointSlices, &EndpointSlice{o, s.Ports, s.Endpoints})
 	}),
+	"/Pod": kubernetesKind("v1", false, func(r *Set, o *Object, s *core.Pod) {
+		r.Pods = append(r.Pods, &Pod{o, s.Spec, s.Status, s.DeletionTimestamp != nil})
+	}),
 }
 
 // kubernetesKind is a kind of Kubernetes itself, of one version. An object that cannot be decoded is recorded as refused.

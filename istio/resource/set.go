@@ -19,6 +19,7 @@ type Set struct {
 	ServiceEntries   []*ServiceEntry
 	Services         []*Service
 	EndpointSlices   []*EndpointSlice
+	Pods             []*Pod
 	Namespaces       []*Object
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
@@ -117,6 +118,14 @@ type (
 		Ports     []discovery.EndpointPort
 		Endpoints []discovery.Endpoint
 	}
+	// Pod has the labels that subsets are compared with, and the numbers of ports that Services give by name.
+	Pod struct {
+		*Object
+		Spec   core.PodSpec
+		Status core.PodStatus
+		// Deleted means that the Pod is shutting down.
+		Deleted bool
+	}
 )
 
 // routeSemantics is the annotation of VirtualServices that Istio makes from resources of other APIs (VS-MATCH-06).
@@ -170,6 +179,7 @@ func (r *Set) Latest(findings *diag.Findings) *Set {
 	out.WorkloadEntries = latest(r.WorkloadEntries, findings)
 	out.Services = latest(r.Services, findings)
 	out.EndpointSlices = latest(r.EndpointSlices, findings)
+	out.Pods = latest(r.Pods, findings)
 	out.Secrets = latest(r.Secrets, findings)
 	out.Namespaces = latest(r.Namespaces, findings)
 	return &out
@@ -190,6 +200,7 @@ func (r *Set) Keep(before *Set, broken []string, findings *diag.Findings) *Set {
 	out.WorkloadEntries = keep(k, r.WorkloadEntries, before.WorkloadEntries)
 	out.Services = keep(k, r.Services, before.Services)
 	out.EndpointSlices = keep(k, r.EndpointSlices, before.EndpointSlices)
+	out.Pods = keep(k, r.Pods, before.Pods)
 	out.Secrets = keep(k, r.Secrets, before.Secrets)
 	out.Namespaces = keep(k, r.Namespaces, before.Namespaces)
 	out.Refused = slices.DeleteFunc(slices.Clone(r.Refused), func(o Refused) bool { return k.kept[o.Kind+" "+o.Key()] })

@@ -22,8 +22,9 @@ type destinations struct {
 	hosts    *hostIndex
 	services *registry
 	rules    *destinationRules
-	slices   []*resource.EndpointSlice
+	slices   []*resource.EndpointSlice // by namespace and name, as the entries
 	entries  []*resource.WorkloadEntry
+	pods     *podIndex
 	secrets  *secretStore
 	named    map[clusterRef]*reference
 	made     *bound // endpoints of all clusters
@@ -32,8 +33,10 @@ type destinations struct {
 
 func newDestinations(r *resource.Set, o *Options, secrets *secretStore, out *output) *destinations {
 	return &destinations{
-		options: o, hosts: newHostIndex(r, o), services: newRegistry(r, o.Namespace, o.ClusterDomain), rules: newDestinationRules(r, o),
-		slices: r.EndpointSlices, entries: r.WorkloadEntries, secrets: secrets, out: out,
+		options: o, hosts: newHostIndex(r, o), services: newRegistry(r, o), rules: newDestinationRules(r, o),
+		slices:  byKey(r.EndpointSlices, func(s *resource.EndpointSlice) *resource.Object { return s.Object }),
+		entries: byKey(r.WorkloadEntries, func(e *resource.WorkloadEntry) *resource.Object { return e.Object }),
+		pods:    newPodIndex(r.Pods), secrets: secrets, out: out,
 		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, out: out},
 	}
 }
@@ -74,7 +77,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster) {
 		c, why := ds.cluster(ref)
 		if why != "" {
 			severity := ds.options.leftOut()
-			if s := ds.services.find(ref.host); s != nil && at.missingPort != diag.Error {
+			if s := ds.services.serving(ref.host, ref.port); s != nil && at.missingPort != diag.Error {
 				if _, ok := s.port(ref.port); !ok {
 					severity = at.missingPort
 				}
@@ -100,7 +103,7 @@ func (ds *destinations) clusters() (out []*plan.Cluster) {
 
 // cluster makes one cluster, or returns the reason why it cannot be made.
 func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
-	s := ds.services.find(ref.host)
+	s := ds.services.serving(ref.host, ref.port)
 	rules := ds.rules.find(ref.host, s)
 	c := &plan.Cluster{Name: ref.name(), Rules: rules.names()}
 	labels, ok := rules.subsetLabels(ref.subset)
@@ -130,10 +133,13 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	case s.kubernetes != nil:
 		all, c.Discovery, why = ds.kubernetesEndpoints(s, port, ref.subset, labels)
 	default:
-		all, c.Discovery, why = ds.entryEndpoints(s, port, labels)
+		all, c.Discovery, why = ds.entryEndpoints(s, port)
 	}
 	if why != "" {
 		return nil, why
+	}
+	if !overridden && c.Discovery != plan.OriginalDestination {
+		all = ds.subset(ref, s, all, labels)
 	}
 	return c, ds.applyPolicy(c, rules, ref, s, all)
 }

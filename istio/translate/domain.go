@@ -17,7 +17,7 @@ import (
 //	                                   from other     the same without reviews
 //	api.example.com                                   api.example.com api.example.com.
 func serviceDomains(s *service, aliases []string, namespace, clusterDomain string) (domains, expanded []string) {
-	for _, host := range append([]string{s.host}, aliases...) {
+	for _, host := range append([]string{s.domain()}, aliases...) {
 		short := shortNames(host, namespace, clusterDomain)
 		domains = append(domains, bracketed(host))
 		domains = append(domains, short...)

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	istio "istio.io/api/networking/v1alpha3"
 	core "k8s.io/api/core/v1"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
@@ -57,30 +59,27 @@ func overriddenEndpoints(address string) ([]workload, plan.Discovery, string) {
 	return []workload{{Endpoint: plan.Endpoint{Address: host, Port: uint32(n)}}}, discovery, ""
 }
 
-// kubernetesEndpoints are the addresses in the EndpointSlices of a Service, and the WorkloadEntries that it selects.
-// Where there are neither, the host of the Service is resolved by DNS, as a proxy without Istio would do. The string is
-// the reason why there can be no endpoints, or "".
+// serviceName is the label of an EndpointSlice that names its Service.
+const serviceName = "kubernetes.io/service-name"
+
+// kubernetesEndpoints are the addresses in the EndpointSlices of a Service, and the WorkloadEntries that it selects. A
+// Service that has no EndpointSlice has the Pods that it selects. Where there is none of these, the host of the Service
+// is resolved by DNS, as a proxy without Istio would do. The string is the reason why there can be no endpoints, or "".
 func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subsetName string, labels map[string]string) ([]workload, plan.Discovery, string) {
 	if s.alias != "" {
 		return nil, 0, "its external name leads back to itself"
 	}
-	var all []workload
-	found := false
-	for _, slice := range ds.slices {
-		if slice.Namespace != s.namespace || slice.Labels["kubernetes.io/service-name"] != s.kubernetes.Name {
-			continue
-		}
-		found = true
-		all = append(all, ds.sliceEndpoints(slice, port, labels)...)
+	all, found := ds.slicesEndpoints(s, port)
+	if !found {
+		pods := ds.pods.selected(s.kubernetes)
+		found = len(pods) > 0
+		all = podEndpoints(s.kubernetes, pods, port)
 	}
 	if selector := s.kubernetes.Spec.Selector; len(selector) > 0 {
 		for _, e := range ds.entries {
-			if e.Namespace != s.namespace || !names.Selects(selector, e.Spec.GetLabels()) {
-				continue
-			}
-			found = true
-			if names.Selects(labels, e.Spec.GetLabels()) {
-				all = append(all, ds.entryWorkload(e.Spec, port))
+			if e.Namespace == s.namespace && names.Selects(selector, workloadLabels(e)) {
+				found = true
+				all = append(all, workloadOf(e.Spec, port, workloadLabels(e)))
 			}
 		}
 	}
@@ -98,17 +97,36 @@ func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subset
 	return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: target}}}, plan.StrictDNS, ""
 }
 
-// sliceEndpoints are the ready addresses of one EndpointSlice. Waymark does not read Pods, so a subset's labels are
-// compared with the labels of the slice: for subsets, there must be a slice for each version, with the labels of that
-// version.
-func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servicePort, labels map[string]string) (out []workload) {
-	number := uint32(0)
-	for _, p := range slice.Ports {
-		if p.Port != nil && (p.Name == nil && port.name == "" || p.Name != nil && *p.Name == port.name) {
-			number = uint32(*p.Port)
+// slicesEndpoints are the endpoints in the EndpointSlices of a Service, each address once; found reports whether it has
+// any EndpointSlice. A Service of two address families has an EndpointSlice for each, and both are used, as with
+// Istio's defaults.
+func (ds *destinations) slicesEndpoints(s *service, port servicePort) (all []workload, found bool) {
+	seen := map[string]bool{}
+	for _, slice := range ds.slices {
+		if slice.Namespace != s.namespace || slice.Labels[serviceName] != s.kubernetes.Name {
+			continue
+		}
+		found = true
+		for _, w := range ds.sliceEndpoints(slice, port) {
+			if !seen[w.Address] {
+				seen[w.Address] = true
+				all = append(all, w)
+			}
 		}
 	}
-	if number == 0 || !names.Selects(labels, slice.Labels) {
+	return all, found
+}
+
+// sliceEndpoints are the ready addresses of one EndpointSlice. Ready is what the slice says, and true where it says
+// nothing; Kubernetes says so of Pods that are not ready, too, if their Service publishes them. An endpoint that is
+// shutting down is not ready: Istio sends it only to proxies with persistent sessions, which Waymark does not have.
+//
+// The labels of an endpoint are those of its Pod. An EndpointSlice that Kubernetes made has the labels of its Service,
+// and its endpoints refer to Pods; if the Pod is not there, the labels are not known. An endpoint that refers to no Pod,
+// in an EndpointSlice that was made by hand, has the labels of the slice.
+func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servicePort) (out []workload) {
+	number := slicePort(slice, port.name)
+	if number == 0 {
 		return nil
 	}
 	region, _, _ := splitLocality(ds.options.Locality)
@@ -121,16 +139,102 @@ func (ds *destinations) sliceEndpoints(slice *resource.EndpointSlice, port servi
 			locality = region + "/" + *e.Zone
 		}
 		for _, a := range e.Addresses {
-			out = append(out, workload{plan.Endpoint{Address: a, Port: number}, locality, slice.Labels})
+			w := workload{Endpoint: plan.Endpoint{Address: a, Port: number}, locality: locality, labels: slice.Labels}
+			pod, expected := ds.pods.of(slice.Namespace, a, e.TargetRef)
+			switch {
+			case pod != nil:
+				w.labels = pod.Labels
+				if l := podLocality(pod.Labels); l != "" {
+					w.locality = l
+				}
+			case expected:
+				w.labels, w.unlabelled = nil, true
+			}
+			out = append(out, w)
 		}
 	}
 	return out
 }
 
+// slicePort is the number of the port of an EndpointSlice that has the name of a Service's port, or 0.
+func slicePort(slice *resource.EndpointSlice, name string) uint32 {
+	for _, p := range slice.Ports {
+		if p.Port != nil && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
+			return uint32(*p.Port)
+		}
+	}
+	return 0
+}
+
+// podEndpoints are the endpoints that Kubernetes would make from the Pods that a Service selects.
+func podEndpoints(s *resource.Service, pods []*resource.Pod, port servicePort) (out []workload) {
+	for _, p := range pods {
+		number := port.target
+		if port.named != "" {
+			number = containerPort(p, s.Spec.Ports[port.index].Protocol, port.named)
+		}
+		if number == 0 || !isServing(s, p) {
+			continue
+		}
+		for _, a := range servedAddresses(s, p) {
+			out = append(out, workload{Endpoint: plan.Endpoint{Address: a, Port: number}, locality: podLocality(p.Labels), labels: p.Labels})
+		}
+	}
+	return out
+}
+
+// subset keeps the endpoints that have the labels of a cluster's subset. A cluster that has no endpoint then, or fewer
+// than it might have, is a warning: its requests get a 503.
+func (ds *destinations) subset(ref clusterRef, s *service, all []workload, labels map[string]string) []workload {
+	var kept []workload
+	unlabelled := 0
+	for _, w := range all {
+		switch {
+		case len(labels) == 0 || w.forAll || !w.unlabelled && names.Selects(labels, w.labels):
+			kept = append(kept, w)
+		case w.unlabelled:
+			unlabelled++
+		}
+	}
+	at := ds.named[ref]
+	warn := func(format string, args ...any) {
+		ds.out.findings.Add(diag.Warning, CodeNoEndpoint, at.object, at.field, format, args...)
+	}
+	switch {
+	case unlabelled > 0:
+		warn("the subset %q of %s chooses endpoints by %s, and the labels of %d endpoints are not known; add their Pods (kubectl get pods -o yaml)",
+			ref.subset, ref.host, labelText(labels), unlabelled)
+	case len(kept) > 0:
+	case len(all) == 0:
+		warn("%s has no endpoint for port %d that is ready, so the cluster %s is empty", s.object(), ref.port, ref.name())
+	default:
+		warn("the subset %q of %s chooses endpoints by %s, and there are none: the endpoints have %s", ref.subset, ref.host, labelText(labels), labelSets(all))
+	}
+	return kept
+}
+
+// labelSets is the different labels of some endpoints, as text.
+func labelSets(all []workload) string {
+	var sets []string
+	for _, w := range all {
+		text := "no labels"
+		if len(w.labels) > 0 {
+			text = labelText(w.labels)
+		}
+		sets = append(sets, text)
+	}
+	slices.Sort(sets)
+	sets = slices.Compact(sets)
+	if more := len(sets) - 5; more > 0 {
+		sets = append(sets[:5], strconv.Itoa(more)+" other sets")
+	}
+	return strings.Join(sets, "; ")
+}
+
 // entryEndpoints maps a ServiceEntry's resolution to discovery, and returns its endpoints: its own, and the
-// WorkloadEntries that it selects (SE-02 to SE-06, SE-10). The string is the reason why there can be no endpoints, or
+// WorkloadEntries and Pods that it selects, and those of later entries of the same service (SE-02 to SE-06, SE-10). The string is the reason why there can be no endpoints, or
 // "".
-func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[string]string) ([]workload, plan.Discovery, string) {
+func (ds *destinations) entryEndpoints(s *service, port servicePort) ([]workload, plan.Discovery, string) {
 	spec := s.entry.Spec
 	discovery := plan.Static
 	switch spec.Resolution {
@@ -142,30 +246,60 @@ func (ds *destinations) entryEndpoints(s *service, port servicePort, labels map[
 	default:
 		return nil, 0, "resolution " + spec.Resolution.String() + " of " + s.entry.String() + " gives no address to send to (SE-02)"
 	}
-	endpoints := slices.Clone(spec.Endpoints)
-	if selector := spec.GetWorkloadSelector().GetLabels(); len(selector) > 0 {
-		for _, e := range ds.entries {
-			if e.Namespace == s.namespace && names.Selects(selector, e.Spec.GetLabels()) {
-				endpoints = append(endpoints, e.Spec)
-			}
-		}
-	}
-	if len(endpoints) == 0 && discovery != plan.Static {
-		return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: port.target}}}, discovery, ""
-	}
 	var all []workload
-	for _, e := range endpoints {
-		if names.Selects(labels, e.GetLabels()) {
-			all = append(all, ds.entryWorkload(e, port))
+	for _, part := range s.describedBy() {
+		if p, ok := part.port(port.number); ok {
+			all = append(all, ds.partEndpoints(part, p, discovery)...)
 		}
 	}
 	return all, discovery, ""
 }
 
-// entryWorkload is the endpoint that a WorkloadEntry describes. Its port is the one that the entry has for the name of
+// partEndpoints are the endpoints of one ServiceEntry: its own, and the WorkloadEntries and ready Pods that it selects.
+// Without a selector, the host of one that is resolved by DNS is its endpoint.
+func (ds *destinations) partEndpoints(s *service, port servicePort, discovery plan.Discovery) (all []workload) {
+	spec := s.entry.Spec
+	if len(spec.Endpoints) == 0 && spec.WorkloadSelector == nil && discovery != plan.Static {
+		return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: port.target}, forAll: true}}
+	}
+	for _, e := range spec.Endpoints {
+		all = append(all, workloadOf(e, port, e.GetLabels()))
+	}
+	selector := spec.GetWorkloadSelector().GetLabels()
+	if len(selector) == 0 {
+		return all
+	}
+	for _, e := range ds.entries {
+		if e.Namespace == s.namespace && names.Selects(selector, workloadLabels(e)) {
+			all = append(all, workloadOf(e.Spec, port, workloadLabels(e)))
+		}
+	}
+	for _, p := range ds.pods.all {
+		if ips := addressesOf(p); p.Namespace == s.namespace && len(ips) > 0 && names.Selects(selector, p.Labels) && isReady(p) {
+			all = append(all, workload{Endpoint: plan.Endpoint{Address: ips[0], Port: port.target}, locality: podLocality(p.Labels), labels: p.Labels})
+		}
+	}
+	return all
+}
+
+// workloadLabels are the labels of a WorkloadEntry: those of its metadata, before those of its spec.
+func workloadLabels(e *resource.WorkloadEntry) map[string]string {
+	if len(e.Labels) == 0 {
+		return e.Spec.GetLabels()
+	}
+	merged := maps.Clone(e.Labels)
+	for k, v := range e.Spec.GetLabels() {
+		if _, ok := merged[k]; !ok {
+			merged[k] = v
+		}
+	}
+	return merged
+}
+
+// workloadOf is the endpoint that a WorkloadEntry with some labels describes. Its port is the one that the entry has for the name of
 // the service's port, else the service's target port; a unix socket has port 0 (SE-04, SE-09).
-func (ds *destinations) entryWorkload(e *istio.WorkloadEntry, port servicePort) workload {
-	w := workload{plan.Endpoint{Address: e.GetAddress(), Port: port.target, Weight: e.GetWeight()}, e.GetLocality(), e.GetLabels()}
+func workloadOf(e *istio.WorkloadEntry, port servicePort, labels map[string]string) workload {
+	w := workload{Endpoint: plan.Endpoint{Address: e.GetAddress(), Port: port.target, Weight: e.GetWeight()}, locality: e.GetLocality(), labels: labels}
 	if n, ok := e.GetPorts()[port.name]; ok {
 		w.Port = n
 	}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	istio "istio.io/api/networking/v1alpha3"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
@@ -71,35 +69,6 @@ func labelText(labels map[string]string) string {
 	}
 	slices.Sort(pairs)
 	return strings.Join(pairs, ",")
-}
-
-// noPortTranslation is the label of Services whose target ports are not used as ports to bind (GW-PORT-01).
-const noPortTranslation = "experimental.istio.io/disable-gateway-port-translation"
-
-// boundPort returns a function that gives the port that a server binds. A server's port number refers to a port of the
-// Service that selects the proxy, so the target port is bound; without such a Service it is the number itself
-// (GW-PORT-01).
-func boundPort(services []*resource.Service, o *Options) func(*istio.Server) uint32 {
-	return func(s *istio.Server) uint32 {
-		for _, svc := range services {
-			if svc.Namespace != o.Namespace || len(svc.Spec.Selector) == 0 || !names.Selects(svc.Spec.Selector, o.Labels) {
-				continue
-			}
-			if _, off := svc.Labels[noPortTranslation]; off {
-				continue
-			}
-			for _, p := range svc.Spec.Ports {
-				switch {
-				case uint32(p.Port) != s.GetPort().GetNumber():
-				case p.TargetPort.IntValue() > 0:
-					return uint32(p.TargetPort.IntValue())
-				case p.TargetPort.StrVal == "": // the default target port is the port itself
-					return uint32(p.Port)
-				}
-			}
-		}
-		return s.GetPort().GetNumber()
-	}
 }
 
 // boundByGateway holds VirtualServices, in order, by the Gateways that they name.

@@ -17,6 +17,10 @@ type workload struct {
 	plan.Endpoint
 	locality string // region/zone/subzone, as far as known
 	labels   map[string]string
+	// unlabelled means that the endpoint is a Pod whose labels are not known.
+	unlabelled bool
+	// forAll means that the endpoint is a host name that stands for all endpoints, so that every subset has it.
+	forAll bool
 }
 
 // splitLocality splits region/zone/subzone; parts that are missing are "".

@@ -6,6 +6,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
 
@@ -32,11 +33,11 @@ func (sc *sidecar) virtualHosts(port uint32) (hosts []*plan.VirtualHost, dropped
 		}
 		groups = append(groups, g)
 		for _, s := range g.services {
-			ruled[s.host] = true
+			ruled[s.domain()] = true
 		}
 	}
-	for _, s := range here.all() {
-		if mayServe(s) && !ruled[s.host] && s.alias == "" { // an alias is a domain of its target service
+	for _, s := range here.listed {
+		if mayServe(s) && !ruled[s.domain()] && s.alias == "" { // an alias is a domain of its target service
 			groups = append(groups, &meshGroup{services: []*service{s}, rules: []*plan.Rule{sc.defaultRule(s, s.ports[0])}})
 		}
 	}
@@ -49,10 +50,14 @@ func mayServe(s *service) bool { return s.ports[0].speaksHTTP() || s.ports[0].is
 
 // group makes the group of a VirtualService on a port. It is nil where none of the VirtualService's hosts is a service
 // with that port, or none of its rules is for it. On port 80, hosts that are not services of that port count as well,
-// whether or not they are services of other ports (VS-MESH-03). here are the services that have the port.
+// whether or not they are services of other ports (VS-MESH-03). A route of the Gateway API applies only if it is
+// in the proxy's own namespace, or in that of one of its services. here are the services that have the port.
 func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (*meshGroup, []plan.Dropped) {
 	g := &meshGroup{vs: vs}
 	g.hosts, g.services = sc.separate(vs, here)
+	if vs.IsRoute() && !slices.ContainsFunc(g.services, func(s *service) bool { return vs.Namespace == s.namespace || vs.Namespace == sc.options.Namespace }) {
+		return nil, nil
+	}
 	g.services = slices.DeleteFunc(g.services, func(s *service) bool { return !mayServe(s) })
 	if len(g.services) == 0 && (port != 80 || len(g.hosts) == 0) {
 		return nil, nil
@@ -70,8 +75,9 @@ func (sc *sidecar) group(vs *boundVirtualService, port uint32, here *registry) (
 }
 
 // separate splits the hosts of a VirtualService into services of the port, and other hosts as they are written. A
-// wildcard that covers a service is not among the other hosts, even if another VirtualService owns that service. Hosts
-// are compared without regard to case, unlike at a gateway (VS-HOST-04).
+// wildcard that covers a service is not among the other hosts, even if another VirtualService owns that service; one of
+// a route of the Gateway API stands for itself only. Hosts are compared without regard to case, unlike at a gateway
+// (VS-HOST-04).
 func (sc *sidecar) separate(vs *boundVirtualService, here *registry) (hosts []string, services []*service) {
 	for _, h := range vs.Spec.Hosts {
 		if names.IsWildcard(h) {
@@ -87,13 +93,17 @@ func (sc *sidecar) separate(vs *boundVirtualService, here *registry) (hosts []st
 		if !names.IsWildcard(h) {
 			continue
 		}
+		if vs.IsRoute() {
+			hosts = append(hosts, h)
+			continue
+		}
 		found := false
-		for _, s := range here.all() {
-			if !names.HostsMatch(strings.ToLower(s.host), strings.ToLower(h)) {
+		for _, s := range here.listed {
+			if !names.HostsMatch(s.domain(), strings.ToLower(h)) {
 				continue
 			}
 			found = true
-			if sc.owners[sc.destinations.services.find(s.host)] == vs {
+			if sc.owners[s.domain()] == vs {
 				services = append(services, s)
 			}
 		}
@@ -111,7 +121,7 @@ func (sc *sidecar) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 	whole := map[string]bool{}
 	for _, g := range groups {
 		for _, s := range g.services {
-			whole[s.host] = true
+			whole[s.domain()] = true
 		}
 	}
 	var out []*plan.VirtualHost
@@ -128,6 +138,10 @@ func (sc *sidecar) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 			if taken[lower] || slices.Contains(expanded, d) && whole[d] {
 				continue
 			}
+			if lower == "*" {
+				sc.warnStar(g, host)
+				continue
+			}
 			taken[lower] = true
 			h.Domains = append(h.Domains, lower)
 		}
@@ -137,15 +151,36 @@ func (sc *sidecar) place(groups []*meshGroup, port uint32) []*plan.VirtualHost {
 	}
 	for _, g := range groups {
 		for _, host := range g.hosts {
+			host = strings.ToLower(host)
 			add(g, host, []string{bracketed(host)}, nil)
 		}
 		for _, s := range g.services {
 			domains, expanded := serviceDomains(s, sc.destinations.services.aliases[s.host], sc.options.Namespace, sc.options.ClusterDomain)
-			add(g, s.host, domains, expanded)
+			add(g, s.domain(), domains, expanded)
 		}
 	}
 	slices.SortFunc(out, virtualHostsByName)
 	return out
+}
+
+// warnStar warns, once for all ports, that a domain of a host is "*", which is the domain of hosts that are not known.
+// Envoy refuses a list of virtual hosts in which a domain occurs twice; Istio writes it all the same.
+func (sc *sidecar) warnStar(g *meshGroup, host string) {
+	if sc.lost["* "+host] {
+		return
+	}
+	sc.lost["* "+host] = true
+	var o *resource.Object
+	if g.vs != nil {
+		o = g.vs.Object
+	}
+	for _, s := range g.services {
+		if s.domain() == host {
+			o = s.object()
+		}
+	}
+	sc.out.findings.Add(diag.Warning, "", o, "spec.hosts", "%q is also served as \"*\" in namespace %s, which is the domain of all hosts that are not known; that name is left out (VS-MESH-04)",
+		host, sc.options.Namespace)
 }
 
 // warnLost warns, once for all ports, that a VirtualService has a host that an earlier one has.

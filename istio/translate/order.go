@@ -44,41 +44,77 @@ func orderVirtualServices(all []*boundVirtualService, namespace string, out *out
 	return kept
 }
 
-// orderServices lists the services that a namespace may use, in the order in which they may claim a host: those of
-// Kubernetes first, since a Kubernetes Service wins over a ServiceEntry of the same host, then the ServiceEntries as
-// [orderServiceEntries] has them (SE-08). Two Kubernetes Services never have the same host.
+// orderServices lists all services in the order in which Istio goes through them: those that are exported to the
+// namespace, then the public ones, then those that are hidden from it; each group by age, then by name and namespace.
+// The name of a ServiceEntry's service is its host (SE-08).
 func orderServices(r *resource.Set, namespace, domain string) []*service {
 	var out []*service
 	for _, s := range r.Services {
-		if names.VisibilityTo(namespace, s.Namespace, exportAnnotation(s)) != names.Hidden {
-			out = append(out, kubernetesService(s, domain))
-		}
+		made := kubernetesService(s, domain)
+		made.visibility = names.VisibilityTo(namespace, s.Namespace, exportAnnotation(s))
+		out = append(out, made)
 	}
-	for _, e := range orderServiceEntries(r.ServiceEntries, namespace) {
+	for _, e := range r.ServiceEntries {
+		visibility := names.VisibilityTo(namespace, e.Namespace, e.Spec.ExportTo)
 		for _, host := range e.Spec.Hosts {
-			out = append(out, entryService(e, host))
+			made := entryService(e, host)
+			made.visibility = visibility
+			out = append(out, made)
 		}
 	}
+	group := func(s *service) int {
+		return slices.Index([]names.Visibility{names.Public, names.Hidden}, s.visibility) // -1 for exported ones
+	}
+	slices.SortStableFunc(out, func(a, b *service) int {
+		return cmp.Or(cmp.Compare(group(a), group(b)), a.object().Created.Compare(b.object().Created), strings.Compare(a.name(), b.name()),
+			strings.Compare(a.namespace, b.namespace), strings.Compare(a.object().Name, b.object().Name))
+	})
 	return out
 }
 
+// inScope keeps the services that a sidecar in a namespace uses: for each host, those of one namespace. That is the
+// sidecar's own namespace where it has the host, even if it has only a ServiceEntry and another namespace has a
+// Service; else that of a Kubernetes Service; else that of the first in order. The list is in order.
+func inScope(ordered []*service, namespace string) []*service {
+	chosen := map[string]*service{}
+	for _, s := range ordered {
+		switch first := chosen[s.host]; {
+		case first == nil, first.namespace != namespace && s.namespace == namespace,
+			first.namespace != namespace && first.kubernetes == nil && s.kubernetes != nil:
+			chosen[s.host] = s
+		}
+	}
+	return slices.DeleteFunc(ordered, func(s *service) bool { return chosen[s.host].namespace != s.namespace })
+}
+
+// orderBoundServices lists the Services that select the proxy, older first, then by host. A server of a Gateway binds the
+// target port of the first one that has its port (GW-PORT-01).
+func orderBoundServices(all []*resource.Service, o *Options) []*resource.Service {
+	kept := slices.DeleteFunc(slices.Clone(all), func(s *resource.Service) bool {
+		return s.Namespace != o.Namespace || len(s.Spec.Selector) == 0 || !names.Selects(s.Spec.Selector, o.Labels)
+	})
+	slices.SortStableFunc(kept, func(a, b *resource.Service) int { return byAge(a.Object, b.Object) })
+	return kept
+}
+
+// byKey sorts objects by namespace and name, so that the endpoints of a cluster do not depend on the order of files.
+func byKey[T any](all []T, object func(T) *resource.Object) []T {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b T) int {
+		return cmp.Or(strings.Compare(object(a).Namespace, object(b).Namespace), strings.Compare(object(a).Name, object(b).Name))
+	})
+	return sorted
+}
+
 // servicesByHost sorts services by the alphabet of their hosts. Where two services without a VirtualService share a
-// domain of the mesh, such as an address, the first one gets it; so does the first of two whose hosts differ only in
-// case (VS-MESH-04). The first service with HTTP on a port also decides whether the port speaks gRPC-Web.
+// domain of the mesh, such as an address, the first one gets it (VS-MESH-04).
 func servicesByHost(a, b *service) int { return strings.Compare(a.host, b.host) }
 
-// orderServiceEntries keeps the ServiceEntries that are visible to a namespace, in the order in which they may claim a
-// host: by visibility as VirtualServices are, then by age, namespace and name. The namespace comes before the name
-// because Istio identifies a service by its host (SE-08).
-func orderServiceEntries(all []*resource.ServiceEntry, namespace string) []*resource.ServiceEntry {
-	rank := func(e *resource.ServiceEntry) names.Visibility {
-		return names.VisibilityTo(namespace, e.Namespace, e.Spec.ExportTo)
-	}
-	kept := slices.DeleteFunc(slices.Clone(all), func(e *resource.ServiceEntry) bool { return rank(e) == names.Hidden })
-	slices.SortStableFunc(kept, func(a, b *resource.ServiceEntry) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Created.Compare(b.Created), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
-	return kept
+// aliasesByNamespace sorts the hosts of external-name Services by namespace, then by host.
+func aliasesByNamespace(a, b string) int {
+	_, restA, _ := strings.Cut(a, ".")
+	_, restB, _ := strings.Cut(b, ".")
+	return cmp.Or(strings.Compare(restA, restB), strings.Compare(a, b))
 }
 
 // orderGateways sorts Gateways by age: in every conflict between servers, the server of the earlier Gateway wins
@@ -177,29 +213,32 @@ func moreSpecific(a, b string) int {
 // virtual host, and the most specific domain decides, wherever its virtual host stands.
 func virtualHostsByName(a, b *plan.VirtualHost) int { return strings.Compare(a.Name, b.Name) }
 
-// wildcardOwners finds for each service the VirtualService that owns it: the one with the most specific host that
-// covers the service, and of several with an equal host the first in order. Only the owner applies to the service by a
-// wildcard host. An exact host beats every wildcard, whatever the ages are (VS-MESH-01, VS-MESH-02).
+// wildcardOwners finds for each service, by its host, the VirtualService that owns it: the one with the most specific
+// host that covers the service, and of several with an equal host the first in order. Only the owner applies to the
+// service by a wildcard host. An exact host beats every wildcard, whatever the ages are (VS-MESH-01, VS-MESH-02).
 //
 //	a (older): *.default.svc.cluster.local     b: reviews.default.svc.cluster.local
 //
 // gives reviews to b and ratings to a. On a port for which b has no rules, a still does not apply to reviews.
-func wildcardOwners(ordered []*boundVirtualService, services []*service) map[*service]*boundVirtualService {
+//
+// Hosts are compared as they are written here, and in lower case where an owner is looked up, so a service whose host
+// has capitals has no owner.
+func wildcardOwners(ordered []*boundVirtualService, services []*service) map[string]*boundVirtualService {
 	first := map[string]*boundVirtualService{} // by host
 	var hosts []string
 	for _, vs := range ordered {
 		for _, h := range vs.Spec.Hosts {
-			if h = strings.ToLower(h); first[h] == nil {
+			if first[h] == nil {
 				first[h] = vs
 				hosts = append(hosts, h)
 			}
 		}
 	}
 	slices.SortFunc(hosts, moreSpecific)
-	owners := map[*service]*boundVirtualService{}
+	owners := map[string]*boundVirtualService{}
 	for _, s := range services {
-		if i := slices.IndexFunc(hosts, func(h string) bool { return names.IsCoveredBy(strings.ToLower(s.host), h) }); i >= 0 {
-			owners[s] = first[hosts[i]]
+		if i := slices.IndexFunc(hosts, func(h string) bool { return names.IsCoveredBy(s.host, h) }); i >= 0 {
+			owners[s.host] = first[hosts[i]]
 		}
 	}
 	return owners

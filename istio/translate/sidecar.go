@@ -32,28 +32,25 @@ type sidecar struct {
 	rules        *ruleTranslator
 	out          *output
 
-	virtualServices []*boundVirtualService            // of the mesh, in order
-	owners          map[*service]*boundVirtualService // see wildcardOwners
-	lost            map[string]bool                   // warnings of warnLost that were given, by VirtualService and host
-	hosted          map[*boundVirtualService]bool     // those that have a host on some port
+	virtualServices []*boundVirtualService          // of the mesh, in order
+	owners          map[string]*boundVirtualService // see wildcardOwners
+	lost            map[string]bool                 // warnings of warnLost that were given, by VirtualService and host
+	hosted          map[*boundVirtualService]bool   // those that have a host on some port
 }
 
 func newSidecar(o *Options, d *destinations, rules *ruleTranslator, out *output) *sidecar {
 	return &sidecar{options: o, destinations: d, rules: rules, out: out, lost: map[string]bool{}, hosted: map[*boundVirtualService]bool{}}
 }
 
-// listeners makes one listener for each port on which a service declares HTTP, with the virtual hosts of all services
-// that have the port.
-//
-// A port without a declared protocol does not get a listener. Istio makes one for each address of such a service, and
-// detects the protocol by the first bytes of a connection, which works only if connections are redirected to the proxy.
-// If another service declares HTTP on the same port, the service is served there.
+// listeners makes one listener for each port that [httpPorts] finds, with the virtual hosts of all services that have
+// the port.
 func (sc *sidecar) listeners(bound []*boundVirtualService) []*plan.Listener {
-	services := sc.destinations.services.all()
+	services := sc.destinations.services.listed
 	sc.virtualServices = sc.inMesh(bound)
 	sc.owners = wildcardOwners(sc.virtualServices, services)
 	var out []*plan.Listener
-	ports := sc.ports(services)
+	ports := httpPorts(services)
+	sc.noticePorts(services, ports)
 	for _, port := range ports {
 		hosts, dropped := sc.virtualHosts(port)
 		out = append(out, &plan.Listener{
@@ -83,11 +80,11 @@ func (sc *sidecar) clusters(listeners []*plan.Listener) []*plan.Cluster {
 	return []*plan.Cluster{{Name: passthroughCluster, Discovery: plan.OriginalDestination, ClientProtocol: true}}
 }
 
-// firstSpeaksGRPCWeb reports whether the first service with HTTP on a port declares gRPC-Web.
+// firstSpeaksGRPCWeb reports whether the first service for which a port has a listener declares gRPC-Web.
 func firstSpeaksGRPCWeb(services []*service, port uint32) bool {
 	for _, s := range services {
 		for _, p := range s.ports {
-			if p.number == port && p.speaksHTTP() && s.alias == "" {
+			if p.number == port && s.listens(p) {
 				return names.IsProtocol(p.protocol, names.GRPCWeb)
 			}
 		}
@@ -107,21 +104,47 @@ func (sc *sidecar) inMesh(bound []*boundVirtualService) (kept []*boundVirtualSer
 	return kept
 }
 
-// ports returns the ports that get a listener, sorted, and adds a notice for each other port with the reason.
-func (sc *sidecar) ports(services []*service) []uint32 {
+// httpPorts are the ports that get a listener, sorted.
+func httpPorts(services []*service) []uint32 {
 	var ports []uint32
 	for _, s := range services {
 		for _, p := range s.ports {
-			if p.speaksHTTP() && s.alias == "" {
+			if s.listens(p) {
 				ports = append(ports, p.number)
 			}
 		}
 	}
 	slices.Sort(ports)
-	ports = slices.Compact(ports)
+	return slices.Compact(ports)
+}
+
+// listens reports whether a port of a service has a listener that serves HTTP for all services with the port: a port
+// that declares HTTP, or one that declares no protocol, of a service without an address of its own. For an address,
+// Istio makes a listener that serves this service alone, and only connections that are redirected to the proxy reach
+// it. A headless Service has such listeners for the addresses of its pods. If another service has a listener on the
+// port, those are served there, too.
+func (s *service) listens(p servicePort) bool {
+	switch {
+	case s.alias != "":
+		return false
+	case p.speaksHTTP():
+		return true
+	case !p.isUndeclared() || s.isHeadless():
+		return false
+	case s.hasRange():
+		return true
+	case s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && s.entry.Spec.WorkloadSelector != nil:
+		return false // as of a headless Service
+	default:
+		return !slices.ContainsFunc(s.addresses(), func(a string) bool { return a != unspecifiedAddress })
+	}
+}
+
+// noticePorts adds a notice for each port that has no listener, with the reason.
+func (sc *sidecar) noticePorts(services []*service, ports []uint32) {
 	for _, s := range services {
 		for _, p := range s.ports {
-			if p.speaksHTTP() || s.alias != "" {
+			if s.listens(p) || s.alias != "" {
 				continue
 			}
 			switch {
@@ -132,7 +155,6 @@ func (sc *sidecar) ports(services []*service) []uint32 {
 			}
 		}
 	}
-	return ports
 }
 
 func portField(p servicePort) string { return "spec.ports[" + strconv.Itoa(p.index) + "]" }
@@ -171,7 +193,7 @@ func (sc *sidecar) defaultRule(s *service, p servicePort) *plan.Rule {
 // unheard warns of hosts that are not known services where there is no listener on port 80, the only port on which they
 // are served (VS-MESH-03).
 func (sc *sidecar) unheard() {
-	services := sc.destinations.services.all()
+	services := sc.destinations.services.listed
 	for _, vs := range sc.virtualServices {
 		for i, h := range vs.Spec.Hosts {
 			if !slices.ContainsFunc(services, func(s *service) bool { return names.HostsMatch(strings.ToLower(s.host), strings.ToLower(h)) }) {

@@ -139,7 +139,7 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	} else {
 		g := newGatewayProxy(o, destinations, rules, secrets, out)
 		gateways := g.selectGateways(r.Gateways)
-		p.Listeners = g.listeners(mergeServers(gateways, boundPort(r.Services, o), o.leftOut(), out), bound)
+		p.Listeners = g.listeners(mergeServers(gateways, newBindings(r, o, destinations, &out.findings).port, o.leftOut(), out), bound)
 	}
 	p.Clusters = append(p.Clusters, destinations.clusters()...)
 	destinations.warnIdleRules(r)

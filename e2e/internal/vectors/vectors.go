@@ -109,19 +109,14 @@ func ReadJSON(t testing.TB, files fs.FS, name string, into any) {
 
 // Load translates all files of a folder of vectors.
 func Load(t testing.TB, files fs.FS) []*File {
-	names, err := fs.Glob(files, "*.yaml")
-	require.NoError(t, err)
-	require.NotEmpty(t, names, "there are no vectors")
 	dir := t.TempDir()
 	var cases []*File
-	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
+	for _, base := range Names(t, files) {
+		text, err := fs.ReadFile(files, base+".yaml")
 		require.NoError(t, err)
-		base := strings.TrimSuffix(name, ".yaml")
-		file := filepath.Join(dir, name)
+		file := filepath.Join(dir, base+".yaml")
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 		in := gateway.Load([]string{file}, resource.Options{})
-		require.False(t, in.Findings.HasErrors(), "%s: %v", base, in.Findings)
 		p, _ := translate.Plan(in.Set, translate.Options{}) // destinations that do not exist are part of the vectors
 		c := &File{Name: base, Plan: p}
 		ReadJSON(t, files, base+".requests.json", &c.Requests)
@@ -137,6 +132,39 @@ func Load(t testing.TB, files fs.FS) []*File {
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// Sidecar gives the vectors of sidecars. Each has its proxy in NAME.proxy.json.
+func Sidecar(t testing.TB) fs.FS {
+	sub, err := fs.Sub(Unpack(t, "sidecar.tar.gz"), "sidecar")
+	require.NoError(t, err)
+	return sub
+}
+
+// Names are the names of the sets in a folder of vectors.
+func Names(t testing.TB, files fs.FS) []string {
+	names, err := fs.Glob(files, "*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, names, "there are no vectors")
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(name, ".yaml")
+	}
+	return names
+}
+
+// LoadSidecar reads one set of the vectors of sidecars. What Istio's validation refuses is left out, as it is there.
+func LoadSidecar(t testing.TB, files fs.FS, name string) (*resource.Set, translate.Options) {
+	text, err := fs.ReadFile(files, name+".yaml")
+	require.NoError(t, err)
+	var proxy struct {
+		Namespace             string
+		Labels                map[string]string
+		OutboundTrafficPolicy translate.OutboundTrafficPolicy
+	}
+	ReadJSON(t, files, name+".proxy.json", &proxy)
+	return gateway.Load([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)}).Set, translate.Options{
+		Proxy: translate.SidecarProxy, Namespace: proxy.Namespace, Labels: proxy.Labels, OutboundTrafficPolicy: proxy.OutboundTrafficPolicy,
+	}
 }
 
 // Joined are the requests whose verdict differs where repeated headers are compared joined: before Envoy 1.39.
