@@ -16,7 +16,8 @@ type Report struct {
 	// Texts are the contents of the files, for excerpts.
 	Texts *diag.Texts
 
-	set *resource.Set
+	set   *resource.Set
+	named map[string]bool // the findings of addNames
 }
 
 // Checked is one resource and its findings.

@@ -25,14 +25,20 @@ func OwnCodes() []validate.Code { return ownCodes }
 var ownCodes = []validate.Code{
 	{ID: PathPasses, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match another spelling of its path"},
 	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match its path with parameters in a dot segment"},
+	{ID: translate.CodeNoGateway, Severities: []diag.Severity{diag.Warning}, Summary: "a VirtualService that names no Gateway, or one that is not there"},
+	{ID: translate.CodeNoServer, Severities: []diag.Severity{diag.Warning}, Summary: "a host that no server of the Gateways has"},
+	{ID: translate.CodeNoDestination, Severities: []diag.Severity{diag.Error, diag.Warning}, Summary: "a destination that is not there"},
+	{ID: translate.CodeNoEndpoint, Severities: []diag.Severity{diag.Warning}, Summary: "a destination without endpoints"},
+	{ID: translate.CodeLost, Severities: []diag.Severity{diag.Warning}, Summary: "what is missing without a refused object"},
 }
 
 func isOwn(id string) bool {
 	return slices.ContainsFunc(ownCodes, func(c validate.Code) bool { return c.ID == id })
 }
 
-// Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. Findings of
-// the translation are not returned; the commands that translate report them.
+// Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. What the
+// translation finds about names that nothing has is added to the report, where the files hold what is named: a folder
+// without Gateways or without services may belong to others that have them.
 func (r *Report) Plans() []*plan.Plan {
 	var selectors []map[string]string
 	for _, gw := range r.set.Gateways {
@@ -46,28 +52,61 @@ func (r *Report) Plans() []*plan.Plan {
 		if labels == nil {
 			labels = map[string]string{}
 		}
-		p, _ := translate.Plan(r.set, translate.Options{Labels: labels})
-		out = append(out, p)
+		p, findings := translate.Plan(r.set, translate.Options{Labels: labels})
+		r.addNames(findings)
+		if p != nil {
+			out = append(out, p)
+		}
 	}
+	if len(selectors) > 0 {
+		return out
+	}
+	r.addNames(translate.Names(r.set, &translate.Options{}))
 	return out
 }
 
-// Add adds findings about rules, which have a [plan.Rule] as their subject, to the VirtualServices that hold the rules; notices
-// and findings about other subjects go to Other.
+// addNames adds the findings about names that nothing has, each once.
+func (r *Report) addNames(findings diag.Findings) {
+	var found diag.Findings
+	for _, f := range findings {
+		switch f.Code {
+		case translate.CodeNoGateway, translate.CodeNoServer:
+			if len(r.set.Gateways) == 0 {
+				continue
+			}
+		case translate.CodeNoDestination, translate.CodeNoEndpoint:
+			if len(r.set.Services)+len(r.set.ServiceEntries) == 0 {
+				continue
+			}
+		case translate.CodeLost:
+		default:
+			continue
+		}
+		key := f.Code + f.String()
+		if r.named == nil {
+			r.named = map[string]bool{}
+		}
+		if !r.named[key] {
+			r.named[key] = true
+			found = append(found, f)
+		}
+	}
+	r.Add(found)
+}
+
+// Add adds findings about resources, and about rules, which have a [plan.Rule] as their subject, to the resources; notices and
+// findings about other subjects go to Other.
 func (r *Report) Add(found diag.Findings) {
 	index := make(map[string]int, len(r.Resources))
 	for i, c := range r.Resources {
-		if c.Kind == "VirtualService" {
-			index[c.Namespace+"/"+c.Name] = i
-		}
+		index[c.Kind+" "+c.Namespace+"/"+c.Name] = i
 	}
 	changed := map[int]bool{}
 	for _, f := range found {
-		i, ok := 0, false
 		if rule, about := f.About.(*plan.Rule); about {
 			f.Object, f.Field = "VirtualService "+rule.Origin.Key(), rule.Origin.Field()
-			i, ok = index[rule.Origin.Key()]
 		}
+		i, ok := index[f.Object]
 		if !ok || f.Severity == diag.Notice {
 			r.Other = append(r.Other, f)
 			continue

@@ -61,7 +61,7 @@ func TestBadDoors(t *testing.T) {
 			say: `warning: Gateway default/gx: spec.servers[0].hosts: host "a.test" is served on port 8443 by Gateway default/gw already; the whole server is skipped (GW-MERGE-03)`},
 		"a server name twice by hosts of two namespaces": {tls: "credentialName: c", status: 65,
 			more: certs.Secret("c", good, "") + "---\n" + second("gx", "default", "[other/a.test]", "mode: SIMPLE, credentialName: c"),
-			say:  `error: Gateway default/gx: spec.servers[0].hosts: the server name "a.test" on port 8443 is taken by Gateway default/gw, spec.servers[0]; Envoy refuses a listener with both`},
+			say:  `error: Gateway default/gx: spec.servers[0].hosts: the server name "a.test" on port 8443 is taken by Gateway default/gw, spec.servers[0], which is served there alone`},
 		"a server name that differs in case": {tls: "credentialName: c", status: 65,
 			more: certs.Secret("c", good, "") + "---\n" + second("gx", "default", "[A.test]", "mode: SIMPLE, credentialName: c"),
 			say:  `the server name "a.test" on port 8443 is taken by Gateway default/gw`},
@@ -77,7 +77,7 @@ func TestBadDoors(t *testing.T) {
 				text = strings.Replace(text, "SIMPLE", c.before, 1)
 			}
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			_, stderr, status := program.Run(t, "", "translate", "-f", file, "-o", "plan")
+			_, stderr, status := program.Run(t, "", "translate", "-f", file, "-o", "plan", "--strict")
 			assert.Equal(t, c.status, status, stderr)
 			assert.Contains(t, stderr, c.say)
 			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")

@@ -56,7 +56,7 @@ func TestCheckExitStatus(t *testing.T) {
 		return file
 	}
 	foreign := filepath.Join(dir, "foreign.yaml")
-	require.NoError(t, os.WriteFile(foreign, []byte("apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s}\n"), 0o600))
+	require.NoError(t, os.WriteFile(foreign, []byte("apiVersion: networking.istio.io/v1\nkind: ProxyConfig\nmetadata: {name: s}\n"), 0o600))
 	broken := filepath.Join(dir, "broken.yaml")
 	require.NoError(t, os.WriteFile(broken, []byte("a: ["), 0o600))
 	for what, c := range map[string]struct {
@@ -68,8 +68,9 @@ func TestCheckExitStatus(t *testing.T) {
 		"warnings":                      {[]string{"-f", golden("warnings")}, 79, ""},
 		"an error":                      {[]string{"-f", golden("timeout")}, 65, ""},
 		"an error among warnings":       {[]string{"-f", golden("warnings"), "-f", golden("timeout")}, 65, ""},
-		"a notice is no finding":        {[]string{"-f", foreign}, 0, "notice: Sidecar s: networking.istio.io/v1 Sidecar is not a resource that Waymark reads; skipped"},
-		"a file that is no YAML":        {[]string{"-f", broken}, 65, "broken.yaml:1: error: not YAML"},
+		"a notice is no finding":        {[]string{"-f", golden("clean") + "," + foreign}, 0, "notice: left aside: 1 ProxyConfig"},
+		"nothing that is read":          {[]string{"-f", foreign}, 65, "foreign.yaml: error: nothing here is a resource that Waymark reads"},
+		"a file that is no YAML":        {[]string{"-f", broken}, 65, "broken.yaml:1:4: warning: not YAML"},
 		"a file that is not there":      {[]string{"-f", filepath.Join(dir, "none.yaml")}, 65, "none.yaml: error: cannot be read"},
 		"no files":                      {nil, 64, "give the resources with -f"},
 		"an unknown form":               {[]string{"-f", golden("clean"), "-o", "yaml"}, 64, `-o "yaml" is neither json nor text`},
@@ -94,6 +95,7 @@ func TestCheckSortsByPlace(t *testing.T) {
 		text, err := os.ReadFile("testdata/check/several.txt")
 		require.NoError(t, err)
 		input, _, _ := strings.Cut(string(text), between)
+		input = strings.NewReplacer("name: a}", "name: "+name+"1}", "name: b", "name: "+name+"2", "name: c}", "name: "+name+"3}").Replace(input)
 		files = append(files, filepath.Join(dir, name+".yaml"))
 		require.NoError(t, os.WriteFile(files[len(files)-1], []byte(input), 0o600))
 	}

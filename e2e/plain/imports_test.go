@@ -28,7 +28,7 @@ var (
 	protobufs = []string{"google.golang.org/protobuf", "google.golang.org/genproto", "github.com/golang/protobuf"}
 	envoyAPI  = slices.Concat(protobufs, []string{"github.com/envoyproxy", "github.com/cncf/xds", "cel.dev/expr"})
 	istioAPI  = slices.Concat(protobufs, []string{
-		"istio.io/api", "k8s.io", "sigs.k8s.io", "go.yaml.in/yaml", // and what these need:
+		"istio.io/api", "k8s.io", "sigs.k8s.io", "go.yaml.in/yaml", "github.com/agnivade/levenshtein", // and what these need:
 		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
 		"github.com/modern-go", "github.com/x448/float16",
 	})

@@ -181,6 +181,10 @@ func (r *reader) broken(s *source, err error) {
 		r.form(*template, s)
 		return
 	}
+	message := err.Error()
+	if strings.Contains(s.text, "Secret") { // a message may quote the text, and the text a key
+		message, _, _ = strings.Cut(message, "'")
+	}
 	place := diag.Place{File: s.file, Line: s.line, Column: 1}
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
@@ -189,10 +193,10 @@ func (r *reader) broken(s *source, err error) {
 	if ours.MatchString(s.text) {
 		r.ours++
 		r.input.Broken = append(r.input.Broken, s.file)
-		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", err)
+		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", message)
 		return
 	}
-	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s; left aside, since it names no resource of networking.istio.io", err)
+	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s; left aside, since it names no resource of networking.istio.io", message)
 }
 
 // lost is the severity of what is left out because it is broken, and does no harm unless something needs it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	kyaml "sigs.k8s.io/yaml"
@@ -172,6 +173,11 @@ func newSyntaxError(s *source, err error) error {
 			mark, message = at.ContextMark, fmt.Sprintf("the mapping that begins here does not end: %s in line %d", message, s.line+at.Mark.Line-1)
 		}
 	}
+	if text := strings.TrimRight(s.text, " \t\r\n"); mark.Line > strings.Count(text, "\n")+1 { // the end of the text
+		last := text[strings.LastIndexByte(text, '\n')+1:]
+		mark.Line, mark.Column = strings.Count(text, "\n")+1, utf8.RuneCountInString(last)
+		message = "the document ends in the middle of a value: " + message
+	}
 	out.message = "not YAML: " + message
 	out.place = s.placeOf(mark.Line, mark.Column)
 	return out
@@ -186,6 +192,8 @@ func plainMessage(err error) string {
 	switch {
 	case strings.HasPrefix(text, "invalid map key"):
 		return "a key is a list or a mapping; quote a value that begins with {"
+	case strings.Contains(text, "cannot decode"), strings.Contains(text, "cannot unmarshal"): // it has the value, which may be a key
+		return "a value does not fit its tag"
 	case strings.HasPrefix(text, "unsupported value"):
 		return "a number is infinite or not a number"
 	}

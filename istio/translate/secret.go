@@ -43,12 +43,16 @@ type credentialUse struct {
 // adds a finding then. Such a text may be a private key, so it must not be printed as a name.
 func (s *secretStore) isContent(use credentialUse, texts ...string) bool {
 	for _, text := range texts {
-		if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n") {
+		if holdsContent(text) {
 			s.findings.Add(s.options.leftOut(), "", use.object, use.field, "this must be a name or the path of a file, and it is the content of one")
 			return true
 		}
 	}
 	return false
+}
+
+func holdsContent(text string) bool {
+	return strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n")
 }
 
 // pair returns the certificate and key of a credentialName: files that the user named, else a Secret in the proxy's

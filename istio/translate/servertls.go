@@ -16,12 +16,14 @@ func (g *gatewayProxy) serverTLS(s *server) *plan.ServerTLS {
 	out := &plan.ServerTLS{
 		Mode:            in.Mode.String(),
 		SubjectAltNames: in.SubjectAltNames, SPKI: in.VerifyCertificateSpki, Hashes: in.VerifyCertificateHash,
-		Ciphers:        names.UsableCiphers(in.CipherSuites),
-		MinVersion:     tlsVersion(in.MinProtocolVersion),
-		MaxVersion:     tlsVersion(in.MaxProtocolVersion),
-		HTTP:           s.routes != "",
-		Server:         s.gateway.Place(s.field(".tls")),
-		CredentialName: in.CredentialName,
+		Ciphers:    names.UsableCiphers(in.CipherSuites),
+		MinVersion: tlsVersion(in.MinProtocolVersion),
+		MaxVersion: tlsVersion(in.MaxProtocolVersion),
+		HTTP:       s.routes != "",
+		Server:     s.gateway.Place(s.field(".tls")),
+	}
+	if !holdsContent(in.CredentialName) {
+		out.CredentialName = in.CredentialName
 	}
 	at := func(field string) credentialUse { return credentialUse{s.gateway.Object, s.field(".tls." + field)} }
 	verifies := in.Mode == istio.ServerTLSSettings_MUTUAL || in.Mode == istio.ServerTLSSettings_OPTIONAL_MUTUAL
