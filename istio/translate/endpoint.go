@@ -87,19 +87,19 @@ func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subset
 	return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: target}}}, plan.StrictDNS, ""
 }
 
-// slicesEndpoints are the endpoints in the EndpointSlices of a Service, each address once; found reports whether it has
+// slicesEndpoints are the endpoints in the EndpointSlices of a Service, each address and port once; found reports whether it has
 // any EndpointSlice. A Service of two address families has an EndpointSlice for each, and both are used, as with
 // Istio's defaults.
 func (ds *destinations) slicesEndpoints(s *service, port servicePort) (all []workload, found bool) {
-	seen := map[string]bool{}
+	seen := map[plan.Endpoint]bool{}
 	for _, slice := range ds.slices {
 		if slice.Namespace != s.namespace || slice.Labels[serviceName] != s.kubernetes.Name {
 			continue
 		}
 		found = true
 		for _, w := range ds.sliceEndpoints(slice, port) {
-			if !seen[w.Address] {
-				seen[w.Address] = true
+			if !seen[w.Endpoint] {
+				seen[w.Endpoint] = true
 				all = append(all, w)
 			}
 		}
