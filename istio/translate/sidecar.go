@@ -135,14 +135,17 @@ func (s *service) listens(p servicePort) bool {
 
 // sharesListener reports whether Istio's listener for a port of a service is that of all addresses. A port that does
 // not declare HTTP has a listener for each address of its service, which serves this service alone, and which only
-// connections that are redirected to the proxy reach. So has a headless Service, for the addresses of its pods.
+// connections that are redirected to the proxy reach. So has a headless Service, for the addresses of its pods, and a
+// ServiceEntry with resolution NONE, for those of workloads that it selects or that another entry of its host has.
 func (s *service) sharesListener(p servicePort) bool {
 	switch {
 	case s.alias != "" || names.IsProtocol(p.protocol, "UDP"):
 		return false
 	case p.speaksHTTP() || s.hasRange():
 		return true
-	case s.isHeadless(), s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && s.entry.Spec.WorkloadSelector != nil:
+	case s.isHeadless():
+		return false
+	case s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && (s.entry.Spec.WorkloadSelector != nil || s.reached[p.number]):
 		return false
 	default:
 		return !slices.ContainsFunc(s.addresses(), func(a string) bool { return a != unspecifiedAddress })
