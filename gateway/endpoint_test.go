@@ -118,6 +118,10 @@ func TestEndpointsOfCluster(t *testing.T) {
 				strings.Replace(slice("s6", ", version: v1", http, "{addresses: ['fd00::1']}"), "IPv4", "IPv6", 1) + slice("s7", ", version: v1", http, "{addresses: [10.1.0.1]}"),
 			all: "10.1.0.1:8080 fd00::1:8080", v1: "10.1.0.1:8080 fd00::1:8080",
 		},
+		"one address with two ports, as in slices for a developer's machine": {
+			yaml: web(selector) + slice("s1", ", version: v1", "{name: http, port: 8081}", "{addresses: [127.0.0.1]}") + slice("s2", ", version: v2", "{name: http, port: 8082}", "{addresses: [127.0.0.1]}"),
+			all:  "127.0.0.1:8081 127.0.0.1:8082", v1: "127.0.0.1:8081",
+		},
 		"the port of a slice with the name of the Service's port": {
 			yaml: web(selector) + slice("s", ", version: v1", "{name: admin, port: 1}, {name: http, port: 8081}", "{addresses: [10.1.0.1]}"),
 			all:  "10.1.0.1:8081", v1: "10.1.0.1:8081",

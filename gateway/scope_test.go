@@ -105,6 +105,20 @@ func TestSidecarScope(t *testing.T) {
 				"shop.test:9080 = shop.test\n  default/x.http[0] / -> outbound|9080||web.default.svc.cluster.local\n" +
 				"web.default.svc.cluster.local:9080 = web.default.svc.cluster.local\n  default / -> outbound|9080||web.default.svc.cluster.local\n" + anyOther,
 		},
+		"a host in capitals loses to the same one in lower case": {
+			yaml: apiEntry("default/a@2024-01-01", "api.example.com", "mongo 80 MONGO", "addresses: [240.0.0.1]") + apiEntry("default/b@2024-02-01", "Api.Example.com", "http 80 HTTP", ""),
+			port: 80, want: api("80") + anyOther, endpoints: map[string]string{"outbound|80||api.example.com": "default.a.test"},
+		},
+		"a protocol in which the server sends first keeps HTTP away": {
+			yaml: apiEntry("default/a@2024-01-01", "db.example.com", "mongo 80 MONGO", "") + apiEntry("default/b@2024-02-01", "api.example.com", "http 80 HTTP", ""), port: 80, want: "",
+		},
+		"unless it comes later, or has an address": {
+			yaml: apiEntry("default/a@2024-02-01", "db.example.com", "mongo 80 MONGO", "") + apiEntry("default/b@2024-01-01", "api.example.com", "http 80 HTTP", "") +
+				apiEntry("default/c@2023-02-01", "db2.example.com", "mysql 80 MySQL", "addresses: [240.0.0.1]"), port: 80, want: api("80") + anyOther,
+		},
+		"nor of a host with resolution NONE to which another entry gives endpoints": {
+			yaml: apiEntry("default/a@2024-01-01", "api.example.com", "x 9080", "resolution: NONE") + apiEntry("default/b@2024-02-01", "api.example.com", "y 9080", "addresses: [240.0.0.1]"), port: 9080, want: "",
+		},
 		"external names are sorted by namespace": {
 			yaml: service("shop/web", "10.0.0.1", "http 9080") + strings.NewReplacer("web.default", "web.shop", "namespace: default", "namespace: b").Replace(external("a", "web")) +
 				strings.NewReplacer("web.default", "web.shop", "namespace: default", "namespace: a").Replace(external("b", "web")), port: 9080,

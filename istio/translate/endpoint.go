@@ -97,7 +97,7 @@ func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subset
 	return []workload{{Endpoint: plan.Endpoint{Address: s.host, Port: target}}}, plan.StrictDNS, ""
 }
 
-// slicesEndpoints are the endpoints in the EndpointSlices of a Service, each address once; found reports whether it has
+// slicesEndpoints are the endpoints in the EndpointSlices of a Service, each address and port once; found reports whether it has
 // any EndpointSlice. A Service of two address families has an EndpointSlice for each, and both are used, as with
 // Istio's defaults.
 func (ds *destinations) slicesEndpoints(s *service, port servicePort) (all []workload, found bool) {

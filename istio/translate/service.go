@@ -25,6 +25,8 @@ type service struct {
 	// exactly one of these is set
 	kubernetes *resource.Service
 	entry      *resource.ServiceEntry
+	// reached are the ports for which another ServiceEntry of the host and namespace has endpoints.
+	reached map[uint32]bool
 	// parts are the services of several ServiceEntries that this one joins, in order; nil for others.
 	parts []*service
 }
@@ -79,7 +81,9 @@ func newRegistry(r *resource.Set, o *Options) *registry {
 		byHost: map[string][]*service{}, services: map[string]*service{}, targets: map[string]string{},
 		owned: map[ownedHost]*service{}, hidden: map[string]*service{},
 	}
-	for _, s := range orderServices(r, o.Namespace, o.ClusterDomain) {
+	all := orderServices(r, o.Namespace, o.ClusterDomain)
+	setReached(all)
+	for _, s := range all {
 		if s.alias != "" {
 			x.targets[s.host] = s.alias
 		}
@@ -99,6 +103,29 @@ func newRegistry(r *resource.Set, o *Options) *registry {
 	}
 	x.resolveAliases()
 	return x
+}
+
+// setReached fills in [service.reached] of all services.
+func setReached(all []*service) {
+	reached := map[ownedHost]map[uint32]bool{}
+	for _, s := range all {
+		if s.entry == nil {
+			continue
+		}
+		if resolution := s.entry.Spec.Resolution; resolution == istio.ServiceEntry_NONE || resolution == istio.ServiceEntry_STATIC && len(s.entry.Spec.Endpoints) == 0 {
+			continue
+		}
+		key := ownedHost{s.host, s.namespace}
+		if reached[key] == nil {
+			reached[key] = map[uint32]bool{}
+		}
+		for _, p := range s.ports {
+			reached[key][p.number] = true
+		}
+	}
+	for _, s := range all {
+		s.reached = reached[ownedHost{s.host, s.namespace}]
+	}
 }
 
 // prefer puts a service into a map, unless an earlier one has its key. A Kubernetes Service wins over a ServiceEntry,

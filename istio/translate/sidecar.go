@@ -104,12 +104,21 @@ func (sc *sidecar) inMesh(bound []*boundVirtualService) (kept []*boundVirtualSer
 	return kept
 }
 
-// httpPorts are the ports that get a listener, sorted.
+// httpPorts are the ports that get a listener, sorted: those on which a service listens, unless an earlier service
+// without an address has the port for a protocol in which the server sends first. Nothing else can share a listener
+// with that.
 func httpPorts(services []*service) []uint32 {
 	var ports []uint32
+	first := map[uint32]servicePort{}
 	for _, s := range services {
 		for _, p := range s.ports {
-			if s.listens(p) {
+			if !s.sharesListener(p) {
+				continue
+			}
+			if _, ok := first[p.number]; !ok {
+				first[p.number] = p
+			}
+			if s.listens(p) && !names.IsProtocol(first[p.number].protocol, "MONGO", "MYSQL") {
 				ports = append(ports, p.number)
 			}
 		}
@@ -119,22 +128,25 @@ func httpPorts(services []*service) []uint32 {
 }
 
 // listens reports whether a port of a service has a listener that serves HTTP for all services with the port: a port
-// that declares HTTP, or one that declares no protocol, of a service without an address of its own. For an address,
-// Istio makes a listener that serves this service alone, and only connections that are redirected to the proxy reach
-// it. A headless Service has such listeners for the addresses of its pods. If another service has a listener on the
-// port, those are served there, too.
+// that declares HTTP, or one that declares no protocol, of a service without an address of its own.
 func (s *service) listens(p servicePort) bool {
+	return s.sharesListener(p) && (p.speaksHTTP() || p.isUndeclared())
+}
+
+// sharesListener reports whether Istio's listener for a port of a service is that of all addresses. A port that does
+// not declare HTTP has a listener for each address of its service, which serves this service alone, and which only
+// connections that are redirected to the proxy reach. So has a headless Service, for the addresses of its pods, and a
+// ServiceEntry with resolution NONE, for those of workloads that it selects or that another entry of its host has.
+func (s *service) sharesListener(p servicePort) bool {
 	switch {
-	case s.alias != "":
+	case s.alias != "" || names.IsProtocol(p.protocol, "UDP"):
 		return false
-	case p.speaksHTTP():
+	case p.speaksHTTP() || s.hasRange():
 		return true
-	case !p.isUndeclared() || s.isHeadless():
+	case s.isHeadless():
 		return false
-	case s.hasRange():
-		return true
-	case s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && s.entry.Spec.WorkloadSelector != nil:
-		return false // as of a headless Service
+	case s.entry != nil && s.entry.Spec.Resolution == istio.ServiceEntry_NONE && (s.entry.Spec.WorkloadSelector != nil || s.reached[p.number]):
+		return false
 	default:
 		return !slices.ContainsFunc(s.addresses(), func(a string) bool { return a != unspecifiedAddress })
 	}
@@ -144,14 +156,17 @@ func (s *service) listens(p servicePort) bool {
 func (sc *sidecar) noticePorts(services []*service, ports []uint32) {
 	for _, s := range services {
 		for _, p := range s.ports {
-			if s.listens(p) || s.alias != "" {
-				continue
+			notice := func(format string, args ...any) {
+				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), format, args...)
 			}
-			switch {
+			switch has := slices.Contains(ports, p.number); {
+			case s.alias != "", has && (s.listens(p) || p.isUndeclared()):
+			case s.listens(p):
+				notice("port %d has no listener, since an older service without an address has it for another protocol, in which the server sends first", p.number)
 			case !p.isUndeclared():
-				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d speaks %s, and a sidecar's listeners serve HTTP only; it is skipped", p.number, p.protocol)
-			case !slices.Contains(ports, p.number):
-				sc.out.findings.Add(diag.Notice, "", s.object(), portField(p), "port %d declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http", p.number)
+				notice("port %d speaks %s, and a sidecar's listeners serve HTTP only; it is skipped", p.number, p.protocol)
+			default:
+				notice("port %d declares no protocol, so it has no listener; give it appProtocol: http or a name that begins with http", p.number)
 			}
 		}
 	}
@@ -177,6 +192,11 @@ func (sc *sidecar) anyOtherHost() *plan.VirtualHost {
 // VirtualService's rule (VS-RETRY-06).
 func (sc *sidecar) defaultRule(s *service, p servicePort) *plan.Rule {
 	ref := clusterRef{host: s.host, port: p.number}
+	if lower := sc.destinations.services.services[s.domain()]; lower != nil && s.host != lower.host {
+		if q, ok := lower.port(p.number); ok { // Istio's route names the host in lower case, so this service gets the requests
+			s, p, ref.host = lower, q, lower.host
+		}
+	}
 	sc.destinations.reference(ref, s.object(), portField(p), diag.Error)
 	a := &plan.RouteAction{Destinations: []plan.Destination{{Cluster: ref.name()}}, Retry: translateRetries(nil, false)}
 	d := &istio.Destination{Host: s.host, Port: &istio.PortSelector{Number: p.number}}
