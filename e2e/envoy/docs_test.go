@@ -26,7 +26,7 @@ import (
 // The documents are tested. Of their fenced blocks, those marked sh hold commands, one a line, that must succeed; those
 // marked console hold commands after "$ ", each followed by what it prints, where a line "..." stands for any number of
 // lines. They run in a folder that looks like the root of the repository, from the first to the last of a document;
-// 'waymark run' goes on in the background until its end.
+// 'waymark run' and 'envoy' go on in the background until its end.
 
 // elsewhere are commands that documents name and that run in another place of this test or of the CI.
 var elsewhere = map[string]string{
@@ -136,7 +136,10 @@ func (s *session) run(t *testing.T, line string) string {
 	}
 	switch {
 	case strings.HasPrefix(line, "bin/waymark run "):
-		s.background(t, line)
+		s.background(t, line, "listening on ")
+		return ""
+	case strings.HasPrefix(line, "envoy "):
+		s.background(t, line+" --disable-hot-restart", "starting workers") // two Envoys of a machine would share memory
 		return ""
 	case strings.HasPrefix(line, "curl "):
 		return curl(t, line)
@@ -151,10 +154,11 @@ func (s *session) run(t *testing.T, line string) string {
 	return string(text)
 }
 
-// background starts 'waymark run', waits until it listens, and ends it with the document.
-func (s *session) background(t *testing.T, line string) {
+// background starts a program, waits until it says that it serves, and ends it with the document.
+func (s *session) background(t *testing.T, line, serves string) {
 	c := exec.Command("sh", "-c", "exec "+line)
 	c.Dir = s.dir
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(defaultEnvoy(t).Path)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	r := &program.Running{Cmd: c}
 	c.Stdout, c.Stderr = r, r
 	require.NoError(t, c.Start())
@@ -162,7 +166,7 @@ func (s *session) background(t *testing.T, line string) {
 		require.NoError(t, c.Process.Signal(syscall.SIGINT))
 		require.NoError(t, c.Wait(), r.Output())
 	})
-	require.Eventually(t, func() bool { return strings.Contains(r.Output(), "listening on ") }, 30*time.Second, 50*time.Millisecond, "%s", line)
+	require.Eventually(t, func() bool { return strings.Contains(r.Output(), serves) }, 30*time.Second, 50*time.Millisecond, "%s", line)
 }
 
 // curl sends what a line of that program would, so that the documents can be tested where it is missing.
