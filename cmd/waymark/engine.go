@@ -43,13 +43,22 @@ func parseListen(text string) (listenAddress, error) {
 		return listenAddress{}, usageError("--listen %q: %q is not a valid port", text, port)
 	}
 	if port == "0" { // any free one, and the same after every change
-		ports, err := process.FreePorts(1)
+		free, err := freePort()
 		if err != nil {
 			return listenAddress{}, err
 		}
-		port = strconv.Itoa(int(ports[0]))
+		port = strconv.Itoa(int(free))
 	}
 	return listenAddress{host, port}, nil
+}
+
+// freePort is a port of the loopback address that no program uses now.
+func freePort() (uint32, error) {
+	ports, err := process.FreePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
 }
 
 // place writes the address into a plan's listeners.

@@ -31,6 +31,7 @@ type service struct {
 	engine   engine
 	options  envoy.Options
 	services *standin.Services // nil: the real ones
+	beside   bool              // another process may have the addresses of the services: the stand-ins take free ones
 	plan     *plan.Plan        // in force
 
 	reloads      reloads
@@ -186,6 +187,11 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 		return notes, err
 	}
 	if r.services != nil {
+		if r.beside {
+			if err := standin.Relocate(p, freePort); err != nil {
+				return notes, err
+			}
+		}
 		if err := r.services.Serve(p); err != nil {
 			return notes, err
 		}

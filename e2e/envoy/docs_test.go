@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -247,26 +248,38 @@ func TestWhatADocumentShows(t *testing.T) {
 	assert.Equal(t, "why-is-poll_oneoff-so", anchor("Why is `poll_oneoff` so?"))
 }
 
-// TestDemo plays the demonstration on both engines: every request with its rule and status, and the split's bars.
+// TestDemo plays the demonstration on both engines, beside a 'run' that has the ports of the services, and with an admin port
+// in use: every request with its rule and status, and the split's bars, on a terminal of 80 columns without UTF-8.
 func TestDemo(t *testing.T) {
+	program.ServeBookinfo(t, "wasm")
+	if admin, err := net.Listen("tcp", "127.0.0.1:9901"); err == nil { // else another program has it
+		defer func() { _ = admin.Close() }()
+	}
 	for _, engine := range []string{"wasm", "envoy"} {
 		t.Run(engine, func(t *testing.T) {
-			stdout, stderr, status := program.Run(t, "", "demo", "--engine", engine, "--envoy", defaultEnvoy(t).Path, "--admin-port", "0")
+			t.Setenv("LC_ALL", "C")
+			stdout, stderr, status := program.Run(t, "", "demo", "--engine", engine, "--envoy", defaultEnvoy(t).Path)
 			require.Zero(t, status, stderr)
-			for _, line := range []string{
-				`the page +bookinfo\.example\.com/productpage +default/bookinfo\.http\[3\]\.match\[0\]:page +productpage +200 `,
-				`a moved page .* default/bookinfo\.http\[0\]\.match\[0\]:old-page +\(direct response\) +308 `,
-				`no rule .* - +\(route not found\) +404 `,
-				`reviews for jason .* default/reviews\.http\[0\]\.match\[0\]:jason +reviews v2 +200 `,
-				`ratings, delayed for jason .* ratings v1 +200 +(9[89]\d|\d{4,})ms`,
-				`ratings, aborted for tester .* \(fault filter abort\) +503 `,
-				`a retry .* ratings v1 +200 `,
-				`a timeout .* \(response timeout\) +504 +(4[89]\d|[5-9]\d\d|\d{4,})ms`,
-				`(?s)1000 requests .*weights 60:30:10:\n  reviews v1 +(5[4-9]|6[0-5])\.\d %  █+\n  reviews v2 .*  reviews v3 `,
+			for _, pattern := range []string{
+				`the page +default/bookinfo\.http\[3\]\.match\[0\]:page\n +200 +\d+ms +bookinfo\.example\.com/productpage -> productpage\n`,
+				`a moved page +default/bookinfo\.http\[0\]\.match\[0\]:old-page\n +308 .* -> \(direct response\)\n`,
+				`no rule +-\n +404 .* -> \(route not found\)\n`,
+				`reviews for jason +default/reviews\.http\[0\]\.match\[0\]:jason\n +200 .* -> reviews v2\n`,
+				`ratings, delayed for jason .*\n +200 +(9[89]\d|\d{4,})ms .* -> ratings v1\n`,
+				`ratings, aborted for tester .*\n +503 .* -> \(fault filter abort\)\n`,
+				`a retry .*\n +200 .* -> ratings v1\n`,
+				`a timeout .*\n +504 +(4[89]\d|[5-9]\d\d|\d{4,})ms .* -> \(response timeout\)\n`,
+				`(?s)1000 requests .*weights 60:30:10:\n  reviews v1 +(5[4-9]|6[0-5])\.\d %  #+\n  reviews v2 .*  reviews v3 `,
 				`What to try next:`,
 			} {
-				assert.Regexp(t, line, stdout)
+				assert.Regexp(t, pattern, stdout)
 			}
+			for line := range strings.Lines(stdout) {
+				if !strings.Contains(line, "waymark ") { // a command, with the path of the program
+					assert.LessOrEqual(t, len(line)-1, 80, line)
+				}
+			}
+			assert.Regexp(t, `^[ -~\n]*$`, stdout, "ASCII alone")
 		})
 	}
 }
