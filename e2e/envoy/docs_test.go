@@ -248,6 +248,24 @@ func TestWhatADocumentShows(t *testing.T) {
 	assert.Equal(t, "why-is-poll_oneoff-so", anchor("Why is `poll_oneoff` so?"))
 }
 
+// TestHelpExamples runs those examples in the help of commands that start an Envoy. All others run with the command line's
+// own tests.
+func TestHelpExamples(t *testing.T) {
+	t.Setenv("ENVOY_BIN", defaultEnvoy(t).Path)
+	examples := 0
+	for _, command := range []string{"run", "demo"} {
+		stdout, _, status := program.Run(t, "", command, "--help")
+		require.Zero(t, status)
+		for line := range strings.Lines(stdout) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "waymark ") && strings.Contains(line, "--engine envoy") {
+				examples++
+				(&session{dir: likeRoot(t)}).run(t, "bin/"+line)
+			}
+		}
+	}
+	assert.Equal(t, 2, examples)
+}
+
 // TestDemo plays the demonstration on both engines, beside a 'run' that has the ports of the services, and with an admin port
 // in use: every request with its rule and status, and the split's bars, on a terminal of 80 columns without UTF-8.
 func TestDemo(t *testing.T) {
