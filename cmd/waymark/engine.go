@@ -20,6 +20,8 @@ type engine interface {
 	apply(ctx context.Context, p *plan.Plan) error
 	// address is where a listener is bound.
 	address(l *plan.Listener) string
+	// admin is how to reach Envoy's admin interface, "" where there is none.
+	admin() string
 	// ended gets the reason when the engine has ended by itself.
 	ended() <-chan error
 	close(ctx context.Context) error
@@ -100,5 +102,6 @@ func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named li
 
 func (e *wasmEngine) apply(ctx context.Context, p *plan.Plan) error { return e.proxy.Apply(ctx, p) }
 func (e *wasmEngine) address(l *plan.Listener) string               { return e.proxy.Address(l.Name) }
+func (e *wasmEngine) admin() string                                 { return "" }
 func (e *wasmEngine) ended() <-chan error                           { return nil }
 func (e *wasmEngine) close(ctx context.Context) error               { return e.proxy.Close(ctx) }

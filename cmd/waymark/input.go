@@ -30,7 +30,8 @@ type input struct {
 	remoteFiles   bool
 	systemCA      string
 
-	texts *diag.Texts // of the files that were read last
+	texts   *diag.Texts // of the files that were read last
+	unbound []unbound   // objects in them that have no effect
 }
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
@@ -128,7 +129,7 @@ func (in *input) work(strict bool) (*plan.Plan, diag.Findings, error) {
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
 	working.end()
-	in.texts = &read.Texts
+	in.texts, in.unbound = &read.Texts, unboundOf(read.Set, p, o)
 	all := diag.Merge(read.Findings, findings)
 	if read.Findings.HasErrors() || strict && findings.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}

@@ -34,6 +34,8 @@ type service struct {
 	beside   bool              // another process may have the addresses of the services: the stand-ins take free ones
 	plan     *plan.Plan        // in force
 
+	unserved *unserved // nil: not looked for
+
 	reloads      reloads
 	certificates []string // files that the plan names, which are watched with those of -f
 }
@@ -61,10 +63,13 @@ const lastWords = time.Second
 
 // serve serves until the first context ends, drains, and ends at the latest with the second.
 func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Logger, out io.Writer, settle, drain time.Duration) error {
-	r, err := f.build(first, in, log, accessLog(out), out)
+	seen := newUnserved(log)
+	access := accessLog(out)
+	r, err := f.build(first, in, log, func(a proxy.Access) { access(a); seen.access(a) }, seen.lines(out))
 	if err != nil {
 		return unlessEnded(first, err)
 	}
+	r.unserved = seen
 	files := &settling{quiet: settle, look: func() set { return look(in.files, r.certificates) }}
 	if err := r.start(first, files); err != nil {
 		return errors.Join(unlessEnded(first, err), r.end(second, drain))
@@ -72,6 +77,7 @@ func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Log
 	for _, l := range r.plan.Listeners {
 		log.Info("listening on " + r.engine.address(l))
 	}
+	r.reportServed()
 	if f.engine == "envoy" {
 		reportLimits(func(text string) { log.Info(text) }, &r.options)
 	}
@@ -200,6 +206,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 		return notes, err
 	}
 	r.plan = p
+	r.unserved.serve(p)
 	return notes, nil
 }
 
@@ -298,6 +305,7 @@ const untold = 30 * time.Second
 // watch loads again whenever the files have changed, until the context ends.
 func (r *service) watch(ctx context.Context, files *settling) error {
 	tried := files.last.digest // served or not
+	inForce := files.last.files
 	var said []note            // of the failure that goes on
 	var again time.Time        // when to try again what has failed; zero: not
 	var pause time.Duration
@@ -325,6 +333,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		if !changed && !due {
 			continue
 		}
+		before, unboundBefore := r.plan, r.in.unbound
 		notes, err := r.load(ctx, files.unchanged)
 		switch {
 		case errors.Is(err, errChanged), errors.Is(err, errMore):
@@ -333,10 +342,12 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 			return nil
 		}
 		tried = files.last.digest
+		which := []any{"files", changedFiles(inForce, files.last.files)} // since those that are served
 		if err == nil {
-			said, again = nil, time.Time{}
+			said, again, inForce = nil, time.Time{}, files.last.files
 			write(r.log, notes)
-			r.log.Info("the changed files are served now", r.reloads.add(served)...)
+			r.log.Info("the changed files are served now", slices.Concat(r.reloads.add(served), which, []any{"changes", changesBetween(before, r.plan)})...)
+			r.reportUnbound(unboundBefore)
 			continue
 		}
 		if changed {
@@ -356,7 +367,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		if changed || !slices.Equal(notes, said) {
 			said = notes
 			write(r.log, notes)
-			r.log.Error("the changed files are not used; the rules before go on being served", r.reloads.add(outcomeOf(err))...)
+			r.log.Error("the changed files are not used; the rules before go on being served", slices.Concat(r.reloads.add(outcomeOf(err)), which)...)
 		}
 	}
 }
