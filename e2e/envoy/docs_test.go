@@ -36,7 +36,7 @@ var elsewhere = map[string]string{
 	"make bench":       "TestBench runs a short one",
 	"make bench-envoy": "TestBench runs a short one",
 	"make image":       "TestDockerImages builds them",
-	"docker compose -f examples/docker-compose/docker-compose.yaml up":                                     "TestDockerImages brings it up",
+	"build/compose.sh -f examples/docker-compose/docker-compose.yaml up":                                   "TestDockerImages brings it up",
 	"prometheus --config.file examples/observability/prometheus.yml --storage.tsdb.path .cache/prometheus": "TestPrometheus starts one on this file",
 }
 
