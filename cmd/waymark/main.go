@@ -98,5 +98,8 @@ func newRoot() *cobra.Command {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
 	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
+	for _, c := range root.Commands() {
+		completeFlags(c)
+	}
 	return root
 }
