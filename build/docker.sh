@@ -9,7 +9,7 @@
 #   build/docker.sh able       says in one sentence what is missing
 #
 # ENVOY_IMAGE names another Envoy. Where the image cannot be pulled, one is made of the pinned Envoy that 'make envoy'
-# installs and the libraries that it loads. Where no Docker daemon runs and we may, one is started, and ended again.
+# installs and the libraries that it loads. Where no Docker daemon runs and we may, one is started; 'down' and 'stop' end it.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .cache
@@ -21,22 +21,20 @@ export DOCKER_BUILDKIT=0
 local_image=waymark-envoy:$version
 file=${2:-build/docker-compose.yaml}
 
-# compose is Docker's plug-in or the program of its own, whichever is there.
-compose() {
-    if docker compose version >/dev/null 2>&1; then
-        docker compose -p waymark -f "$file" "$@"
-    else
-        command -v docker-compose >/dev/null || { echo "docker-compose is missing: the test in containers needs it" >&2; exit 1; }
-        docker-compose -p waymark -f "$file" "$@"
-    fi
-}
+compose() { build/compose.sh -p waymark -f "$file" "$@"; }
 
 daemon() {
     docker info >/dev/null 2>&1 && return
     [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null || { echo "no Docker daemon runs, and none can be started" >&2; exit 1; }
     mkdir -p "$state"
     dockerd --storage-driver=vfs --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/dockerd.pid" >"$state/dockerd.log" 2>&1 &
-    for _ in $(seq 100); do docker info >/dev/null 2>&1 && return; sleep 0.2; done
+    for _ in $(seq 100); do
+        if docker info >/dev/null 2>&1; then
+            echo "no Docker daemon was running, so one was started; 'build/docker.sh stop' ends it" >&2
+            return
+        fi
+        sleep 0.2
+    done
     tail -n 20 "$state/dockerd.log" >&2
     echo "the Docker daemon does not start" >&2
     exit 1
@@ -119,8 +117,8 @@ able() {
         docker info >/dev/null 2>&1 && break
         command -v "$program" >/dev/null || { echo "The test in containers is left out: $program is missing (.ci/run installs it)." >&2; return 1; }
     done
-    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
-        { echo "The test in containers is left out: docker-compose is missing (.ci/run installs it)." >&2; return 1; }
+    build/compose.sh version >/dev/null 2>&1 ||
+        { echo "The test in containers is left out: there is neither 'docker compose' nor 'docker-compose' (.ci/run installs it)." >&2; return 1; }
     docker info >/dev/null 2>&1 || [ "$(id -u)" = 0 ] ||
         { echo "The test in containers is left out: no Docker daemon runs, and only root can start one." >&2; return 1; }
 }

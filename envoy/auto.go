@@ -159,6 +159,30 @@ func Choices(p *plan.Plan, o Options) []Choice {
 	return out
 }
 
+// PluginConfig is the configuration of the filter for one route configuration, as JSON.
+type PluginConfig struct {
+	RouteConfig string
+	JSON        []byte
+}
+
+// PluginConfigs are the configurations of a plan's filters, in order: one for each route configuration with a virtual host
+// that the filter decides for.
+func PluginConfigs(p *plan.Plan, o Options) ([]PluginConfig, error) {
+	var out []PluginConfig
+	for rc := range p.RouteConfigs() {
+		s := chooseStrategies(rc, &o)
+		if !s.filter {
+			continue
+		}
+		config, err := s.pluginConfig(rc, &o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, PluginConfig{rc.Name, config})
+	}
+	return out, nil
+}
+
 // strategies are the choices for the virtual hosts of one route configuration, and what was learnt in making them.
 type strategies struct {
 	choices []Choice

@@ -7,6 +7,8 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	dnscommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/proxy_protocol/v3"
 	rawbufferv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
@@ -36,8 +38,7 @@ const (
 )
 
 var discoveryTypes = map[plan.Discovery]clusterv3.Cluster_DiscoveryType{
-	plan.Static: clusterv3.Cluster_STATIC, plan.StrictDNS: clusterv3.Cluster_STRICT_DNS, plan.LogicalDNS: clusterv3.Cluster_LOGICAL_DNS,
-	plan.OriginalDestination: clusterv3.Cluster_ORIGINAL_DST,
+	plan.Static: clusterv3.Cluster_STATIC, plan.OriginalDestination: clusterv3.Cluster_ORIGINAL_DST,
 }
 
 // cluster is a destination.
@@ -57,11 +58,7 @@ func (b *builder) cluster(c *plan.Cluster) *clusterv3.Cluster {
 	}
 	switch c.Discovery {
 	case plan.StrictDNS, plan.LogicalDNS:
-		out.DnsLookupFamily = clusterv3.Cluster_V4_ONLY // SE-05
-		//nolint:staticcheck // as Istio writes them; the successor is an extension of the cluster type
-		out.RespectDnsTtl, out.DnsRefreshRate, out.DnsJitter = true, durationpb.New(dnsRefresh), durationpb.New(dnsJitter)
-		//nolint:staticcheck // as above
-		out.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{BaseInterval: durationpb.New(dnsRetryFirst), MaxInterval: durationpb.New(dnsRetryLast)}
+		out.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: dnsCluster(c.Discovery)}
 	case plan.OriginalDestination:
 		out.LoadAssignment = nil
 	default:
@@ -90,6 +87,19 @@ func (b *builder) cluster(c *plan.Cluster) *clusterv3.Cluster {
 		out.TypedExtensionProtocolOptions = map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(options)}
 	}
 	return out
+}
+
+// dnsCluster resolves names as Istio does (SE-05). Istio writes the same into fields of the cluster, which are deprecated:
+// Envoy converts them to this message (dns_cluster_backcompat.cc), and logs a warning for each of them.
+func dnsCluster(d plan.Discovery) *clusterv3.Cluster_CustomClusterType {
+	return &clusterv3.Cluster_CustomClusterType{Name: "envoy.clusters.dns", TypedConfig: typed(&dnsv3.DnsCluster{
+		DnsLookupFamily:              dnscommonv3.DnsLookupFamily_V4_ONLY,
+		RespectDnsTtl:                true,
+		DnsRefreshRate:               durationpb.New(dnsRefresh),
+		DnsJitter:                    durationpb.New(dnsJitter),
+		DnsFailureRefreshRate:        &dnsv3.DnsCluster_RefreshRate{BaseInterval: durationpb.New(dnsRetryFirst), MaxInterval: durationpb.New(dnsRetryLast)},
+		AllAddressesInSingleEndpoint: d == plan.LogicalDNS,
+	})}
 }
 
 // mostOutlierFiles bounds the files of endpoints, but for those of clusters with a warm-up: a quarter of the instances of

@@ -176,7 +176,7 @@ func TestSidecarVerdicts(t *testing.T) {
 		"VS-MESH-05: under REGISTRY_ONLY it gets 502":                 {policy: translate.RegistryOnly, port: 80, host: "example.org", path: "/", want: "502 direct response  (block_all)"},
 		"a service that has not the port is unknown there":            {port: 9080, host: "web", path: "/", want: "PassthroughCluster  (allow_any)"},
 		"VS-MESH-03: a host of another port is half known on port 80": {port: 80, host: "reviews.default.svc.cluster.local", path: "/v2", want: "outbound|80||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
-		"a port that no service has":                                  {port: 1, host: "reviews", path: "/", want: "no listener"},
+		"a port that no service has":                                  {port: 1, host: "reviews", path: "/", want: "no listener on port 1; the listeners are 80 (*.example.com, *.shop.test, reviews.default.svc.cluster.local, web.default.svc.cluster.local and 1 more), 9080 (db.default.svc.cluster.local, ratings.other.svc.cluster.local, reviews.default.svc.cluster.local, *)"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			p, problems := translateSidecar(t, yaml, translate.Options{OutboundTrafficPolicy: c.policy})

@@ -7,15 +7,26 @@ import (
 	"waymark.dev/waymark/diag"
 )
 
-// Text returns the verdict as one line: the request, what happens to it, destinations, and rule. It is for people; the
-// format may change.
+// Text returns the verdict as one line: the request, what happens to it, destinations, and rule; where listeners differ, as
+// a line for each. It is for people; the format may change.
 func (v *Verdict) Text(r Request) string {
+	if v.Kind == Differs {
+		lines := make([]string, len(v.Listeners))
+		for i, l := range v.Listeners {
+			lines[i] = l.Text(r)
+		}
+		return strings.Join(lines, "\n")
+	}
 	method := r.Method
 	if method == "" {
 		method = "GET"
 	}
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "%s %s%s -> ", method, r.Authority, r.Path)
+	fmt.Fprintf(b, "%s %s%s", method, r.Authority, r.Path)
+	if v.GatewayPort != 0 {
+		fmt.Fprintf(b, " on port %d", v.GatewayPort)
+	}
+	b.WriteString(" -> ")
 	switch v.Kind {
 	case Route:
 		for i, c := range v.Clusters {
@@ -37,11 +48,20 @@ func (v *Verdict) Text(r Request) string {
 		}
 		b.WriteString(strings.ReplaceAll(string(v.Kind), "_", " "))
 	}
+	if v.Kind == NoListener && r.GatewayPort != 0 {
+		fmt.Fprintf(b, " on port %d", r.GatewayPort)
+	}
+	if v.there != "" {
+		b.WriteString("; " + v.there)
+	}
 	if v.GRPCStatus != "" {
 		fmt.Fprintf(b, " (to gRPC: 200, grpc-status %s)", v.GRPCStatus)
 	}
 	if v.rule != nil {
 		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
+	}
+	if len(v.alike) > 0 {
+		fmt.Fprintf(b, "  [on ports %d, %s alike]", v.port, strings.Join(v.alike, ", "))
 	}
 	if len(v.Unknown) > 0 {
 		fmt.Fprintf(b, "  [not certain: rules compare %s, which only the proxy knows]", strings.Join(v.Unknown, ", "))

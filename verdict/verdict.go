@@ -25,7 +25,8 @@ import (
 
 // Request is one request of a --requests file.
 type Request struct {
-	Name        string `json:"name"`
+	Name string `json:"name"`
+	// GatewayPort is the port of the listener; 0 is every listener that has the host.
 	GatewayPort uint32 `json:"gatewayPort"`
 	TLS         bool   `json:"tls"`
 	SNI         string `json:"sni"`
@@ -96,6 +97,8 @@ const (
 	NoFilterChain  Kind = "no_filter_chain"
 	TLSError       Kind = "tls_error"
 	TCP            Kind = "tcp"
+	// Differs is the verdict on a request without a port that several listeners have verdicts on.
+	Differs Kind = "differs"
 )
 
 // Verdict is the answer for one request. Policies are written as Envoy's API writes them.
@@ -123,8 +126,15 @@ type Verdict struct {
 	// Unknown are headers that a rule compares and whose value only the proxy knows, such as x-request-id. If there are
 	// any, the proxy may decide differently.
 	Unknown []string `json:"unknown,omitempty"`
+	// Listeners are the verdicts of the listeners, if Kind is Differs. Each has a GatewayPort.
+	Listeners   []*Verdict `json:"listeners,omitempty"`
+	GatewayPort uint32     `json:"gatewayPort,omitempty"`
 
-	rule *plan.Rule
+	rule  *plan.Rule
+	empty bool     // the virtual host is, as that of a Gateway without rules
+	port  uint32   // of the listener, for a request without a port
+	alike []string // ports of other listeners with the same verdict
+	there string   // the listeners that there are, where none has the port or the host
 }
 
 // Rule is the rule of the virtual host that matched the request. Index is its index in the virtual host.
@@ -199,12 +209,19 @@ func New(p *plan.Plan, intake effect.Intake) (*Judge, error) {
 
 // Decide returns the verdict on one request.
 func (j *Judge) Decide(r Request) *Verdict {
-	v := &Verdict{Name: r.Name}
+	if r.GatewayPort == 0 {
+		return j.everywhere(r)
+	}
 	l := j.listener(r.GatewayPort)
 	if l == nil {
-		v.Kind = NoListener
-		return v
+		return &Verdict{Name: r.Name, Kind: NoListener, there: listed(j.plan.Listeners)}
 	}
+	return j.on(l, r)
+}
+
+// on returns the verdict of one listener.
+func (j *Judge) on(l *plan.Listener, r Request) *Verdict {
+	v := &Verdict{Name: r.Name}
 	chain, kind := findChain(l, r)
 	if chain == nil {
 		v.Kind = kind
@@ -315,6 +332,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
 	}
 	v.Domain = effect.Domain(host, in.Authority)
+	v.empty = len(host.Rules) == 0 && !host.RequireTLS
 	if in.Method == http.MethodConnect { // it has no path, so no rule matches it
 		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // it has a route: the redirect to https
 			v.Kind, v.Status = UpgradeRefused, 403

@@ -71,6 +71,29 @@ func TestKindsOfVerdicts(t *testing.T) {
 	golden(t, "verdicts.txt", lines.String())
 }
 
+// A request without a port is asked of every listener that has the host.
+func TestRequestsWithoutPort(t *testing.T) {
+	t.Parallel()
+	j := judge(t, effect.Intake{Minor: 39})
+	for what, c := range map[string]struct {
+		r    verdict.Request
+		kind verdict.Kind
+		say  string
+	}{
+		"answers that differ":                 {verdict.Request{Authority: "shop.test", Path: "/old"}, verdict.Differs, "GET shop.test/old on port 80 -> 308 http://shop.test/new  (default/shop.http[0].match[0])\nGET shop.test/old on port 81 -> 301 https://shop.test/old"},
+		"an answer of one listener":           {verdict.Request{Authority: "shop.test", Path: "/old", TLS: true, SNI: "shop.test"}, verdict.Redirect, "GET shop.test/old -> 308 https://shop.test/new  (default/shop.http[0].match[0])"},
+		"a host that none has":                {verdict.Request{Authority: "none.test", Path: "/", TLS: true, SNI: "one.test"}, verdict.NoVirtualHost, "404 no virtual host; the listeners are 80 ("},
+		"a port names the listener as before": {verdict.Request{GatewayPort: 81, Authority: "shop.test", Path: "/old"}, verdict.TLSRedirect, "GET shop.test/old -> 301 https://shop.test/old"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			v := j.Decide(c.r)
+			assert.Equal(t, c.kind, v.Kind)
+			assert.Contains(t, v.Text(c.r), c.say)
+		})
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)

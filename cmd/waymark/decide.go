@@ -27,7 +27,21 @@ func newDecide() *cobra.Command {
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json -o json
   echo '[{"gatewayPort": 8080, "authority": "bookinfo.example.com", "path": "/reviews/1"}]' | waymark decide -f examples/bookinfo --requests -
 
-With --proxy sidecar, a request's gatewayPort is the port of the service that it is sent to.`,
+Requests are a JSON list of objects. All fields are optional:
+
+  name         printed with -o json
+  method       GET if it is left out
+  authority    Host, with or without a port
+  path         with the query
+  headers      an object; a value is a string, or a list for a header that is repeated
+  gatewayPort  port of the listener; with --proxy sidecar, of the service. Without it, every listener that has the host is
+               asked: if their answers differ, each is shown
+  tls          true for https
+  sni          server name of the TLS handshake
+  alpn         ignored
+  scheme       http or https, if it is not what tls and x-forwarded-proto say
+  client       IP address of the client, for x-forwarded-for
+  protocol     HTTP/1.1 (default) or HTTP/2`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

@@ -29,7 +29,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Serve the bookinfo example, send it telling requests, and show what happened",
 		Long: `Demo serves an example with stand-ins for its services, sends a dozen telling requests and then a thousand to one split.
-With -f and --requests, other rules and requests take the place of the example's.
+With -f and --requests, other rules and requests take the place of the example's. Where ports are in use, such as by
+'waymark run', it takes free ones.
 
   waymark demo
   waymark demo --engine envoy
@@ -43,11 +44,17 @@ With -f and --requests, other rules and requests take the place of the example's
 			if err != nil {
 				return err
 			}
+			if !c.Flags().Changed("admin-port") {
+				if f.adminPort, err = freePort(); err != nil {
+					return err
+				}
+			}
 			records := make(chan record, splitRequests)
 			r, err := f.build(c.Context(), &in, log, func(a proxy.Access) { records <- record{a.Rule, a.Detail} }, &envoyRecords{records: records})
 			if err != nil {
 				return err
 			}
+			r.beside = true
 			err = r.start(c.Context(), &settling{look: func() set { return set{} }})
 			if err == nil {
 				err = r.demonstrate(c.Context(), c.OutOrStdout(), f.engine, list, records)
@@ -60,6 +67,7 @@ With -f and --requests, other rules and requests take the place of the example's
 	in.addFlags(c, "examples/bookinfo")
 	f.add(c, "demo")
 	_ = c.Flags().Set("listen", "127.0.0.1:0") // the flag exists
+	c.Flags().Lookup("admin-port").DefValue = "a free one"
 	c.Flags().StringVar(&requests, "requests", "examples/bookinfo-requests.json", "JSON file with the requests to send")
 	return c
 }
@@ -122,8 +130,9 @@ func (r *service) demonstrate(ctx context.Context, w io.Writer, engine string, l
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	what := map[string]string{"wasm": "the filter's module on the embedded data plane", "envoy": "a real Envoy with the filter's module"}[engine]
-	fmt.Fprintf(w, "Serving %s through %s on %s.\n\n", strings.Join(r.in.files, " and "), what, address)
-	fmt.Fprintf(w, "%-28s %-42s %-46s %-22s %6s %8s\n", "REQUEST", "", "RULE", "DESTINATION", "STATUS", "TIME")
+	fmt.Fprintf(w, "Serving %s on %s\nthrough %s.\n\n", strings.Join(r.in.files, " and "), address, what)
+	writeFitting(w, fmt.Sprintf("%-28s %s", "REQUEST", "RULE"))
+	writeFitting(w, "  STATUS TIME  URL -> ANSWERED BY")
 	var split *verdict.Request
 	for i, q := range list {
 		q.GatewayPort = r.plan.Listeners[0].Port
@@ -142,7 +151,8 @@ func (r *service) demonstrate(ctx context.Context, w io.Writer, engine string, l
 		if destination == "" {
 			destination = "(" + strings.ReplaceAll(seen.Details, "_", " ") + ")"
 		}
-		fmt.Fprintf(w, "%-28s %-42s %-46s %-22s %6d %6dms\n", q.Name, line(q), dash(seen.Rule), destination, status, took.Milliseconds())
+		writeFitting(w, fmt.Sprintf("%-28s %s", q.Name, dash(seen.Rule)))
+		writeFitting(w, fmt.Sprintf("  %3d %5dms  %s -> %s", status, took.Milliseconds(), line(q), destination))
 	}
 	if split == nil {
 		return nil
@@ -153,12 +163,26 @@ func (r *service) demonstrate(ctx context.Context, w io.Writer, engine string, l
 	files := "-f " + strings.Join(r.in.files, " -f ")
 	fmt.Fprintf(w, `
 What to try next:
-  %[1]s run %[2]s --backends demo   serve it until Ctrl-C; change a weight in the YAML meanwhile
-  curl -H 'Host: %[3]s' localhost:%[4]d%[5]s
-  %[1]s translate %[2]s             the bootstrap for an Envoy of your own
-  %[1]s demo %[2]s --engine envoy   the same through a real Envoy
+  Serve it until Ctrl-C, and change a weight in the YAML meanwhile
+    %[1]s run %[2]s --backends demo
+    curl -H 'Host: %[3]s' localhost:%[4]d%[5]s
+  Print the bootstrap for an Envoy of your own
+    %[1]s translate %[2]s
+  See the same through a real Envoy
+    %[1]s demo %[2]s --engine envoy
 `, os.Args[0], files, split.Authority, split.GatewayPort, split.Path)
 	return nil
+}
+
+// demoWidth is the width of a terminal that the demo fits.
+const demoWidth = 80
+
+// writeFitting writes a line, and cuts what is beyond the width of a terminal.
+func writeFitting(w io.Writer, text string) {
+	if r := []rune(text); len(r) > demoWidth {
+		text = string(r[:demoWidth-3]) + "..."
+	}
+	_, _ = fmt.Fprintln(w, strings.TrimRight(text, " ")) // nobody is there to read it
 }
 
 func line(q verdict.Request) string {
@@ -206,12 +230,27 @@ func (r *service) chart(ctx context.Context, w io.Writer, client *http.Client, a
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	fmt.Fprintf(w, "\n%d requests to %s, weights %s:\n", splitRequests, line(q), weights(r.plan, q))
+	fmt.Fprintln(w)
+	writeFitting(w, fmt.Sprintf("%d requests to %s, weights %s:", splitRequests, line(q), weights(r.plan, q)))
+	block := "#"
+	if hasUTF8(os.Getenv) {
+		block = "\u2588" // a full block
+	}
 	for _, name := range names {
 		share := float64(counts[name]) / splitRequests
-		fmt.Fprintf(w, "  %-14s %5.1f %%  %s\n", name, 100*share, strings.Repeat("█", int(share*60+0.5)))
+		writeFitting(w, fmt.Sprintf("  %-14s %5.1f %%  %s", name, 100*share, strings.Repeat(block, int(share*50+0.5))))
 	}
 	return nil
+}
+
+// hasUTF8 reports whether the locale, as the environment has it, encodes characters in UTF-8.
+func hasUTF8(environment func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(environment(name)); locale != "" {
+			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
+		}
+	}
+	return false
 }
 
 // weights are the shares that the rule asks for.

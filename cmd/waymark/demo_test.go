@@ -25,3 +25,23 @@ func TestFilesOfTheDemo(t *testing.T) {
 		})
 	}
 }
+
+// Bars are of blocks only where the locale can show them.
+func TestLocales(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		environment map[string]string
+		utf8        bool
+	}{
+		"none":                   {nil, false},
+		"C":                      {map[string]string{"LANG": "C"}, false},
+		"UTF-8":                  {map[string]string{"LANG": "en_GB.UTF-8"}, true},
+		"the same, spelled else": {map[string]string{"LC_CTYPE": "C.utf8"}, true},
+		"LC_ALL goes first":      {map[string]string{"LC_ALL": "POSIX", "LANG": "en_GB.UTF-8"}, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.utf8, hasUTF8(func(name string) string { return c.environment[name] }))
+		})
+	}
+}

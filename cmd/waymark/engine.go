@@ -20,6 +20,8 @@ type engine interface {
 	apply(ctx context.Context, p *plan.Plan) error
 	// address is where a listener is bound.
 	address(l *plan.Listener) string
+	// admin is how to reach Envoy's admin interface, "" where there is none.
+	admin() string
 	// ended gets the reason when the engine has ended by itself.
 	ended() <-chan error
 	close(ctx context.Context) error
@@ -43,13 +45,22 @@ func parseListen(text string) (listenAddress, error) {
 		return listenAddress{}, usageError("--listen %q: %q is not a valid port", text, port)
 	}
 	if port == "0" { // any free one, and the same after every change
-		ports, err := process.FreePorts(1)
+		free, err := freePort()
 		if err != nil {
 			return listenAddress{}, err
 		}
-		port = strconv.Itoa(int(ports[0]))
+		port = strconv.Itoa(int(free))
 	}
 	return listenAddress{host, port}, nil
+}
+
+// freePort is a port of the loopback address that no program uses now.
+func freePort() (uint32, error) {
+	ports, err := process.FreePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
 }
 
 // place writes the address into a plan's listeners.
@@ -91,5 +102,6 @@ func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named li
 
 func (e *wasmEngine) apply(ctx context.Context, p *plan.Plan) error { return e.proxy.Apply(ctx, p) }
 func (e *wasmEngine) address(l *plan.Listener) string               { return e.proxy.Address(l.Name) }
+func (e *wasmEngine) admin() string                                 { return "" }
 func (e *wasmEngine) ended() <-chan error                           { return nil }
 func (e *wasmEngine) close(ctx context.Context) error               { return e.proxy.Close(ctx) }

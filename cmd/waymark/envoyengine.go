@@ -284,6 +284,13 @@ func (e *envoyEngine) address(l *plan.Listener) string {
 	return net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port)))
 }
 
+func (e *envoyEngine) admin() string {
+	if e.options.AdminSocket != "" {
+		return "the socket " + e.options.AdminSocket
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", e.options.AdminPort)
+}
+
 func (e *envoyEngine) ended() <-chan error { return e.gone }
 
 // close lets what is in flight end, as long as the context allows.

@@ -31,9 +31,10 @@ type input struct {
 	systemCA      string
 	dnsFallback   bool
 
-	texts  *diag.Texts   // of the files that were read last
-	loaded *resource.Set // that was translated last
-	served *resource.Set // whose plan is in force, where one is
+	texts   *diag.Texts   // of the files that were read last
+	loaded  *resource.Set // that was translated last
+	served  *resource.Set // whose plan is in force, where one is
+	unbound []unbound     // objects in them that have no effect
 }
 
 var errNoFiles = usageError("give the resources with -f FILE or -f FOLDER")
@@ -166,6 +167,9 @@ func (in *input) work() (*plan.Plan, diag.Findings, error) {
 	read = gateway.Keep(read, in.served)
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
+	if p != nil {
+		in.unbound = unboundOf(read.Set, p, o)
+	}
 	all := diag.Merge(read.Findings, findings)
 	if p == nil || in.strict && all.HasErrors() {
 		return nil, all, &exitError{status: exitBadInput}

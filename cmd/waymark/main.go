@@ -81,9 +81,9 @@ func newRoot() *cobra.Command {
 		Short: "Istio's traffic rules for any Envoy",
 		Long: `Waymark brings Istio's traffic rules to any Envoy.
 
-  waymark run -f examples/bookinfo                          serve the rules of a folder until Ctrl-C
-  waymark translate -f examples/bookinfo > bootstrap.json   print a bootstrap that a stock Envoy starts
-  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json   show what happens to requests`,
+  waymark run -f examples/bookinfo  # serve the rules of a folder until Ctrl-C
+  waymark translate -f examples/bookinfo > bootstrap.json  # print a bootstrap that a stock Envoy starts
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json  # show what happens to requests`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -98,5 +98,8 @@ func newRoot() *cobra.Command {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
 	root.AddCommand(newCheck(), newDecide(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
+	for _, c := range root.Commands() {
+		completeFlags(c)
+	}
 	return root
 }

@@ -97,7 +97,7 @@ func newModule() *cobra.Command {
 
   waymark module -o waymark.wasm
   waymark module -o - | sha256sum
-  waymark module -o /etc/envoy/waymark.wasm && waymark translate -f examples/bookinfo --module /etc/envoy/waymark.wasm`,
+  waymark module -o waymark.wasm && waymark translate -f examples/bookinfo --module $PWD/waymark.wasm`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch file {

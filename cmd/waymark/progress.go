@@ -38,7 +38,7 @@ func newProgress() *progress {
 			case <-tick.C:
 				if time.Since(p.begun) > quiet {
 					p.mu.Lock()
-					fmt.Fprintf(os.Stderr, "\r\x1b[Kwaymark: %s … %.0f s", p.stage, time.Since(p.begun).Seconds())
+					fmt.Fprintf(os.Stderr, "\r\x1b[Kwaymark: %s ... %.0f s", p.stage, time.Since(p.begun).Seconds())
 					p.mu.Unlock()
 					said = true
 				}

@@ -30,8 +30,11 @@ type service struct {
 	engine   engine
 	options  envoy.Options
 	services *standin.Services // nil: the real ones
+	beside   bool              // another process may have the addresses of the services: the stand-ins take free ones
 	plan     *plan.Plan        // in force
 	failed   bool              // the files that it is from have an error
+
+	unserved *unserved // nil: not looked for
 
 	reloads      reloads
 	certificates []string // files that the plan names, which are watched with those of -f
@@ -60,10 +63,13 @@ const lastWords = time.Second
 
 // serve serves until the first context ends, drains, and ends at the latest with the second.
 func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Logger, out io.Writer, settle, drain time.Duration) error {
-	r, err := f.build(first, in, log, accessLog(out), out)
+	seen := newUnserved(log)
+	access := accessLog(out)
+	r, err := f.build(first, in, log, func(a proxy.Access) { access(a); seen.access(a) }, seen.lines(out))
 	if err != nil {
 		return unlessEnded(first, err)
 	}
+	r.unserved = seen
 	files := &settling{quiet: settle, look: func() set { return look(in.files, r.certificates) }}
 	if err := r.start(first, files); err != nil {
 		return errors.Join(unlessEnded(first, err), r.end(second, drain))
@@ -71,6 +77,7 @@ func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Log
 	for _, l := range r.plan.Listeners {
 		log.Info("listening on " + r.engine.address(l))
 	}
+	r.reportServed()
 	if f.engine == "envoy" {
 		reportLimits(func(text string) { log.Info(text) }, &r.options)
 	}
@@ -186,6 +193,11 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 		return notes, err
 	}
 	if r.services != nil {
+		if r.beside {
+			if err := standin.Relocate(p, freePort); err != nil {
+				return notes, err
+			}
+		}
 		if err := r.services.Serve(p); err != nil {
 			return notes, err
 		}
@@ -194,6 +206,7 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 		return notes, err
 	}
 	r.plan, r.in.served, r.failed = p, r.in.loaded, findings.HasErrors()
+	r.unserved.serve(p)
 	return notes, nil
 }
 
@@ -291,8 +304,9 @@ const untold = 30 * time.Second
 // watch loads again whenever the files have changed, until the context ends.
 func (r *service) watch(ctx context.Context, files *settling) error {
 	tried := files.last.digest // served or not
-	var said []note            // of the failure that goes on
-	var again time.Time        // when to try again what has failed; zero: not
+	inForce := files.last.files
+	var said []note     // of the failure that goes on
+	var again time.Time // when to try again what has failed; zero: not
 	var pause time.Duration
 	var writing time.Time // since when the files do not settle
 	for {
@@ -318,6 +332,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		if !changed && !due {
 			continue
 		}
+		before, unboundBefore := r.plan, r.in.unbound
 		notes, err := r.load(ctx, files.unchanged)
 		switch {
 		case errors.Is(err, errChanged), errors.Is(err, errMore):
@@ -326,14 +341,17 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 			return nil
 		}
 		tried = files.last.digest
+		which := []any{"files", changedFiles(inForce, files.last.files)} // since those that are served
 		if err == nil {
-			said, again = nil, time.Time{}
+			said, again, inForce = nil, time.Time{}, files.last.files
 			write(r.log, notes)
+			attributes := slices.Concat(r.reloads.add(served), which, []any{"changes", changesBetween(before, r.plan)})
 			if r.failed {
-				r.log.Warn("the changed files are served now, but for what is refused; what it was before is kept", r.reloads.add(served)...)
+				r.log.Warn("the changed files are served now, but for what is refused; what it was before is kept", attributes...)
 			} else {
-				r.log.Info("the changed files are served now", r.reloads.add(served)...)
+				r.log.Info("the changed files are served now", attributes...)
 			}
+			r.reportUnbound(unboundBefore)
 			continue
 		}
 		if changed {
@@ -353,7 +371,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		if changed || !slices.Equal(notes, said) {
 			said = notes
 			write(r.log, notes)
-			r.log.Error("the changed files are not used; the rules before go on being served", r.reloads.add(outcomeOf(err))...)
+			r.log.Error("the changed files are not used; the rules before go on being served", slices.Concat(r.reloads.add(outcomeOf(err)), which)...)
 		}
 	}
 }

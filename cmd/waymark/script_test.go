@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 )
 
 // update rewrites the golden files in the scripts.
@@ -35,8 +37,53 @@ func TestScripts(t *testing.T) {
 			e.Setenv("EXAMPLES", examples)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "helpexamples": helpExamples},
 	})
+}
+
+// needsEnvoy are the examples that only a test with an Envoy can run: TestHelpExamples in e2e/envoy.
+const needsEnvoy = "--engine envoy"
+
+// helpExamples runs the examples of the help of every command, by the shell: helpexamples. What serves must listen, on a free
+// port in place of its own, and end in order.
+func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
+	root := newRoot()
+	examples := 0
+	for _, c := range append(root.Commands(), root) {
+		lines := examplesOf(c)
+		if len(lines) < 3 {
+			ts.Fatalf("the help of %s has %d examples", c.Name(), len(lines))
+		}
+		for _, line := range lines {
+			if strings.Contains(line, needsEnvoy) {
+				continue
+			}
+			examples++
+			if command, _, _ := strings.Cut(line, "  #"); strings.HasPrefix(command, "waymark run ") {
+				line = command + ` --listen 127.0.0.1:0 2>log & run=$!
+					for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.05; done
+					grep 'listening on' log || { cat log; exit 1; }
+					kill $run && wait $run`
+			}
+			if err := ts.Exec("sh", "-e", "-c", line); err != nil {
+				ts.Fatalf("%s: %v", line, err)
+			}
+		}
+	}
+	if examples < 20 {
+		ts.Fatalf("only %d examples", examples)
+	}
+}
+
+// examplesOf are the lines of a help that call the program.
+func examplesOf(c *cobra.Command) []string {
+	var out []string
+	for line := range strings.Lines(c.Long) {
+		if example, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "  "); ok && strings.Contains(example, "waymark ") {
+			out = append(out, example)
+		}
+	}
+	return out
 }
 
 // status runs a program and compares its exit status: status NUMBER PROGRAM ARGUMENT...

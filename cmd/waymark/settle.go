@@ -36,12 +36,14 @@ type set struct {
 	digest [sha256.Size]byte
 	// changed is the latest change of a file, of its state or of its folder, as the file system has it.
 	changed time.Time
+	// files are the digests of single files, by name.
+	files map[string][sha256.Size]byte
 }
 
 // look reads the files of some arguments of -f, and more files. Pipes and devices are known by name and kind alone:
 // reading one could take for ever.
 func look(paths, more []string) set {
-	var s set
+	s := set{files: map[string][sha256.Size]byte{}}
 	sum := sha256.New()
 	files, err := resource.Files(paths)
 	if err != nil {
@@ -58,10 +60,12 @@ func look(paths, more []string) set {
 				s.changed = latest(s.changed, changeOf(info))
 			}
 		}
-		_, _ = fmt.Fprintf(sum, "%q\n", name) // as above
-		if err := sumFile(sum, name); err != nil {
-			_, _ = fmt.Fprintln(sum, err) // as above
+		file := sha256.New()
+		if err := sumFile(file, name); err != nil {
+			_, _ = fmt.Fprintln(file, err) // as above
 		}
+		s.files[name] = [sha256.Size]byte(file.Sum(nil))
+		_, _ = fmt.Fprintf(sum, "%q %x\n", name, s.files[name]) // as above
 	}
 	sum.Sum(s.digest[:0])
 	return s

@@ -49,6 +49,7 @@ func (r *recorder) rules(i int) []*plan.Rule {
 }
 
 func (*recorder) address(*plan.Listener) string { return "" }
+func (*recorder) admin() string                 { return "" }
 func (*recorder) ended() <-chan error           { return nil }
 func (*recorder) close(context.Context) error   { return nil }
 

@@ -20,7 +20,6 @@ import (
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
 	"waymark.dev/waymark/plan"
-	"waymark.dev/waymark/pluginconfig"
 )
 
 // envoyFlags say for which Envoy to write.
@@ -78,7 +77,7 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 func newTranslate() *cobra.Command {
 	var in input
 	var out envoyFlags
-	var form, dir, admin, binary, fileMode string
+	var form, routeConfig, dir, admin, binary, fileMode string
 	var validate bool
 	var pause time.Duration
 	c := &cobra.Command{
@@ -88,7 +87,7 @@ func newTranslate() *cobra.Command {
 
   waymark translate -f examples/bookinfo > bootstrap.json
   waymark translate -f examples/bookinfo --matching native --envoy-version 1.36
-  waymark translate -f examples/bookinfo --dynamic /etc/envoy
+  waymark translate -f examples/bookinfo --dynamic envoy-files
   waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage
 
 With --dynamic, everything that changes goes into files that Envoy watches, and Envoy is started once, with
@@ -102,10 +101,14 @@ that is checked here. What it refuses is neither printed nor written.`,
 				return err
 			}
 			write, ok := map[string]func(io.Writer, *plan.Plan, envoy.Options) error{
-				"bootstrap": writeBootstrap, "plan": writePlan, "plugin-config": writePluginConfig,
+				"bootstrap": writeBootstrap, "plan": writePlan, "plan-json": writePlanJSON,
+				"plugin-config": pluginConfigWriter(routeConfig, noticesTo(c.ErrOrStderr())),
 			}[form]
 			if !ok {
-				return usageError("-o %q is not bootstrap, plan or plugin-config", form)
+				return usageError("-o %q is not bootstrap, plan, plan-json or plugin-config", form)
+			}
+			if routeConfig != "" && form != "plugin-config" {
+				return usageError("--route-config is for -o plugin-config alone")
 			}
 			if dir != "" && c.Flags().Changed("output") {
 				return usageError("-o prints, and --dynamic writes files; give one of them")
@@ -157,7 +160,8 @@ that is checked here. What it refuses is neither printed nor written.`,
 	addFileModeFlag(c, &fileMode)
 	c.Flags().StringVar(&admin, "admin", "", "with --dynamic: ADDRESS:PORT of the admin interface of the Envoy that watches, to wait until it has taken each step")
 	c.Flags().DurationVar(&pause, "pause", time.Second, "with --dynamic, without --admin: how long to wait after each step")
-	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap, plan or plugin-config")
+	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap: what Envoy starts with; plan: a table of listeners, hosts and how they are matched; plan-json: all of the plan; plugin-config: what the filter reads")
+	c.Flags().StringVar(&routeConfig, "route-config", "", "with -o plugin-config: only the configuration for this route configuration, such as http.8080")
 	return c
 }
 
@@ -191,33 +195,52 @@ func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) {
 	}
 }
 
-// writePlan prints the plan for people, as JSON whose form may change, with the matching strategy of each virtual host.
-func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
+// writePlanJSON prints all of a plan, with the matching strategy of each virtual host. Its form may change.
+func writePlanJSON(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	return writeJSON(w, struct {
 		*plan.Plan
 		Matching []envoy.Choice
 	}{p, envoy.Choices(p, o)})
 }
 
-// writePluginConfig prints an object with the document of each route configuration under its name.
-func writePluginConfig(w io.Writer, p *plan.Plan, o envoy.Options) error {
-	configs := map[string]json.RawMessage{}
-	for rc := range p.RouteConfigs() {
-		config, err := pluginconfig.Write(rc, o.Behaviour())
+// pluginConfigWriter prints the configuration of the filter for one route configuration, as an Envoy takes it. If there are
+// several and none is named, it prints an object with the document of each under its name.
+func pluginConfigWriter(named string, notice func(string)) func(io.Writer, *plan.Plan, envoy.Options) error {
+	return func(w io.Writer, p *plan.Plan, o envoy.Options) error {
+		configs, err := envoy.PluginConfigs(p, o)
 		if err != nil {
 			return err
 		}
-		configs[rc.Name] = config
+		byName, names := map[string]json.RawMessage{}, make([]string, len(configs))
+		for i, c := range configs {
+			byName[c.RouteConfig], names[i] = c.JSON, c.RouteConfig
+		}
+		switch {
+		case len(configs) == 0:
+			return &exitError{exitBadInput, fmt.Errorf("with --matching %s the filter decides for no host, so it has no configuration", o.Matching)}
+		case named != "" && byName[named] == nil:
+			return &exitError{exitBadInput, fmt.Errorf("--route-config %q: the filter has configurations for %s", named, strings.Join(names, ", "))}
+		case named != "":
+			return writeIndented(w, byName[named])
+		case len(configs) == 1:
+			return writeIndented(w, configs[0].JSON)
+		}
+		notice(fmt.Sprintf("the filter has %d configurations, which are printed by name; --route-config NAME prints one as Envoy takes it: %s", len(configs), strings.Join(names, ", ")))
+		text, err := json.Marshal(byName)
+		if err != nil {
+			return err
+		}
+		return writeIndented(w, text)
 	}
-	text, err := json.Marshal(configs)
-	if err != nil {
-		return err
-	}
+}
+
+// writeIndented prints a JSON document for people and programs.
+func writeIndented(w io.Writer, document []byte) error {
 	var b bytes.Buffer
-	if err := json.Indent(&b, text, "", " "); err != nil {
+	if err := json.Indent(&b, document, "", " "); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, strings.TrimSpace(b.String()))
+	_, err := fmt.Fprintln(w, strings.TrimSpace(b.String()))
 	return err
 }
 

@@ -36,7 +36,7 @@ func newVersion() *cobra.Command {
 		Long: `Version prints what this program was built from, and which module it has in it.
 
   waymark version
-  waymark version --module /etc/envoy/waymark.wasm
+  waymark version --module waymark.wasm
   waymark version | grep module`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -131,7 +131,7 @@ func TestNoCommandPrintsAKey(t *testing.T) {
 			file := filepath.Join(dir, strings.ReplaceAll(what, " ", "-")+".yaml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			for _, args := range [][]string{
-				{"translate"}, {"translate", "-o", "plan"}, {"translate", "-o", "plugin-config"}, {"translate", "--remote-files", "-o", "plan"},
+				{"translate"}, {"translate", "-o", "plan"}, {"translate", "-o", "plan-json"}, {"translate", "-o", "plugin-config"}, {"translate", "--remote-files", "-o", "plan"},
 				{"translate", "--dynamic", t.TempDir()}, {"check"}, {"check", "-o", "json"}, {"decide", "--requests", requests},
 				{"decide", "--requests", requests, "-o", "json"}, {"run", "--engine", "wasm", "--listen", "999.0.0.1"},
 			} {

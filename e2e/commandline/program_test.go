@@ -40,7 +40,7 @@ spec:
 		"no such command":       {[]string{"fly"}, 64, []string{`unknown command "fly"`}},
 		"no such flag":          {[]string{"translate", "--fast"}, 64, []string{"unknown flag: --fast"}},
 		"no files":              {[]string{"translate"}, 64, []string{"give the resources with -f"}},
-		"a wrong form":          {[]string{"translate", "-f", write("ok.yaml", vs(direct)), "-o", "xml"}, 64, []string{`-o "xml" is not bootstrap, plan or plugin-config`}},
+		"a wrong form":          {[]string{"translate", "-f", write("ok.yaml", vs(direct)), "-o", "xml"}, 64, []string{`-o "xml" is not bootstrap, plan, plan-json or plugin-config`}},
 		"too old an Envoy":      {[]string{"translate", "-f", write("ok.yaml", vs(direct)), "--envoy-version", "1.20"}, 64, []string{`--envoy-version "1.20" is not between 1.36 and 1.40`}},
 		"no such proxy":         {[]string{"translate", "-f", write("ok.yaml", vs(direct)), "--proxy", "waypoint"}, 64, []string{`--proxy "waypoint" is neither gateway nor sidecar`}},
 		"a sidecar's Gateway":   {[]string{"translate", "-f", write("ok.yaml", vs(direct)), "--proxy", "sidecar", "--gateway", "gw"}, 64, []string{"--gateway gw: a sidecar serves no Gateway"}},

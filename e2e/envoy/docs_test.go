@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ import (
 // The documents are tested. Of their fenced blocks, those marked sh hold commands, one a line, that must succeed; those
 // marked console hold commands after "$ ", each followed by what it prints, where a line "..." stands for any number of
 // lines. They run in a folder that looks like the root of the repository, from the first to the last of a document;
-// 'waymark run' goes on in the background until its end.
+// 'waymark run' and 'envoy' go on in the background until its end.
 
 // elsewhere are commands that documents name and that run in another place of this test or of the CI.
 var elsewhere = map[string]string{
@@ -35,7 +36,7 @@ var elsewhere = map[string]string{
 	"make bench":       "TestBench runs a short one",
 	"make bench-envoy": "TestBench runs a short one",
 	"make image":       "TestDockerImages builds them",
-	"docker compose -f examples/docker-compose/docker-compose.yaml up":                                     "TestDockerImages brings it up",
+	"build/compose.sh -f examples/docker-compose/docker-compose.yaml up":                                   "TestDockerImages brings it up",
 	"prometheus --config.file examples/observability/prometheus.yml --storage.tsdb.path .cache/prometheus": "TestPrometheus starts one on this file",
 }
 
@@ -136,7 +137,10 @@ func (s *session) run(t *testing.T, line string) string {
 	}
 	switch {
 	case strings.HasPrefix(line, "bin/waymark run "):
-		s.background(t, line)
+		s.background(t, line, "listening on ")
+		return ""
+	case strings.HasPrefix(line, "envoy "):
+		s.background(t, line+" --disable-hot-restart", "starting workers") // two Envoys of a machine would share memory
 		return ""
 	case strings.HasPrefix(line, "curl "):
 		return curl(t, line)
@@ -151,10 +155,11 @@ func (s *session) run(t *testing.T, line string) string {
 	return string(text)
 }
 
-// background starts 'waymark run', waits until it listens, and ends it with the document.
-func (s *session) background(t *testing.T, line string) {
+// background starts a program, waits until it says that it serves, and ends it with the document.
+func (s *session) background(t *testing.T, line, serves string) {
 	c := exec.Command("sh", "-c", "exec "+line)
 	c.Dir = s.dir
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(defaultEnvoy(t).Path)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	r := &program.Running{Cmd: c}
 	c.Stdout, c.Stderr = r, r
 	require.NoError(t, c.Start())
@@ -162,7 +167,7 @@ func (s *session) background(t *testing.T, line string) {
 		require.NoError(t, c.Process.Signal(syscall.SIGINT))
 		require.NoError(t, c.Wait(), r.Output())
 	})
-	require.Eventually(t, func() bool { return strings.Contains(r.Output(), "listening on ") }, 30*time.Second, 50*time.Millisecond, "%s", line)
+	require.Eventually(t, func() bool { return strings.Contains(r.Output(), serves) }, 30*time.Second, 50*time.Millisecond, "%s", line)
 }
 
 // curl sends what a line of that program would, so that the documents can be tested where it is missing.
@@ -243,26 +248,56 @@ func TestWhatADocumentShows(t *testing.T) {
 	assert.Equal(t, "why-is-poll_oneoff-so", anchor("Why is `poll_oneoff` so?"))
 }
 
-// TestDemo plays the demonstration on both engines: every request with its rule and status, and the split's bars.
+// TestHelpExamples runs those examples in the help of commands that start an Envoy. All others run with the command line's
+// own tests.
+func TestHelpExamples(t *testing.T) {
+	t.Setenv("ENVOY_BIN", defaultEnvoy(t).Path)
+	examples := 0
+	for _, command := range []string{"run", "demo"} {
+		stdout, _, status := program.Run(t, "", command, "--help")
+		require.Zero(t, status)
+		for line := range strings.Lines(stdout) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "waymark ") && strings.Contains(line, "--engine envoy") {
+				examples++
+				(&session{dir: likeRoot(t)}).run(t, "bin/"+line)
+			}
+		}
+	}
+	assert.Equal(t, 2, examples)
+}
+
+// TestDemo plays the demonstration on both engines, beside a 'run' that has the ports of the services, and with an admin port
+// in use: every request with its rule and status, and the split's bars, on a terminal of 80 columns without UTF-8.
 func TestDemo(t *testing.T) {
+	program.ServeBookinfo(t, "wasm")
+	if admin, err := net.Listen("tcp", "127.0.0.1:9901"); err == nil { // else another program has it
+		defer func() { _ = admin.Close() }()
+	}
 	for _, engine := range []string{"wasm", "envoy"} {
 		t.Run(engine, func(t *testing.T) {
-			stdout, stderr, status := program.Run(t, "", "demo", "--engine", engine, "--envoy", defaultEnvoy(t).Path, "--admin-port", "0")
+			t.Setenv("LC_ALL", "C")
+			stdout, stderr, status := program.Run(t, "", "demo", "--engine", engine, "--envoy", defaultEnvoy(t).Path)
 			require.Zero(t, status, stderr)
-			for _, line := range []string{
-				`the page +bookinfo\.example\.com/productpage +default/bookinfo\.http\[3\]\.match\[0\]:page +productpage +200 `,
-				`a moved page .* default/bookinfo\.http\[0\]\.match\[0\]:old-page +\(direct response\) +308 `,
-				`no rule .* - +\(route not found\) +404 `,
-				`reviews for jason .* default/reviews\.http\[0\]\.match\[0\]:jason +reviews v2 +200 `,
-				`ratings, delayed for jason .* ratings v1 +200 +(9[89]\d|\d{4,})ms`,
-				`ratings, aborted for tester .* \(fault filter abort\) +503 `,
-				`a retry .* ratings v1 +200 `,
-				`a timeout .* \(response timeout\) +504 +(4[89]\d|[5-9]\d\d|\d{4,})ms`,
-				`(?s)1000 requests .*weights 60:30:10:\n  reviews v1 +(5[4-9]|6[0-5])\.\d %  █+\n  reviews v2 .*  reviews v3 `,
+			for _, pattern := range []string{
+				`the page +default/bookinfo\.http\[3\]\.match\[0\]:page\n +200 +\d+ms +bookinfo\.example\.com/productpage -> productpage\n`,
+				`a moved page +default/bookinfo\.http\[0\]\.match\[0\]:old-page\n +308 .* -> \(direct response\)\n`,
+				`no rule +-\n +404 .* -> \(route not found\)\n`,
+				`reviews for jason +default/reviews\.http\[0\]\.match\[0\]:jason\n +200 .* -> reviews v2\n`,
+				`ratings, delayed for jason .*\n +200 +(9[89]\d|\d{4,})ms .* -> ratings v1\n`,
+				`ratings, aborted for tester .*\n +503 .* -> \(fault filter abort\)\n`,
+				`a retry .*\n +200 .* -> ratings v1\n`,
+				`a timeout .*\n +504 +(4[89]\d|[5-9]\d\d|\d{4,})ms .* -> \(response timeout\)\n`,
+				`(?s)1000 requests .*weights 60:30:10:\n  reviews v1 +(5[4-9]|6[0-5])\.\d %  #+\n  reviews v2 .*  reviews v3 `,
 				`What to try next:`,
 			} {
-				assert.Regexp(t, line, stdout)
+				assert.Regexp(t, pattern, stdout)
 			}
+			for line := range strings.Lines(stdout) {
+				if !strings.Contains(line, "waymark ") { // a command, with the path of the program
+					assert.LessOrEqual(t, len(line)-1, 80, line)
+				}
+			}
+			assert.Regexp(t, `^[ -~\n]*$`, stdout, "ASCII alone")
 		})
 	}
 }

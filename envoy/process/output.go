@@ -55,3 +55,28 @@ func (l *wholeLines) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// logLines is the log of an Envoy: whole lines for the tail and, if it is not nil, for an output.
+type logLines struct {
+	wholeLines
+	once *deprecations
+}
+
+func newLog(t *tail, output io.Writer) *logLines {
+	var next io.Writer = t
+	if output != nil {
+		next = io.MultiWriter(t, output)
+	}
+	once := &deprecations{next: next}
+	return &logLines{wholeLines{next: once}, once}
+}
+
+// end writes what is left when Envoy has ended: the line without an end, and how much was left out.
+func (l *logLines) end() {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if rest := l.lines.Rest(); len(rest) > 0 {
+		_, _ = l.once.Write(append(rest, '\n')) // as in wholeLines
+	}
+	l.once.end()
+}

@@ -38,7 +38,8 @@ type Options struct {
 	AdminSocket string
 	// Concurrency is the number of workers; 0 is one per core.
 	Concurrency int
-	// Output gets what Envoy prints, access logs included, in whole lines; nil drops it. While a Write blocks, so does
+	// Output gets what Envoy prints, access logs included, in whole lines, with each warning of a deprecated field once;
+	// nil drops it. While a Write blocks, so does
 	// Envoy's log, and Envoy keeps in memory what it cannot write. After an error of Write, which is ignored, the next
 	// lines are written as usual.
 	Output io.Writer
@@ -91,13 +92,15 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		args = append(args, "--concurrency", strconv.Itoa(o.Concurrency))
 	}
 	p.cmd = exec.Command(o.Binary, args...)
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = newLines(o.Output), io.MultiWriter(p.tail, newLines(o.Output)), outputDelay
+	log := newLog(p.tail, o.Output)
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = newLines(o.Output), log, outputDelay
 	p.cmd.SysProcAttr = childAttributes()
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("envoy cannot be started: %w", err), p.dir.Remove())
 	}
 	go func() {
 		p.err = p.cmd.Wait()
+		log.end()
 		close(p.done)
 	}()
 	if err := p.waitReady(ctx, o.Ready); err != nil {

@@ -56,6 +56,41 @@ func (s *Services) Serve(p *plan.Plan) error {
 	return err
 }
 
+// Relocate gives the loopback endpoints of a plan whose address another program uses one that free returns, so that
+// stand-ins can be started beside those of another process.
+func Relocate(p *plan.Plan, free func() (uint32, error)) error {
+	moved := map[string]uint32{} // by address; clusters of subsets share addresses
+	for _, c := range p.Clusters {
+		for i := range c.Localities {
+			for j := range c.Localities[i].Endpoints {
+				e := &c.Localities[i].Endpoints[j]
+				if ip, err := netip.ParseAddr(e.Address); err != nil || !ip.IsLoopback() {
+					continue
+				}
+				address := net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port)))
+				if _, seen := moved[address]; !seen {
+					port, err := usable(address, e.Port, free)
+					if err != nil {
+						return err
+					}
+					moved[address] = port
+				}
+				e.Port = moved[address]
+			}
+		}
+	}
+	return nil
+}
+
+// usable is the port of an address, or a free one where the address is in use.
+func usable(address string, port uint32, free func() (uint32, error)) (uint32, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return free()
+	}
+	return port, l.Close()
+}
+
 // Close stops all stand-ins. It waits for their requests until the context ends.
 func (s *Services) Close(ctx context.Context) {
 	s.mu.Lock()

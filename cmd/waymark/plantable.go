@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"waymark.dev/waymark/envoy"
+	"waymark.dev/waymark/plan"
+)
+
+// writePlan prints for people what a plan has: per listener and host, how many rules there are, how they are matched, and
+// why. The form may change; [writePlanJSON] has everything.
+func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
+	choices := envoy.Choices(p, o)
+	var b strings.Builder
+	for _, l := range p.Listeners {
+		for _, c := range l.Chains {
+			fmt.Fprintf(&b, "%s: %s\n", listenerName(l), chainName(c))
+			if c.Routes == nil {
+				writeForwarding(&b, c.TCP)
+				continue
+			}
+			n := len(c.Routes.VirtualHosts)
+			writeHosts(&b, c.Routes, choices[:n])
+			choices = choices[n:]
+		}
+	}
+	if len(p.Listeners) == 0 {
+		b.WriteString("no listeners\n")
+	}
+	if n := len(p.Dropped); n > 0 {
+		fmt.Fprintf(&b, "%s in no listener; -o plan-json has the reasons\n", count(n, "object or rule is", "objects or rules are"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// listenerName is where a listener listens.
+func listenerName(l *plan.Listener) string { return fmt.Sprintf("%s:%d", l.Bind, l.Port) }
+
+// chainName is what a filter chain speaks, and for whom.
+func chainName(c *plan.FilterChain) string {
+	speaks := "TCP"
+	switch {
+	case c.Passthrough:
+		speaks = "TLS that is passed through"
+	case c.Routes != nil && c.TLS != nil:
+		speaks = "HTTPS"
+	case c.Routes != nil:
+		speaks = "HTTP"
+	case c.TLS != nil:
+		speaks = "TLS"
+	}
+	if len(c.ServerNames) > 0 {
+		speaks += " for " + shortList(c.ServerNames)
+	}
+	if c.Routes != nil {
+		speaks += ", route configuration " + c.Routes.Name
+	}
+	return speaks
+}
+
+func writeForwarding(w io.Writer, t *plan.TCPProxy) {
+	clusters := make([]string, len(t.Destinations))
+	for i, d := range t.Destinations {
+		clusters[i] = d.Cluster
+	}
+	fmt.Fprintf(w, "  to %s (%s)\n", shortList(clusters), t.Origin)
+}
+
+func writeHosts(w io.Writer, rc *plan.RouteConfig, choices []envoy.Choice) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "  HOST\tRULES\tMATCHING\tWHY") // the writer below is a [strings.Builder], as in all of these
+	for i, h := range rc.VirtualHosts {
+		_, _ = fmt.Fprintf(table, "  %s\t%5d\t%s\t%s\n", shortList(h.Domains), len(h.Rules), choices[i].Strategy, cmp.Or(redirected(h), choices[i].Why))
+	}
+	_ = table.Flush()
+	if n := len(rc.Dropped); n > 0 {
+		fmt.Fprintf(w, "  %s out here; -o plan-json has the reasons\n", count(n, "rule is left", "rules are left"))
+	}
+}
+
+// redirected is the reason why no rule of a host is tried, or "".
+func redirected(h *plan.VirtualHost) string {
+	if h.RequireTLS {
+		return "httpsRedirect: every request is redirected before a rule is tried"
+	}
+	return ""
+}
+
+// shortList names the first of some names, and how many more there are.
+func shortList(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return fmt.Sprintf("%s +%d", names[0], len(names)-1)
+}
+
+// count is a number with its noun.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}

@@ -1,0 +1,107 @@
+package verdict
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/plan"
+)
+
+// A request without a port is decided on every listener that has its host. Where all of them agree, that is the verdict;
+// where they do not, the verdict is Differs and has theirs.
+
+// noHost are the kinds of verdicts of a listener that does not have the host, or does not look at it.
+var noHost = []Kind{NoVirtualHost, NoFilterChain, TLSError, TCP}
+
+// everywhere decides a request that names no port.
+func (j *Judge) everywhere(r Request) *Verdict {
+	var having []*Verdict
+	var lacking *Verdict // if no listener has the host: of the first that could, else of the first
+	for _, l := range j.plan.Listeners {
+		r.GatewayPort = l.Port
+		v := j.on(l, r)
+		v.port = l.Port
+		switch {
+		case !v.empty && !slices.Contains(noHost, v.Kind):
+			having = append(having, v)
+		case lacking == nil, v.Kind == NoVirtualHost && lacking.Kind != NoVirtualHost:
+			lacking = v
+		}
+	}
+	switch {
+	case len(having) == 0 && lacking == nil:
+		return &Verdict{Name: r.Name, Kind: NoListener, there: listed(j.plan.Listeners)}
+	case len(having) == 0:
+		lacking.there = listed(j.plan.Listeners)
+		return lacking
+	}
+	for _, v := range having[1:] {
+		if !agree(having[0], v) {
+			for _, v := range having {
+				v.GatewayPort = v.port
+			}
+			return &Verdict{Name: r.Name, Kind: Differs, Listeners: having}
+		}
+	}
+	for _, v := range having[1:] {
+		having[0].alike = append(having[0].alike, fmt.Sprint(v.port))
+	}
+	return having[0]
+}
+
+// agree reports whether two listeners do the same with a request. Each has names and indexes of its own.
+func agree(a, b *Verdict) bool {
+	return string(essence(*a)) == string(essence(*b))
+}
+
+func essence(v Verdict) []byte {
+	v.RouteConfig, v.Domain = "", ""
+	if v.Route != nil {
+		r := *v.Route
+		r.Index = 0
+		v.Route = &r
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("verdict: " + err.Error()) // never: it is printed as JSON
+	}
+	return text
+}
+
+// mostListed bounds the listeners, and the hosts of each, that a text names.
+const mostListed = 4
+
+// listed names listeners by their ports, with their hosts.
+func listed(all []*plan.Listener) string {
+	if len(all) == 0 {
+		return "there are no listeners"
+	}
+	parts := make([]string, len(all))
+	for i, l := range all {
+		var hosts []string
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				hosts = append(hosts, c.ServerNames...)
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				hosts = append(hosts, h.Domains[:min(1, len(h.Domains))]...) // a service has many, which mean the same
+			}
+		}
+		parts[i] = fmt.Sprint(l.Port)
+		if len(hosts) > 0 {
+			parts[i] += " (" + some(hosts) + ")"
+		}
+	}
+	return "the listeners are " + some(parts)
+}
+
+// some are the first of some texts, and how many more there are.
+func some(texts []string) string {
+	if more := len(texts) - mostListed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(texts[:mostListed], ", "), more)
+	}
+	return strings.Join(texts, ", ")
+}
