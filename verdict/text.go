@@ -28,7 +28,10 @@ func (v *Verdict) Text(r Request) string {
 	}
 	b.WriteString(" -> ")
 	switch v.Kind {
-	case Route:
+	case Route, TCP:
+		if v.Kind == TCP {
+			b.WriteString("tcp ")
+		}
 		for i, c := range v.Clusters {
 			if i > 0 {
 				b.WriteString(", ")
@@ -59,6 +62,9 @@ func (v *Verdict) Text(r Request) string {
 	}
 	if v.rule != nil {
 		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
+	}
+	if v.tcp != nil {
+		fmt.Fprintf(b, "  (%s)", v.tcp.Origin)
 	}
 	if len(v.alike) > 0 {
 		fmt.Fprintf(b, "  [on ports %d, %s alike]", v.port, strings.Join(v.alike, ", "))

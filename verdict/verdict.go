@@ -131,6 +131,7 @@ type Verdict struct {
 	GatewayPort uint32     `json:"gatewayPort,omitempty"`
 
 	rule  *plan.Rule
+	tcp   *plan.TCPProxy
 	empty bool     // the virtual host is, as that of a Gateway without rules
 	port  uint32   // of the listener, for a request without a port
 	alike []string // ports of other listeners with the same verdict
@@ -153,8 +154,8 @@ type Cluster struct {
 	HostRewrite     string              `json:"hostRewrite,omitempty"`
 	RequestHeaders  *Operations         `json:"requestHeaders,omitempty"`
 	ResponseHeaders *Operations         `json:"responseHeaders,omitempty"`
-	Upstream        Upstream            `json:"upstream"`
-	ResponseSample  map[string][]string `json:"responseSample"`
+	Upstream        Upstream            `json:"upstream,omitzero"`
+	ResponseSample  map[string][]string `json:"responseSample,omitzero"`
 }
 
 // Upstream is the request that a destination gets.
@@ -228,7 +229,7 @@ func (j *Judge) on(l *plan.Listener, r Request) *Verdict {
 		return v
 	}
 	if chain.Routes == nil {
-		v.Kind = TCP
+		v.forward(chain.TCP)
 		return v
 	}
 	sent := r.sent()
@@ -245,6 +246,14 @@ func (j *Judge) on(l *plan.Listener, r Request) *Verdict {
 		v.GRPCStatus = effect.GRPCStatus(v.Status)
 	}
 	return v
+}
+
+// forward fills in the destinations of connections that are forwarded.
+func (v *Verdict) forward(t *plan.TCPProxy) {
+	v.Kind, v.tcp = TCP, t
+	for _, d := range t.Destinations {
+		v.Clusters = append(v.Clusters, Cluster{Name: d.Cluster, Weight: max(d.Weight, 1)})
+	}
 }
 
 // refuse fills in the answer to a request that the proxy refuses before any rule is tried.
