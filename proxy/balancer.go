@@ -16,6 +16,7 @@ type balancer struct {
 	endpoints []string // host:port; an endpoint of weight n is here n times
 	random    bool
 	hashes    bool
+	http2     bool // the endpoints speak HTTP/2 without TLS
 	next      atomic.Uint32
 }
 
@@ -24,6 +25,7 @@ const maxWeight = 1000
 
 func newBalancer(c *plan.Cluster) *balancer {
 	b := &balancer{
+		http2:  c.HTTP2,
 		random: c.LoadBalancing == plan.Random,
 		hashes: c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
 	}

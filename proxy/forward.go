@@ -92,7 +92,7 @@ func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, bod
 		if !whole {
 			payload, size = io.MultiReader(payload, ex.r.Body), ex.r.ContentLength
 		}
-		response, err := ex.proxy.send(attempt, endpoint, up, payload, size, ex.log.Attempts)
+		response, err := ex.proxy.send(attempt, b, endpoint, up, payload, size, ex.log.Attempts)
 		again := retry != nil && whole && ex.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
 		if !again {
 			return response, cancel, err
@@ -167,7 +167,7 @@ var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "t
 var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
 
 // send makes one attempt. The body has size bytes; if size is -1, it is sent in chunks.
-func (p *Proxy) send(ctx context.Context, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
+func (p *Proxy) send(ctx context.Context, b *balancer, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
 	if size == 0 {
 		body = http.NoBody
 	}
@@ -187,6 +187,9 @@ func (p *Proxy) send(ctx context.Context, endpoint string, up effect.Request, bo
 	}
 	r.Header.Set("X-Envoy-Attempt-Count", strconv.Itoa(attempt))
 	r.ContentLength = size
+	if b.http2 {
+		return p.client2.RoundTrip(r)
+	}
 	return p.client.RoundTrip(r)
 }
 
@@ -256,7 +259,7 @@ func (ex *exchange) mirror(up effect.Request, body []byte, whole bool, key strin
 		copied.Headers = maps.Clone(up.Headers)
 		go func() {
 			defer cancel()
-			if r, err := ex.proxy.send(ctx, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
+			if r, err := ex.proxy.send(ctx, b, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
 				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // errors of mirrors are ignored
 				_ = r.Body.Close()
 			}

@@ -110,7 +110,7 @@ func watch(s *http.Server, refuse func(*http.Request)) {
 	}
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*watchedConn); ok && !c.isClear() {
+		if c, ok := r.Context().Value(connKey{}).(*watchedConn); ok && r.ProtoMajor < 2 && !c.isClear() {
 			refuse(r)
 			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusBadRequest)

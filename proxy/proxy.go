@@ -62,6 +62,7 @@ type Proxy struct {
 	workers chan *vm.VM // the free VMs
 	all     []*vm.VM
 	client  *http.Transport
+	client2 *http.Transport // for destinations that speak HTTP/2
 
 	draining  atomic.Bool
 	mu        sync.Mutex // guards listeners, and is locked during Apply and Close
@@ -88,11 +89,7 @@ func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		options: options, module: m, listeners: map[string]*server{},
-		client: &http.Transport{
-			DisableCompression:  true,
-			MaxIdleConnsPerHost: 64,
-			DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-		},
+		client: newTransport(false), client2: newTransport(true),
 	}
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	p.workers = make(chan *vm.VM, workers)
@@ -111,6 +108,19 @@ func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 	return p, nil
 }
 
+// newTransport makes what sends requests to destinations, by HTTP/1.1 or by HTTP/2 without TLS.
+func newTransport(http2 bool) *http.Transport {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!http2)
+	protocols.SetUnencryptedHTTP2(http2)
+	return &http.Transport{
+		Protocols:           protocols,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 64,
+		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
+	}
+}
+
 // connectTimeout is Istio's default for upstream connections (DR-CP-01).
 const connectTimeout = 10 * time.Second
 
@@ -119,6 +129,10 @@ const connectTimeout = 10 * time.Second
 func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	next, left := Servable(next)
+	if len(next.Listeners) == 0 {
+		return left.Err()
+	}
 	s, err := p.newState(ctx, next)
 	if err != nil {
 		return err
@@ -136,6 +150,11 @@ func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 		p.listeners[name] = l
 	}
 	p.closeUnused(next)
+	if p.options.Log != nil {
+		for _, f := range left {
+			p.options.Log(f.Object + " " + f.Message)
+		}
+	}
 	if old != nil {
 		go p.retire(old)
 	}
@@ -163,14 +182,18 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 		name := l.Name
 		o := &server{socket: socket, addr: socket.Addr(), http: p.httpServer(name)}
 		opened[name] = o
-		go func() { _ = o.http.Serve(watchedListener{socket}) }() // ends when the server is closed
+		go func() { _ = o.http.Serve(watchedListener{encrypted{socket, p, name}}) }() // ends when the server is closed
 	}
 	return opened, nil
 }
 
 // httpServer returns the server for the clients of a listener.
 func (p *Proxy) httpServer(listener string) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	s := &http.Server{
+		Protocols:                    protocols,
 		ReadHeaderTimeout:            headersTimeout,
 		ReadTimeout:                  requestTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -286,6 +309,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 		err = errors.Join(err, <-errs)
 	}
 	p.client.CloseIdleConnections()
+	p.client2.CloseIdleConnections()
 	return errors.Join(err, p.module.Close(context.WithoutCancel(ctx)))
 }
 

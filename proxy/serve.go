@@ -30,7 +30,7 @@ func (p *Proxy) serve(listener string, w http.ResponseWriter, r *http.Request) {
 		x.log.Duration = time.Since(x.log.Time)
 		p.options.Access(x.log)
 	}()
-	site := s.sites[listener]
+	site := s.site(listener, r)
 	if site == nil { // the listener is about to be closed
 		x.reply(http.StatusNotFound, "", nil)
 		return
@@ -142,7 +142,10 @@ func (ex *exchange) execute() {
 
 // received returns the request as a filter in Envoy would see it, or a refusal.
 func (ex *exchange) received() (effect.Request, *effect.Refusal) {
-	in := effect.Request{Method: ex.r.Method, Authority: ex.r.Host, Path: ex.r.RequestURI, Headers: effect.Headers{}}
+	in := effect.Request{Method: ex.r.Method, Authority: ex.r.Host, Path: ex.r.RequestURI, HTTP2: ex.r.ProtoMajor == 2, Headers: effect.Headers{}}
+	if connection := encryption(ex.r); connection != nil {
+		in.TLS, in.ClientCertificate = true, len(connection.PeerCertificates) > 0
+	}
 	for name, values := range ex.r.Header {
 		in.Headers[strings.ToLower(name)] = values
 	}

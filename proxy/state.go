@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"net/http"
 	"sync"
 
 	"waymark.dev/waymark/effect"
@@ -14,8 +17,10 @@ import (
 // state is a plan together with the root contexts and balancers that were made for it. Only the count of its requests
 // and the positions of the balancers change.
 type state struct {
-	plan     *plan.Plan
-	sites    map[string]*site // by listener name
+	plan  *plan.Plan
+	sites map[string][]*site // by listener name, in the order of its chains
+	// tls gives the settings for a server name, by the name of a listener that terminates TLS; nil settings refuse it.
+	tls      map[string]func(serverName string) *tls.Config
 	clusters map[string]*balancer
 	requests sync.WaitGroup
 }
@@ -38,27 +43,97 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Behaviour())); err != nil {
 		return nil, err
 	}
-	s := &state{plan: next, sites: map[string]*site{}, clusters: map[string]*balancer{}}
+	s := &state{plan: next, sites: map[string][]*site{}, tls: map[string]func(string) *tls.Config{}, clusters: map[string]*balancer{}}
 	for _, c := range next.Clusters {
 		s.clusters[c.Name] = newBalancer(c)
 	}
 	for _, l := range next.Listeners {
-		routes := l.Chains[0].Routes
-		config, err := pluginconfig.Write(routes, p.options.Intake.Behaviour())
-		if err != nil {
-			return nil, errors.Join(err, p.release(s))
+		for _, c := range l.Chains {
+			if err := p.addSite(ctx, s, l.Name, c.Routes); err != nil {
+				return nil, errors.Join(err, p.release(s))
+			}
 		}
-		site := &site{routes: routes, roots: map[*vm.VM]uint32{}, hosts: choices(routes)}
-		s.sites[l.Name] = site
-		if err := p.eachWorker(func(v *vm.VM) error {
-			root, err := v.Configure(ctx, config)
-			site.roots[v] = root
-			return err
-		}); err != nil {
+		if err := s.encrypt(l); err != nil {
 			return nil, errors.Join(err, p.release(s))
 		}
 	}
 	return s, nil
+}
+
+// addSite configures every worker for the next chain of a listener.
+func (p *Proxy) addSite(ctx context.Context, s *state, listener string, routes *plan.RouteConfig) error {
+	config, err := pluginconfig.Write(routes, p.options.Intake.Behaviour())
+	if err != nil {
+		return err
+	}
+	site := &site{routes: routes, roots: map[*vm.VM]uint32{}, hosts: choices(routes)}
+	s.sites[listener] = append(s.sites[listener], site)
+	return p.eachWorker(func(v *vm.VM) error {
+		root, err := v.Configure(ctx, config)
+		site.roots[v] = root
+		return err
+	})
+}
+
+// encrypt makes the TLS settings of a listener, if it terminates TLS.
+func (s *state) encrypt(l *plan.Listener) error {
+	if l.Chains[0].TLS == nil {
+		return nil
+	}
+	configs := make([]*tls.Config, len(l.Chains))
+	for i, c := range l.Chains {
+		if c.TLS.Unusable {
+			continue
+		}
+		var err error
+		if configs[i], err = serverTLS(c.TLS); err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+	}
+	s.tls[l.Name] = func(serverName string) *tls.Config {
+		if i := chainFor(l, serverName); i >= 0 {
+			return configs[i]
+		}
+		return nil
+	}
+	return nil
+}
+
+// site is the one for a request to a listener; nil where there is none.
+func (s *state) site(listener string, r *http.Request) *site {
+	sites := s.sites[listener]
+	if len(sites) == 0 {
+		return nil
+	}
+	connection := encryption(r)
+	if (connection != nil) != (s.tls[listener] != nil) {
+		return nil // the listener has changed since the connection was opened
+	}
+	if connection == nil {
+		return sites[0]
+	}
+	for _, l := range s.plan.Listeners {
+		if l.Name == listener {
+			if i := chainFor(l, connection.ServerName); i >= 0 {
+				return sites[i]
+			}
+		}
+	}
+	return nil
+}
+
+// encryption is the TLS state of a request's connection; nil for plain text.
+func encryption(r *http.Request) *tls.ConnectionState {
+	watched, ok := r.Context().Value(connKey{}).(*watchedConn)
+	if !ok {
+		return nil
+	}
+	c, ok := watched.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := c.ConnectionState()
+	return &state
 }
 
 // choices returns the outcomes of each virtual host by their ids. In Envoy, a map of routes has them.
@@ -96,10 +171,12 @@ func (p *Proxy) eachWorker(f func(*vm.VM) error) error {
 // release deletes a state's root contexts.
 func (p *Proxy) release(s *state) error {
 	return p.eachWorker(func(v *vm.VM) error {
-		for _, site := range s.sites {
-			if root := site.roots[v]; root != 0 {
-				if err := v.Delete(context.Background(), root); err != nil {
-					return err
+		for _, sites := range s.sites {
+			for _, site := range sites {
+				if root := site.roots[v]; root != 0 {
+					if err := v.Delete(context.Background(), root); err != nil {
+						return err
+					}
 				}
 			}
 		}

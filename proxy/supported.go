@@ -11,25 +11,62 @@ import (
 	"waymark.dev/waymark/pluginconfig"
 )
 
-// supported returns an error with everything in a plan that the embedded data plane does not execute, or nil.
-func supported(p *plan.Plan, behaviour version.Behaviour) error {
-	const instead = "the embedded data plane does not execute it; use --engine envoy"
-	var found diag.Findings
+const instead = "the embedded data plane does not execute it; use --engine envoy"
+
+// Servable returns the part of a plan that the embedded data plane can serve: the listeners that speak HTTP, with TLS or without, and the
+// clusters that it can reach. Requests to the others get 503. What is left out is a warning each.
+func Servable(p *plan.Plan) (*plan.Plan, diag.Findings) {
+	out := *p
+	var left diag.Findings
+	out.Listeners = nil
 	for _, l := range p.Listeners {
-		if len(l.Chains) != 1 || l.Chains[0].Routes == nil || l.Chains[0].TLS != nil {
-			found.Add(diag.Error, "", diag.Name("listener "+l.Name), "TLS or TCP", instead)
+		switch what := notServed(l); what {
+		case "":
+			out.Listeners = append(out.Listeners, l)
+		default:
+			left.Add(diag.Warning, "", diag.Name("listener "+l.Name), "", "is left out: %s: %s", what, instead)
 		}
 	}
+	out.Clusters = nil
+	for _, c := range p.Clusters {
+		switch {
+		case c.Discovery == plan.OriginalDestination: // SE-02, VS-MESH-05
+			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: it sends to a connection's original destination, which the embedded data plane does not know; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address")
+		case c.TLS != nil:
+			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: TLS to destinations: "+instead)
+		default:
+			out.Clusters = append(out.Clusters, c)
+		}
+	}
+	return &out, left
+}
+
+// notServed says why a listener cannot be served, or "".
+func notServed(l *plan.Listener) string {
+	for _, c := range l.Chains {
+		switch {
+		case c.Routes == nil:
+			return "it forwards connections"
+		case c.TLS != nil && len(c.TLS.SubjectAltNames)+len(c.TLS.SPKI)+len(c.TLS.Hashes) > 0:
+			return "it accepts certain client certificates"
+		case (c.TLS == nil) != (l.Chains[0].TLS == nil):
+			return "it serves TLS and plain text on one port"
+		case c.Routes.GRPCWeb:
+			return "it speaks gRPC-Web"
+		}
+	}
+	return ""
+}
+
+// supported returns an error with everything in a plan that the embedded data plane does not execute, or nil. What
+// [Servable] leaves out is not in it.
+func supported(p *plan.Plan, behaviour version.Behaviour) error {
+	var found diag.Findings
 	for rc := range p.RouteConfigs() {
 		for _, h := range rc.VirtualHosts {
 			if why := pluginconfig.TooCostly(h, behaviour); why != "" {
 				found.Add(diag.Error, "", diag.Name("virtual host "+h.Name), "expressions that are left to Envoy", "%s; use --engine envoy", why)
 			}
-		}
-	}
-	for rc := range p.RouteConfigs() {
-		if rc.GRPCWeb {
-			found.Add(diag.Error, "", diag.Name("routes "+rc.Name), "gRPC-Web", instead)
 		}
 	}
 	for r := range p.Rules() {
@@ -41,14 +78,6 @@ func supported(p *plan.Plan, behaviour version.Behaviour) error {
 			if !slices.Contains(effect.Evaluated, name) {
 				found.Add(diag.Error, "", r, "%"+operator+"% in a header operation", instead)
 			}
-		}
-	}
-	for _, c := range p.Clusters {
-		if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
-			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "sending to a connection's original destination", "the embedded data plane does not know it; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address")
-		}
-		if c.HTTP2 {
-			found.Add(diag.Error, "", diag.Name("cluster "+c.Name), "HTTP/2", instead)
 		}
 	}
 	return found.Err()

@@ -30,6 +30,7 @@ type input struct {
 	remoteFiles   bool
 	systemCA      string
 	dnsFallback   bool
+	assumed       bool // every destination is there
 
 	texts   *diag.Texts   // of the files that were read last
 	loaded  *resource.Set // that was translated last
@@ -94,7 +95,7 @@ func (in *input) options() (translate.Options, error) {
 	o := translate.Options{
 		Proxy: translate.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: translate.OutboundTrafficPolicy(in.outbound),
 		ClusterDomain: in.clusterDomain, Gateway: in.gateway, Locality: in.locality,
-		SystemAuthorities: in.systemCA, Strict: in.strict, DNSFallback: in.dnsFallback, Secrets: map[string]translate.SecretFiles{},
+		SystemAuthorities: in.systemCA, Strict: in.strict, DNSFallback: in.dnsFallback, AssumeDestinations: in.assumed, Secrets: map[string]translate.SecretFiles{},
 	}
 	if !in.remoteFiles {
 		o.ReadFile = resource.ReadFile

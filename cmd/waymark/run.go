@@ -55,7 +55,7 @@ func (f *runFlags) add(c *cobra.Command, backends string) {
 	addFileModeFlag(c, &f.fileMode)
 	addLogFormatFlag(c, &f.logFormat)
 	c.Flags().StringVar(&f.listen, "listen", "", "address to bind instead of the listeners' own, ADDRESS or ADDRESS:PORT; port 0 is any free one")
-	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer on the services' loopback endpoints; none: the services run elsewhere")
+	c.Flags().StringVar(&f.backends, "backends", backends, "demo: stand-ins answer for every service that a rule names; none: the services run elsewhere")
 }
 
 // lastWords is how long the end waits for readers of what was printed.
@@ -75,7 +75,9 @@ func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Log
 		return errors.Join(unlessEnded(first, err), r.end(second, drain))
 	}
 	for _, l := range r.plan.Listeners {
-		log.Info("listening on " + r.engine.address(l))
+		if address := r.engine.address(l); address != "" {
+			log.Info("listening on " + address)
+		}
 	}
 	r.reportServed()
 	if f.engine == "envoy" {
@@ -114,7 +116,7 @@ func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, acces
 	}
 	switch f.backends {
 	case "demo":
-		r.services = standin.New()
+		r.services, in.assumed = standin.New(), true
 	case "none":
 	default:
 		return nil, usageError("--backends %q is neither demo nor none", f.backends)
@@ -197,6 +199,9 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 			if err := standin.Relocate(p, freePort); err != nil {
 				return notes, err
 			}
+		}
+		if err := r.services.Place(p); err != nil {
+			return notes, err
 		}
 		if err := r.services.Serve(p); err != nil {
 			return notes, err

@@ -82,10 +82,11 @@ func (ds *destinations) clusters() (out []*plan.Cluster) {
 					severity = at.missingPort
 				}
 			}
-			ds.out.findings.Add(severity, CodeNoDestination, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			if ds.options.AssumeDestinations {
+				severity = diag.Notice
 				out = append(out, &plan.Cluster{Name: ref.name()})
 			}
+			ds.out.findings.Add(severity, CodeNoDestination, at.object, at.field, "there is no cluster %s: %s", ref.name(), why)
 			continue
 		}
 		n := 0

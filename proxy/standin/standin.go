@@ -24,10 +24,51 @@ import (
 type Services struct {
 	mu      sync.Mutex
 	servers map[string]*http.Server // by address
+	placed  map[string]uint32       // the ports of clusters that had no loopback endpoint, by name
 }
 
 // New makes a set without services.
-func New() *Services { return &Services{servers: map[string]*http.Server{}} }
+func New() *Services { return &Services{servers: map[string]*http.Server{}, placed: map[string]uint32{}} }
+
+// Place starts a stand-in on a free port for every cluster of a plan that has no loopback endpoint, such as one of a real
+// cluster or without any, and makes it the cluster's only endpoint, without TLS. A cluster keeps its stand-in after a
+// change.
+func (s *Services) Place(p *plan.Plan) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range p.Clusters {
+		if slices.ContainsFunc(c.AllEndpoints(), isLoopback) || c.Discovery == plan.OriginalDestination {
+			continue
+		}
+		if s.placed[c.Name] == 0 {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return fmt.Errorf("stand-in for %s: %w", c.Name, err)
+			}
+			s.placed[c.Name] = uint32(l.Addr().(*net.TCPAddr).Port)
+			s.serve(c.Name, l.Addr().String(), l)
+		}
+		c.Discovery, c.TLS, c.ProxyProtocol = plan.Static, nil, 0
+		c.Localities = []plan.Locality{{Endpoints: []plan.Endpoint{{Address: "127.0.0.1", Port: s.placed[c.Name]}}}}
+	}
+	return nil
+}
+
+func isLoopback(e plan.Endpoint) bool {
+	ip, err := netip.ParseAddr(e.Address)
+	return err == nil && ip.IsLoopback()
+}
+
+// serve starts a stand-in for a cluster.
+func (s *Services) serve(cluster, address string, l net.Listener) {
+	name, version := identity(cluster)
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Handler: Handler(name, version), ReadHeaderTimeout: time.Minute, Protocols: protocols}
+	s.servers[address] = server
+	go func() { _ = server.Serve(l) }() // ends when the server is closed
+}
 
 // Serve starts a stand-in on every loopback endpoint of the plan that has none yet. An address that is in use by
 // another program is an error; the other stand-ins run all the same.
@@ -37,9 +78,8 @@ func (s *Services) Serve(p *plan.Plan) error {
 	var err error
 	for _, c := range slices.Backward(p.Clusters) { // subsets before the cluster without: "|v1|" sorts after "||"
 		for _, e := range c.AllEndpoints() {
-			ip, perr := netip.ParseAddr(e.Address)
 			address := net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port)))
-			if perr != nil || !ip.IsLoopback() || s.servers[address] != nil {
+			if !isLoopback(e) || s.servers[address] != nil {
 				continue
 			}
 			l, lerr := net.Listen("tcp", address)
@@ -47,10 +87,7 @@ func (s *Services) Serve(p *plan.Plan) error {
 				err = errors.Join(err, fmt.Errorf("stand-in for %s: %w", c.Name, lerr))
 				continue
 			}
-			name, version := identity(c.Name)
-			server := &http.Server{Handler: Handler(name, version), ReadHeaderTimeout: time.Minute}
-			s.servers[address] = server
-			go func() { _ = server.Serve(l) }() // ends when the server is closed
+			s.serve(c.Name, address, l)
 		}
 	}
 	return err
