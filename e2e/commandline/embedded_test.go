@@ -1,0 +1,77 @@
+package commandline
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/e2e/internal/certs"
+	"waymark.dev/waymark/e2e/internal/program"
+	"waymark.dev/waymark/envoy/process"
+)
+
+// The embedded data plane serves what it can of a set: it terminates TLS where a certificate is there, refuses a server
+// name whose certificate is not, speaks HTTP/2 in clear text, and names what it leaves out. Stand-ins answer for services
+// that no file has.
+func TestEmbeddedServesWhatItCan(t *testing.T) {
+	ports, err := process.FreePorts(3)
+	require.NoError(t, err)
+	own := certs.NewIssuer(t, "own")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rules.yaml")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: %[1]d, name: https, protocol: HTTPS}, hosts: [a.test], tls: {mode: SIMPLE, credentialName: c}}
+  - {port: {number: %[1]d, name: other, protocol: HTTPS}, hosts: [b.test], tls: {mode: SIMPLE, credentialName: none}}
+  - {port: {number: %[2]d, name: http, protocol: HTTP}, hosts: ["*"]}
+  - {port: {number: %[3]d, name: tcp, protocol: TCP}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v}
+spec:
+  hosts: [a.test, b.test]
+  gateways: [gw]
+  http: [{route: [{destination: {host: shop}}]}]
+  tcp: [{match: [{port: %[3]d}], route: [{destination: {host: db}}]}]
+---
+%[4]s`, ports[0], ports[1], ports[2], certs.Secret("c", own.Issue(t, "a.test"), "")), 0o600))
+	r := program.Serve(t, file, "--listen", "127.0.0.1", "--backends", "demo", "--settle", "0s")
+	encrypted, plain := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	r.WaitFor(t, "listening on "+plain)
+	assert.Contains(t, r.Output(), fmt.Sprintf("listener 0.0.0.0_%d is left out: it forwards connections", ports[2]))
+
+	get := func(client *http.Client, url, host string) *http.Response {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		q.Host = host
+		response, err := client.Do(q)
+		require.NoError(t, err, r.Output())
+		require.NoError(t, response.Body.Close())
+		return response
+	}
+	withTLS := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: own.Pool(), ServerName: "a.test"}}}
+	assert.Equal(t, http.StatusOK, get(withTLS, "https://"+encrypted+"/", "a.test").StatusCode)
+	_, err = tls.Dial("tcp", encrypted, &tls.Config{InsecureSkipVerify: true, ServerName: "b.test"})
+	var alert tls.AlertError
+	var refused *net.OpError
+	assert.True(t, assert.ErrorAs(t, err, &refused) || assert.ErrorAs(t, err, &alert), "%v", err)
+
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	response := get(&http.Client{Transport: &http.Transport{Protocols: protocols}}, "http://"+plain+"/", "a.test")
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.Equal(t, 2, response.ProtoMajor)
+	assert.Equal(t, "shop", response.Header.Get("X-Service"))
+}
