@@ -40,6 +40,13 @@ func (p *Plan) RouteConfigs() iter.Seq[*RouteConfig] {
 	}
 }
 
+// ClosesConnections reports whether a server has no usable certificate.
+func (p *Plan) ClosesConnections() bool {
+	return slices.ContainsFunc(p.Listeners, func(l *Listener) bool {
+		return slices.ContainsFunc(l.Chains, func(c *FilterChain) bool { return c.TLS != nil && c.TLS.Unusable })
+	})
+}
+
 // Rules visits the rules of all virtual hosts, in order, each once, also if several virtual hosts have it.
 func (p *Plan) Rules() iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {

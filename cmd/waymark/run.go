@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -191,6 +192,9 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	if len(p.Listeners) == 0 {
 		return notes, r.in.errNothing()
 	}
+	if r.plan != nil && closesServer(r.plan, p) {
+		return notes, &exitError{status: exitBadInput}
+	}
 	if err := r.listen.place(p); err != nil {
 		return notes, err
 	}
@@ -213,6 +217,25 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	r.plan, r.in.served, r.failed = p, r.in.loaded, findings.HasErrors()
 	r.unserved.serve(p)
 	return notes, nil
+}
+
+// closesServer reports whether a change takes away the certificate of a server that has one, which would close the server's
+// connections.
+func closesServer(before, after *plan.Plan) bool {
+	usable := map[string]bool{}
+	each := func(p *plan.Plan, visit func(name string, c *plan.FilterChain)) {
+		for _, l := range p.Listeners {
+			for _, c := range l.Chains {
+				if c.TLS != nil {
+					visit(l.Name+" "+strings.Join(c.ServerNames, " "), c)
+				}
+			}
+		}
+	}
+	each(before, func(name string, c *plan.FilterChain) { usable[name] = !c.TLS.Unusable })
+	closes := false
+	each(after, func(name string, c *plan.FilterChain) { closes = closes || c.TLS.Unusable && usable[name] })
+	return closes
 }
 
 // end is close with a limit of time, at the latest with the context.

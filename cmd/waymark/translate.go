@@ -124,6 +124,9 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if len(p.Listeners) == 0 {
 				return in.errNothing()
 			}
+			if dir != "" && (failed || p.ClosesConnections()) && isServed(dir) {
+				return &exitError{exitBadInput, fmt.Errorf("%s has a configuration, which goes on being served: what is refused above would be missing from a new one; mend it, or empty the folder", dir)}
+			}
 			reportStrategies(noticesTo(c.ErrOrStderr()), p, o)
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
@@ -163,6 +166,12 @@ that is checked here. What it refuses is neither printed nor written.`,
 	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap: what Envoy starts with; plan: a table of listeners, hosts and how they are matched; plan-json: all of the plan; plugin-config: what the filter reads")
 	c.Flags().StringVar(&routeConfig, "route-config", "", "with -o plugin-config: only the configuration for this route configuration, such as http.8080")
 	return c
+}
+
+// isServed reports whether a folder has a configuration.
+func isServed(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, envoy.BootstrapFile))
+	return err == nil
 }
 
 func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -27,12 +28,14 @@ type document struct {
 
 // plainText returns the text of a file as UTF-8 without a byte order mark. PowerShell writes UTF-16.
 func plainText(data []byte) string {
-	if len(data) < 2 || !(data[0] == 0xFF && data[1] == 0xFE) && !(data[0] == 0xFE && data[1] == 0xFF) {
-		return strings.TrimPrefix(string(data), "\uFEFF")
-	}
-	low, high := 0, 1
-	if data[0] == 0xFE {
+	var low, high int // the bytes of a unit
+	switch {
+	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
+		low, high = 0, 1
+	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
 		low, high = 1, 0
+	default:
+		return strings.TrimPrefix(string(data), "\uFEFF")
 	}
 	units := make([]uint16, 0, len(data)/2)
 	for i := 2; i+1 < len(data); i += 2 {

@@ -28,7 +28,9 @@ type Services struct {
 }
 
 // New makes a set without services.
-func New() *Services { return &Services{servers: map[string]*http.Server{}, placed: map[string]uint32{}} }
+func New() *Services {
+	return &Services{servers: map[string]*http.Server{}, placed: map[string]uint32{}}
+}
 
 // Place starts a stand-in on a free port for every cluster of a plan that has no loopback endpoint, such as one of a real
 // cluster or without any, and makes it the cluster's only endpoint, without TLS. A cluster keeps its stand-in after a
