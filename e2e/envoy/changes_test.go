@@ -51,6 +51,7 @@ func TestRunReadsChangedFiles(t *testing.T) {
 			replace("exact: /healthz", "exact: /well")
 			assert.Eventually(t, status("/well"), 10*time.Second, 50*time.Millisecond, r.Output())
 			assert.Eventually(t, func() bool { return !status("/alive")() }, 10*time.Second, 50*time.Millisecond)
+			r.WaitFor(t, `"reload":3`)
 			assert.Positive(t, stop())
 			assert.Eventually(t, func() bool { // the access log names rule and destination
 				return strings.Contains(r.Output(), "default/bookinfo.http[3].match[0]:page") &&
