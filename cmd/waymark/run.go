@@ -261,8 +261,8 @@ func newRun() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run -f FILE|DIR",
 		Short: "Serve the rules until Ctrl-C",
-		Long: `Run serves the rules and reads changed files again, without dropping a request. Rules that are wrong change nothing:
-the ones before go on being served, and what is wrong is logged. At the end, requests that are under way are finished.
+		Long: `Run serves the rules and reads changed files again, without dropping a request. A resource that is wrong changes nothing:
+what it was before goes on being served, and what is wrong is logged. At the end, requests that are under way are finished.
 
   waymark run -f examples/bookinfo --backends demo
   waymark run -f examples/bookinfo --backends demo --engine envoy --listen 127.0.0.1
