@@ -184,10 +184,7 @@ func compare(before, after map[string][sha256.Size]byte, c *changes) {
 func changedFiles(before, after map[string][sha256.Size]byte) string {
 	var c changes
 	compare(before, after, &c)
-	var names []string
-	for _, name := range c.changed {
-		names = append(names, name)
-	}
+	names := slices.Clone(c.changed)
 	for _, name := range c.added {
 		names = append(names, name+" (new)")
 	}

@@ -306,8 +306,8 @@ const untold = 30 * time.Second
 func (r *service) watch(ctx context.Context, files *settling) error {
 	tried := files.last.digest // served or not
 	inForce := files.last.files
-	var said []note            // of the failure that goes on
-	var again time.Time        // when to try again what has failed; zero: not
+	var said []note     // of the failure that goes on
+	var again time.Time // when to try again what has failed; zero: not
 	var pause time.Duration
 	var writing time.Time // since when the files do not settle
 	for {
