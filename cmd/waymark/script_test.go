@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +50,7 @@ const needsEnvoy = "--engine envoy"
 // helpExamples runs the examples of the help of every command, by the shell: helpexamples. What serves must listen, on a free
 // port in place of its own, and end in order.
 func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
+	copyExamples(ts)
 	root := newRoot()
 	examples := 0
 	for _, c := range append(root.Commands(), root) {
@@ -73,6 +77,26 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 	if examples < 20 {
 		ts.Fatalf("only %d examples", examples)
 	}
+}
+
+// copyExamples copies the examples that helps name, with free ports in place of those of their services, which another
+// program of this machine may use.
+func copyExamples(ts *testscript.TestScript) {
+	from := ts.Getenv("EXAMPLES")
+	to := ts.MkAbs("examples")
+	ts.Check(os.CopyFS(filepath.Join(to, "bookinfo"), os.DirFS(filepath.Join(from, "bookinfo"))))
+	requests, err := os.ReadFile(filepath.Join(from, "bookinfo-requests.json"))
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(to, "bookinfo-requests.json"), requests, 0o600))
+	services := filepath.Join(to, "bookinfo", "services.yaml")
+	text, err := os.ReadFile(services)
+	ts.Check(err)
+	text = regexp.MustCompile(`port: 190\d\d\b`).ReplaceAllFunc(text, func([]byte) []byte {
+		port, err := freePort()
+		ts.Check(err)
+		return fmt.Appendf(nil, "port: %d", port)
+	})
+	ts.Check(os.WriteFile(services, text, 0o600))
 }
 
 // examplesOf are the lines of a help that call the program.
