@@ -1,0 +1,101 @@
+package gateway_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
+)
+
+// Names that nothing has are warned of with the nearest name, and the rules that need them harm nothing else.
+func TestWrongNames(t *testing.T) {
+	rulesFor := func(key, spec string) string { return object("VirtualService", key, spec) }
+	const answer = "\nhttp: [{directResponse: {status: 200}}]"
+	shopTo := func(host string) string {
+		return everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: "+host+"}}]}]") +
+			object("Service", "prod/reviews", "ports: [{port: 80, name: http}]")
+	}
+	for what, c := range map[string]struct {
+		yaml string
+		o    translate.Options
+		want []string // messages with their codes
+	}{
+		"a Gateway that is misspelt": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gv]"+answer),
+			want: []string{`WM-NAME-01 spec.gateways[0]: there is no Gateway default/gv; did you mean "default/gw"?`}},
+		"a Gateway of another namespace": {yaml: everything + rulesFor("shop/a", "hosts: [a.com]\ngateways: [gw]"+answer),
+			want: []string{"WM-NAME-01 spec.gateways[0]: there is no Gateway shop/gw: the one of this name is in namespace default; write default/gw, or give --default-namespace default if the documents have none"}},
+		"no Gateway although there are some": {yaml: everything + rulesFor("a", "hosts: [a.com]"+answer),
+			want: []string{"WM-NAME-01 spec: names no Gateway, so only sidecars use it, and no gateway proxy does; if it is meant for one, add gateways: [default/gw]"}},
+		"a host that no server has": {yaml: server("gw", "80/HTTP", "shop.com", "") + rulesFor("a", "hosts: [shop.con]\ngateways: [gw]"+answer),
+			want: []string{`WM-NAME-02 spec.hosts[0]: no server of its Gateways has the host "shop.con", so that no request comes to its rules by it: they have shop.com; did you mean "shop.com"?`}},
+		"a host for another namespace": {yaml: server("gw", "80/HTTP", "'prod/shop.com'", "") + rulesFor("a", "hosts: [shop.com]\ngateways: [gw]"+answer),
+			want: []string{`WM-NAME-02 spec.hosts[0]: no server of its Gateways has the host "shop.com", so that no request comes to its rules by it: they have shop.com, and shop.com is for VirtualServices of namespace prod alone; this one is in default (--default-namespace prod, if its document has none)`}},
+		"a destination that is misspelt": {yaml: shopTo("review.prod.svc.cluster.local"),
+			want: []string{`WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||review.prod.svc.cluster.local: no Service or ServiceEntry has the host review.prod.svc.cluster.local; did you mean "reviews.prod.svc.cluster.local"?`}},
+		"a short name of another namespace": {yaml: shopTo("reviews"),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; there is reviews.prod, which must be written so"}},
+		"a Service that is not exported": {yaml: strings.Replace(shopTo("reviews.prod.svc.cluster.local"), "name: reviews", "annotations: {networking.istio.io/exportTo: .}, name: reviews", 1),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.prod.svc.cluster.local: Service prod/reviews is not exported to namespace istio-system (annotation networking.istio.io/exportTo: .)"}},
+		"by DNS":                {yaml: shopTo("other.test"), o: translate.Options{DNSFallback: true}},
+		"by a wildcard address": {yaml: shopTo("other.test"), o: translate.Options{Endpoints: map[string]string{"*.test": "10.0.0.1:80", "*": "10.0.0.2:80"}}},
+		"a refused VirtualService": {yaml: everything + rulesFor("a", "hosts: [a.com, b.com]\ngateways: [gw]\nhttp: [{timeout: 0s}]") + rulesFor("b", "hosts: ['*.com']\ngateways: [gw]"+answer),
+			want: []string{"WM-LEFT-01 : is left out: a.com is answered by the rules of VirtualService default/b, b.com is answered by the rules of VirtualService default/b"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)})
+			p, findings := translate.Plan(in.Set, c.o)
+			require.NotNil(t, p)
+			var got []string
+			for _, f := range findings {
+				if strings.HasPrefix(f.Code, "WM-") {
+					assert.Equal(t, diag.Warning, f.Severity)
+					got = append(got, f.Code+" "+f.Field+": "+f.Message)
+				}
+			}
+			assert.Equal(t, c.want, got)
+			if strings.HasPrefix(what, "by ") {
+				require.Len(t, p.Clusters, 1)
+				assert.Len(t, p.Clusters[0].AllEndpoints(), 1)
+			}
+		})
+	}
+}
+
+// A chain that another has the server names of, a server whose certificate is missing and a bad address are left out, and
+// the others are served.
+func TestServersHarmThemselvesAlone(t *testing.T) {
+	yaml := server("a", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: none") + server("b", "443/HTTPS", "A.com", "mode: SIMPLE, credentialName: none") + everything +
+		ruled("v", "- directResponse: {status: 200}")
+	for strict, severity := range map[bool]diag.Severity{false: diag.Warning, true: diag.Error} {
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)})
+		p, findings := translate.Plan(in.Set, translate.Options{Strict: strict})
+		require.Len(t, p.Listeners, 2)
+		for _, l := range p.Listeners {
+			require.Len(t, l.Chains, 1)
+			assert.Equal(t, l.Port == 443, l.Chains[0].TLS != nil && l.Chains[0].TLS.Unusable)
+		}
+		assert.True(t, p.ClosesConnections())
+		var taken bool
+		for _, f := range findings {
+			if strings.Contains(f.Message, "is taken by") || strings.Contains(f.Message, "there is no Secret") {
+				assert.Equal(t, severity, f.Severity, f)
+				taken = taken || strings.Contains(f.Message, "is taken by")
+			}
+		}
+		assert.True(t, taken)
+	}
+}
+
+// The namespace of documents that have none is a choice of who reads them.
+func TestDefaultNamespace(t *testing.T) {
+	in := gateway.Load([]string{"-"}, resource.Options{DefaultNamespace: "prod", Stdin: strings.NewReader(ruleOf("{"+to+"}") + "---\n" + strings.Replace(ruleOf("{"+to+"}"), "name: a", "name: a, namespace: other", 1))})
+	require.Len(t, in.Set.VirtualServices, 2)
+	assert.Equal(t, "prod/a", in.Set.VirtualServices[0].Key())
+	assert.Equal(t, "other/a", in.Set.VirtualServices[1].Key())
+}
