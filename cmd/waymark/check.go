@@ -52,7 +52,11 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			if err := write(c.OutOrStdout(), r); err != nil {
 				return err
 			}
-			return checkStatus(r)
+			status := checkStatus(r)
+			if status == nil && output == "text" {
+				fmt.Fprintf(talk, "all is well: nothing was found in %d resources\n", len(r.Resources))
+			}
+			return status
 		},
 	}
 	files.add(c)
