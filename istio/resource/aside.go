@@ -113,7 +113,14 @@ func (a *asides) addForm(f form, s *source) {
 	entry.ours = entry.ours || isOurs
 }
 
-func (a *asides) addKind(kind string) {
+// noKind stands for the kind of documents that have none.
+const noKind = "document without apiVersion and kind"
+
+// addKind counts a document. A kind whose name is also that of one that Waymark reads has its group.
+func (a *asides) addKind(kind, group string) {
+	if slices.ContainsFunc(slices.Collect(maps.Keys(kinds)), func(key string) bool { return strings.HasSuffix(key, "/"+kind) }) {
+		kind += " (" + group + ")"
+	}
 	if a.kinds == nil {
 		a.kinds = map[string]int{}
 	}
@@ -158,7 +165,10 @@ func plural(kind string, n int) string {
 	switch {
 	case n == 1:
 		return kind
-	case strings.HasSuffix(kind, "kind"):
+	case strings.HasSuffix(kind, ")"):
+		name, group, _ := strings.Cut(kind, " ")
+		return plural(name, n) + " " + group
+	case kind == noKind:
 		return strings.Replace(kind, "document", "documents", 1)
 	case strings.HasSuffix(kind, "y") && !strings.HasSuffix(kind, "ay"):
 		return strings.TrimSuffix(kind, "y") + "ies"

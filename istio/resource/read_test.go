@@ -52,7 +52,7 @@ func TestOtherKinds(t *testing.T) {
 		"apiVersion: networking.istio.io/v1\nkind: Sidecar":          "warning: Sidecar default/g: is not applied: services that it hides are visible",
 		"apiVersion: security.istio.io/v1\nkind: PeerAuthentication": "warning: PeerAuthentication default/g: is not applied: mutual TLS is not required",
 		"apiVersion: networking.istio.io/v1\nkind: ProxyConfig":      "notice: left aside: 1 ProxyConfig",
-		"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway":    "notice: left aside: 1 Gateway",
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway":    "notice: left aside: 1 Gateway (gateway.networking.k8s.io)",
 		"apiVersion: v1\nkind: ConfigMap":                            "notice: left aside: 1 ConfigMap",
 		"kind: ConfigMap":                                            "notice: left aside: 1 ConfigMap",
 		"a: 1":                                                       "notice: left aside: 1 document without apiVersion and kind",
