@@ -65,10 +65,32 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 		}
 		s.field(object[key], f, at)
 	}
+	s.empty(object, message, field)
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		if isRequired(f) && object[f.JSONName()] == nil {
 			s.report(SchemaCode, diag.KeyField(field, f.JSONName()), false, "is missing")
+		}
+	}
+}
+
+// empty checks an empty list or map that must not be there: rules of the schemas count it as set, and it cannot be seen
+// once the message has been decoded.
+func (s *schema) empty(object map[string]any, message protoreflect.MessageDescriptor, field string) {
+	switch message.FullName() {
+	case "istio.networking.v1alpha3.ServiceEntry":
+		if list, ok := object["endpoints"].([]any); !ok || len(list) > 0 {
+			return
+		}
+		if resolution := object["resolution"]; resolution == nil || resolution == "NONE" {
+			s.report(SchemaCode, diag.KeyField(field, "endpoints"), true, "cannot be set, even to an empty list, with resolution NONE")
+		} else if object["workloadSelector"] != nil {
+			s.report(SchemaCode, diag.KeyField(field, "endpoints"), true, "cannot be set, even to an empty list, together with workloadSelector")
+		}
+	case "istio.networking.v1alpha3.WorkloadEntry":
+		address, _ := object["address"].(string)
+		if ports, ok := object["ports"].(map[string]any); ok && len(ports) == 0 && strings.HasPrefix(address, "unix://") {
+			s.report(SchemaCode, diag.KeyField(field, "ports"), true, "cannot be set, even to an empty mapping, for a Unix domain socket")
 		}
 	}
 }
@@ -306,13 +328,13 @@ var limits = map[protoreflect.FullName]limit{
 	"istio.networking.v1alpha3.ServicePort.name":                                         {length: 256},
 	"istio.networking.v1alpha3.ServicePort.protocol":                                     {length: 256},
 	"istio.networking.v1alpha3.ServicePort.number":                                       {ruled: true},
-	"istio.networking.v1alpha3.ServicePort.target_port":                                  {ruled: true},
+	"istio.networking.v1alpha3.ServicePort.target_port":                                  {least: 1, most: 65535, ruled: true},
 	"istio.networking.v1alpha3.WorkloadSelector.labels":                                  {maxItems: 256, length: 63},
 	"istio.networking.v1alpha3.WorkloadEntry.address":                                    {length: 256},
 	"istio.networking.v1alpha3.WorkloadEntry.labels":                                     {maxItems: 256},
 	"istio.networking.v1alpha3.WorkloadEntry.locality":                                   {length: 2048},
 	"istio.networking.v1alpha3.WorkloadEntry.network":                                    {length: 2048},
-	"istio.networking.v1alpha3.WorkloadEntry.ports":                                      {maxItems: 128},
+	"istio.networking.v1alpha3.WorkloadEntry.ports":                                      {maxItems: 128, ruled: true},
 	"istio.networking.v1alpha3.WorkloadEntry.service_account":                            {length: 253},
 	"istio.networking.v1alpha3.TrafficPolicy.port_level_settings":                        {maxItems: 4096},
 	"istio.type.v1beta1.WorkloadSelector.match_labels":                                   {maxItems: 4096, length: 63},
