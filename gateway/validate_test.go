@@ -56,6 +56,7 @@ var anyFindings = map[string]finding{
 	"an annotation of Waymark's must be known":   found(annotated(ruleOf("{"+to+"}"), "annotations: {waymark.dev/unknown: x}"), "VAL-X-07 error"),
 	"a field must be known":                      found(ruleOf("{rout: [], "+to+"}"), "VAL-ANY-03 error"),
 	"a field stands once":                        found(ruleOf("{timeout: 1s, timeout: 2s, "+to+"}"), "VAL-ANY-06 warning"),
+	"a field that was removed is ignored":        found(ruleOf("{websocketUpgrade: true, "+to+"}"), "VAL-ANY-03 warning"),
 	"a field beside the spec must be known":      found(ruleOf("{"+to+"}")+"more: 1\n", "VAL-ANY-03 error"),
 	"null is no object":                          found(document("Gateway", "{servers: [null]}"), "VAL-ANY-03 error", "VAL-G-03 error", "VAL-G-05 error"),
 	"null is no value of a map":                  found(whenOf("{queryParams: {q: null}}"), "VAL-ANY-03 error"),

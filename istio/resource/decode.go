@@ -29,12 +29,12 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 		spec := zero.ProtoReflect().New().Interface().(M)
 		findings := &r.input.Findings
 		before := len(*findings)
-		s := &schema{report: func(code, field string, key bool, format string, args ...any) {
+		s := &schema{add: func(severity diag.Severity, code, field string, key bool, format string, args ...any) {
 			place := o.document.at
 			if key {
 				place = o.document.keyAt
 			}
-			findings.AddAt(place(field), diag.Error, code, o, field, format, args...)
+			findings.AddAt(place(field), severity, code, o, field, format, args...)
 		}}
 		for _, key := range slices.Sorted(maps.Keys(b.members)) {
 			switch key {
@@ -47,12 +47,12 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 				s.report("VAL-ANY-03", diag.KeyField("", key), true, "unknown field %q", key)
 			}
 		}
-		refused := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
+		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
 		raw := b.member("spec")
 		if raw == nil {
 			raw = []byte("{}")
 		}
-		if err := unmarshalSpec(raw, spec, refused); err != nil {
+		if err := unmarshalSpec(raw, spec, unknown); err != nil {
 			field := blame(raw, spec, "spec")
 			said := false
 			for i := range (*findings)[before:] { // the schema may have said it, in better words

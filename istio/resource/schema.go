@@ -22,8 +22,13 @@ import (
 // before Istio sees it. The schema follows from the message: types, names of enums, fields of a oneof, required fields.
 // What is beyond that is in limits.
 type schema struct {
-	// report adds an error about a field; key means that its place is that of the key.
-	report func(code, field string, key bool, format string, args ...any)
+	// add adds a finding about a field; key means that its place is that of the key.
+	add func(severity diag.Severity, code, field string, key bool, format string, args ...any)
+}
+
+// report adds an error.
+func (s *schema) report(code, field string, key bool, format string, args ...any) {
+	s.add(diag.Error, code, field, key, format, args...)
 }
 
 // message checks an object against a message.
@@ -41,6 +46,10 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 		if f == nil && deprecatedNames[message.FullName()] == key {
 			f = fields.ByTextName(key)
 		}
+		if f == nil && slices.Contains(removedFields[message.FullName()], key) {
+			s.add(diag.Warning, "VAL-ANY-03", at, true, "is a field that Istio removed; it is ignored")
+			continue
+		}
 		if f == nil {
 			s.report("VAL-ANY-03", at, true, "unknown field %q%s", key, suggest(key, message))
 			continue
@@ -56,10 +65,32 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 		}
 		s.field(object[key], f, at)
 	}
+	s.empty(object, message, field)
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		if isRequired(f) && object[f.JSONName()] == nil {
 			s.report(SchemaCode, diag.KeyField(field, f.JSONName()), false, "is missing")
+		}
+	}
+}
+
+// empty checks an empty list or map that must not be there: rules of the schemas count it as set, and it cannot be seen
+// once the message has been decoded.
+func (s *schema) empty(object map[string]any, message protoreflect.MessageDescriptor, field string) {
+	switch message.FullName() {
+	case "istio.networking.v1alpha3.ServiceEntry":
+		if list, ok := object["endpoints"].([]any); !ok || len(list) > 0 {
+			return
+		}
+		if resolution := object["resolution"]; resolution == nil || resolution == "NONE" {
+			s.report(SchemaCode, diag.KeyField(field, "endpoints"), true, "cannot be set, even to an empty list, with resolution NONE")
+		} else if object["workloadSelector"] != nil {
+			s.report(SchemaCode, diag.KeyField(field, "endpoints"), true, "cannot be set, even to an empty list, together with workloadSelector")
+		}
+	case "istio.networking.v1alpha3.WorkloadEntry":
+		address, _ := object["address"].(string)
+		if ports, ok := object["ports"].(map[string]any); ok && len(ports) == 0 && strings.HasPrefix(address, "unix://") {
+			s.report(SchemaCode, diag.KeyField(field, "ports"), true, "cannot be set, even to an empty mapping, for a Unix domain socket")
 		}
 	}
 }
@@ -69,6 +100,14 @@ const SchemaCode = "VAL-ANY-05"
 
 // deprecatedNames are the fields that a schema has by the name that the message's text form has, by message.
 var deprecatedNames = map[protoreflect.FullName]string{"istio.networking.v1alpha3.HTTPRoute": "mirror_percent"}
+
+// removedFields are fields that messages had in earlier versions of Istio. An API server removes them from an object, and
+// kubectl warns of them.
+var removedFields = map[protoreflect.FullName][]string{
+	"istio.networking.v1alpha3.HTTPRoute": {
+		"websocketUpgrade", "appendHeaders", "appendRequestHeaders", "removeRequestHeaders", "appendResponseHeaders", "removeResponseHeaders",
+	},
+}
 
 // isRequired reports whether a field must be there.
 func isRequired(f protoreflect.FieldDescriptor) bool {
@@ -234,7 +273,7 @@ func (s *schema) integer(value any, limit limit, at string) {
 	}
 	f, err := strconv.ParseFloat(number.String(), 64)
 	switch {
-	case err != nil || f != math.Trunc(f):
+	case err != nil || f != math.Trunc(f), limit.ruled && strings.ContainsAny(number.String(), ".eE"):
 		s.wrongType(at, "an integer", value)
 	case f < limit.least || f > limit.most:
 		s.report(SchemaCode, at, false, "must be between %.0f and %.0f, and is %s", limit.least, limit.most, number)
@@ -267,6 +306,7 @@ type limit struct {
 	least, most        float64 // of a number
 	length             int     // of a text, in characters
 	minItems, maxItems int     // entries of a list or a map
+	ruled              bool    // the schema has a rule for an integer, which an API server cannot evaluate for 1.0 or 1e2
 }
 
 // or returns the limit with the bounds of the field's type where it has none.
@@ -287,12 +327,14 @@ var limits = map[protoreflect.FullName]limit{
 	"istio.networking.v1alpha3.ServiceEntry.endpoints":                                   {maxItems: 4096},
 	"istio.networking.v1alpha3.ServicePort.name":                                         {length: 256},
 	"istio.networking.v1alpha3.ServicePort.protocol":                                     {length: 256},
+	"istio.networking.v1alpha3.ServicePort.number":                                       {ruled: true},
+	"istio.networking.v1alpha3.ServicePort.target_port":                                  {least: 1, most: 65535, ruled: true},
 	"istio.networking.v1alpha3.WorkloadSelector.labels":                                  {maxItems: 256, length: 63},
 	"istio.networking.v1alpha3.WorkloadEntry.address":                                    {length: 256},
 	"istio.networking.v1alpha3.WorkloadEntry.labels":                                     {maxItems: 256},
 	"istio.networking.v1alpha3.WorkloadEntry.locality":                                   {length: 2048},
 	"istio.networking.v1alpha3.WorkloadEntry.network":                                    {length: 2048},
-	"istio.networking.v1alpha3.WorkloadEntry.ports":                                      {maxItems: 128},
+	"istio.networking.v1alpha3.WorkloadEntry.ports":                                      {maxItems: 128, ruled: true},
 	"istio.networking.v1alpha3.WorkloadEntry.service_account":                            {length: 253},
 	"istio.networking.v1alpha3.TrafficPolicy.port_level_settings":                        {maxItems: 4096},
 	"istio.type.v1beta1.WorkloadSelector.match_labels":                                   {maxItems: 4096, length: 63},
