@@ -148,7 +148,7 @@ func (r *reader) skip(s *source) bool {
 	if _, ok := kinds[key]; ok || policies[key] != "" || groupOf(version) == "networking.istio.io" || misspelt(kind) != "" || isKustomize(version) {
 		return false
 	}
-	r.asides.addKind(kind)
+	r.asides.addObject(version, kind)
 	return true
 }
 
@@ -328,7 +328,7 @@ func (r *reader) other(o *Object, version string) {
 	case o.Kind == "":
 		r.asides.addKind("document without apiVersion and kind")
 	default:
-		r.asides.addKind(o.Kind)
+		r.asides.addObject(version, o.Kind)
 	}
 }
 
