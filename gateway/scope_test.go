@@ -117,7 +117,7 @@ func TestSidecarScope(t *testing.T) {
 				apiEntry("default/c@2023-02-01", "db2.example.com", "mysql 80 MySQL", "addresses: [240.0.0.1]"), port: 80, want: api("80") + anyOther,
 		},
 		"nor of a host with resolution NONE to which another entry gives endpoints": {
-			yaml: apiEntry("default/a@2024-01-01", "api.example.com", "x 9080", "resolution: NONE") + apiEntry("default/b@2024-02-01", "api.example.com", "y 9080", "addresses: [240.0.0.1]"), port: 9080, want: "",
+			yaml: apiEntry("default/a@2024-01-01", "api.example.com", "x 9080", "resolution: NONE") + apiEntry("default/b@2024-02-01", "api.example.com", "web 9080", "addresses: [240.0.0.1]"), port: 9080, want: "",
 		},
 		"external names are sorted by namespace": {
 			yaml: service("shop/web", "10.0.0.1", "http 9080") + strings.NewReplacer("web.default", "web.shop", "namespace: default", "namespace: b").Replace(external("a", "web")) +
