@@ -185,9 +185,7 @@ func changedFiles(before, after map[string][sha256.Size]byte) string {
 	var c changes
 	compare(before, after, &c)
 	var names []string
-	for _, name := range c.changed {
-		names = append(names, name)
-	}
+	names = append(names, c.changed...)
 	for _, name := range c.added {
 		names = append(names, name+" (new)")
 	}

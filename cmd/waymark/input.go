@@ -74,7 +74,7 @@ func (f *fileFlags) reading(working *progress) resource.Options {
 
 func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
 	f := c.Flags()
-	in.fileFlags.add(c, standardFiles...)
+	in.add(c, standardFiles...)
 	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")

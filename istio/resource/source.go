@@ -27,7 +27,7 @@ type document struct {
 
 // plainText returns the text of a file as UTF-8 without a byte order mark. PowerShell writes UTF-16.
 func plainText(data []byte) string {
-	if len(data) < 2 || !(data[0] == 0xFF && data[1] == 0xFE) && !(data[0] == 0xFE && data[1] == 0xFF) {
+	if len(data) < 2 || (data[0] != 0xFF || data[1] != 0xFE) && (data[0] != 0xFE || data[1] != 0xFF) {
 		return strings.TrimPrefix(string(data), "\uFEFF")
 	}
 	low, high := 0, 1

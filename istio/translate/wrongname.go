@@ -182,7 +182,7 @@ func tellLost(refused []resource.Refused, p *plan.Plan, o *Options, out *output)
 func answersNow(r resource.Refused, p *plan.Plan, o *Options) string {
 	var all []string
 	for i, h := range r.Hosts {
-		if r.Object.Placeholder != "" && strings.Contains(h, r.Object.Placeholder) {
+		if r.Placeholder != "" && strings.Contains(h, r.Placeholder) {
 			continue // nobody asks for it
 		}
 		if i == 5 {
