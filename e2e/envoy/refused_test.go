@@ -160,7 +160,7 @@ func TestEnvoysTakeTheKeys(t *testing.T) {
 		}}})
 	}
 	for i, k := range keys {
-		_, stderr, status := program.Run(t, strings.Replace(resources.BadGateway, "$TLS", "credentialName: c", 1)+"---\n"+certs.Secret("c", pairs[i], ""), "translate", "-f", "-", "-o", "plan")
+		_, stderr, status := program.Run(t, strings.Replace(resources.BadGateway, "$TLS", "credentialName: c", 1)+"---\n"+certs.Secret("c", pairs[i], ""), "translate", "-f", "-", "-o", "plan", "--strict")
 		if k.say == "" {
 			assert.Zero(t, status, "%s: %s", k.name, stderr)
 			continue

@@ -236,7 +236,7 @@ spec: {type: ExternalName, externalName: alias.default.svc.cluster.local, ports:
 `, "there is no cluster outbound|80||alias.default.svc.cluster.local: its external name leads back to itself"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			_, stderr, status := program.Run(t, names{"HOST": c.host}.expand(t, gw)+c.more, "translate", "-f", "-")
+			_, stderr, status := program.Run(t, names{"HOST": c.host}.expand(t, gw)+c.more, "translate", "-f", "-", "--strict")
 			assert.Equal(t, 65, status)
 			assert.Contains(t, stderr, c.say)
 			assert.Equal(t, 3, strings.Count(stderr, "\n"), "one sentence, the line of the file and a caret: %s", stderr)

@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// finding begins a finding; lines without it are excerpts, carets and the table of the plan.
-var finding = regexp.MustCompile(`^(\S+:\d+:\d+: |\S+: )?(error|warning|notice): `)
+// finding begins a finding, or the error of the command; lines without it are excerpts, carets and the table of the plan.
+var finding = regexp.MustCompile(`^waymark: |^(\S+:\d+:\d+: |\S+: )?(error|warning|notice): `)
 
 // TestFolders runs the commands of e2e/testdata/folders, but for those that serve.
 func TestFolders(t *testing.T) {

@@ -71,7 +71,7 @@ var patchForm = form{name: "a patch of a kustomization", way: func(file string) 
 }}
 
 var kustomizationForm = form{name: "a kustomization, which is not applied", way: func(file string) string {
-	return "run kustomize build " + filepath.Dir(file) + " | waymark check -f -"
+	return "run kustomize build FOLDER | waymark check -f -, with the folder that you deploy, such as " + filepath.Dir(file)
 }}
 
 // jsonComment is a comment or a trailing comma where JSON has none.
@@ -113,14 +113,20 @@ func (a *asides) addForm(f form, s *source) {
 	entry.ours = entry.ours || isOurs
 }
 
+// addObject records a kind that is left aside. A kind with the name of one that Waymark reads has its group beside it,
+// such as the Service of Knative.
+func (a *asides) addObject(version, kind string) {
+	group := groupOf(version)
+	if group != "" && slices.ContainsFunc(slices.Collect(maps.Keys(kinds)), func(key string) bool { return strings.HasSuffix(key, "/"+kind) }) {
+		kind += " (" + group + ")"
+	}
+	a.addKind(kind)
+}
+
 // noKind stands for the kind of documents that have none.
 const noKind = "document without apiVersion and kind"
 
-// addKind counts a document. A kind whose name is also that of one that Waymark reads has its group.
-func (a *asides) addKind(kind, group string) {
-	if slices.ContainsFunc(slices.Collect(maps.Keys(kinds)), func(key string) bool { return strings.HasSuffix(key, "/"+kind) }) {
-		kind += " (" + group + ")"
-	}
+func (a *asides) addKind(kind string) {
 	if a.kinds == nil {
 		a.kinds = map[string]int{}
 	}
@@ -140,9 +146,9 @@ func (a *asides) report(findings *diag.Findings, strict bool) {
 		}
 		also := ""
 		if n := len(entry.files) - 1; n > 0 {
-			also = fmt.Sprintf(", as %d more files", n)
+			also = fmt.Sprintf(", and so are %d more files", n)
 			if n == 1 {
-				also = ", as one more file"
+				also = ", and so is one more file"
 			}
 		}
 		findings.AddAt(diag.Place{File: entry.first}, severity, "", nil, "", "left aside: this is %s%s; %s", name, also, entry.way(entry.first))

@@ -179,11 +179,17 @@ func plainDecoding(err error) string {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	text = strings.TrimPrefix(text, "(line 1:") // the decoder's line is that of the JSON
+	if m := badDuration.FindStringSubmatch(text); m != nil {
+		return "not a duration, such as 300ms or 5s: " + m[1]
+	}
 	if goWords.MatchString(text) {
 		return "the value does not fit the field"
 	}
 	return text
 }
+
+// badDuration is what the decoder of durations prints, with the value at the end.
+var badDuration = regexp.MustCompile(`bad Duration: time: .* ("[^"]*")$`)
 
 // goWords are parts of messages for programmers.
 var goWords = regexp.MustCompile(`unmarshal|Go value|Go struct|RawMessage|reflect|protobuf|syntax error|interface`)

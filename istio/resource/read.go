@@ -148,7 +148,7 @@ func (r *reader) skip(s *source) bool {
 	if _, ok := kinds[key]; ok || policies[key] != "" || groupOf(version) == "networking.istio.io" || misspelt(kind) != "" || isKustomize(version) {
 		return false
 	}
-	r.asides.addKind(kind, groupOf(version))
+	r.asides.addObject(version, kind)
 	return true
 }
 
@@ -224,7 +224,7 @@ func (r *reader) value(text []byte, doc *document, itemKind, itemVersion string)
 	b := newBody(text)
 	if b.members == nil {
 		if string(text) != "null" {
-			r.asides.addKind(noKind, "")
+			r.asides.addKind(noKind)
 		}
 		return
 	}
@@ -326,9 +326,9 @@ func (r *reader) other(o *Object, version string) {
 	case near != "" && strings.Contains(group, "istio"):
 		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %s; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
 	case o.Kind == "":
-		r.asides.addKind(noKind, "")
+		r.asides.addKind(noKind)
 	default:
-		r.asides.addKind(o.Kind, group)
+		r.asides.addObject(version, o.Kind)
 	}
 }
 

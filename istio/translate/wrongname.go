@@ -182,6 +182,9 @@ func tellLost(refused []resource.Refused, p *plan.Plan, o *Options, out *output)
 func answersNow(r resource.Refused, p *plan.Plan, o *Options) string {
 	var all []string
 	for i, h := range r.Hosts {
+		if r.Placeholder != "" && strings.Contains(h, r.Placeholder) {
+			continue // nobody asks for it
+		}
 		if i == 5 {
 			all = append(all, strconv.Itoa(len(r.Hosts)-i)+" more hosts")
 			break
@@ -195,6 +198,9 @@ func answersNow(r resource.Refused, p *plan.Plan, o *Options) string {
 			}
 		}
 		all = append(all, h+" is answered "+by)
+	}
+	if len(all) == 0 {
+		return "its rules are missing"
 	}
 	return strings.Join(all, ", ")
 }
