@@ -321,7 +321,7 @@ func TestSchemaIsThatOfTheDefinitions(t *testing.T) {
 	all := definitions(t)
 	objects := realObjects(t, all)
 	require.Greater(t, len(objects), 100)
-	const everyKinds = 6 // objects in everyField, which are the last ones
+	const everyKinds = 6                  // objects in everyField, which are the last ones
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a fixed seed
 	type mutant struct {
 		text []byte
