@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,8 +180,10 @@ func (s *schema) value(value any, f protoreflect.FieldDescriptor, limit limit, a
 		if _, ok := value.(bool); !ok {
 			s.wrongType(at, "true or false", value)
 		}
-	case protoreflect.StringKind, protoreflect.BytesKind:
+	case protoreflect.StringKind:
 		s.text(value, limit, at)
+	case protoreflect.BytesKind:
+		s.bytes(value, at)
 	case protoreflect.DoubleKind, protoreflect.FloatKind:
 		s.number(value, limit, at)
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
@@ -262,6 +265,21 @@ func (s *schema) text(value any, limit limit, at string) {
 	}
 	if n := utf8.RuneCountInString(text); limit.length > 0 && n > limit.length {
 		s.report(SchemaCode, at, false, "has at most %d characters, this one %d", limit.length, n)
+	}
+}
+
+// base64Text is what an API server takes for bytes.
+var base64Text = regexp.MustCompile(`^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$`)
+
+func (s *schema) bytes(value any, at string) {
+	switch v := value.(type) {
+	case []any: // an API server stores it; whether it can be decoded is for the decoder to say
+	case string:
+		if !base64Text.MatchString(v) {
+			s.report(SchemaCode, at, false, "must be base64 with padding, and not empty")
+		}
+	default:
+		s.wrongType(at, "a text in base64", value)
 	}
 }
 

@@ -164,6 +164,9 @@ func newSyntaxError(s *source, err error) error {
 		context := strings.TrimPrefix(strings.TrimPrefix(at.ContextMsg, "while parsing "), "while scanning ")
 		switch context {
 		case "a quoted scalar":
+			if !strings.Contains(message, "unexpected") {
+				break // such as an unknown escape, whose own place is better
+			}
 			mark, message = at.ContextMark, "the quoted text that begins here does not end"
 		case "a simple key":
 			mark, message = at.ContextMark, "there is no colon behind this key"
