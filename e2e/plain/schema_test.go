@@ -339,7 +339,7 @@ func TestSchemaIsThatOfTheDefinitions(t *testing.T) {
 					if j >= len(all) {
 						break
 					}
-					if all[j](); (most || random.IntN(5) == 0 && j < 80 || random.IntN(60) == 0) && !yield(object) {
+					if all[j](); (most || random.IntN(20) == 0 && j < 80 || random.IntN(200) == 0) && !yield(object) {
 						return
 					}
 				}

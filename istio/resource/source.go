@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"waymark.dev/waymark/diag"
 )
@@ -112,6 +113,16 @@ func (c *lineCounter) at(position int) int {
 	return c.line
 }
 
+// columnAt is the column of a position in its line, in characters and counted from 1.
+func columnAt(text string, position int) int {
+	before := text[:position]
+	if i := strings.LastIndexAny(before, "\n\r\u0085\u2028\u2029"); i >= 0 {
+		_, width := utf8.DecodeRuneInString(before[i:])
+		before = before[i+width:]
+	}
+	return utf8.RuneCountInString(before) + 1
+}
+
 // jsonValues cuts a source that is a stream of JSON values into them. ok is false where it is not one.
 func jsonValues(s *source) (sources []*source, ok bool) {
 	trimmed := strings.TrimLeft(s.text, " \t\r\n")
@@ -132,9 +143,9 @@ func jsonValues(s *source) (sources []*source, ok bool) {
 		}
 		end := int(decoder.InputOffset())
 		begin += len(s.text[begin:end]) - len(strings.TrimLeft(s.text[begin:end], " \t\r\n"))
-		line, column := s.line+lines.at(begin)-1, s.column+begin
-		if feed := strings.LastIndexByte(s.text[:begin], '\n'); feed >= 0 {
-			column = begin - feed
+		line, column := s.line+lines.at(begin)-1, columnAt(s.text, begin)
+		if line == s.line {
+			column += s.column - 1
 		}
 		sources = append(sources, &source{file: s.file, text: s.text[begin:end], line: line, column: column, trees: s.trees})
 		begin = end

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	kyaml "sigs.k8s.io/yaml"
@@ -176,9 +175,9 @@ func newSyntaxError(s *source, err error) error {
 			mark, message = at.ContextMark, fmt.Sprintf("the mapping that begins here does not end: %s in line %d", message, s.line+at.Mark.Line-1)
 		}
 	}
-	if text := strings.TrimRight(s.text, " \t\r\n"); mark.Line > strings.Count(text, "\n")+1 { // the end of the text
-		last := text[strings.LastIndexByte(text, '\n')+1:]
-		mark.Line, mark.Column = strings.Count(text, "\n")+1, utf8.RuneCountInString(last)
+	text := strings.TrimRight(s.text, " \t\r\n\u0085\u2028\u2029")
+	if last := diag.CountLines(text); mark.Line > last { // the end of the text
+		mark.Line, mark.Column = last, columnAt(text, len(text))-1
 		message = "the document ends in the middle of a value: " + message
 	}
 	out.message = "not YAML: " + message
