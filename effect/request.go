@@ -119,3 +119,28 @@ func HostFor(rc *plan.RouteConfig, authority string) *plan.VirtualHost {
 	}
 	return best
 }
+
+// ChainFor returns the index of the filter chain that Envoy gives a connection to: that with the most specific server name,
+// else the one without names; -1 if there is none. The server name is "" for a connection without TLS, or without SNI.
+func ChainFor(l *plan.Listener, serverName string) int {
+	serverName = strings.ToLower(serverName)
+	best, length := -1, -1
+	for i, c := range l.Chains {
+		if len(c.ServerNames) == 0 && length < 0 {
+			best, length = i, 0
+		}
+		for _, name := range c.ServerNames {
+			n := 0
+			switch {
+			case name == serverName:
+				n = 1 << 16 // exact
+			case strings.HasPrefix(name, "*.") && strings.HasSuffix(serverName, name[1:]):
+				n = len(name)
+			}
+			if n > 0 && n > length {
+				best, length = i, n
+			}
+		}
+	}
+	return best
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -17,10 +16,9 @@ import (
 // state is a plan together with the root contexts and balancers that were made for it. Only the count of its requests
 // and the positions of the balancers change.
 type state struct {
-	plan  *plan.Plan
-	sites map[string][]*site // by listener name, in the order of its chains
-	// tls gives the settings for a server name, by the name of a listener that terminates TLS; nil settings refuse it.
-	tls      map[string]func(serverName string) *tls.Config
+	plan     *plan.Plan
+	sites    map[string][]*site     // by listener name, in the order of its chains
+	tls      map[string]*terminator // by the name of a listener that terminates TLS
 	clusters map[string]*balancer
 	requests sync.WaitGroup
 }
@@ -43,7 +41,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Behaviour())); err != nil {
 		return nil, err
 	}
-	s := &state{plan: next, sites: map[string][]*site{}, tls: map[string]func(string) *tls.Config{}, clusters: map[string]*balancer{}}
+	s := &state{plan: next, sites: map[string][]*site{}, tls: map[string]*terminator{}, clusters: map[string]*balancer{}}
 	for _, c := range next.Clusters {
 		s.clusters[c.Name] = newBalancer(c)
 	}
@@ -53,7 +51,11 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 				return nil, errors.Join(err, p.release(s))
 			}
 		}
-		if err := s.encrypt(l); err != nil {
+		if l.Chains[0].TLS == nil {
+			continue
+		}
+		var err error
+		if s.tls[l.Name], err = newTerminator(l); err != nil {
 			return nil, errors.Join(err, p.release(s))
 		}
 	}
@@ -75,49 +77,21 @@ func (p *Proxy) addSite(ctx context.Context, s *state, listener string, routes *
 	})
 }
 
-// encrypt makes the TLS settings of a listener, if it terminates TLS.
-func (s *state) encrypt(l *plan.Listener) error {
-	if l.Chains[0].TLS == nil {
-		return nil
-	}
-	configs := make([]*tls.Config, len(l.Chains))
-	for i, c := range l.Chains {
-		if c.TLS.Unusable {
-			continue
-		}
-		var err error
-		if configs[i], err = serverTLS(c.TLS); err != nil {
-			return fmt.Errorf("listener %s: %w", l.Name, err)
-		}
-	}
-	s.tls[l.Name] = func(serverName string) *tls.Config {
-		if i := chainFor(l, serverName); i >= 0 {
-			return configs[i]
-		}
-		return nil
-	}
-	return nil
-}
-
 // site is the one for a request to a listener; nil where there is none.
 func (s *state) site(listener string, r *http.Request) *site {
 	sites := s.sites[listener]
 	if len(sites) == 0 {
 		return nil
 	}
-	connection := encryption(r)
-	if (connection != nil) != (s.tls[listener] != nil) {
+	connection, t := encryption(r), s.tls[listener]
+	switch {
+	case (connection != nil) != (t != nil):
 		return nil // the listener has changed since the connection was opened
-	}
-	if connection == nil {
+	case t == nil:
 		return sites[0]
 	}
-	for _, l := range s.plan.Listeners {
-		if l.Name == listener {
-			if i := chainFor(l, connection.ServerName); i >= 0 {
-				return sites[i]
-			}
-		}
+	if i := effect.ChainFor(t.listener, connection.ServerName); i >= 0 {
+		return sites[i]
 	}
 	return nil
 }

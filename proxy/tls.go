@@ -9,40 +9,44 @@ import (
 	"os"
 	"strings"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
 
-// chainFor returns the index of the chain that Envoy gives a connection with a server name to: that with the most specific
-// name, else the one without names; -1 if there is none.
-func chainFor(l *plan.Listener, serverName string) int {
-	serverName = strings.ToLower(serverName)
-	best, length := -1, -1
+// terminator is a listener that terminates TLS.
+type terminator struct {
+	listener *plan.Listener
+	configs  []*tls.Config // by chain; nil where the certificate cannot be used
+}
+
+// newTerminator makes the settings of all chains of a listener.
+func newTerminator(l *plan.Listener) (*terminator, error) {
+	t := &terminator{l, make([]*tls.Config, len(l.Chains))}
 	for i, c := range l.Chains {
-		if len(c.ServerNames) == 0 && length < 0 {
-			best, length = i, 0
+		if c.TLS.Unusable {
+			continue
 		}
-		for _, name := range c.ServerNames {
-			n := -1
-			switch {
-			case name == serverName:
-				n = 1 << 16 // exact
-			case strings.HasPrefix(name, "*.") && strings.HasSuffix(serverName, name[1:]):
-				n = len(name)
-			}
-			if n > length {
-				best, length = i, n
-			}
+		var err error
+		if t.configs[i], err = serverTLS(c.TLS); err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 	}
-	return best
+	return t, nil
+}
+
+// config chooses the settings for a client by its server name.
+func (t *terminator) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if i := effect.ChainFor(t.listener, hello.ServerName); i >= 0 && t.configs[i] != nil {
+		return t.configs[i], nil
+	}
+	return nil, errNoChain
 }
 
 // serverTLS makes the settings with which a chain terminates TLS.
 func serverTLS(t *plan.ServerTLS) (*tls.Config, error) {
 	out := &tls.Config{MinVersion: tlsVersion(t.MinVersion, tls.VersionTLS12), MaxVersion: tlsVersion(t.MaxVersion, 0), NextProtos: []string{"http/1.1"}}
 	for _, c := range t.Certificates {
-		cert, key, err := content(c.Cert, c.CertFile), content(c.Key, c.KeyFile), error(nil)
-		pair, err := tls.X509KeyPair(cert, key)
+		pair, err := tls.X509KeyPair(content(c.Cert, c.CertFile), content(c.Key, c.KeyFile))
 		if err != nil {
 			return nil, fmt.Errorf("certificate %s: %s", strings.TrimPrefix(c.Name, "kubernetes://"), strings.TrimPrefix(err.Error(), "tls: "))
 		}
@@ -94,13 +98,9 @@ func (e encrypted) Accept() (net.Conn, error) {
 	}
 	s := e.proxy.acquire()
 	defer s.requests.Done()
-	if s.tls[e.name] == nil {
+	t := s.tls[e.name]
+	if t == nil {
 		return c, nil
 	}
-	return tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if config := s.tls[e.name](hello.ServerName); config != nil {
-			return config, nil
-		}
-		return nil, errNoChain
-	}}), nil
+	return tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, GetConfigForClient: t.config}), nil
 }

@@ -292,38 +292,21 @@ func (j *Judge) listener(port uint32) *plan.Listener {
 	return nil
 }
 
-// findChain chooses a filter chain by server name, the most specific one first, as Envoy does.
+// findChain chooses a filter chain by server name, as Envoy does.
 func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
-	var best *plan.FilterChain
-	length := -1
-	for _, c := range l.Chains {
-		if len(c.ServerNames) == 0 && length < 0 {
-			best, length = c, 0
-			continue
-		}
-		for _, name := range c.ServerNames {
-			n := 0
-			sni := strings.ToLower(r.SNI)
-			switch {
-			case !r.TLS:
-			case name == sni:
-				n = 1 << 16 // exact
-			case strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]):
-				n = len(name)
-			}
-			if n > length && n > 0 {
-				best, length = c, n
-			}
-		}
+	serverName := ""
+	if r.TLS {
+		serverName = r.SNI
 	}
-	switch {
-	case best == nil:
+	i := effect.ChainFor(l, serverName)
+	if i < 0 {
 		return nil, NoFilterChain
-	case !r.TLS && best.TLS != nil, r.TLS && best.TLS == nil && best.Routes != nil: // a chain for TCP accepts both
-		return nil, TLSError
-	default:
-		return best, ""
 	}
+	chain := l.Chains[i]
+	if !r.TLS && chain.TLS != nil || r.TLS && chain.TLS == nil && chain.Routes != nil { // a chain for TCP accepts both
+		return nil, TLSError
+	}
+	return chain, ""
 }
 
 // decideHTTP fills in what happens to a request after the connection manager has received it. sent is the request as
