@@ -58,10 +58,6 @@ func (r *Report) Plans() []*plan.Plan {
 			out = append(out, p)
 		}
 	}
-	if len(selectors) > 0 {
-		return out
-	}
-	r.addNames(translate.Names(r.set, &translate.Options{}))
 	return out
 }
 

@@ -117,8 +117,11 @@ func (a *asides) addForm(f form, s *source) {
 // such as the Service of Knative.
 func (a *asides) addObject(version, kind string) {
 	group := groupOf(version)
-	if group != "" && slices.ContainsFunc(slices.Collect(maps.Keys(kinds)), func(key string) bool { return strings.HasSuffix(key, "/"+kind) }) {
-		kind += " (" + group + ")"
+	for key := range kinds {
+		if group != "" && strings.HasSuffix(key, "/"+kind) {
+			kind += " (" + group + ")"
+			break
+		}
 	}
 	a.addKind(kind)
 }

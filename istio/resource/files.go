@@ -51,11 +51,11 @@ func (r *reader) path(path string) {
 	}
 	maps.Copy(r.patches, patchesOf(l.files))
 	for _, file := range l.files {
-		if real := realPath(file); r.seen[real] {
+		real := realPath(file)
+		if r.seen[real] {
 			continue
-		} else if file != "-" {
-			r.seen[real] = true
 		}
+		r.seen[real] = file != "-"
 		if r.options.Progress != nil {
 			r.options.Progress(file, r.read)
 		}
@@ -64,7 +64,7 @@ func (r *reader) path(path string) {
 			r.refuse(file, err)
 			continue
 		}
-		r.text(file, plainText(data))
+		r.text(file, real, plainText(data))
 	}
 }
 

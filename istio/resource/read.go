@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -95,11 +96,11 @@ func Read(paths []string, o Options) *Input {
 	return r.input
 }
 
-// text reads the documents of a file.
-func (r *reader) text(file, text string) {
+// text reads the documents of a file; real is its path without links.
+func (r *reader) text(file, real, text string) {
 	r.input.Texts.Add(file, text)
 	switch base := filepath.Base(file); {
-	case r.patches[realPath(file)]:
+	case r.patches[real]:
 		r.asides.addForm(patchForm, &source{file: file, text: text})
 		return
 	case slices.Contains(kustomizationFiles, base):
@@ -213,7 +214,7 @@ const maxLists = 8
 // value reads the objects of a JSON value: an object, or those of a list.
 func (r *reader) value(text []byte, doc *document, itemKind, itemVersion string) {
 	var list []json.RawMessage
-	if json.Unmarshal(text, &list) == nil {
+	if bytes.HasPrefix(text, []byte("[")) && json.Unmarshal(text, &list) == nil {
 		if isPatch(list) {
 			r.asides.addForm(patchForm, doc.source)
 			return

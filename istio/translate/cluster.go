@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	istio "istio.io/api/networking/v1alpha3"
 
@@ -19,7 +20,7 @@ import (
 // [destinations.reference], and at the end [destinations.clusters] makes the recorded ones.
 type destinations struct {
 	options  *Options
-	hosts    *hostIndex
+	missing  func() *hostIndex // made when the first destination is missing
 	services *registry
 	rules    *destinationRules
 	slices   []*resource.EndpointSlice // by namespace and name, as the entries
@@ -33,7 +34,7 @@ type destinations struct {
 
 func newDestinations(r *resource.Set, o *Options, secrets *secretStore, out *output) *destinations {
 	return &destinations{
-		options: o, hosts: newHostIndex(r, o), services: newRegistry(r, o), rules: newDestinationRules(r, o),
+		options: o, missing: sync.OnceValue(func() *hostIndex { return newHostIndex(r, o) }), services: newRegistry(r, o), rules: newDestinationRules(r, o),
 		slices:  byKey(r.EndpointSlices, func(s *resource.EndpointSlice) *resource.Object { return s.Object }),
 		entries: byKey(r.WorkloadEntries, func(e *resource.WorkloadEntry) *resource.Object { return e.Object }),
 		pods:    newPodIndex(r.Pods), secrets: secrets, out: out,
@@ -121,7 +122,7 @@ func (ds *destinations) cluster(ref clusterRef) (*plan.Cluster, string) {
 	case ds.options.DNSFallback && !overridden && ref.host != "" && ref.subset == "":
 		address, overridden = net.JoinHostPort(ref.host, strconv.Itoa(int(ref.port))), true
 	case !overridden:
-		return nil, ds.hosts.missing(ref.host)
+		return nil, ds.missing().missing(ref.host)
 	}
 	c.HTTP2 = speaksHTTP2(port.protocol)
 	var all []workload
