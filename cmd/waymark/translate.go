@@ -278,10 +278,10 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 			return err
 		}
 	}
-	switch _, err := os.Stat(filepath.Join(o.Dir, envoy.BootstrapFile)); {
+	switch {
 	case admin != "":
 		d.Watcher = &files.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
-	case err == nil: // somebody may be watching
+	case isServed(o.Dir): // somebody may be watching
 		d.Watcher = files.Pause(pause)
 	default: // the first time
 		reportLimits(noticesTo(talk), &o)

@@ -103,7 +103,7 @@ func Relocate(p *plan.Plan, free func() (uint32, error)) error {
 		for i := range c.Localities {
 			for j := range c.Localities[i].Endpoints {
 				e := &c.Localities[i].Endpoints[j]
-				if ip, err := netip.ParseAddr(e.Address); err != nil || !ip.IsLoopback() {
+				if !isLoopback(*e) {
 					continue
 				}
 				address := net.JoinHostPort(e.Address, strconv.Itoa(int(e.Port)))
