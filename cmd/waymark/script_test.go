@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       *update,
+		Deadline:            time.Now().Add(10 * time.Minute), // what hangs is ended, and named
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -48,7 +50,7 @@ func TestScripts(t *testing.T) {
 const needsEnvoy = "--engine envoy"
 
 // helpExamples runs the examples of the help of every command, by the shell: helpexamples. What serves must listen, on a free
-// port in place of its own, and end in order.
+// port in place of its own, and end in order; it keeps no pipe of ours, which would be waited for without end.
 func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 	copyExamples(ts)
 	root := newRoot()
@@ -64,9 +66,11 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 			examples++
 			if command, _, _ := strings.Cut(line, "  #"); strings.HasPrefix(command, "waymark run ") {
-				line = command + ` --listen 127.0.0.1:0 2>log & run=$!
-					for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.05; done
+				line = command + ` --listen 127.0.0.1:0 >log 2>&1 & run=$!
+					trap 'kill $run' EXIT
+					for i in $(seq 1200); do grep -q 'listening on' log && break; sleep 0.05; done
 					grep 'listening on' log || { cat log; exit 1; }
+					trap - EXIT
 					kill $run && wait $run`
 			}
 			if err := ts.Exec("sh", "-e", "-c", line); err != nil {
