@@ -36,10 +36,10 @@ func CheckFormat(value string, minor int) error {
 	}
 }
 
-// CheckFormats is [CheckFormat] for the newest and the oldest supported Envoy. err is why one of them refuses the
+// CheckFormats is [CheckFormat] for the newest and the oldest of several Envoys. err is why one of them refuses the
 // value, or nil; everywhere is set if both do.
-func CheckFormats(value string) (err error, everywhere bool) {
-	newest, oldest := CheckFormat(value, version.Newest), CheckFormat(value, version.Oldest)
+func CheckFormats(value string, envoys version.Range) (err error, everywhere bool) {
+	newest, oldest := CheckFormat(value, envoys.To), CheckFormat(value, envoys.From)
 	if newest != nil {
 		return newest, oldest != nil
 	}

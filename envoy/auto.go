@@ -55,7 +55,7 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 		c.Strategy, c.Why = StrategyFilter, "--matching filter"
 		if o.Matching == MatchingNative {
 			c.Strategy, c.Why = StrategyList, "--matching native"
-		} else if why := pluginconfig.TooCostly(h, o.Behaviour()); why != "" {
+		} else if why := listAlone(h, o); why != "" {
 			c.Strategy, c.Why = StrategyList, why
 		}
 		return c
@@ -65,8 +65,8 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 		costs = o.Costs
 	}
 	c.Cost = map[Strategy]float64{StrategyList: costs.list(h)}
-	claims, costly := claimed(h), pluginconfig.TooCostly(h, o.Behaviour())
-	if claims == nil && costly == "" {
+	listAlone := listAlone(h, o)
+	if listAlone == "" {
 		c.Cost[StrategyFilter] = costs.Filter
 		if s.faults {
 			c.Cost[StrategyFilter] += costs.Faults
@@ -88,10 +88,8 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 		c.Why = "all rules match on the path alone, and a longer path always comes first: the longest one that fits is the first that matches"
 	case c.Strategy == StrategyList && whyNot == "":
 		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
-	case c.Strategy == StrategyList && claims != nil:
-		c.Why = claims.String() + " matches on claims of a JWT, which the filter does not know"
-	case c.Strategy == StrategyList && costly != "":
-		c.Why = costly
+	case c.Strategy == StrategyList && listAlone != "":
+		c.Why = listAlone
 	case c.Strategy == StrategyList:
 		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
 	default:
@@ -100,14 +98,14 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 	return c
 }
 
-// claimed is the first rule that matches on claims of a JWT, or nil.
-func claimed(h *plan.VirtualHost) *plan.Rule {
+// listAlone says why only Envoy's own list can decide for a virtual host, or "".
+func listAlone(h *plan.VirtualHost, o *Options) string {
 	for _, r := range h.Rules {
 		if len(r.Match.Claims) > 0 {
-			return r
+			return r.String() + " matches on claims of a JWT, which the filter does not know"
 		}
 	}
-	return nil
+	return pluginconfig.TooCostly(h, o.Behaviour())
 }
 
 // list is what trying the rules one by one costs on the average.

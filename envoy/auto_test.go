@@ -26,6 +26,13 @@ func TestStrategies(t *testing.T) {
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{
 		named("conditions", hostOf("/a+", "/b+", "/c+")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
 	}}
+	for _, choice := range chooseStrategies(rc, &Options{Matching: MatchingFilter}).choices {
+		want := StrategyFilter
+		if choice.VirtualHost == "claims" || choice.VirtualHost == "costly" { // which it cannot decide for
+			want = StrategyList
+		}
+		assert.Equal(t, want, choice.Strategy, choice.VirtualHost)
+	}
 	for what, c := range map[string]struct {
 		costs Costs
 		want  map[string]Strategy

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -49,7 +50,7 @@ func (b *builder) cluster(c *plan.Cluster) *clusterv3.Cluster {
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: discoveryTypes[c.Discovery]},
 		ConnectTimeout:       durationpb.New(connectTimeout),
 		LoadAssignment:       loadAssignment(c),
-		CircuitBreakers:      circuitBreakers(&c.Pool),
+		CircuitBreakers:      circuitBreakers(&c.Pool, b.Minor),
 		OutlierDetection:     outlierDetection(c.Outlier),
 		CommonLbConfig:       commonLoadBalancing(c),
 	}
@@ -128,7 +129,7 @@ func ownEndpoints(p *plan.Plan) map[string]bool {
 
 // circuitBreakers have Istio's defaults, which are unlimited: with Envoy's own, no more than three retries at once would be
 // made (DR-CP-01, DR-CP-02).
-func circuitBreakers(p *plan.ConnectionPool) *clusterv3.CircuitBreakers {
+func circuitBreakers(p *plan.ConnectionPool, minor int) *clusterv3.CircuitBreakers {
 	limit := func(n uint32) *wrapperspb.UInt32Value {
 		if n == 0 {
 			n = math.MaxUint32
@@ -144,7 +145,7 @@ func circuitBreakers(p *plan.ConnectionPool) *clusterv3.CircuitBreakers {
 		t.RetryBudget = &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
 			BudgetPercent: &typev3.Percent{Value: b.Percent}, MinRetryConcurrency: wrapperspb.UInt32(b.MinConcurrency),
 		}
-		if b.Interval > 0 {
+		if b.Interval > 0 && minor >= version.RetryBudgetInterval {
 			t.RetryBudget.BudgetInterval = durationpb.New(b.Interval)
 		}
 	}

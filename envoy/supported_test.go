@@ -24,9 +24,6 @@ func planOf(r *plan.Rule) *plan.Plan {
 }
 
 func TestWhatCannotBeExecutedIsAnErrorThatNamesRuleAndFeature(t *testing.T) {
-	claim := func() *plan.Rule {
-		return &plan.Rule{Match: plan.Match{Claims: []plan.ClaimMatch{{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"}}}}
-	}
 	header := func(value string) *plan.Rule {
 		return &plan.Rule{ResponseHeaders: plan.HeaderOperations{Add: []plan.HeaderAddition{{Name: "x", Value: value}}}}
 	}
@@ -35,8 +32,6 @@ func TestWhatCannotBeExecutedIsAnErrorThatNamesRuleAndFeature(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"a claim with the filter":                 {claim(), Options{Minor: 39, Matching: MatchingFilter}, "a.yaml:7:5: error: default/a.http[0]: a match on the claim group of a JWT: the filter knows no tokens"},
-		"a claim that Envoy itself matches":       {claim(), Options{Minor: 39, Matching: MatchingNative}, ""},
 		"an operator that all have":               {header("%START_TIME(%s)% 100%%"), Options{Minor: 36, Matching: MatchingNative}, ""},
 		"an operator that none has":               {header("a %NONE% b"), Options{Minor: 40, Matching: MatchingNative}, "default/a.http[0]: \"a %NONE% b\" in a header operation: %NONE%: no Envoy has a command operator of that name"},
 		"an operator that an older one lacks":     {header("%SPAN_ID%"), Options{Minor: 37, Matching: MatchingNative}, "%SPAN_ID%: it came with Envoy 1.38, and this is for 1.37"},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
 )
@@ -55,8 +56,8 @@ func (c *Checked) Verdict() Verdict {
 
 // Check reads the resources in files and folders ("-" is standard input), as [Load] does, and reports what reading and
 // validation find. The findings of [OwnCodes] are not among them; a caller adds them with [Report.Add].
-func Check(paths []string, o resource.Options) *Report {
-	in := Load(paths, o)
+func Check(paths []string, o resource.Options, envoys version.Range) *Report {
+	in := Load(paths, o, envoys)
 	report := &Report{Texts: &in.Texts, set: in.Set}
 	index := make(map[diag.Subject]int, len(in.Objects))
 	for i, o := range in.Objects {

@@ -45,7 +45,8 @@ func TestCodesBeyondIstioAreDocumented(t *testing.T) {
 			ids = append(ids, c.ID)
 		}
 	}
-	require.Len(t, ids, 13)
+	require.Len(t, ids, 14)
 	assert.Contains(t, string(text), ids[0]+", "+ids[1]+" to "+ids[3]+", "+ids[4]+" and "+ids[5]+".")
 	assert.Contains(t, string(text), ids[6]+" to "+ids[11])
+	assert.Contains(t, string(text), ids[13]+" is about")
 }

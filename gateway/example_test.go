@@ -9,6 +9,7 @@ import (
 	core "k8s.io/api/core/v1"
 
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -42,7 +43,7 @@ spec: {ports: [{name: http, port: 80}]}
 
 // Read files, here standard input, and make the plan of a gateway. What is wrong is a list of findings.
 func Example() {
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(shop)})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(shop)}, version.All)
 	p, findings := translate.Plan(in.Set, translate.Options{})
 	for _, f := range findings {
 		fmt.Println(f)
@@ -58,7 +59,7 @@ func Example() {
 
 // Findings are printed with the line of the file and a caret.
 func ExampleCheck() {
-	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Replace(shop, "prefix: /api", `regex: "("`, 1))})
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Replace(shop, "prefix: /api", `regex: "("`, 1))}, version.All)
 	if err := report.Findings().Write(os.Stdout, report.Texts); err != nil {
 		panic(err)
 	}
@@ -82,7 +83,8 @@ func ExamplePrepare() {
 			Http: []*istio.HTTPRoute{{Route: []*istio.HTTPRouteDestination{{Destination: &istio.Destination{Host: "api"}}}}},
 		}}},
 		Services: []*resource.Service{{Object: object("Service", "api"), Spec: core.ServiceSpec{Ports: []core.ServicePort{{Name: "http", Port: 80}}}}},
-	}))
+	}), version.All)
+
 	p, _ := translate.Plan(in.Set, translate.Options{})
 	judge, err := verdict.New(p, effect.Intake{})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
@@ -35,11 +36,11 @@ func TestExtensions(t *testing.T) {
 		"waymark.dev/prefix-match: segment": `metadata.annotations["waymark.dev/prefix-match"]: "segment" is neither text nor segments`,
 		"waymark.dev/prefixmatch: segments": "it is not known; a VirtualService may have waymark.dev/prefix-match",
 	} {
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(rules, "a", annotation))})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(rules, "a", annotation))}, version.All)
 		assert.Contains(t, fmt.Sprint(in.Findings), want)
 		assert.Empty(t, in.Set.VirtualServices, "it is refused")
 	}
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(everything, "gw", "waymark.dev/prefix-match: text"))})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(withAnnotation(everything, "gw", "waymark.dev/prefix-match: text"))}, version.All)
 	assert.Contains(t, fmt.Sprint(in.Findings), "a Gateway has no extensions")
 }
 

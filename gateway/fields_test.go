@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -251,7 +252,7 @@ func TestFields(t *testing.T) {
 		Secrets: map[string]translate.SecretFiles{"rsa": {Cert: "/rsa.crt", Key: "/rsa.key", CA: "/rsa.ca"}, "ecdsa": {Cert: "/ecdsa.crt", Key: "/ecdsa.key", CA: "/ecdsa.ca"}},
 	}
 	planOf := func(resources string) (plan, problems string) {
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)}, version.All)
 		p, more := translate.Plan(in.Set, o)
 		for _, problem := range diag.Merge(in.Findings, more) {
 			problems += problem.Code + " " + problem.String() + "\n"

@@ -5,25 +5,26 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
 )
 
 // Load reads the resources in files and folders ("-" is standard input), and prepares them with [Prepare].
-func Load(paths []string, o resource.Options) *resource.Input {
-	return Prepare(resource.Read(paths, o))
+func Load(paths []string, o resource.Options, envoys version.Range) *resource.Input {
+	return Prepare(resource.Read(paths, o), envoys)
 }
 
 // Prepare validates resources, and returns an input with those that an API server would have after it was given them in
 // their order: without those that have an error, and without those that a later one of the same kind, namespace and name
 // replaces. So the rest can be translated, and all errors are reported at once. Its findings include those of reading,
-// and are sorted by place. read is not changed.
+// and are sorted by place. read is not changed. What all of the Envoys would refuse is an error, what some would a warning.
 //
 // An object that is refused because a placeholder such as ${HOST} was not replaced has one warning that says so, in
 // place of its errors.
-func Prepare(read *resource.Input) *resource.Input {
+func Prepare(read *resource.Input, envoys version.Range) *resource.Input {
 	out := *read
-	out.Findings = withoutRepetitions(slices.Concat(read.Findings, validate.Set(read.Set)))
+	out.Findings = withoutRepetitions(slices.Concat(read.Findings, validate.Set(read.Set, validate.Options{Envoys: envoys, Strict: read.Strict})))
 	refused := refusedBy(out.Findings)
 	out.Findings = withoutPlaceholders(out.Findings, refused, read.Strict)
 	out.Set = read.Set.Without(refused).Latest(&out.Findings)

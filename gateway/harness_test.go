@@ -10,6 +10,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/ask"
 	"waymark.dev/waymark/istio/resource"
@@ -48,7 +49,7 @@ func check(t *testing.T, resources string, facts []fact) {
 // translated reads resources that are right in themselves; they may name destinations that do not exist.
 func translated(t *testing.T, resources string, o translate.Options) (*plan.Plan, diag.Findings) {
 	t.Helper()
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(resources)}, version.All)
 	for _, p := range in.Findings {
 		require.NotEqual(t, diag.Error, p.Severity, p.String())
 	}

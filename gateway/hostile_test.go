@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -155,7 +156,7 @@ func TestKeysThatLookLikeFields(t *testing.T) {
 
 // readAll does what check and translate do with a document.
 func readAll(t testing.TB, data []byte) {
-	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(data))})
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(data))}, version.All)
 	for _, p := range report.Findings() {
 		assert.True(t, slices.ContainsFunc(validate.Codes(), func(c validate.Code) bool { return c.ID == p.Code }), "%s has the code %q", p, p.Code)
 	}
@@ -168,7 +169,7 @@ func readAll(t testing.TB, data []byte) {
 			}
 		}
 	}
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(data))})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(data))}, version.All)
 	for _, proxy := range []translate.ProxyType{translate.GatewayProxy, translate.SidecarProxy} {
 		translate.Plan(in.Set, translate.Options{Proxy: proxy})
 	}
@@ -202,7 +203,7 @@ func TestPlacesOfKeys(t *testing.T) {
 		if key == "[\x01" {
 			continue // YAML does not write it so
 		}
-		report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
+		report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
 		require.NotEmpty(t, report.Findings(), key)
 		for _, p := range report.Findings() {
 			if strings.HasSuffix(p.Field, ".regex") {
@@ -232,7 +233,7 @@ func TestAliases(t *testing.T) {
 		"itself":                        {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\na: &a [*a]\n", "an alias is a part of what it stands for"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.text)})
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.text)}, version.All)
 			var errs []string
 			for _, p := range in.Findings {
 				if p.Severity == diag.Error {
@@ -259,7 +260,7 @@ func TestFilesThatAreNoFiles(t *testing.T) {
 	require.NoError(t, os.Symlink(pipe, filepath.Join(dir, "link.json")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "good.yaml"), []byte(everyKind), 0o600))
 	within(t, func() {
-		in := gateway.Load([]string{dir}, resource.Options{})
+		in := gateway.Load([]string{dir}, resource.Options{}, version.All)
 		assert.Len(t, in.Set.VirtualServices, 1)
 		assert.False(t, in.Findings.HasErrors(), in.Findings)
 		for _, name := range []string{"pipe.yaml", "zero.yaml", "link.json"} {
@@ -269,7 +270,7 @@ func TestFilesThatAreNoFiles(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []string{filepath.Join(dir, "good.yaml")}, files)
 		for _, name := range []string{pipe, "/dev/zero", "/dev/null"} {
-			in = gateway.Load([]string{name}, resource.Options{})
+			in = gateway.Load([]string{name}, resource.Options{}, version.All)
 			assert.Contains(t, fmt.Sprint(in.Findings), name+": error: cannot be read: it is not a regular file")
 		}
 	})
@@ -283,7 +284,7 @@ func TestCertificatesThatAreNoFiles(t *testing.T) {
 	for _, name := range []string{pipe, "/dev/zero"} {
 		text := strings.Replace(strings.Replace(oneGateway, "protocol: HTTP}", "protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: "+name+", privateKey: "+name+"}", 1), "%s", "'*'", 1)
 		within(t, func() {
-			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
 			_, problems := translate.Plan(in.Set, translate.Options{ReadFile: resource.ReadFile})
 			assert.Contains(t, fmt.Sprint(problems), name+" cannot be read: it is not a regular file")
 		})
@@ -302,7 +303,7 @@ func TestAnOpenPipeIsRead(t *testing.T) {
 		_ = to.Close()
 	}()
 	within(t, func() {
-		in := gateway.Load([]string{fmt.Sprintf("/dev/fd/%d", from.Fd())}, resource.Options{})
+		in := gateway.Load([]string{fmt.Sprintf("/dev/fd/%d", from.Fd())}, resource.Options{}, version.All)
 		assert.False(t, in.Findings.HasErrors(), in.Findings)
 		assert.Len(t, in.Set.Gateways, 1)
 	})
@@ -317,7 +318,7 @@ func TestLargeFiles(t *testing.T) {
 	require.NoError(t, f.Truncate(10<<30))
 	require.NoError(t, f.Close())
 	within(t, func() {
-		in := gateway.Load([]string{file}, resource.Options{})
+		in := gateway.Load([]string{file}, resource.Options{}, version.All)
 		assert.Contains(t, fmt.Sprint(in.Findings), file+": error: cannot be read: it is larger than 128 MiB; split it")
 	})
 }
@@ -342,7 +343,7 @@ func TestFindingsWithoutEnd(t *testing.T) {
 	}
 	t.Parallel()
 	within(t, func() {
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(fmt.Sprintf(oneVirtualService, 0, "a.test", list(60_000, "{bad%d: 1}")))})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(fmt.Sprintf(oneVirtualService, 0, "a.test", list(60_000, "{bad%d: 1}")))}, version.All)
 		said := 0
 		for _, p := range in.Findings {
 			if p.Severity == diag.Error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -84,11 +85,11 @@ func readingTime(text string) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	begun := threadTime()
-	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
 	for _, p := range report.Findings() {
 		report.Texts.Excerpt(p.Place)
 	}
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
 	translate.Plan(in.Set, translate.Options{})
 	return threadTime() - begun
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -54,7 +55,7 @@ func TestTypedObjects(t *testing.T) {
 			if read.Findings.HasErrors() {
 				return // what cannot be decoded is no typed object
 			}
-			fromFile, inMemory := gateway.Prepare(read), gateway.Prepare(resource.Of(typed(read.Set)))
+			fromFile, inMemory := gateway.Prepare(read, version.All), gateway.Prepare(resource.Of(typed(read.Set)), version.All)
 			for _, proxy := range []translate.ProxyType{translate.GatewayProxy, translate.SidecarProxy} {
 				o := translate.Options{Proxy: proxy}
 				_, want := translate.Plan(fromFile.Set, o)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/validate"
@@ -16,11 +17,18 @@ import (
 
 // finding is a resource and what Istio's validation says of it: "CODE severity", sorted; a near miss has none.
 type finding struct {
-	doc  string
-	want []string
+	doc    string
+	want   []string
+	envoys version.Range // none: all
+	strict bool
 }
 
-func found(doc string, want ...string) finding { return finding{doc, want} }
+func found(doc string, want ...string) finding { return finding{doc: doc, want: want} }
+
+// foundFor is found for one version of Envoy.
+func foundFor(minor int, doc string, want ...string) finding {
+	return finding{doc: doc, want: want, envoys: version.Only(minor)}
+}
 
 func near(doc string) finding { return finding{doc: doc} }
 
@@ -89,7 +97,11 @@ func allFindings(t *testing.T) map[string]finding {
 func TestValidation(t *testing.T) {
 	for what, c := range allFindings(t) {
 		t.Run(what, func(t *testing.T) {
-			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc)})
+			envoys := version.All
+			if c.envoys != (version.Range{}) {
+				envoys = c.envoys
+			}
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc), Strict: c.strict}, envoys)
 			require.Empty(t, report.Other)
 			require.Len(t, report.Resources, 1+strings.Count(c.doc, "---\n"))
 			got := []string{}
@@ -135,7 +147,7 @@ func TestVerdicts(t *testing.T) {
 		"Istio's validation knows no unknown fields": {ruleOf("{more: 1, " + to + "}"), gateway.VerdictOK},
 	} {
 		t.Run(what, func(t *testing.T) {
-			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc)})
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc)}, version.All)
 			require.Len(t, report.Resources, 1)
 			assert.Equal(t, c.want, report.Resources[0].Verdict())
 		})
@@ -145,7 +157,7 @@ func TestVerdicts(t *testing.T) {
 // TestOnlyIstiosResourcesAreChecked: what Waymark does not read is skipped with a notice, and is no finding.
 func TestOnlyIstiosResourcesAreChecked(t *testing.T) {
 	doc := document("Sidecar", "{}") + "---\n" + document("ProxyConfig", "{}") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n" + ruleOf("{"+to+"}")
-	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(doc)})
+	report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(doc)}, version.All)
 	assert.Empty(t, report.Findings())
 	require.Len(t, report.Resources, 1)
 	assert.Equal(t, "VirtualService", report.Resources[0].Kind)
@@ -160,7 +172,7 @@ func TestWhatIstioRefusesIsNotTranslated(t *testing.T) {
 		return []int{len(r.Gateways), len(r.VirtualServices), len(r.DestinationRules), len(r.ServiceEntries)}
 	}
 	read := func(docs ...string) []int {
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Join(docs, "---\n"))})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.Join(docs, "---\n"))}, version.All)
 		return count(in.Set)
 	}
 	good := []string{

@@ -1,7 +1,13 @@
 package gateway_test
 
+import "waymark.dev/waymark/envoy/version"
+
 func cookieOf(cookie string) string {
 	return document("DestinationRule", "{host: b, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {"+cookie+"}}}}}")
+}
+
+func budgetOf(interval string) string {
+	return document("DestinationRule", "{host: b, trafficPolicy: {retryBudget: {budgetInterval: "+interval+"}}}")
 }
 
 func gatewayCiphers(list string) string {
@@ -32,6 +38,8 @@ var envoyFindings = map[string]finding{
 	"an operator that takes no argument has none":     found(doOf("headers: {request: {set: {x: '%DURATION(1)%'}}, response: {add: {y: '%PROTOCOL(x)%'}}}"), "VAL-X-02 error", "VAL-X-02 error"),
 	"an operator's argument is one that it takes":     found(doOf("headers: {request: {set: {x: '%FILTER_STATE(a:X)%'}}}"), "VAL-X-02 error"),
 	"an operator of newer Envoys is warned of":        found(doOf("headers: {request: {set: {x: '%SPAN_ID%'}}}"), "VAL-X-02 warning"),
+	"an operator of newer Envoys is an error for one": foundFor(36, doOf("headers: {request: {set: {x: '%SPAN_ID%'}}}"), "VAL-X-02 error"),
+	"an operator of newer Envoys is one for newer":    foundFor(38, doOf("headers: {request: {set: {x: '%SPAN_ID%'}}}")),
 	"an operator may have what it takes":              near(doOf("headers: {request: {set: {x: '%REQ(:path?x-a)% %FILTER_STATE(a:FIELD:b)% %START_TIME(%s)%'}}}")),
 	"a cipher with a sign is known":                   found(gatewayCiphers("[ALL, '!NOPE']"), "VAL-X-05 error"),
 	"ciphers are not only taken away":                 found(gatewayCiphers("['-SHA']"), "VAL-X-05 error"),
@@ -41,6 +49,12 @@ var envoyFindings = map[string]finding{
 	"usual expressions have one":                      near(whenOf(`{uri: {regex: '/[a-z]{1,40}/(one|two|three)/[0-9]{4}-[0-9]{2}'}, method: {regex: '/api/v[0-9]+/.*'}}`)),
 	"an expression for short values may have more":    near(whenOf(`{uri: {regex: '.{0,34}x.{0,34}z'}}`)),
 	"an expression knows characters as old ones do":   found(whenOf(`{uri: {regex: '\x{20AC}'}}`), "VAL-X-03 warning"),
+	"an expression is an error for a newer Envoy":     foundFor(39, whenOf(`{uri: {regex: '\x{20AC}'}}`), "VAL-X-03 error"),
+	"an expression is none for an older Envoy":        foundFor(38, whenOf(`{uri: {regex: '\x{20AC}'}}`)),
+	"the interval of a retry budget is of 1.39":       found(budgetOf("5s"), "VAL-X-08 warning"),
+	"the interval is left out for an older Envoy":     foundFor(38, budgetOf("5s"), "VAL-X-08 warning"),
+	"the interval is left out under protest":          {budgetOf("5s"), []string{"VAL-X-08 error"}, version.Only(38), true},
+	"the interval is one for a newer Envoy":           foundFor(39, budgetOf("5s")),
 	"an expression's class of Unicode is one of RE2s": found(whenOf(`{uri: {regex: '\p{Letter}'}}`), "VAL-H-10 error"),
 	"a script may have two words":                     near(whenOf(`{uri: {regex: '\p{Linear_B}'}}`)),
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -48,7 +49,7 @@ func TestWrongNames(t *testing.T) {
 			want: []string{"WM-LEFT-01 : is left out: a.com is answered by the rules of VirtualService default/b, b.com is answered by the rules of VirtualService default/b"}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)})
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
 			p, findings := translate.Plan(in.Set, c.o)
 			require.NotNil(t, p)
 			var got []string
@@ -73,7 +74,7 @@ func TestServersHarmThemselvesAlone(t *testing.T) {
 	yaml := server("a", "443/HTTPS", "a.com", "mode: SIMPLE, credentialName: none") + server("b", "443/HTTPS", "A.com", "mode: SIMPLE, credentialName: none") + everything +
 		ruled("v", "- directResponse: {status: 200}")
 	for strict, severity := range map[bool]diag.Severity{false: diag.Warning, true: diag.Error} {
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
 		p, findings := translate.Plan(in.Set, translate.Options{Strict: strict})
 		require.Len(t, p.Listeners, 2)
 		for _, l := range p.Listeners {
@@ -94,7 +95,7 @@ func TestServersHarmThemselvesAlone(t *testing.T) {
 
 // The namespace of documents that have none is a choice of who reads them.
 func TestDefaultNamespace(t *testing.T) {
-	in := gateway.Load([]string{"-"}, resource.Options{DefaultNamespace: "prod", Stdin: strings.NewReader(ruleOf("{"+to+"}") + "---\n" + strings.Replace(ruleOf("{"+to+"}"), "name: a", "name: a, namespace: other", 1))})
+	in := gateway.Load([]string{"-"}, resource.Options{DefaultNamespace: "prod", Stdin: strings.NewReader(ruleOf("{"+to+"}") + "---\n" + strings.Replace(ruleOf("{"+to+"}"), "name: a", "name: a, namespace: other", 1))}, version.All)
 	require.Len(t, in.Set.VirtualServices, 2)
 	assert.Equal(t, "prod/a", in.Set.VirtualServices[0].Key())
 	assert.Equal(t, "other/a", in.Set.VirtualServices[1].Key())

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -24,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // judge decides by the rules of testdata/rules.yaml.
 func judge(t *testing.T, intake effect.Intake) *verdict.Judge {
-	in := gateway.Load([]string{filepath.Join("testdata", "rules.yaml")}, resource.Options{Stdin: strings.NewReader("")})
+	in := gateway.Load([]string{filepath.Join("testdata", "rules.yaml")}, resource.Options{Stdin: strings.NewReader("")}, version.All)
 	require.Empty(t, in.Findings)
 	p, findings := translate.Plan(in.Set, translate.Options{})
 	require.False(t, findings.HasErrors(), "%v", findings)

@@ -8,6 +8,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/verdict"
 )
@@ -41,7 +42,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 				return err
 			}
 			working := newProgress()
-			r := gateway.Check(files.files, files.reading(working))
+			r := gateway.Check(files.files, files.reading(working), envoyversion.All)
 			warnOfPassages(r, &o)
 			working.end()
 			_ = r.Other.Write(talk, r.Texts) // nobody could be told

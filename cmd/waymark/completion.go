@@ -112,7 +112,7 @@ func completed(values []string, typed string) ([]string, cobra.ShellCompDirectiv
 func resourcesOf(c *cobra.Command) *resource.Set {
 	files, _ := c.Flags().GetStringArray("file") // the flag exists
 	files = slices.DeleteFunc(files, func(name string) bool { return name == "-" })
-	return gateway.Load(files, resource.Options{}).Set
+	return gateway.Load(files, resource.Options{}, envoyversion.All).Set
 }
 
 func gatewayNames(_ *cobra.Command, set *resource.Set) []string {

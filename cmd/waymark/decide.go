@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -50,6 +51,7 @@ Requests are a JSON list of objects. All fields are optional:
 			if err := intake.intake(&o, in.isSidecar()); err != nil {
 				return err
 			}
+			in.envoys = envoyversion.Only(o.Minor)
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}

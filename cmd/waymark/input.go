@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/diag"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -30,7 +31,8 @@ type input struct {
 	remoteFiles   bool
 	systemCA      string
 	dnsFallback   bool
-	assumed       bool // every destination is there
+	assumed       bool               // every destination is there
+	envoys        envoyversion.Range // that may get the configuration
 
 	texts   *diag.Texts   // of the files that were read last
 	loaded  *resource.Set // that was translated last
@@ -160,7 +162,7 @@ func (in *input) work() (*plan.Plan, diag.Findings, error) {
 	working := newProgress()
 	defer working.end()
 	working.at("reading")
-	read := gateway.Load(in.files, in.reading(working))
+	read := gateway.Load(in.files, in.reading(working), in.envoys)
 	in.texts = &read.Texts
 	if len(read.Objects) == 0 && read.Findings.HasErrors() { // nothing is left that could be served
 		return nil, read.Findings, &exitError{status: exitBadInput}

@@ -18,6 +18,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	envoyfiles "waymark.dev/waymark/envoy/files"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 	"waymark.dev/waymark/proxy/standin"
@@ -154,7 +155,7 @@ func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, acces
 	default:
 		return nil, usageError("--engine %q is neither wasm nor envoy", f.engine)
 	}
-	r.options = o
+	r.options, in.envoys = o, envoyversion.Only(o.Minor)
 	return r, err
 }
 

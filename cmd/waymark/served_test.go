@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
 )
@@ -34,7 +35,7 @@ func virtualServiceText(name, host, gateway, rules string) string {
 func planOf(t *testing.T, text string) (*plan.Plan, *input) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	in := &input{fileFlags: fileFlags{files: []string{file}}, proxy: "gateway", outbound: "ALLOW_ANY"}
+	in := &input{fileFlags: fileFlags{files: []string{file}}, proxy: "gateway", outbound: "ALLOW_ANY", envoys: envoyversion.All}
 	p, findings, err := in.work()
 	require.NoError(t, err, findings)
 	return p, in

@@ -19,6 +19,7 @@ import (
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -60,6 +61,7 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 	if err := f.intake(&o, in.isSidecar()); err != nil {
 		return o, err
 	}
+	in.envoys = envoyversion.Only(o.Minor)
 	if err := f.set(f.command, &o); err != nil {
 		return o, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/istio/resource"
@@ -222,7 +223,7 @@ func planOf(yaml string) (*plan.Plan, error) {
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		return nil, err
 	}
-	in := gateway.Load([]string{file}, resource.Options{})
+	in := gateway.Load([]string{file}, resource.Options{}, version.All)
 	p, more := translate.Plan(in.Set, translate.Options{})
 	if all := diag.Merge(in.Findings, more); all.HasErrors() {
 		return nil, fmt.Errorf("%s, and %d more", all[0], len(all)-1)

@@ -25,6 +25,7 @@ import (
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -73,7 +74,7 @@ func (ns names) address(port string) string { return fmt.Sprintf("127.0.0.1:%d",
 
 // translateYAML makes the plan of a piece of YAML, which must have no errors.
 func translateYAML(t testing.TB, yaml string, o translate.Options) (*plan.Plan, diag.Findings) {
-	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)})
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, more := translate.Plan(in.Set, o)
 	require.False(t, more.HasErrors(), "%v", more)

@@ -19,6 +19,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -42,7 +43,7 @@ spec:
 func rulesTestbed(t testing.TB, yaml string) *testbed {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(gatewayRules+yaml), 0o600))
-	in := gateway.Load([]string{file}, resource.Options{})
+	in := gateway.Load([]string{file}, resource.Options{}, version.All)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, _ := translate.Plan(in.Set, translate.Options{})
 	return echoTestbed(t, p)

@@ -17,6 +17,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -194,7 +195,7 @@ kind: VirtualService
 metadata: {name: a.b, namespace: default}
 spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: b.test}}]}]}
 `, port), 0o600))
-	in := gateway.Load([]string{file}, resource.Options{})
+	in := gateway.Load([]string{file}, resource.Options{}, version.All)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, _ := translate.Plan(in.Set, translate.Options{})
 	ports, err := process.FreePorts(1)

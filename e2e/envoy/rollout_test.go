@@ -26,6 +26,7 @@ import (
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -106,7 +107,7 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 		r.issued[g.certificate] = r.issuer.Issue(t, fmt.Sprintf("generation-%d", g.certificate), "a.test")
 	}
 	require.NoError(t, os.WriteFile(file, []byte(g.yaml(r.issued[g.certificate])), 0o600))
-	in := gateway.Load([]string{file}, resource.Options{})
+	in := gateway.Load([]string{file}, resource.Options{}, version.All)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, _ := translate.Plan(in.Set, translate.Options{})
 	for _, l := range p.Listeners {

@@ -14,6 +14,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/program"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -69,7 +70,7 @@ spec:
 func sidecarTestbed(t testing.TB, policy translate.OutboundTrafficPolicy) *testbed {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(sidecarRules), 0o600))
-	in := gateway.Load([]string{file}, resource.Options{})
+	in := gateway.Load([]string{file}, resource.Options{}, version.All)
 	require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 	p, problems := translate.Plan(in.Set, translate.Options{
 		Proxy: translate.SidecarProxy, Labels: map[string]string{"app": "web"}, OutboundTrafficPolicy: policy,

@@ -22,6 +22,7 @@ import (
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -77,7 +78,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	resources := func(change int) *envoy.Resources {
 		file := filepath.Join(t.TempDir(), "rules.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(soakYAML(change)), 0o600))
-		in := gateway.Load([]string{file}, resource.Options{})
+		in := gateway.Load([]string{file}, resource.Options{}, version.All)
 		require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 		p, _ := translate.Plan(in.Set, translate.Options{})
 		p.Listeners[0].Bind, p.Listeners[0].Port = "127.0.0.1", ports[0]

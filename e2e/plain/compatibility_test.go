@@ -17,6 +17,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/repository"
 	"waymark.dev/waymark/e2e/internal/vectors"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 )
@@ -100,7 +101,7 @@ func vectorFields(t testing.TB) map[string]bool {
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		require.NoError(t, err)
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(text))})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(string(text))}, version.All)
 		for _, o := range in.Set.Gateways {
 			note(o.Spec.ProtoReflect())
 		}

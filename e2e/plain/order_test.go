@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/vectors"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -60,7 +61,7 @@ func planText(t *testing.T, docs []string, o translate.Options) string {
 	for _, d := range docs {
 		text.WriteString("---\n" + d + "\n")
 	}
-	p, _ := translate.Plan(gateway.Load([]string{"-"}, resource.Options{Stdin: &text}).Set, o)
+	p, _ := translate.Plan(gateway.Load([]string{"-"}, resource.Options{Stdin: &text}, version.All).Set, o)
 	p.Dropped = nil
 	var any any
 	raw, err := json.Marshal(p)

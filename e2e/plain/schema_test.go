@@ -37,6 +37,7 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/e2e/internal/repository"
 	"waymark.dev/waymark/e2e/internal/vectors"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 )
@@ -372,7 +373,7 @@ func TestSchemaIsThatOfTheDefinitions(t *testing.T) {
 			some = append(some, mutant{text, object["kind"].(string)})
 			file.Write(append(text, '\n'))
 		}
-		in := gateway.Load([]string{"-"}, resource.Options{Stdin: &file})
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: &file}, version.All)
 		found := map[string]diag.Findings{}
 		for _, f := range in.Findings {
 			if o, ok := f.About.(*resource.Object); ok {

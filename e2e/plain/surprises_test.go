@@ -83,7 +83,7 @@ func TestSurprises(t *testing.T) {
 	for _, s := range all {
 		got = append(got, s.id)
 		t.Run(s.id, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(s.resources)})
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(s.resources)}, version.All)
 			require.False(t, in.Findings.HasErrors(), "%v", in.Findings)
 			p, _ := translate.Plan(in.Set, translate.Options{}) // destinations are names alone
 			judge, err := verdict.New(p, effect.Intake{})

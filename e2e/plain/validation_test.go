@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/vectors"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 )
@@ -47,7 +48,7 @@ func TestValidationVectors(t *testing.T) {
 	for _, c := range cases {
 		text, err := fs.ReadFile(files, c.File)
 		require.NoError(t, err)
-		report := gateway.Check([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)})
+		report := gateway.Check([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)}, version.All)
 		assert.Empty(t, report.Other, c.File)
 		require.Len(t, report.Resources, len(c.Resources), "%s: every resource has an entry", c.File)
 		for i, want := range c.Resources {

@@ -13,6 +13,15 @@ const (
 	Default = 39
 )
 
+// Range is a range of minor versions, both of them in it.
+type Range struct{ From, To int }
+
+// All are the supported versions.
+var All = Range{Oldest, Newest}
+
+// Only is the range of one version.
+func Only(minor int) Range { return Range{minor, minor} }
+
 // Supported says whether Waymark writes for Envoy 1.minor.
 func Supported(minor int) bool { return Oldest <= minor && minor <= Newest }
 

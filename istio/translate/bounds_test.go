@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -61,7 +62,7 @@ func TestWhatComesToTooMuch(t *testing.T) {
 		"endpoints of many ports, one more":  {endpointsOf(1, 61), "with this, there are more than 60 endpoints, counted each time that they are used"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.text)})
+			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.text)}, version.All)
 			require.False(t, in.Findings.HasErrors(), in.Findings)
 			_, found := translate.Plan(in.Set, translate.Options{})
 			var said []string

@@ -159,11 +159,12 @@ var codes = []Code{
 
 	{"VAL-X-01", refused, true, "a text that must not be written where Envoy would write it"},
 	{"VAL-X-02", either, true, "a command operator that Envoy refuses in a header's value"},
-	{"VAL-X-03", warned, true, "an expression that some Envoys refuse"},
+	{"VAL-X-03", either, true, "an expression that some Envoys refuse"},
 	{"VAL-X-04", warned, true, "a header that belongs to one connection"},
 	{"VAL-X-05", refused, true, "a list of ciphers that Envoy refuses"},
 	{"VAL-X-06", warned, true, "an expression that is too costly for the filter"},
 	{"VAL-X-07", refused, true, "an unknown annotation of Waymark's, or a bad value for one"},
+	{"VAL-X-08", either, true, "an interval of a retry budget, which older Envoys do not have"},
 }
 
 // IsBeyond reports whether Istio's validation does not find what the code with this ID stands for. An unknown ID, ""

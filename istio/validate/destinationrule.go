@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	istio "istio.io/api/networking/v1alpha3"
 
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/istio/names"
 )
 
@@ -63,9 +65,24 @@ func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 		}
 		v.port("VAL-D-03", field+".tunnel.targetPort", t.TargetPort)
 	}
+	if p.GetRetryBudget().GetBudgetInterval() != nil {
+		v.budgetInterval(field + ".retryBudget.budgetInterval")
+	}
 	if version := p.ProxyProtocol.GetVersion(); version != istio.TrafficPolicy_ProxyProtocol_V1 && version != istio.TrafficPolicy_ProxyProtocol_V2 {
 		v.refuse("VAL-D-03", field+".proxyProtocol.version", "%d is neither V1 nor V2", version)
 	}
+}
+
+// budgetInterval covers VAL-X-08: an Envoy that does not have the field passes over it, as it does where Istio sends it.
+func (v *validator) budgetInterval(field string) {
+	severity := diag.Warning
+	switch {
+	case v.Envoys.From >= version.RetryBudgetInterval:
+		return
+	case v.Strict && v.Envoys.To < version.RetryBudgetInterval:
+		severity = diag.Error
+	}
+	v.findings.Add(severity, "VAL-X-08", v.object, field, "Envoy has it from 1.%d on; for older ones it is left out, and they go by the requests of the moment", version.RetryBudgetInterval)
 }
 
 // portPolicy covers VAL-D-05, and VAL-D-02 for the policy of a port.

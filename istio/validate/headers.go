@@ -70,7 +70,7 @@ func (v *validator) writableIf(field, text string, place effect.Place) {
 
 // format covers VAL-X-02.
 func (v *validator) format(field, value string) {
-	switch err, everywhere := effect.CheckFormats(value); {
+	switch err, everywhere := effect.CheckFormats(value, v.Envoys); {
 	case err == nil:
 	case everywhere:
 		v.refuse("VAL-X-02", field, "%s", err)

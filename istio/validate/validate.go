@@ -8,23 +8,35 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/routing/regex"
 )
 
 // validator checks one object. Findings that Istio's validation does not have must have a code that codes.go marks as
 // Beyond, since all others make the verdict.
 type validator struct {
+	Options
 	object   *resource.Object
 	findings *diag.Findings
 }
 
+// Options say for whom a set is validated.
+type Options struct {
+	// Envoys are those that may get the configuration. What none of them executes is an error, and what some of them do
+	// not is a warning.
+	Envoys version.Range
+	// Strict makes everything an error that is left out.
+	Strict bool
+}
+
 // Set validates the objects of a set. An object with an error must not be translated. Findings are not sorted.
-func Set(r *resource.Set) diag.Findings {
+func Set(r *resource.Set, options Options) diag.Findings {
 	var findings diag.Findings
 	of := func(o *resource.Object) *validator {
-		v := &validator{o, &findings}
+		v := &validator{options, o, &findings}
 		v.annotations()
 		return v
 	}
@@ -198,21 +210,25 @@ func (v *validator) regex(code, field, pattern string) {
 		v.refuse(code, field, "a regular expression has at most %d bytes, this one %d", maxRegex, len(pattern))
 	default:
 		program, err := regex.Compile(pattern, regex.UTF8)
-		switch {
-		case err != nil:
+		if err != nil {
 			v.refuse(code, field, "%q: %s", pattern, err)
-		case refusedSince139(pattern) != nil:
-			v.warn("VAL-X-03", field, "%q: Envoy 1.39 and later refuse it: %s", pattern, refusedSince139(pattern))
+			return
+		}
+		newest, oldest := refusal(pattern, v.Envoys.To), refusal(pattern, v.Envoys.From)
+		switch {
+		case newest != nil && oldest != nil:
+			v.refuse("VAL-X-03", field, "%q: Envoy 1.%d refuses it, and with it the whole configuration: %s", pattern, v.Envoys.From, oldest)
+		case newest != nil:
+			v.warn("VAL-X-03", field, "%q: Envoy 1.39 and later refuse it: %s", pattern, newest)
 		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
 			v.warn("VAL-X-06", field, "%q has so many states that a long value could cost the filter too much; Envoy's own list of routes is used for the whole virtual host, as with --matching native", pattern)
 		}
 	}
 }
 
-// refusedSince139 returns the error with which Envoy 1.39 and later, which read expressions as bytes, refuse a pattern;
-// nil if they accept it.
-func refusedSince139(pattern string) error {
-	_, err := regex.Compile(pattern, regex.Latin1)
+// refusal returns the error with which Envoy 1.minor refuses a pattern, or nil.
+func refusal(pattern string, minor int) error {
+	_, err := regex.Compile(pattern, pluginconfig.Encoding(version.Of(minor)))
 	return err
 }
 

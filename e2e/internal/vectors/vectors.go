@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -116,7 +117,7 @@ func Load(t testing.TB, files fs.FS) []*File {
 		require.NoError(t, err)
 		file := filepath.Join(dir, base+".yaml")
 		require.NoError(t, os.WriteFile(file, text, 0o600))
-		in := gateway.Load([]string{file}, resource.Options{})
+		in := gateway.Load([]string{file}, resource.Options{}, version.All)
 		p, _ := translate.Plan(in.Set, translate.Options{}) // destinations that do not exist are part of the vectors
 		c := &File{Name: base, Plan: p}
 		ReadJSON(t, files, base+".requests.json", &c.Requests)
@@ -162,7 +163,7 @@ func LoadSidecar(t testing.TB, files fs.FS, name string) (*resource.Set, transla
 		OutboundTrafficPolicy translate.OutboundTrafficPolicy
 	}
 	ReadJSON(t, files, name+".proxy.json", &proxy)
-	return gateway.Load([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)}).Set, translate.Options{
+	return gateway.Load([]string{"-"}, resource.Options{Stdin: bytes.NewReader(text)}, version.All).Set, translate.Options{
 		Proxy: translate.SidecarProxy, Namespace: proxy.Namespace, Labels: proxy.Labels, OutboundTrafficPolicy: proxy.OutboundTrafficPolicy,
 	}
 }
