@@ -69,6 +69,12 @@ func TestClusters(t *testing.T) {
 		"a retry budget takes the place of the limit (DR-CP-05)": {func(c *plan.Cluster) { c.Pool.RetryBudget = &plan.RetryBudget{Percent: 20, MinConcurrency: 3} }, Options{},
 			`{"circuit_breakers": {"thresholds": [{"max_connections": 4294967295, "max_pending_requests": 4294967295, "max_requests": 4294967295,
 			"retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 3}, "track_remaining": true}]}}`},
+		"an interval of a budget, for an Envoy that has it": {func(c *plan.Cluster) { c.Pool.RetryBudget = &plan.RetryBudget{Interval: time.Second} }, Options{Minor: 39},
+			`{"circuit_breakers": {"thresholds": [{"max_connections": 4294967295, "max_pending_requests": 4294967295, "max_requests": 4294967295,
+			"retry_budget": {"budget_percent": {}, "min_retry_concurrency": 0, "budget_interval": "1s"}, "track_remaining": true}]}}`},
+		"none for one that has not (VAL-X-08)": {func(c *plan.Cluster) { c.Pool.RetryBudget = &plan.RetryBudget{Interval: time.Second} }, Options{Minor: 38},
+			`{"circuit_breakers": {"thresholds": [{"max_connections": 4294967295, "max_pending_requests": 4294967295, "max_requests": 4294967295,
+			"retry_budget": {"budget_percent": {}, "min_retry_concurrency": 0}, "track_remaining": true}]}}`},
 		"outlier detection never goes by success rates, and never panics (DR-OD-01, DR-OD-02)": {func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} }, Options{},
 			`{"outlier_detection": {"enforcing_success_rate": 0}, "common_lb_config": {"healthy_panic_threshold": {}}}`},
 		"errors are enforced where they are counted": {func(c *plan.Cluster) {

@@ -149,8 +149,12 @@ var table = []mutant{
 	{"everybody may read the files", "envoy/files/write.go", "		return 0o600\n", "		return 0o644\n", nil},
 
 	// Strategies.
-	{"a rule with a claim is left to the filter", "envoy/auto.go", "	if claims == nil && costly == \"\" {\n", "	if costly == \"\" {\n", nil},
-	{"a costly rule is left to the filter", "envoy/auto.go", "	if claims == nil && costly == \"\" {\n", "	if claims == nil {\n", nil},
+	{"a rule with a claim is left to the filter", "envoy/auto.go", "		if len(r.Match.Claims) > 0 {\n", "		if false {\n", nil},
+	{"a costly rule is left to the filter", "envoy/auto.go", "	return pluginconfig.TooCostly(h, o.Behaviour())\n", "	return \"\"\n", nil},
+	{"the filter is asked for claims", "envoy/auto.go", "else if why := listAlone(h, o); why != \"\" {\n", "else if why := \"\"; why != \"\" {\n", nil},
+	{"one Envoy that refuses is enough", "istio/validate/validate.go", "case newest != nil && oldest != nil:", "case newest != nil:", []string{"gateway"}},
+	{"an expression is held against the newest Envoy alone", "istio/validate/validate.go", "refusal(pattern, v.Envoys.From)", "refusal(pattern, v.Envoys.To)", []string{"gateway"}},
+	{"an interval is written for every Envoy", "envoy/cluster.go", "minor >= version.RetryBudgetInterval {", "minor > 0 && version.RetryBudgetInterval > 0 {", nil},
 	{"a tree takes rules that match on more than a path", "envoy/tree.go", "case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:", "case false:", nil},
 	{"a tree takes a prefix behind a shorter one", "envoy/tree.go", "			if covered(prefix) {\n				continue\n			}\n", "", nil},
 	{"a virtual host that Envoy matches is in the filter's configuration", "envoy/auto.go", "		if s.of[h] == StrategyFilter {\n", "		if true {\n", nil},

@@ -171,7 +171,7 @@ func (in *input) work() (*plan.Plan, diag.Findings, error) {
 	working.at("translating %d VirtualServices", len(read.Set.VirtualServices))
 	p, findings := translate.Plan(read.Set, o)
 	if p != nil {
-		in.unbound = unboundOf(read.Set, p, o)
+		in.unbound = unboundOf(read.Set, p, o, findings)
 	}
 	all := diag.Merge(read.Findings, findings)
 	if p == nil || in.strict && all.HasErrors() {

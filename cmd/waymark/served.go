@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -100,8 +101,15 @@ const (
 	whyNotMesh  = "these VirtualServices have no effect on this sidecar"
 )
 
-// unboundOf finds the Gateways without rules, and the VirtualServices that nothing serves.
-func unboundOf(set *resource.Set, p *plan.Plan, o translate.Options) []unbound {
+// unboundOf finds the Gateways without rules, and the VirtualServices that nothing serves, but for those whose names have a
+// finding, which says more.
+func unboundOf(set *resource.Set, p *plan.Plan, o translate.Options, findings diag.Findings) []unbound {
+	misnamed := map[string]bool{}
+	for _, f := range findings {
+		if f.Code == translate.CodeNoGateway || f.Code == translate.CodeNoServer {
+			misnamed[f.About.String()] = true
+		}
+	}
 	var out []unbound
 	left := map[string]bool{} // Gateways and VirtualServices, as Kind namespace/name
 	for _, d := range p.Dropped {
@@ -110,7 +118,7 @@ func unboundOf(set *resource.Set, p *plan.Plan, o translate.Options) []unbound {
 		}
 		object := d.Origin.Kind + " " + d.Origin.Key()
 		left[object] = true
-		if d.Origin.Kind != "VirtualService" {
+		if d.Origin.Kind != "VirtualService" || misnamed[object] {
 			continue
 		}
 		switch {

@@ -91,13 +91,14 @@ func TestChangedFiles(t *testing.T) {
 	assert.Equal(t, "b.yaml (removed)", changedFiles(of("a.yaml", "b.yaml"), of("a.yaml")))
 }
 
-// Objects without effect are found, with the reason.
+// Objects without effect are found, with the reason, unless their name is a finding.
 func TestObjectsWithoutEffect(t *testing.T) {
 	t.Parallel()
 	_, in := planOf(t, gatewayText("gw")+gatewayText("idle")+virtualServiceText("a", "a.test", "gw", ruleA)+
-		virtualServiceText("lost", "b.test", "none", ruleA)+virtualServiceText("elsewhere", "b.example", "default/gw", ruleA))
+		virtualServiceText("lost", "b.test", "none", ruleA)+virtualServiceText("elsewhere", "b.example", "default/gw", ruleA)+
+		strings.Replace(gatewayText("inner"), "ingressgateway", "inner", 1)+virtualServiceText("inner", "c.test", "inner", ruleA))
 	assert.ElementsMatch(t, []unbound{
-		{"VirtualService default/lost", whyNotBound}, {"VirtualService default/elsewhere", whyNoHost}, {"Gateway default/idle", whyNoRules},
+		{"VirtualService default/inner", whyNotBound}, {"Gateway default/idle", whyNoRules},
 	}, in.unbound)
 }
 

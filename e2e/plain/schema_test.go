@@ -359,7 +359,8 @@ func TestSchemaIsThatOfTheDefinitions(t *testing.T) {
 		limit = 10 * time.Minute
 	}
 	compared, refused, wrong := 0, 0, map[string]int{}
-	for begin := time.Now(); time.Since(begin) < limit && (most || compared < 40_000); {
+	const least = 2500 // however slow the machine is
+	for begin := time.Now(); (limit > 0 && compared < least || time.Since(begin) < limit) && (most || compared < 40_000); {
 		var some []mutant
 		var file bytes.Buffer
 		for i := range perFile {
@@ -406,7 +407,7 @@ func TestSchemaIsThatOfTheDefinitions(t *testing.T) {
 		}
 	}
 	t.Logf("%d mutants of %d objects compared, %d of them refused", compared, len(objects), refused)
-	assert.Greater(t, compared, 2000)
+	assert.GreaterOrEqual(t, compared, least)
 	assert.Greater(t, refused, 1000)
 }
 
