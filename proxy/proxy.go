@@ -1,7 +1,7 @@
 // Package proxy is the embedded data plane: it executes a plan with net/http and with the filter's module on wazero. It
 // is for trials, tests and demonstrations; in production, Envoy executes the plan.
 //
-// It speaks HTTP/1.1 and HTTP/2, and TLS to clients and to destinations. It executes the actions of rules:
+// It speaks HTTP/1.1 and HTTP/2, with TLS or without, to clients and to destinations, and executes the actions of rules:
 // splits, header operations, rewrites, redirects, direct responses, CORS, faults, timeouts, retries and mirrors. It is
 // not for the open internet: it bounds the time and the size of a request, but has no limits on connections, no outlier
 // detection and no protocol upgrades. It sends only to addresses in the plan: a cluster for the original destination of
@@ -177,7 +177,7 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 func (p *Proxy) httpServer(listener string) *http.Server {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // encrypted HTTP/2, too: net/http does not see what decrypts, and finds the preface
 	s := &http.Server{
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headersTimeout,

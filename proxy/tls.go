@@ -44,7 +44,10 @@ func (t *terminator) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // serverTLS makes the settings with which a chain terminates TLS.
 func serverTLS(t *plan.ServerTLS) (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tlsVersion(t.MinVersion, tls.VersionTLS12), MaxVersion: tlsVersion(t.MaxVersion, 0), NextProtos: []string{"http/1.1"}}
+	out := &tls.Config{MinVersion: tlsVersion(t.MinVersion, tls.VersionTLS12), MaxVersion: tlsVersion(t.MaxVersion, 0)}
+	if t.HTTP {
+		out.NextProtos = []string{"h2", "http/1.1"}
+	}
 	for _, c := range t.Certificates {
 		pair, err := keyPair(c)
 		if err != nil {
