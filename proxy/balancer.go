@@ -16,8 +16,10 @@ type balancer struct {
 	endpoints []string // host:port; an endpoint of weight n is here n times
 	random    bool
 	hashes    bool
-	http2     bool // the endpoints speak HTTP/2 without TLS
-	next      atomic.Uint32
+	// http2 means that the endpoints speak HTTP/2, likeClient that they speak the protocol of the client's request.
+	http2, likeClient bool
+	clients           *clients
+	next              atomic.Uint32
 }
 
 // maxWeight bounds the weight of an endpoint, and so the memory of balancer.endpoints.
@@ -25,9 +27,10 @@ const maxWeight = 1000
 
 func newBalancer(c *plan.Cluster) *balancer {
 	b := &balancer{
-		http2:  c.HTTP2,
-		random: c.LoadBalancing == plan.Random,
-		hashes: c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
+		http2:      c.HTTP2,
+		likeClient: c.ClientProtocol,
+		random:     c.LoadBalancing == plan.Random,
+		hashes:     c.LoadBalancing == plan.RingHash || c.LoadBalancing == plan.Maglev,
 	}
 	for _, e := range c.AllEndpoints() {
 		for range min(max(e.Weight, 1), maxWeight) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -58,7 +57,7 @@ func (ex *exchange) forward(cors *effect.CORSEffect) {
 	case errors.As(err, &tooLarge):
 		ex.log.Detail = "request_payload_too_large"
 		ex.reply(http.StatusRequestEntityTooLarge, "Payload Too Large", nil)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && !isConnectFailure(err): // the time to connect is not the rule's
 		ex.log.Detail = "response_timeout"
 		ex.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)
 	default:
@@ -92,7 +91,7 @@ func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, bod
 		if !whole {
 			payload, size = io.MultiReader(payload, ex.r.Body), ex.r.ContentLength
 		}
-		response, err := ex.proxy.send(attempt, b, endpoint, up, payload, size, ex.log.Attempts)
+		response, err := send(attempt, b, endpoint, up, payload, size, ex.log.Attempts)
 		again := retry != nil && whole && ex.log.Attempts <= int(retry.Attempts) && ctx.Err() == nil && shouldRetry(retry, response, err)
 		if !again {
 			return response, cancel, err
@@ -137,8 +136,7 @@ func shouldRetry(p *plan.RetryPolicy, r *http.Response, err error) bool {
 				return true
 			}
 		case "connect-failure":
-			var e *net.OpError
-			if errors.As(err, &e) && e.Op == "dial" {
+			if isConnectFailure(err) {
 				return true
 			}
 		case "retriable-4xx":
@@ -167,7 +165,7 @@ var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "t
 var obeyed = []string{"content-length", "x-envoy-upstream-stream-duration-ms"}
 
 // send makes one attempt. The body has size bytes; if size is -1, it is sent in chunks.
-func (p *Proxy) send(ctx context.Context, b *balancer, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
+func send(ctx context.Context, b *balancer, endpoint string, up effect.Request, body io.Reader, size int64, attempt int) (*http.Response, error) {
 	if size == 0 {
 		body = http.NoBody
 	}
@@ -175,7 +173,7 @@ func (p *Proxy) send(ctx context.Context, b *balancer, endpoint string, up effec
 	if err != nil {
 		return nil, err
 	}
-	r.URL = requestURL(endpoint, up.Path)
+	r.URL = requestURL(b.clients.target(endpoint, up.Authority), up.Path)
 	r.Host = up.Authority
 	for name, values := range up.Headers {
 		if name == "te" || !slices.Contains(hopByHop, name) && !slices.Contains(obeyed, name) { // te has only "trailers" left, which may pass
@@ -187,10 +185,10 @@ func (p *Proxy) send(ctx context.Context, b *balancer, endpoint string, up effec
 	}
 	r.Header.Set("X-Envoy-Attempt-Count", strconv.Itoa(attempt))
 	r.ContentLength = size
-	if b.http2 {
-		return p.client2.RoundTrip(r)
+	if b.http2 || b.likeClient && up.HTTP2 {
+		return b.clients.http2.RoundTrip(r)
 	}
-	return p.client.RoundTrip(r)
+	return b.clients.http1.RoundTrip(r)
 }
 
 // requestURL returns a URL for which net/http sends the path byte for byte. Opaque does that, except for a path that
@@ -259,7 +257,7 @@ func (ex *exchange) mirror(up effect.Request, body []byte, whole bool, key strin
 		copied.Headers = maps.Clone(up.Headers)
 		go func() {
 			defer cancel()
-			if r, err := ex.proxy.send(ctx, b, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
+			if r, err := send(ctx, b, endpoint, copied, bytes.NewReader(body), int64(len(body)), 1); err == nil {
 				_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxBody)) // errors of mirrors are ignored
 				_ = r.Body.Close()
 			}

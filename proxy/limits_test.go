@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/effect"
 )
 
 func TestLoopbackStandsForEveryAddress(t *testing.T) {
@@ -110,4 +114,30 @@ func TestLengths(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request that Envoy's codec of HTTP/2 refuses gets no answer: its stream is closed, and nothing is printed about it.
+func TestRefusedStreamsAreClosed(t *testing.T) {
+	var logged Access
+	p := &Proxy{
+		options: Options{Access: func(a Access) { logged = a }, Intake: effect.Intake{Underscores: effect.RejectUnderscores}},
+		state:   &state{sites: map[string][]*site{"l": {{}}}},
+	}
+	s := p.httpServer("l")
+	var printed bytes.Buffer
+	s.ErrorLog = log.New(&printed, "", 0)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = s.Serve(watchedListener{l}) }() // ends when the server is closed
+	client := newTransport(true, (&net.Dialer{}).DialContext)
+	q, err := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil)
+	require.NoError(t, err)
+	q.Header.Set("a_b", "1")
+	_, err = client.RoundTrip(q)
+	require.ErrorContains(t, err, "stream error")
+	client.CloseIdleConnections()
+	require.NoError(t, s.Shutdown(t.Context()))
+	assert.Empty(t, printed.String())
+	assert.Equal(t, "/", logged.Path)
+	assert.Zero(t, logged.Status)
 }

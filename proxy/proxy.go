@@ -1,10 +1,11 @@
 // Package proxy is the embedded data plane: it executes a plan with net/http and with the filter's module on wazero. It
 // is for trials, tests and demonstrations; in production, Envoy executes the plan.
 //
-// It speaks HTTP/1.1 and executes the actions of rules: splits, header operations, rewrites, redirects, direct
-// responses, CORS, faults, timeouts, retries and mirrors. It is not for the open internet: it bounds the time and the
-// size of a request, but has no TLS, no limits on connections, no outlier detection and no protocol upgrades. It sends
-// only to addresses in the plan, and refuses a plan with a cluster for the original destination of connections.
+// It speaks HTTP/1.1 and HTTP/2, with TLS or without, to clients and to destinations, and executes the actions of rules:
+// splits, header operations, rewrites, redirects, direct responses, CORS, faults, timeouts, retries and mirrors. It is
+// not for the open internet: it bounds the time and the size of a request, but has no limits on connections, no outlier
+// detection and no protocol upgrades. It sends only to addresses in the plan: a cluster for the original destination of
+// connections is left out.
 //
 // The hard case is a change of rules under load. A request keeps the state with which it began, plan and root contexts
 // together, until it is answered; the old root contexts are deleted after the last such request.
@@ -61,8 +62,7 @@ type Proxy struct {
 	module  *vm.Module
 	workers chan *vm.VM // the free VMs
 	all     []*vm.VM
-	client  *http.Transport
-	client2 *http.Transport // for destinations that speak HTTP/2
+	plain   *clients // for the clusters without TLS
 
 	draining  atomic.Bool
 	mu        sync.Mutex // guards listeners, and is locked during Apply and Close
@@ -88,8 +88,7 @@ func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 		return nil, fmt.Errorf("the filter's module: %w", err)
 	}
 	p := &Proxy{
-		options: options, module: m, listeners: map[string]*server{},
-		client: newTransport(false), client2: newTransport(true),
+		options: options, module: m, listeners: map[string]*server{}, plain: newPlainClients(),
 	}
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	p.workers = make(chan *vm.VM, workers)
@@ -106,19 +105,6 @@ func New(ctx context.Context, module []byte, options Options) (*Proxy, error) {
 		p.workers <- v
 	}
 	return p, nil
-}
-
-// newTransport makes what sends requests to destinations, by HTTP/1.1 or by HTTP/2 without TLS.
-func newTransport(http2 bool) *http.Transport {
-	protocols := &http.Protocols{}
-	protocols.SetHTTP1(!http2)
-	protocols.SetUnencryptedHTTP2(http2)
-	return &http.Transport{
-		Protocols:           protocols,
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 64,
-		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
-	}
 }
 
 // connectTimeout is Istio's default for upstream connections (DR-CP-01).
@@ -191,7 +177,7 @@ func (p *Proxy) open(ctx context.Context, s *state) (map[string]*server, error) 
 func (p *Proxy) httpServer(listener string) *http.Server {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // encrypted HTTP/2, too: net/http does not see what decrypts, and finds the preface
 	s := &http.Server{
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headersTimeout,
@@ -308,8 +294,10 @@ func (p *Proxy) Close(ctx context.Context) error {
 	for range p.listeners {
 		err = errors.Join(err, <-errs)
 	}
-	p.client.CloseIdleConnections()
-	p.client2.CloseIdleConnections()
+	p.plain.closeIdle()
+	if p.state != nil {
+		p.state.closeIdle()
+	}
 	return errors.Join(err, p.module.Close(context.WithoutCancel(ctx)))
 }
 

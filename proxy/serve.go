@@ -163,8 +163,12 @@ func newID() string {
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
 }
 
-// refuse answers a request that is refused before any rule is tried.
+// refuse answers a request that is refused before any rule is tried, or closes its stream of HTTP/2, as Envoy's codec
+// does.
 func (ex *exchange) refuse(r *effect.Refusal) {
+	if r.Status == 0 {
+		panic(http.ErrAbortHandler) // how net/http is told to close the stream without an answer
+	}
 	headers := effect.Headers{}
 	if !r.GRPC {
 		ex.in = effect.Request{} // so that reply does not answer in the form of gRPC

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 
@@ -43,7 +44,16 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	}
 	s := &state{plan: next, sites: map[string][]*site{}, tls: map[string]*terminator{}, clusters: map[string]*balancer{}}
 	for _, c := range next.Clusters {
-		s.clusters[c.Name] = newBalancer(c)
+		b := newBalancer(c)
+		b.clients = p.plain
+		if c.TLS != nil {
+			e, err := newEncryptor(c)
+			if err != nil {
+				return nil, fmt.Errorf("cluster %s: %w", c.Name, err)
+			}
+			b.clients = newEncryptedClients(e)
+		}
+		s.clusters[c.Name] = b
 	}
 	for _, l := range next.Listeners {
 		for _, c := range l.Chains {
@@ -158,11 +168,21 @@ func (p *Proxy) release(s *state) error {
 	})
 }
 
-// retire waits for a state's last request and deletes its root contexts.
+// retire waits for a state's last request, closes the connections that only it uses and deletes its root contexts.
 func (p *Proxy) retire(s *state) {
 	s.requests.Wait()
+	s.closeIdle()
 	if err := p.release(s); err != nil && p.options.Log != nil {
 		p.options.Log("deleting an old configuration: " + err.Error())
+	}
+}
+
+// closeIdle closes the idle connections to the clusters with TLS.
+func (s *state) closeIdle() {
+	for _, b := range s.clusters {
+		if b.clients.encryptor != nil {
+			b.clients.closeIdle()
+		}
 	}
 }
 

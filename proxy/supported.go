@@ -13,8 +13,9 @@ import (
 
 const instead = "the embedded data plane does not execute it; use --engine envoy"
 
-// Servable returns the part of a plan that the embedded data plane can serve: the listeners that speak HTTP, with TLS or without, and the
-// clusters that it can reach. Requests to the others get 503. What is left out is a warning each.
+// Servable returns the part of a plan that the embedded data plane can serve: the listeners that speak HTTP, with TLS or
+// without, and the clusters that it can reach. Requests to the others get 503. What is left out is a warning each; a
+// cluster is left out, too, if its certificates cannot be used.
 func Servable(p *plan.Plan) (*plan.Plan, diag.Findings) {
 	out := *p
 	var left diag.Findings
@@ -29,16 +30,28 @@ func Servable(p *plan.Plan) (*plan.Plan, diag.Findings) {
 	}
 	out.Clusters = nil
 	for _, c := range p.Clusters {
-		switch {
-		case c.Discovery == plan.OriginalDestination: // SE-02, VS-MESH-05
-			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: it sends to a connection's original destination, which the embedded data plane does not know; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address")
-		case c.TLS != nil:
-			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: TLS to destinations: "+instead)
-		default:
+		switch what := notReached(c); what {
+		case "":
 			out.Clusters = append(out.Clusters, c)
+		default:
+			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: %s", what)
 		}
 	}
 	return &out, left
+}
+
+// notReached says why a cluster cannot be reached, or "".
+func notReached(c *plan.Cluster) string {
+	if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
+		return "it sends to a connection's original destination, which the embedded data plane does not know; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address"
+	}
+	if c.TLS == nil {
+		return ""
+	}
+	if _, err := newEncryptor(c); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // notServed says why a listener cannot be served, or "".
@@ -49,6 +62,8 @@ func notServed(l *plan.Listener) string {
 			return "it forwards connections"
 		case c.TLS != nil && len(c.TLS.SubjectAltNames)+len(c.TLS.SPKI)+len(c.TLS.Hashes) > 0:
 			return "it accepts certain client certificates"
+		case c.TLS != nil && c.TLS.Authority != nil && revokes(c.TLS.Authority):
+			return "it checks a list of revoked client certificates"
 		case (c.TLS == nil) != (l.Chains[0].TLS == nil):
 			return "it serves TLS and plain text on one port"
 		case c.Routes.GRPCWeb:

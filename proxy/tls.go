@@ -44,20 +44,23 @@ func (t *terminator) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // serverTLS makes the settings with which a chain terminates TLS.
 func serverTLS(t *plan.ServerTLS) (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tlsVersion(t.MinVersion, tls.VersionTLS12), MaxVersion: tlsVersion(t.MaxVersion, 0), NextProtos: []string{"http/1.1"}}
+	out := &tls.Config{MinVersion: tlsVersion(t.MinVersion, tls.VersionTLS12), MaxVersion: tlsVersion(t.MaxVersion, 0)}
+	if t.HTTP {
+		out.NextProtos = []string{"h2", "http/1.1"}
+	}
 	for _, c := range t.Certificates {
-		pair, err := tls.X509KeyPair(content(c.Cert, c.CertFile), content(c.Key, c.KeyFile))
+		pair, err := keyPair(c)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %s: %s", strings.TrimPrefix(c.Name, "kubernetes://"), strings.TrimPrefix(err.Error(), "tls: "))
+			return nil, err
 		}
-		out.Certificates = append(out.Certificates, pair)
+		out.Certificates = append(out.Certificates, *pair)
 	}
 	if t.Authority == nil {
 		return out, nil
 	}
-	out.ClientCAs = x509.NewCertPool()
-	if !out.ClientCAs.AppendCertsFromPEM(content(t.Authority.CA, t.Authority.CAFile)) {
-		return nil, fmt.Errorf("authority %s: it has no certificate in PEM", strings.TrimPrefix(t.Authority.Name, "kubernetes://"))
+	var err error
+	if out.ClientCAs, err = authorities(t.Authority); err != nil {
+		return nil, err
 	}
 	out.ClientAuth = tls.VerifyClientCertIfGiven
 	if t.RequireClient {
@@ -66,12 +69,41 @@ func serverTLS(t *plan.ServerTLS) (*tls.Config, error) {
 	return out, nil
 }
 
-// content is a text, or else that of a file; nil where it cannot be read.
-func content(text []byte, file string) []byte {
-	if text == nil && file != "" {
-		text, _ = os.ReadFile(file) // the caller finds that nothing is there
+// keyPair reads a certificate and its key.
+func keyPair(c *plan.Credential) (*tls.Certificate, error) {
+	cert, err := content(c.Cert, c.CertFile)
+	key, more := content(c.Key, c.KeyFile)
+	if err = errors.Join(err, more); err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.X509KeyPair(cert, key); err == nil {
+			return &pair, nil
+		}
 	}
-	return text
+	return nil, fmt.Errorf("certificate %s: %s", strings.TrimPrefix(c.Name, "kubernetes://"), strings.TrimPrefix(err.Error(), "tls: "))
+}
+
+// authorities reads the certificates of an authority.
+func authorities(c *plan.Credential) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	text, err := content(c.CA, c.CAFile)
+	if err == nil && !pool.AppendCertsFromPEM(text) {
+		err = errors.New("it has no certificate in PEM")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("authority %s: %w", strings.TrimPrefix(c.Name, "kubernetes://"), err)
+	}
+	return pool, nil
+}
+
+// revokes reports whether an authority has a list of revoked certificates, which the embedded data plane does not check.
+func revokes(c *plan.Credential) bool { return len(c.CRL) > 0 || c.CRLFile != "" }
+
+// content is a text, or else that of a file.
+func content(text []byte, file string) ([]byte, error) {
+	if text != nil || file == "" {
+		return text, nil
+	}
+	return os.ReadFile(file)
 }
 
 func tlsVersion(name string, otherwise uint16) uint16 {

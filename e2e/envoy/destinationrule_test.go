@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -15,9 +17,12 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/certs"
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/e2e/internal/resources"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/proxy"
 )
 
 // policies are hosts NAME.test, each with a destination NAME.svc that has its own endpoints and traffic policy.
@@ -372,61 +377,92 @@ func TestPoolsAndOutliers(t *testing.T) {
 	})
 }
 
-// DR-TLS-01 to DR-TLS-05
+// DR-TLS-01 to DR-TLS-05, on Envoys and on the embedded data plane
 func TestUpstreamTLS(t *testing.T) {
 	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
-		dir := t.TempDir()
-		servers, clients, strangers := certs.NewIssuer(t, "servers"), certs.NewIssuer(t, "clients"), certs.NewIssuer(t, "strangers")
-		ca, foreign := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "foreign.crt")
-		resources.RenameInto(t, ca, servers.PEM)
-		resources.RenameInto(t, foreign, strangers.PEM)
-		cert, key := clients.Issue(t, "waymark.test").Files(t, dir, "client")
-		shown := servers.Issue(t, "server.test", "host.test", "spiffe://mesh/server")
-		simple := startUpstream(t, "simple", &tls.Config{Certificates: []tls.Certificate{shown.Pair(t)}})
-		mutual := startUpstream(t, "mutual", &tls.Config{Certificates: []tls.Certificate{shown.Pair(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients.Pool()})
-
-		p := newPolicies(t)
-		cases := map[string]struct {
-			upstream *httpUpstream
-			settings string
-			fails    bool
-			sni      string
-		}{
-			"verified":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [server.test]", sni: "server.test"},
-			"nameless":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: other.test", sni: "other.test"},
-			"uri":       {upstream: simple, settings: `mode: SIMPLE, caCertificates: ` + ca + `, sni: server.test, subjectAltNames: ["spiffe://mesh/server"]`, sni: "server.test"},
-			"misnamed":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [else.test]", fails: true},
-			"foreign":   {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + foreign + ", sni: server.test", fails: true},
-			"system":    {upstream: simple, settings: "mode: SIMPLE, sni: server.test", fails: true},
-			"host":      {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca, sni: "host.test"},
-			"unhosted":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca, fails: true},
-			"insecure":  {upstream: simple, settings: "mode: SIMPLE, insecureSkipVerify: true", sni: "insecure.test"},
-			"disabled":  {upstream: simple, settings: "mode: DISABLE", fails: true},
-			"mutual":    {upstream: mutual, settings: "mode: MUTUAL, caCertificates: " + ca + ", clientCertificate: " + cert + ", privateKey: " + key + ", sni: server.test", sni: "server.test"},
-			"unproved":  {upstream: mutual, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test", fails: true},
-			"secretive": {upstream: mutual, settings: "mode: MUTUAL, credentialName: client, sni: server.test", sni: "server.test"},
-		}
-		for name, c := range cases {
-			p.add(name, endpointsOf(c.upstream), "tls: {"+c.settings+"}")
-		}
-		plan, _ := translateYAML(t, p.yaml.String()+certs.Secret("client", clients.Issue(t, "waymark.test"), servers.PEM), translate.Options{SystemAuthorities: foreign})
-		d := openDoor(t, b, plan, envoy.Options{})
-		a := asker{t, &client{address: p.address()}}
-		defer a.close()
-		for name, c := range cases {
-			t.Run(name, func(t *testing.T) {
-				got := a.ask(name+".test", "/", nil)
-				if c.fails {
-					assert.NotEqual(t, http.StatusOK, got.status, got.body)
-					return
-				}
-				assert.Equal(t, http.StatusOK, got.status, got.body)
-				assert.Equal(t, c.upstream.name, got.headers.Get("X-Upstream"))
-				assert.Equal(t, c.sni, c.upstream.observed.Load().TLS.ServerName)
-			})
-		}
-		resources.RenameInto(t, foreign, servers.PEM)
-		assert.Eventually(t, func() bool { return a.ask("foreign.test", "/", nil).status == http.StatusOK }, 10*time.Second, 50*time.Millisecond,
-			"an authority that is replaced: %s", d.Log)
+		upstreamTLSOn(t, func(p *plan.Plan) (changed func()) {
+			openDoor(t, b, p, envoy.Options{})
+			return func() {} // Envoy watches the files
+		})
 	})
+	t.Run("embedded", func(t *testing.T) {
+		_, wasm := program.ReadModule(t)
+		upstreamTLSOn(t, func(p *plan.Plan) (changed func()) {
+			plane, err := proxy.New(t.Context(), wasm, proxy.Options{})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, plane.Close(context.Background())) })
+			require.NoError(t, plane.Apply(t.Context(), p))
+			return func() { require.NoError(t, plane.Apply(t.Context(), p)) } // as run does when a file has changed
+		})
+	})
+}
+
+// upstreamTLSOn serves a plan with destinations of every kind of TLS, and asks all of them. serve returns what makes it
+// read files that have changed.
+func upstreamTLSOn(t *testing.T, serve func(*plan.Plan) (changed func())) {
+	dir := t.TempDir()
+	servers, clients, strangers := certs.NewIssuer(t, "servers"), certs.NewIssuer(t, "clients"), certs.NewIssuer(t, "strangers")
+	ca, foreign := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "foreign.crt")
+	resources.RenameInto(t, ca, servers.PEM)
+	resources.RenameInto(t, foreign, strangers.PEM)
+	cert, key := clients.Issue(t, "waymark.test").Files(t, dir, "client")
+	strange, strangeKey := strangers.Issue(t, "waymark.test").Files(t, dir, "strange")
+	shown := servers.Issue(t, "server.test", "host.test", "*.wild.test", "spiffe://mesh/server")
+	simple := startUpstream(t, "simple", &tls.Config{Certificates: []tls.Certificate{shown.Pair(t)}})
+	mutual := startUpstream(t, "mutual", &tls.Config{Certificates: []tls.Certificate{shown.Pair(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients.Pool()})
+
+	p := newPolicies(t)
+	cases := map[string]struct {
+		upstream *httpUpstream
+		settings string
+		more     string // of the policy
+		fails    bool
+		sni      string
+		protocol string // "" is HTTP/1.1
+	}{
+		"verified":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [server.test]", sni: "server.test"},
+		"nameless":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: other.test", sni: "other.test"},
+		"uri":       {upstream: simple, settings: `mode: SIMPLE, caCertificates: ` + ca + `, sni: server.test, subjectAltNames: ["spiffe://mesh/server"]`, sni: "server.test"},
+		"misnamed":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [else.test]", fails: true},
+		"foreign":   {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + foreign + ", sni: server.test", fails: true},
+		"system":    {upstream: simple, settings: "mode: SIMPLE, sni: server.test", fails: true},
+		"host":      {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca, sni: "host.test"},
+		"unhosted":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca, fails: true},
+		"insecure":  {upstream: simple, settings: "mode: SIMPLE, insecureSkipVerify: true", sni: "insecure.test"},
+		"disabled":  {upstream: simple, settings: "mode: DISABLE", fails: true},
+		"mutual":    {upstream: mutual, settings: "mode: MUTUAL, caCertificates: " + ca + ", clientCertificate: " + cert + ", privateKey: " + key + ", sni: server.test", sni: "server.test"},
+		"unproved":  {upstream: mutual, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test", fails: true},
+		"strangely": {upstream: mutual, settings: "mode: MUTUAL, caCertificates: " + ca + ", clientCertificate: " + strange + ", privateKey: " + strangeKey + ", sni: server.test", fails: true},
+		"wildcard":  {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [A.wild.test]", sni: "server.test"},
+		"deep":      {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test, subjectAltNames: [a.b.wild.test]", fails: true},
+		"second":    {upstream: simple, settings: "mode: SIMPLE, caCertificates: " + ca + ", sni: server.test", more: ", connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", sni: "server.test", protocol: "HTTP/2.0"},
+		"secretive": {upstream: mutual, settings: "mode: MUTUAL, credentialName: client, sni: server.test", sni: "server.test"},
+	}
+	for name, c := range cases {
+		p.add(name, endpointsOf(c.upstream), "tls: {"+c.settings+"}"+c.more)
+	}
+	next, _ := translateYAML(t, p.yaml.String()+certs.Secret("client", clients.Issue(t, "waymark.test"), servers.PEM), translate.Options{SystemAuthorities: foreign})
+	changed := serve(next)
+	a := asker{t, &client{address: p.address()}}
+	defer a.close()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := a.ask(name+".test", "/", nil)
+			if c.fails {
+				want := http.StatusServiceUnavailable
+				if name == "disabled" {
+					want = http.StatusBadRequest // the server's own
+				}
+				assert.Equal(t, want, got.status, got.body)
+				return
+			}
+			assert.Equal(t, http.StatusOK, got.status, got.body)
+			assert.Equal(t, c.upstream.name, got.headers.Get("X-Upstream"))
+			assert.Equal(t, c.sni, c.upstream.observed.Load().TLS.ServerName)
+			assert.Equal(t, cmp.Or(c.protocol, "HTTP/1.1"), got.headers.Get("X-Upstream-Protocol"))
+		})
+	}
+	resources.RenameInto(t, foreign, servers.PEM)
+	changed()
+	assert.Eventually(t, func() bool { return a.ask("foreign.test", "/", nil).status == http.StatusOK }, 10*time.Second, 50*time.Millisecond, "an authority that is replaced")
 }

@@ -1,9 +1,13 @@
 package envoy
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,9 +16,12 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/certs"
 	"waymark.dev/waymark/e2e/internal/envoytest"
+	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/e2e/internal/resources"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/proxy"
 )
 
 // tlsRules are servers of every mode on one port, told apart by SNI.
@@ -276,4 +283,93 @@ func TestServersWithTLS(t *testing.T) {
 			assert.Zero(t, d.stat(t, "listener_manager.listener_modified"))
 		})
 	})
+}
+
+// GW-TLS-02. Envoys and the embedded data plane serve HTTP/1.1 and HTTP/2 at a server with TLS, and refuse the same.
+func TestHTTP2WithTLS(t *testing.T) {
+	onModernEnvoys(t, func(t *testing.T, b envoytest.Binary) {
+		http2WithTLSOn(t, func(p *plan.Plan) { openDoor(t, b, p, envoy.Options{}) })
+	})
+	t.Run("embedded", func(t *testing.T) {
+		_, wasm := program.ReadModule(t)
+		http2WithTLSOn(t, func(p *plan.Plan) {
+			plane, err := proxy.New(t.Context(), wasm, proxy.Options{Intake: (&envoy.Options{}).Intake()})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, plane.Close(context.Background())) })
+			require.NoError(t, plane.Apply(t.Context(), p))
+		})
+	})
+}
+
+func http2WithTLSOn(t *testing.T, serve func(*plan.Plan)) {
+	own := certs.NewIssuer(t, "own")
+	n := names{"WEB": startUpstream(t, "web", nil).port}.ports(t, "TLS")
+	p, _ := translateYAML(t, n.expand(t, `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: web, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: $TLS, name: https, protocol: HTTPS}, bind: 127.0.0.1, hosts: [a.test], tls: {mode: SIMPLE, credentialName: a}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: default}
+spec:
+  hosts: [a.test]
+  gateways: [web]
+  http:
+  - match: [{scheme: {exact: https}, uri: {prefix: /web}}]
+    route: [{destination: {host: web.svc}}]
+  - match: [{uri: {prefix: /direct}}]
+    directResponse: {status: 418}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: web, namespace: default}
+spec: {hosts: [web.svc], resolution: STATIC, endpoints: [{address: 127.0.0.1}], ports: [{number: $WEB, name: http, protocol: HTTP}]}
+`)+certs.Secret("a", own.Issue(t, "a.test"), ""), translate.Options{})
+	serve(p)
+	for _, version := range []int{1, 2} {
+		protocols := &http.Protocols{}
+		protocols.SetHTTP1(version == 1)
+		protocols.SetHTTP2(version == 2)
+		transport := &http.Transport{Protocols: protocols, TLSClientConfig: &tls.Config{ServerName: "a.test", RootCAs: own.Pool()}}
+		defer transport.CloseIdleConnections()
+		for sentence, q := range map[string]struct {
+			method, host, path string
+			header             [2]string
+			body               string
+			status             int // 0: the stream is closed without an answer
+		}{
+			"a rule forwards":              {path: "/web", status: http.StatusOK},
+			"a body":                       {method: http.MethodPost, path: "/web", body: strings.Repeat("b", 1<<20), status: http.StatusOK},
+			"a rule answers":               {path: "/direct", status: 418},
+			"no rule":                      {path: "/none", status: http.StatusNotFound},
+			"another host":                 {host: "b.test", path: "/web", status: http.StatusNotFound},
+			"a path that cannot be":        {path: "/web%00", status: http.StatusBadRequest},
+			"a method that Envoy has not":  {method: "FETCH", path: "/web", status: map[int]int{1: http.StatusBadRequest, 2: http.StatusOK}[version]},
+			"a header with an underscore":  {path: "/web", header: [2]string{"a_b", "1"}, status: map[int]int{1: http.StatusBadRequest}[version]},
+			"a client's own decision":      {path: "/none", header: [2]string{"x-waymark-route", p.Listeners[0].Chains[0].Routes.VirtualHosts[0].Rules[0].Outcomes[0].ID}, status: http.StatusNotFound},
+			"a client's own internal name": {path: "/web", header: [2]string{"x-envoy-upstream-rq-timeout-ms", "1"}, status: http.StatusOK},
+		} {
+			t.Run(fmt.Sprintf("HTTP/%d, %s", version, sentence), func(t *testing.T) {
+				r, err := http.NewRequestWithContext(t.Context(), cmp.Or(q.method, http.MethodGet), "https://"+n.address("TLS")+q.path, strings.NewReader(q.body))
+				require.NoError(t, err)
+				r.Host = cmp.Or(q.host, "a.test")
+				if q.header[0] != "" {
+					r.Header.Set(q.header[0], q.header[1])
+				}
+				response, err := transport.RoundTrip(r)
+				if q.status == 0 {
+					require.ErrorContains(t, err, "stream error")
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				assert.Equal(t, q.status, response.StatusCode)
+				assert.Equal(t, version, response.ProtoMajor)
+			})
+		}
+	}
 }
