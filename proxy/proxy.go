@@ -43,6 +43,8 @@ type Options struct {
 	Log func(message string)
 	// Intake is what happens to a request before rules are tried. Rules are decided as by an Envoy of its version.
 	Intake effect.Intake
+	// Strict refuses a plan of which something is left out.
+	Strict bool
 }
 
 // Access is the record of one request in the access log. Detail is the reason of an answer of the proxy itself, in the
@@ -115,8 +117,8 @@ const connectTimeout = 10 * time.Second
 func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next, left := Servable(next)
-	if len(next.Listeners) == 0 {
+	next, left := Servable(next, p.options.Intake.Behaviour())
+	if len(next.Listeners) == 0 || p.options.Strict && len(left) > 0 {
 		return left.Err()
 	}
 	s, err := p.newState(ctx, next)

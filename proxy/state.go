@@ -39,7 +39,7 @@ type choice struct {
 
 // newState makes a state and configures every worker. After an error, no worker has a root context of it.
 func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
-	if err := errors.Join(next.CheckIDs(), supported(next, p.options.Intake.Behaviour())); err != nil {
+	if err := next.CheckIDs(); err != nil {
 		return nil, err
 	}
 	s := &state{plan: next, sites: map[string][]*site{}, tls: map[string]*terminator{}, clusters: map[string]*balancer{}}

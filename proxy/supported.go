@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -14,16 +15,17 @@ import (
 const instead = "the embedded data plane does not execute it; use --engine envoy"
 
 // Servable returns the part of a plan that the embedded data plane can serve: the listeners that speak HTTP, with TLS or
-// without, and the clusters that it can reach. Requests to the others get 503. What is left out is a warning each; a
-// cluster is left out, too, if its certificates cannot be used.
-func Servable(p *plan.Plan) (*plan.Plan, diag.Findings) {
+// without, the rules that it can execute, and the clusters that it can reach. Requests for the other rules and clusters get
+// 503. What is left out is a warning each; a cluster is left out, too, if its certificates cannot be used. behaviour is that
+// of the Envoy as which rules are decided.
+func Servable(p *plan.Plan, behaviour version.Behaviour) (*plan.Plan, diag.Findings) {
 	out := *p
 	var left diag.Findings
 	out.Listeners = nil
 	for _, l := range p.Listeners {
 		switch what := notServed(l); what {
 		case "":
-			out.Listeners = append(out.Listeners, l)
+			out.Listeners = append(out.Listeners, withoutUnservable(l, behaviour, &left))
 		default:
 			left.Add(diag.Warning, "", diag.Name("listener "+l.Name), "", "is left out: %s: %s", what, instead)
 		}
@@ -73,27 +75,51 @@ func notServed(l *plan.Listener) string {
 	return ""
 }
 
-// supported returns an error with everything in a plan that the embedded data plane does not execute, or nil. What
-// [Servable] leaves out is not in it.
-func supported(p *plan.Plan, behaviour version.Behaviour) error {
-	var found diag.Findings
-	for rc := range p.RouteConfigs() {
-		for _, h := range rc.VirtualHosts {
-			if why := pluginconfig.TooCostly(h, behaviour); why != "" {
-				found.Add(diag.Error, "", diag.Name("virtual host "+h.Name), "expressions that are left to Envoy", "%s; use --engine envoy", why)
-			}
+// withoutUnservable returns a listener in which rules that cannot be executed answer 503. They keep their conditions, since
+// another rule must not get their requests.
+func withoutUnservable(l *plan.Listener, behaviour version.Behaviour, left *diag.Findings) *plan.Listener {
+	out := *l
+	out.Chains = make([]*plan.FilterChain, len(l.Chains))
+	for i, c := range l.Chains {
+		chain, routes := *c, *c.Routes
+		routes.VirtualHosts = make([]*plan.VirtualHost, len(c.Routes.VirtualHosts))
+		for j, h := range c.Routes.VirtualHosts {
+			routes.VirtualHosts[j] = withoutUnservableRules(h, behaviour, left)
 		}
+		chain.Routes = &routes
+		out.Chains[i] = &chain
 	}
-	for r := range p.Rules() {
-		for _, c := range r.Match.Claims {
-			found.Add(diag.Error, "", r, "a match on the claim "+strings.Join(c.Path, ".")+" of a JWT", "the filter knows no tokens; take the rule out")
-		}
+	return &out
+}
+
+func withoutUnservableRules(h *plan.VirtualHost, behaviour version.Behaviour, left *diag.Findings) *plan.VirtualHost {
+	out := *h
+	if why := pluginconfig.TooCostly(h, behaviour); why != "" {
+		left.Add(diag.Warning, "", diag.Name("virtual host "+h.Name), "", "answers 503: %s; use --engine envoy", why)
+		out.Rules = []*plan.Rule{unavailable(&plan.Rule{Name: "unavailable", Match: plan.Match{Unconditional: true}})}
+		return &out
+	}
+	out.Rules = make([]*plan.Rule, len(h.Rules))
+	for i, r := range h.Rules {
+		out.Rules[i] = r
 		for _, operator := range effect.Operators(r) {
 			name, _, _ := strings.Cut(operator, "(")
 			if !slices.Contains(effect.Evaluated, name) {
-				found.Add(diag.Error, "", r, "%"+operator+"% in a header operation", instead)
+				left.Add(diag.Warning, "", r, "", "answers 503: %%%s%% in a header operation: %s", operator, instead)
+				out.Rules[i] = unavailable(r)
+				break
 			}
 		}
+		if len(r.Match.Claims) > 0 {
+			left.Add(diag.Warning, "", r, "", "matches on the claim %s of a JWT: there are no tokens here, so that no claim has a value, as in an Envoy without a JWT filter", strings.Join(r.Match.Claims[0].Path, "."))
+		}
 	}
-	return found.Err()
+	return &out
+}
+
+// unavailable is a rule with the conditions of another one that answers 503.
+func unavailable(r *plan.Rule) *plan.Rule {
+	out := &plan.Rule{Origin: r.Origin, Root: r.Root, Name: r.Name, Source: r.Source, Match: r.Match, DirectResponse: &plan.DirectResponse{Status: http.StatusServiceUnavailable}}
+	out.Seal()
+	return out
 }

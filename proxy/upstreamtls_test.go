@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
 
@@ -248,12 +249,12 @@ func TestClustersThatCannotBeReached(t *testing.T) {
 		{Name: "unreadable", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{Name: "file-root:" + missing, CAFile: missing}}},
 		{Name: "keyless", TLS: &plan.UpstreamTLS{Certificate: &plan.Credential{Name: "kubernetes://c", Cert: own.pem}}},
 		{Name: "revoking", TLS: &plan.UpstreamTLS{Authority: revoking}},
-	}})
+	}}, version.Of(version.Default))
 	require.Len(t, served.Clusters, 1)
 	require.EqualError(t, left.Err(), `warning: cluster unreadable: is left out, and its requests get 503: authority file-root:`+missing+`: open `+missing+`: no such file or directory
 warning: cluster keyless: is left out, and its requests get 503: certificate c: failed to find any PEM data in key input
 warning: cluster revoking: is left out, and its requests get 503: it checks a list of revoked certificates: the embedded data plane does not execute it; use --engine envoy`)
 	require.NoError(t, os.WriteFile(missing, own.pem, 0o600))
-	served, _ = Servable(&plan.Plan{Clusters: []*plan.Cluster{{Name: "read", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{CAFile: missing}}}}})
+	served, _ = Servable(&plan.Plan{Clusters: []*plan.Cluster{{Name: "read", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{CAFile: missing}}}}}, version.Of(version.Default))
 	require.Len(t, served.Clusters, 1)
 }

@@ -85,13 +85,13 @@ func (a listenAddress) place(p *plan.Plan) error {
 type wasmEngine struct{ proxy *proxy.Proxy }
 
 // newWasmEngine binds what the user names, else the loopback address where the plan has every one.
-func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named listenAddress, access func(proxy.Access), log *slog.Logger) (*wasmEngine, error) {
+func newWasmEngine(ctx context.Context, module []byte, o envoy.Options, named listenAddress, access func(proxy.Access), log *slog.Logger, strict bool) (*wasmEngine, error) {
 	var listen func(*plan.Listener) string
 	if named.host != "" {
 		listen = func(l *plan.Listener) string { return net.JoinHostPort(l.Bind, strconv.Itoa(int(l.Port))) }
 	}
 	p, err := proxy.New(ctx, module, proxy.Options{
-		Listen: listen, Access: access, Intake: o.Intake(),
+		Listen: listen, Access: access, Intake: o.Intake(), Strict: strict,
 		Log: func(message string) { log.Warn(message) },
 	})
 	if err != nil {

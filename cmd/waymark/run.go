@@ -142,7 +142,7 @@ func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, acces
 	}
 	switch f.engine {
 	case "wasm":
-		r.engine, err = newWasmEngine(ctx, module, o, r.listen, access, log)
+		r.engine, err = newWasmEngine(ctx, module, o, r.listen, access, log, in.strict)
 	case "envoy":
 		var binary string
 		if binary, err = findEnvoy(f.binary); err == nil {

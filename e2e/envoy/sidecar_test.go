@@ -176,7 +176,7 @@ func TestSidecarAllowAny(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
 		served := sidecarTestbed(t, translate.AllowAny).plan
 		require.NoError(t, p.Apply(ctx, served))
-		_, left := proxy.Servable(served)
+		_, left := proxy.Servable(served, version.Of(version.Default))
 		assert.ErrorContains(t, left.Err(), "cluster PassthroughCluster: is left out, and its requests get 503: it sends to a connection's original destination, which the embedded data plane does not know")
 	})
 }
