@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/hostcalls"
 	"waymark.dev/waymark/internal/listening"
@@ -119,6 +120,9 @@ func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	defer p.mu.Unlock()
 	next, left := Servable(next, p.options.Intake.Behaviour())
 	if len(next.Listeners) == 0 || p.options.Strict && len(left) > 0 {
+		for i := range left {
+			left[i].Severity = diag.Error
+		}
 		return left.Err()
 	}
 	s, err := p.newState(ctx, next)
