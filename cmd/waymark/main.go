@@ -69,8 +69,12 @@ func main() {
 // statusOf is the exit status for an error.
 func statusOf(err error) int {
 	var e *exitError
-	if errors.As(err, &e) {
+	var findings *diag.FindingsError
+	switch {
+	case errors.As(err, &e):
 		return e.status
+	case errors.As(err, &findings):
+		return exitBadInput
 	}
 	return exitUnexpected
 }
