@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -213,15 +212,51 @@ func TestTheClientsProtocolIsUsed(t *testing.T) {
 	}
 }
 
-// A server that accepts a connection and then does not answer is a connection that could not be made.
+// A server that accepts a connection and then does not answer is a connection that could not be made: 503, and not the
+// 504 of a rule's timeout.
 func TestHandshakesEnd(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
 	b := encryptedCluster(t, &plan.Cluster{TLS: &plan.UpstreamTLS{}, Pool: plan.ConnectionPool{ConnectTimeout: 50 * time.Millisecond}})
-	_, err = ask(t, b, l.Addr().String(), effect.Request{Authority: "a.test"})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.True(t, isConnectFailure(err))
+	b.endpoints = []string{l.Addr().String()}
+	w := httptest.NewRecorder()
+	ex := &exchange{
+		proxy: &Proxy{}, state: &state{clusters: map[string]*balancer{"c": b}}, w: w, r: httptest.NewRequest(http.MethodGet, "/", nil),
+		in:   effect.Request{Method: http.MethodGet, Path: "/", Authority: "a.test", Headers: effect.Headers{}},
+		rule: effect.Of(&plan.Rule{Route: &plan.RouteAction{Destinations: []plan.Destination{{Cluster: "c"}}, Timeout: time.Minute}}),
+	}
+	begun := time.Now()
+	ex.forward(nil)
+	assert.Less(t, time.Since(begun), connectTimeout/2, "connectTimeout is that of the cluster")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "upstream_reset_before_response_started", ex.log.Detail)
+}
+
+// The connections that only a plan uses are closed with it.
+func TestConnectionsEndWithTheirPlan(t *testing.T) {
+	own := newIssuer(t)
+	pair, err := keyPair(own.issue(t, "a.test"))
+	require.NoError(t, err)
+	closed := make(chan struct{}, 1)
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{*pair}}
+	s.Config.ConnState = func(_ net.Conn, to http.ConnState) {
+		if to == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	s.StartTLS()
+	defer s.Close()
+	b := encryptedCluster(t, &plan.Cluster{TLS: &plan.UpstreamTLS{Authority: own.authority()}})
+	_, err = ask(t, b, s.Listener.Addr().String(), effect.Request{Authority: "a.test"})
+	require.NoError(t, err)
+	(&Proxy{}).retire(&state{clusters: map[string]*balancer{"c": b}})
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		assert.Fail(t, "the connection is still open")
+	}
 }
 
 func TestNamesOfCertificates(t *testing.T) {
@@ -243,6 +278,10 @@ func TestClustersThatCannotBeReached(t *testing.T) {
 	own := newIssuer(t)
 	revoking := own.authority()
 	revoking.CRL = []byte("a list")
+	listener := &plan.Listener{Name: "l", Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{}, TLS: &plan.ServerTLS{Authority: own.authority()}}}}
+	assert.Empty(t, notServed(listener))
+	listener.Chains[0].TLS.Authority = revoking
+	assert.Equal(t, "it checks a list of revoked client certificates", notServed(listener))
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	served, left := Servable(&plan.Plan{Clusters: []*plan.Cluster{
 		{Name: "good", TLS: &plan.UpstreamTLS{Certificate: own.issue(t, "a.test"), Authority: own.authority()}},

@@ -114,7 +114,7 @@ var explained = []struct {
 	{
 		"The embedded data plane refuses what net/http refuses before it is asked (targets with stray percent signs or tabs, hosts with user information, CR in values, Expect, codings of the transfer), and websockets. Nothing is forwarded.",
 		func(m met, who string) bool {
-			refused := m.answers[who].Seen == nil && (m.is(who, "400") || m.is(who, "417") || m.is(who, "501"))
+			refused := m.answers[who].Seen == nil && (m.is(who, "400") || m.is(who, "417") || m.is(who, "501") || essence(m.answers[who], false) == "refused")
 			return who == "embedded" && refused && (!netHTTPTakes(m.nasty) || m.has("Upgrade"))
 		},
 	},
@@ -221,9 +221,7 @@ func nastyOn(t *testing.T, b envoytest.Binary, o envoy.Options) {
 		for _, e := range envoys {
 			m.answers[e.name] = m.send(e.address, m.protocol)
 		}
-		if m.protocol != verdict.HTTP2 {
-			m.answers[plane.name] = m.send(plane.address, m.protocol)
-		}
+		m.answers[plane.name] = m.send(plane.address, m.protocol)
 	})
 
 	used, forwarded := map[string]int{}, 0
