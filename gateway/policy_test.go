@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/plan"
 )
@@ -135,5 +140,22 @@ func TestPolicyValues(t *testing.T) {
 			c.want(&want)
 			assert.Equal(t, &want, clustersOf(t, "trafficPolicy: {"+c.policy+"}", "", translate.Options{})[name])
 		})
+	}
+}
+
+// The authorities of Envoy's system are looked at if that is this one: without them, only their destination is missing.
+func TestAuthoritiesOfTheSystem(t *testing.T) {
+	text := fmt.Sprintf(oneGateway, "'*'") + ruleOf("{route: [{destination: {host: b}}]}") + "---\n" +
+		document("DestinationRule", "{host: b, trafficPolicy: {tls: {mode: SIMPLE}}}") + "---\n" +
+		document("ServiceEntry", "{hosts: [b.default.svc.cluster.local], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 10.0.0.1}]}")
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
+	require.Empty(t, in.Findings)
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for here, clusters := range map[bool]int{false: 1, true: 0} {
+		p, findings := translate.Plan(in.Set, translate.Options{ReadFile: resource.ReadFile, SystemAuthorities: missing, SystemIsHere: here}.WithDefaults())
+		require.NotNil(t, p)
+		require.Len(t, p.Clusters, clusters)
+		require.Equal(t, here, strings.Contains(fmt.Sprint(findings), missing+" cannot be read"), findings)
+		require.False(t, findings.HasErrors())
 	}
 }

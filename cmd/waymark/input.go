@@ -32,6 +32,7 @@ type input struct {
 	systemCA      string
 	dnsFallback   bool
 	assumed       bool               // every destination is there
+	local         bool               // Envoy runs on this machine
 	envoys        envoyversion.Range // that may get the configuration
 
 	texts   *diag.Texts   // of the files that were read last
@@ -97,7 +98,7 @@ func (in *input) options() (translate.Options, error) {
 	o := translate.Options{
 		Proxy: translate.ProxyType(in.proxy), Namespace: in.namespace, OutboundTrafficPolicy: translate.OutboundTrafficPolicy(in.outbound),
 		ClusterDomain: in.clusterDomain, Gateway: in.gateway, Locality: in.locality,
-		SystemAuthorities: in.systemCA, Strict: in.strict, DNSFallback: in.dnsFallback, AssumeDestinations: in.assumed, Secrets: map[string]translate.SecretFiles{},
+		SystemAuthorities: in.systemCA, SystemIsHere: in.local, Strict: in.strict, DNSFallback: in.dnsFallback, AssumeDestinations: in.assumed, Secrets: map[string]translate.SecretFiles{},
 	}
 	if !in.remoteFiles {
 		o.ReadFile = resource.ReadFile

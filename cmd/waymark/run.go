@@ -155,7 +155,7 @@ func (f *runFlags) build(ctx context.Context, in *input, log *slog.Logger, acces
 	default:
 		return nil, usageError("--engine %q is neither wasm nor envoy", f.engine)
 	}
-	r.options, in.envoys = o, envoyversion.Only(o.Minor)
+	r.options, in.envoys, in.local = o, envoyversion.Only(o.Minor), true
 	return r, err
 }
 

@@ -133,7 +133,9 @@ func (s *secretStore) authorityFile(ca, crl string, use credentialUse) *plan.Cre
 		c.CAFile, c.CRLFile = ca, crl
 		if ca == "system" {
 			c.CAFile = s.options.SystemAuthorities
-			return true // not checked: the file belongs to Envoy's system
+			if !s.options.SystemIsHere {
+				return true
+			}
 		}
 		return s.checkAuthority(c, use)
 	})

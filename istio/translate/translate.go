@@ -63,6 +63,8 @@ type Options struct {
 	AssumeDestinations bool
 	// SystemAuthorities is the file with the authorities that Envoy's system trusts. Default: Debian's.
 	SystemAuthorities string
+	// SystemIsHere means that this file is read by ReadFile, too: Envoy's system is this one.
+	SystemIsHere bool
 }
 
 // WithDefaults returns the options with the default for each field that is not set.
