@@ -32,6 +32,14 @@ const (
 	Notice  Severity = "notice"
 )
 
+// Strict is Error where strict, else s: with --strict, everything is an error that is left out or left aside.
+func (s Severity) Strict(strict bool) Severity {
+	if strict {
+		return Error
+	}
+	return s
+}
+
 // Subject is what a finding is about. Its methods must be callable on a nil pointer.
 type Subject interface {
 	// String is the subject's name: Kind namespace/name of a resource.

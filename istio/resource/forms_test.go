@@ -283,7 +283,10 @@ func TestAddresses(t *testing.T) {
 
 // A placeholder is recorded, for a finding that says what to do.
 func TestPlaceholders(t *testing.T) {
-	in := read(strings.Replace(rule(served), "[a.test]", "['${HOST:-a.test}']", 1))
-	require.Len(t, in.Objects, 1)
-	assert.Equal(t, "${HOST:-a.test}", in.Objects[0].Placeholder)
+	for _, placeholder := range []string{"${HOST:-a.test}", "${HOST}", "$(HOST)", "<%= host %>"} {
+		in := read(strings.Replace(rule(served), "[a.test]", "['"+placeholder+"']", 1))
+		require.Len(t, in.Objects, 1)
+		assert.Equal(t, placeholder, in.Objects[0].Placeholder)
+	}
+	assert.Empty(t, read(rule(served)).Objects[0].Placeholder)
 }

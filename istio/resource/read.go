@@ -182,6 +182,18 @@ func (r *reader) broken(s *source, err error) {
 		r.form(*template, s)
 		return
 	}
+	if anyTemplate.MatchString(s.text) {
+		r.form(anyTemplateForm, s)
+		return
+	}
+	if at := placeholder.FindStringIndex(s.text); at != nil {
+		words := *s
+		words.text = filled(s.text)
+		if _, _, err = r.converter.json(&words); err == nil {
+			r.unfilled(s, at[0], s.text[at[0]:at[1]])
+			return
+		}
+	}
 	message := err.Error()
 	if strings.Contains(s.text, "Secret") { // a message may quote the text, and the text a key
 		message, _, _ = strings.Cut(message, "'")
@@ -191,22 +203,35 @@ func (r *reader) broken(s *source, err error) {
 	if errors.As(err, &syntax) {
 		place = syntax.place
 	}
-	if ours.MatchString(s.text) {
-		r.ours++
-		r.input.Broken = append(r.input.Broken, s.file)
+	if r.isMissing(s) {
 		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", message)
 		return
 	}
 	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s; left aside, since it names no resource of networking.istio.io", message)
 }
 
-// lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
-func (r *reader) lost() diag.Severity {
-	if r.options.Strict {
-		return diag.Error
+// isMissing records that a document cannot be read, if its kind is one of Istio's.
+func (r *reader) isMissing(s *source) bool {
+	if !ours.MatchString(s.text) {
+		return false
 	}
-	return diag.Warning
+	r.ours++
+	r.input.Broken = append(r.input.Broken, s.file)
+	return true
 }
+
+// unfilled leaves a document aside that is YAML only once its placeholders are replaced.
+func (r *reader) unfilled(s *source, at int, placeholder string) {
+	r.isMissing(s)
+	if strings.Contains(s.text, "Secret") {
+		placeholder = withoutValue(placeholder)
+	}
+	place := s.placeOf(newLineCounter(s.text).at(at), columnAt(s.text, at))
+	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s", Unfilled(placeholder, s.file))
+}
+
+// lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
+func (r *reader) lost() diag.Severity { return diag.Warning.Strict(r.options.Strict) }
 
 // maxLists is how deep lists may be in each other.
 const maxLists = 8
@@ -298,7 +323,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	}
 	if kind.isIstio {
 		r.input.Objects = append(r.input.Objects, o)
-		o.Placeholder = placeholder.FindString(string(b.json))
+		o.Placeholder = placeholderIn(b.json)
 	}
 	if r.twice {
 		doc.reportTwice(o, findings)
