@@ -181,7 +181,14 @@ func (a *asides) addForm(f form, s *source) {
 // addObject records a kind that is left aside. A kind with the name of one that Waymark reads has its group beside it,
 // such as the Service of Knative.
 func (a *asides) addObject(version, kind string) {
+	if !isName.MatchString(kind) {
+		a.addKind(noKind)
+		return
+	}
 	group := groupOf(version)
+	if !isName.MatchString(strings.NewReplacer(".", "", "-", "").Replace(group)) {
+		group = ""
+	}
 	for key := range kinds {
 		if group != "" && strings.HasSuffix(key, "/"+kind) {
 			kind += " (" + group + ")"
@@ -190,6 +197,9 @@ func (a *asides) addObject(version, kind string) {
 	}
 	a.addKind(kind)
 }
+
+// isName matches what can be a kind. Other texts of a user are in no message.
+var isName = regexp.MustCompile(`^[A-Za-z0-9]{1,100}$`)
 
 // noKind stands for the kind of documents that have none.
 const noKind = "document without apiVersion and kind"

@@ -350,7 +350,7 @@ func (r *reader) other(o *Object, version string) {
 	case group == "networking.istio.io" && !slices.Contains(otherIstioKinds, o.Kind):
 		findings.Add(diag.Error, "", o, "kind", "networking.istio.io has no kind %q%s", o.Kind, near)
 	case near != "" && strings.Contains(group, "istio"):
-		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %s; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
+		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %q; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
 	case o.Kind == "":
 		r.asides.addKind(noKind)
 	default:
