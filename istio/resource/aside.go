@@ -100,7 +100,7 @@ func templateOf(text string) *form {
 
 // placeholder matches what another program replaces by a value: ${NAME} and ${NAME:-default} of envsubst and Flux, $(NAME)
 // of kustomize and Make, and <%= of ERB.
-var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}]*)?\}|\$\([A-Za-z_][A-Za-z0-9_.-]*\)|<%[^%\n]*%>`)
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}\n\r\x{85}\x{2028}\x{2029}]*)?\}|\$\([A-Za-z_][A-Za-z0-9_.-]*\)|<%[^%\n\r\x{85}\x{2028}\x{2029}]*%>`)
 
 // placeholderIn is the first placeholder of a document as JSON, in which < and > may be escaped; "" for none.
 func placeholderIn(document []byte) string {
@@ -128,10 +128,16 @@ func filled(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, word)
 }
 
+// mostShown is the longest placeholder that is shown with its default, in bytes.
+const mostShown = 60
+
 // Unfilled is the message about a document of a file that cannot be used because a placeholder in it was not replaced.
 func Unfilled(placeholder, file string) string {
 	if file == "-" {
 		file = "FILE"
+	}
+	if len(placeholder) > mostShown {
+		placeholder = withoutValue(placeholder)
 	}
 	way := "run envsubst < " + file + " | waymark check -f -, or build it with the program that fills it in"
 	switch {

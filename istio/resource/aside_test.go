@@ -26,6 +26,7 @@ func TestPlaceholdersThatBreakYAML(t *testing.T) {
 		"  hosts: [a.test]\n  ${RULES}\n":                               "-:6:3: warning: left aside: it has the placeholder ${RULES}" + envsubst,
 		"  hosts: [a.test]\n  $(RULES)\n":                               "-:6:3: warning: left aside: it has the placeholder $(RULES)" + kustomize,
 		"  hosts: [<%= host ? {} : 'a, b' %>]\n":                        "-:5:11: warning: left aside: it has the placeholder <%= host ? {} : 'a, b' %>" + erb,
+		"  hosts: [${HOST:-" + strings.Repeat("a", 50) + ".test}]\n":    "-:5:11: warning: left aside: it has the placeholder ${HOST}" + envsubst,
 		"  <% hosts.each do |h| %>\n  hosts: [<%= h %>]\n  <% end %>\n": "-:5:3: warning: left aside: it has the placeholder <% hosts.each do |h| %>" + erb,
 	} {
 		in := read(head + "spec:\n" + spec + "---\n" + strings.Replace(rule(served), "name: v", "name: w", 1))
@@ -53,6 +54,7 @@ func TestMistakesBesidePlaceholders(t *testing.T) {
 		"  hosts: [${HOST}]\n  http: [{\n":       "-:6:10: error: not YAML: the document ends in the middle of a value",
 		"  # ${HOST}\n  hosts: @a\n":             "-:6:10: error: not YAML: found character that cannot start any token",
 		"  hosts: [${HOST}]\n  hosts: @a.test\n": "-:6:10: error: not YAML: found character that cannot start any token",
+		"  hosts: [${HOST:-a\n   }]\n":           "-:5:10: error: not YAML: the list that begins here does not end",
 		"  hosts: [${HOST]\n":                    "-:5:10: error: not YAML: the list that begins here does not end",
 	} {
 		in := read(head + "spec:\n" + spec)
