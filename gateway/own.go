@@ -38,7 +38,7 @@ func isOwn(id string) bool {
 
 // Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. What the
 // translation finds about names that nothing has is added to the report, where the files hold what is named: a folder
-// without Gateways or without services may belong to others that have them.
+// without Gateways or without services may belong to others that have them, and has a notice.
 func (r *Report) Plans() []*plan.Plan {
 	var selectors []map[string]string
 	for _, gw := range r.set.Gateways {
@@ -58,6 +58,7 @@ func (r *Report) Plans() []*plan.Plan {
 			out = append(out, p)
 		}
 	}
+	r.addNotes()
 	return out
 }
 
