@@ -170,7 +170,7 @@ const maxFindings = 50_000
 // Add adds a finding about a field of a subject, with its place. about may be nil, and code may be "".
 func (fs *Findings) Add(severity Severity, code string, about Subject, field, format string, args ...any) {
 	place := Place{}
-	if about != nil {
+	if about != nil && len(*fs) <= maxFindings { // the place of one that is discarded is not looked for
 		place = about.Place(field)
 	}
 	fs.AddAt(place, severity, code, about, field, format, args...)

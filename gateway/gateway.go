@@ -73,7 +73,7 @@ func withoutPlaceholders(findings diag.Findings, refused []*resource.Object, str
 	kept := slices.DeleteFunc(findings, func(f diag.Finding) bool { return f.About != nil && waiting[f.About] })
 	for _, o := range refused {
 		if waiting[o] {
-			kept.Add(diag.Warning.Strict(strict), "", o, "", "%s", resource.Unfilled(o.Placeholder, o.Place("").File))
+			kept.Add(diag.Warning.Strict(strict), resource.PlaceholderCode, o, "", "%s", resource.Unfilled(o.Placeholder, o.Place("").File))
 		}
 	}
 	return kept

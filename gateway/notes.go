@@ -37,7 +37,7 @@ func (r *Report) addNotes() {
 	if len(r.set.Gateways) == 0 && bound > 0 {
 		note("there is no Gateway, so gateways and hosts of VirtualServices are not checked (%s)", count(bound, "VirtualService"))
 	}
-	if len(r.set.Services)+len(r.set.ServiceEntries) == 0 && len(hosts) > 0 {
+	if !r.hasServices() && len(hosts) > 0 {
 		note("there is no Service or ServiceEntry, so names of destinations are not checked (%s)", count(len(hosts), "host"))
 	}
 }

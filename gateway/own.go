@@ -62,6 +62,9 @@ func (r *Report) Plans() []*plan.Plan {
 	return out
 }
 
+// hasServices reports whether the names of destinations can be checked.
+func (r *Report) hasServices() bool { return len(r.set.Services)+len(r.set.ServiceEntries) > 0 }
+
 // addNames adds the findings about names that nothing has, each once.
 func (r *Report) addNames(findings diag.Findings) {
 	var found diag.Findings
@@ -72,7 +75,7 @@ func (r *Report) addNames(findings diag.Findings) {
 				continue
 			}
 		case translate.CodeNoDestination, translate.CodeNoEndpoint:
-			if len(r.set.Services)+len(r.set.ServiceEntries) == 0 {
+			if !r.hasServices() {
 				continue
 			}
 		case translate.CodeLost:

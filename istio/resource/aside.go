@@ -128,6 +128,9 @@ func filled(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, word)
 }
 
+// PlaceholderCode is the code of a document that cannot be used because a placeholder in it was not replaced.
+const PlaceholderCode = "VAL-ANY-08"
+
 // mostShown is the longest placeholder that is shown with its default, in bytes.
 const mostShown = 60
 

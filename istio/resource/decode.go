@@ -226,7 +226,7 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 		return true
 	}
 	if at := placeholderIn(text); err != nil && at != "" && o.Kind != "Secret" {
-		findings.Add(r.lost(), "", o, "", "%s", Unfilled(at, o.document.source.file))
+		findings.Add(r.lost(), PlaceholderCode, o, "", "%s", Unfilled(at, o.document.source.file))
 		return false
 	}
 	s := r.schema(o)
@@ -260,6 +260,9 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 
 const aTime = "a time such as 2024-01-01T00:00:00Z"
 
+// lastApplied is an annotation with the whole object as it was given to kubectl apply. Nothing needs it.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 // readMeta reads the object's metadata, and reports what the API server would refuse.
 func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severity) {
 	wrong := func(field, want string, value any) {
@@ -282,13 +285,18 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 		if !ok && meta[key] != nil {
 			wrong("metadata."+key, "an object", meta[key])
 		}
+		if len(entries) == 0 {
+			return nil
+		}
 		out := make(map[string]string, len(entries))
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			value, ok := entries[name].(string)
 			if !ok && entries[name] != nil {
 				wrong(diag.KeyField("metadata."+key, name), "a text", entries[name])
 			}
-			out[name] = value
+			if name != lastApplied {
+				out[name] = o.document.source.shared(value)
+			}
 		}
 		return out
 	}

@@ -65,8 +65,8 @@ type Options struct {
 	Strict bool
 	// AllowRemote lets paths be addresses that begin with http:// or https://.
 	AllowRemote bool
-	// Progress is called before each file is read, with its name and the number of bytes that were read before.
-	// Default: nothing.
+	// Progress is called before each file is read, and again after each MiB of it, with its name and about how many bytes
+	// of all files were read before. Default: nothing.
 	Progress func(file string, bytes int64)
 }
 
@@ -112,9 +112,13 @@ func (r *reader) text(file, real, text string) {
 			return
 		}
 	}
+	at := r.at
 	for _, s := range split(file, text, r.trees) {
 		r.source(s)
+		at += int64(len(s.text))
+		r.reached(at)
 	}
+	r.at = r.read
 }
 
 // source reads the objects of one document of a file.
@@ -133,6 +137,7 @@ func (r *reader) source(s *source) {
 			if !r.skip(item) {
 				r.yaml(item, strings.TrimSuffix(list, "List"))
 			}
+			r.reached(r.at + int64(len(item.text)))
 		}
 		return
 	}
@@ -227,7 +232,7 @@ func (r *reader) unfilled(s *source, at int, placeholder string) {
 		placeholder = withoutValue(placeholder)
 	}
 	place := s.placeOf(newLineCounter(s.text).at(at), columnAt(s.text, at))
-	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s", Unfilled(placeholder, s.file))
+	r.input.Findings.AddAt(place, r.lost(), PlaceholderCode, nil, "", "%s", Unfilled(placeholder, s.file))
 }
 
 // lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
@@ -279,6 +284,9 @@ func (r *reader) items(list []json.RawMessage, doc *document, field, kind, versi
 	}
 	for i, item := range list {
 		r.value(item, &document{doc.source, field + "[" + strconv.Itoa(i) + "]"}, kind, version)
+		if strings.Count(field, "items") <= 1 { // the lists in it are parts of an item
+			r.reached(r.at + int64(len(item)))
+		}
 	}
 }
 
