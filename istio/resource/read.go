@@ -126,9 +126,13 @@ func (r *reader) source(s *source) {
 	if r.skip(s) {
 		return
 	}
+	at := r.at
 	if values, ok := jsonValues(s); ok {
 		for _, value := range values {
 			r.value([]byte(value.text), &document{source: value}, "", "")
+			if at += int64(len(value.text)); len(values) > 1 {
+				r.reached(at)
+			}
 		}
 		return
 	}
@@ -137,7 +141,8 @@ func (r *reader) source(s *source) {
 			if !r.skip(item) {
 				r.yaml(item, strings.TrimSuffix(list, "List"))
 			}
-			r.reached(r.at + int64(len(item.text)))
+			at += int64(len(item.text))
+			r.reached(at)
 		}
 		return
 	}
