@@ -118,7 +118,6 @@ func (r *reader) text(file, real, text string) {
 		at += int64(len(s.text))
 		r.reached(at)
 	}
-	r.at = r.read
 }
 
 // source reads the objects of one document of a file.

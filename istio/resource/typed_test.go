@@ -27,6 +27,8 @@ func TestMisfitsOfKubernetesKinds(t *testing.T) {
 		{"v1 Service", "spec: {selector: {a.b: 1}, ports: {}}\n", []string{
 			"-:4:35: warning: Service default/o: spec.ports: must be a list, and is an object" + out,
 			`-:4:24: warning: Service default/o: spec.selector["a.b"]: must be a text, and is the number 1` + out}},
+		{"v1 Service", "spec: {selector: web}\n", []string{
+			`-:4:18: warning: Service default/o: spec.selector: must be an object, and is the text "web"` + out}},
 		{"v1 Service", "spec: {clusterip: 10.0.0.1}\n", []string{
 			`-:4:8: warning: Service default/o: spec.clusterip: unknown field "clusterip"; did you mean "clusterIP"?`}},
 		{"v1 Service", "spec: [a]\n", []string{
