@@ -32,6 +32,14 @@ const (
 	Notice  Severity = "notice"
 )
 
+// Strict is Error where strict, else s: with --strict, everything is an error that is left out or left aside.
+func (s Severity) Strict(strict bool) Severity {
+	if strict {
+		return Error
+	}
+	return s
+}
+
 // Subject is what a finding is about. Its methods must be callable on a nil pointer.
 type Subject interface {
 	// String is the subject's name: Kind namespace/name of a resource.
@@ -162,7 +170,7 @@ const maxFindings = 50_000
 // Add adds a finding about a field of a subject, with its place. about may be nil, and code may be "".
 func (fs *Findings) Add(severity Severity, code string, about Subject, field, format string, args ...any) {
 	place := Place{}
-	if about != nil {
+	if about != nil && len(*fs) <= maxFindings { // the place of one that is discarded is not looked for
 		place = about.Place(field)
 	}
 	fs.AddAt(place, severity, code, about, field, format, args...)

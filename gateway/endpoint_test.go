@@ -97,6 +97,11 @@ func TestEndpointsOfCluster(t *testing.T) {
 			all:  "10.1.0.1:8080 10.1.0.2:8080", v1: "",
 			findings: []string{`warning: VirtualService default/v: spec.http[0].route[0].destination: the subset "v1" of web.default.svc.cluster.local chooses endpoints by version=v1, and the labels of 2 endpoints are not known; add their Pods (kubectl get pods -o yaml)`},
 		},
+		"without its Pod the labels of one are not known": {
+			yaml: web(selector) + slice("s", ", version: v1", http, ofPod("10.1.0.1", "a")),
+			all:  "10.1.0.1:8080", v1: "",
+			findings: []string{`warning: VirtualService default/v: spec.http[0].route[0].destination: the subset "v1" of web.default.svc.cluster.local chooses endpoints by version=v1, and the labels of 1 endpoint are not known; add its Pod (kubectl get pods -o yaml)`},
+		},
 		"a subset without any endpoint": {
 			yaml: web(selector) + slice("s", "", http, ofPod("10.1.0.2", "b")) + two, all: "10.1.0.2:8080", v1: "",
 			findings: []string{`warning: VirtualService default/v: spec.http[0].route[0].destination: the subset "v1" of web.default.svc.cluster.local chooses endpoints by version=v1, and there are none: the endpoints have app=web,version=v2`},

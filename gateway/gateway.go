@@ -72,13 +72,9 @@ func withoutPlaceholders(findings diag.Findings, refused []*resource.Object, str
 		waiting[o] = o.Placeholder != ""
 	}
 	kept := slices.DeleteFunc(findings, func(f diag.Finding) bool { return f.About != nil && waiting[f.About] })
-	severity := diag.Warning
-	if strict {
-		severity = diag.Error
-	}
 	for _, o := range refused {
 		if waiting[o] {
-			kept.Add(severity, "", o, "", "left aside: it has the placeholder %s; run envsubst < %s | waymark check -f -, or build it with the program that fills it in", o.Placeholder, o.Place("").File)
+			kept.Add(diag.Warning.Strict(strict), resource.PlaceholderCode, o, "", "%s", resource.Unfilled(o.Placeholder, o.Place("").File))
 		}
 	}
 	return kept

@@ -38,7 +38,7 @@ func isOwn(id string) bool {
 
 // Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. What the
 // translation finds about names that nothing has is added to the report, where the files hold what is named: a folder
-// without Gateways or without services may belong to others that have them.
+// without Gateways or without services may belong to others that have them, and has a notice.
 func (r *Report) Plans() []*plan.Plan {
 	var selectors []map[string]string
 	for _, gw := range r.set.Gateways {
@@ -58,8 +58,12 @@ func (r *Report) Plans() []*plan.Plan {
 			out = append(out, p)
 		}
 	}
+	r.addNotes()
 	return out
 }
+
+// hasServices reports whether the names of destinations can be checked.
+func (r *Report) hasServices() bool { return len(r.set.Services)+len(r.set.ServiceEntries) > 0 }
 
 // addNames adds the findings about names that nothing has, each once.
 func (r *Report) addNames(findings diag.Findings) {
@@ -71,7 +75,7 @@ func (r *Report) addNames(findings diag.Findings) {
 				continue
 			}
 		case translate.CodeNoDestination, translate.CodeNoEndpoint:
-			if len(r.set.Services)+len(r.set.ServiceEntries) == 0 {
+			if !r.hasServices() {
 				continue
 			}
 		case translate.CodeLost:

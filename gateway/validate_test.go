@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
@@ -76,6 +77,9 @@ var anyFindings = map[string]finding{
 	"a field has the name that the schema has":   found(ruleOf("{direct_response: {status: 200}}"), "VAL-ANY-03 error"),
 	"one member of a oneof":                      found(whenOf("{uri: {exact: /a, prefix: /b}}"), "VAL-ANY-05 error"),
 	"a weight is no text":                        found(ruleOf("{route: [{destination: {host: b}, weight: '50'}]}"), "VAL-ANY-05 error"),
+	"a port of a Service is a number":            found("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: http}]}\n", "VAL-ANY-05 warning"),
+	"a field of a Service must be known":         found("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, number: 1}]}\n", "VAL-ANY-03 warning"),
+	"a placeholder is replaced before":           found(strings.Replace(ruleOf("{"+to+"}"), "a.com", "'${HOST}'", 1), "VAL-ANY-08 warning"),
 	"the later object of a name counts":          found(ruleOf("{"+to+"}")+"---\n"+ruleOf("{"+to+"}"), "VAL-ANY-07 warning"),
 }
 
@@ -102,10 +106,11 @@ func TestValidation(t *testing.T) {
 				envoys = c.envoys
 			}
 			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.doc), Strict: c.strict}, envoys)
-			require.Empty(t, report.Other)
-			require.Len(t, report.Resources, 1+strings.Count(c.doc, "---\n"))
+			isIstio := !strings.HasPrefix(c.doc, "apiVersion: v1\n")
+			require.Equal(t, isIstio, len(report.Other) == 0)
+			require.Equal(t, isIstio, len(report.Resources) == 1+strings.Count(c.doc, "---\n"))
 			got := []string{}
-			for _, f := range report.Findings() {
+			for _, f := range diag.Merge(report.Findings(), report.Other) {
 				got = append(got, f.Code+" "+string(f.Severity))
 				assert.NotZero(t, f.Place.Line, "%s has a place", f)
 				assert.NotContains(t, f.Message, "\n")

@@ -40,7 +40,7 @@ func TestWrongNames(t *testing.T) {
 		"a destination that is misspelt": {yaml: shopTo("review.prod.svc.cluster.local"),
 			want: []string{`WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||review.prod.svc.cluster.local: no Service or ServiceEntry has the host review.prod.svc.cluster.local; did you mean "reviews.prod.svc.cluster.local"?`}},
 		"a short name of another namespace": {yaml: shopTo("reviews"),
-			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; there is reviews.prod, which must be written so"}},
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; did you mean reviews.prod?"}},
 		"a Service that is not exported": {yaml: strings.Replace(shopTo("reviews.prod.svc.cluster.local"), "name: reviews", "annotations: {networking.istio.io/exportTo: .}, name: reviews", 1),
 			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.prod.svc.cluster.local: Service prod/reviews is not exported to namespace istio-system (annotation networking.istio.io/exportTo: .)"}},
 		"by DNS":                {yaml: shopTo("other.test"), o: translate.Options{DNSFallback: true}},

@@ -52,7 +52,7 @@ var table = []mutant{
 	{"a duplicate key is taken", "routing/reader.go", "			twice = twice || s == key\n", "			_, _ = s, twice\n", nil},
 
 	// The translator: its cost, and what it refuses.
-	{"a long line is measured for each finding in it", "diag/excerpt.go", "	marks, ok := t.marks[key]\n", "	marks, ok := t.marks[Place{}]\n", frontDoor},
+	{"a long line is measured for each finding in it", "diag/excerpt.go", "	known, ok := l.shown[number]\n", "	known, ok := l.shown[-1]\n", frontDoor},
 	{"rules are not bounded", "istio/translate/bounds.go", "	return b.n <= b.most\n", "	return true\n", nil},
 	{"too much is told each time", "istio/translate/bounds.go", "	if fits && b.n > b.most {\n", "	if (fits || !fits) && b.n > b.most {\n", nil},
 	{"too much is told one too late", "istio/translate/bounds.go", "	if fits && b.n > b.most {\n", "	if fits && b.n > b.most+1 {\n", nil},
@@ -91,9 +91,12 @@ var table = []mutant{
 	{"an alias may be in itself", "istio/resource/yaml.go", "		case ok && known.nodes == 0:\n			return size{}, errItself\n", "", frontDoor},
 	{"hidden files and folders are read", "istio/resource/files.go", "		if strings.HasPrefix(name, \".\") {\n			continue\n		}\n", "", nil},
 	{"files of other kinds are read", "istio/resource/files.go", "!slices.Contains([]string{\".yaml\", \".yml\", \".json\"}, filepath.Ext(name))", "slices.Contains([]string{}, name)", nil},
-	{"bytes of all files are not added", "istio/resource/files.go", "if r.read += int64(len(data)); r.read", "if r.read = int64(len(data)); r.read", nil},
+	{"bytes of all files are not added", "istio/resource/files.go", "if r.read += int64(len(text)); r.read", "if r.read = int64(len(text)); r.read", nil},
 	{"lines of Secrets are shown", "istio/resource/read.go", "		r.input.Texts.Hide(doc.source.file, first, last)\n", "		_, _ = first, last\n", nil},
 	{"an object without namespace has none", "istio/resource/read.go", "	if o.Namespace == \"\" && !kind.clusterScoped {\n		o.Namespace = r.options.DefaultNamespace\n	}\n", "", nil},
+	{"a placeholder of a Secret has its default", "istio/resource/read.go", "		placeholder = withoutValue(placeholder)\n", "", nil},
+	{"values of Secrets are in messages", "istio/resource/decode.go", "	s.secret = o.Kind == \"Secret\"\n", "", nil},
+	{"a placeholder hides every mistake", "istio/resource/read.go", "if _, _, err = r.converter.json(&words); err == nil {", "if _, _, err = r.converter.json(&words); true {", nil},
 	{"any version is read", "istio/resource/read.go", "!known || !kind.versions[version]", "!known", nil},
 
 	// Translating: order, and who sees what.

@@ -43,6 +43,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			}
 			working := newProgress()
 			r := gateway.Check(files.files, files.reading(working), envoyversion.All)
+			working.at("looking at %d resources", len(r.Resources))
 			warnOfPassages(r, &o)
 			working.end()
 			_ = r.Other.Write(talk, r.Texts) // nobody could be told

@@ -72,7 +72,7 @@ func (f *fileFlags) add(c *cobra.Command, standard ...string) {
 func (f *fileFlags) reading(working *progress) resource.Options {
 	return resource.Options{
 		Stdin: os.Stdin, DefaultNamespace: f.defaultNamespace, Strict: f.strict, AllowRemote: f.allowRemote,
-		Progress: func(file string, bytes int64) { working.at("reading %s, after %d MB", file, bytes>>20) },
+		Progress: func(file string, bytes int64) { working.at("reading %s, %d MB so far", file, bytes>>20) },
 	}
 }
 

@@ -19,8 +19,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 const between = "----\n"
 
-// TestCheckPrints holds what 'waymark check' prints against golden files: the resources, ----, the text with the exit
-// status, ----, the JSON.
+// TestCheckPrints holds what 'waymark check' prints against golden files: the resources, ----, the text with notices and the
+// exit status, ----, the JSON.
 func TestCheckPrints(t *testing.T) {
 	files, err := filepath.Glob("testdata/check/*.txt")
 	require.NoError(t, err)
@@ -32,12 +32,13 @@ func TestCheckPrints(t *testing.T) {
 			input, _, ok := strings.Cut(string(golden), between)
 			require.True(t, ok)
 			text, stderr, status := program.Run(t, input, "check", "-f", "-")
+			document, notices, same := program.Run(t, input, "check", "-f", "-", "-o", "json")
+			stderr, well := strings.CutPrefix(stderr, notices)
+			assert.True(t, well, "the same notices with JSON")
 			assert.Equal(t, status == 0, strings.HasPrefix(stderr, "all is well: "), stderr)
 			assert.True(t, status == 0 || stderr == "", stderr)
-			document, stderr, same := program.Run(t, input, "check", "-f", "-", "-o", "json")
-			assert.Empty(t, stderr)
 			assert.Equal(t, status, same, "the form makes no difference")
-			got := input + between + text + fmt.Sprintf("exit status %d\n", status) + between + document
+			got := input + between + notices + text + fmt.Sprintf("exit status %d\n", status) + between + document
 			if *update {
 				require.NoError(t, os.WriteFile(file, []byte(got), 0o600))
 			}
@@ -66,9 +67,9 @@ func TestCheckExitStatus(t *testing.T) {
 		say    string // on standard error
 	}{
 		"nothing is found":              {[]string{"-f", golden("clean")}, 0, "all is well: nothing was found in "},
-		"warnings":                      {[]string{"-f", golden("warnings")}, 79, ""},
+		"warnings":                      {[]string{"-f", golden("warnings")}, 79, "notice: there is no Gateway"},
 		"an error":                      {[]string{"-f", golden("timeout")}, 65, ""},
-		"an error among warnings":       {[]string{"-f", golden("warnings"), "-f", golden("timeout")}, 65, ""},
+		"an error among warnings":       {[]string{"-f", golden("warnings"), "-f", golden("timeout")}, 65, "notice: there is no Gateway"},
 		"a notice is no finding":        {[]string{"-f", golden("clean") + "," + foreign}, 0, "notice: left aside: 1 ProxyConfig"},
 		"nothing that is read":          {[]string{"-f", foreign}, 65, "foreign.yaml: error: nothing here is a resource that Waymark reads"},
 		"a file that is no YAML":        {[]string{"-f", broken}, 65, "broken.yaml:1:4: warning: not YAML"},

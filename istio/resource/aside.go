@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -42,6 +43,13 @@ var forms = []form{
 		return "let the program that it is written for, such as Ansible, fill it in"
 	}},
 }
+
+// anyTemplate matches what no YAML has. It is looked for only in what is not YAML, since a text may have it.
+var anyTemplate = regexp.MustCompile(`\{\{[^{}]+\}\}`)
+
+var anyTemplateForm = form{name: "a template", way: func(string) string {
+	return "let the program that it is written for, such as helm template, fill it in"
+}}
 
 // chartOf is the folder of the chart that has a template.
 func chartOf(file string) string {
@@ -90,8 +98,74 @@ func templateOf(text string) *form {
 	return nil
 }
 
-// placeholder matches what programs such as envsubst and Flux replace.
-var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}]*)?\}`)
+// placeholder matches what another program replaces by a value: ${NAME} and ${NAME:-default} of envsubst and Flux, $(NAME)
+// of kustomize and Make, and <%= of ERB.
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}\n\r\x{85}\x{2028}\x{2029}]*)?\}|\$\([A-Za-z_][A-Za-z0-9_.-]*\)|<%[^%\n\r\x{85}\x{2028}\x{2029}]*%>`)
+
+// placeholderIn is the first placeholder of a document as JSON, in which < and > may be escaped; "" for none.
+func placeholderIn(document []byte) string {
+	if bytes.Contains(document, []byte(`\u003c%`)) {
+		document = bytes.ReplaceAll(bytes.ReplaceAll(document, []byte(`\u003c`), []byte("<")), []byte(`\u003e`), []byte(">"))
+	}
+	return string(placeholder.Find(document))
+}
+
+// placeholderLine matches a line that has a placeholder and nothing else, for which there may be any number of lines.
+var placeholderLine = regexp.MustCompile(`(?m)^([ \t]*)(?:` + placeholder.String() + `)[ \t\r]*$`)
+
+// filled is a text with a word in place of each placeholder, and a comment in place of one that is alone on its line.
+// Every character has the line and column that it had before.
+func filled(text string) string {
+	word := func(s string) string {
+		return strings.Map(func(c rune) rune {
+			if strings.ContainsRune(" \t\r\n\u0085\u2028\u2029", c) {
+				return c
+			}
+			return 'x'
+		}, s)
+	}
+	text = placeholderLine.ReplaceAllStringFunc(text, func(line string) string { return strings.Replace(word(line), "x", "#", 1) })
+	return placeholder.ReplaceAllStringFunc(text, word)
+}
+
+// PlaceholderCode is the code of a document that cannot be used because a placeholder in it was not replaced.
+const PlaceholderCode = "VAL-ANY-08"
+
+// mostShown is the longest placeholder that is shown with its default, in bytes.
+const mostShown = 60
+
+// Unfilled is the message about a document of a file that cannot be used because a placeholder in it was not replaced.
+func Unfilled(placeholder, file string) string {
+	if file == "-" {
+		file = "FILE"
+	}
+	if len(placeholder) > mostShown {
+		placeholder = withoutValue(placeholder)
+	}
+	way := "run envsubst < " + file + " | waymark check -f -, or build it with the program that fills it in"
+	switch {
+	case strings.HasPrefix(placeholder, "<%"):
+		way = "run erb " + file + " | waymark check -f -, or build it with the program that fills it in"
+	case strings.HasPrefix(placeholder, "$("):
+		way = "build it with the program that fills it in, such as kustomize build FOLDER | waymark check -f -"
+	}
+	return "left aside: it has the placeholder " + placeholder + "; " + way
+}
+
+// withoutValue is a placeholder without what may be a secret: its default, or an expression.
+func withoutValue(placeholder string) string {
+	if strings.HasPrefix(placeholder, "<%") {
+		return "<%= %>"
+	}
+	name, _, _ := strings.Cut(strings.TrimSuffix(placeholder, "}"), ":")
+	if i := strings.IndexAny(name, "-=?+"); i >= 0 {
+		name = name[:i]
+	}
+	if strings.HasPrefix(name, "${") {
+		name += "}"
+	}
+	return name
+}
 
 // ours matches a document of a kind that Waymark reads, in YAML or JSON, even if it cannot be parsed.
 var ours = regexp.MustCompile(`networking\.istio\.io/`)
@@ -116,7 +190,14 @@ func (a *asides) addForm(f form, s *source) {
 // addObject records a kind that is left aside. A kind with the name of one that Waymark reads has its group beside it,
 // such as the Service of Knative.
 func (a *asides) addObject(version, kind string) {
+	if !isName.MatchString(kind) {
+		a.addKind(noKind)
+		return
+	}
 	group := groupOf(version)
+	if !isName.MatchString(strings.NewReplacer(".", "", "-", "").Replace(group)) {
+		group = ""
+	}
 	for key := range kinds {
 		if group != "" && strings.HasSuffix(key, "/"+kind) {
 			kind += " (" + group + ")"
@@ -125,6 +206,9 @@ func (a *asides) addObject(version, kind string) {
 	}
 	a.addKind(kind)
 }
+
+// isName matches what can be a kind. Other texts of a user are in no message.
+var isName = regexp.MustCompile(`^[A-Za-z0-9]{1,100}$`)
 
 // noKind stands for the kind of documents that have none.
 const noKind = "document without apiVersion and kind"
@@ -144,9 +228,6 @@ func (a *asides) report(findings *diag.Findings, strict bool) {
 		if entry.ours {
 			severity = diag.Warning
 		}
-		if strict {
-			severity = diag.Error
-		}
 		also := ""
 		if n := len(entry.files) - 1; n > 0 {
 			also = fmt.Sprintf(", and so are %d more files", n)
@@ -154,7 +235,7 @@ func (a *asides) report(findings *diag.Findings, strict bool) {
 				also = ", and so is one more file"
 			}
 		}
-		findings.AddAt(diag.Place{File: entry.first}, severity, "", nil, "", "left aside: this is %s%s; %s", name, also, entry.way(entry.first))
+		findings.AddAt(diag.Place{File: entry.first}, severity.Strict(strict), "", nil, "", "left aside: this is %s%s; %s", name, also, entry.way(entry.first))
 	}
 	if len(a.kinds) == 0 {
 		return
@@ -163,11 +244,7 @@ func (a *asides) report(findings *diag.Findings, strict bool) {
 	for _, kind := range slices.Sorted(maps.Keys(a.kinds)) {
 		all = append(all, fmt.Sprintf("%d %s", a.kinds[kind], plural(kind, a.kinds[kind])))
 	}
-	severity := diag.Notice
-	if strict {
-		severity = diag.Error
-	}
-	findings.AddAt(diag.Place{}, severity, "", nil, "", "left aside: %s", strings.Join(all, ", "))
+	findings.AddAt(diag.Place{}, diag.Notice.Strict(strict), "", nil, "", "left aside: %s", strings.Join(all, ", "))
 }
 
 func plural(kind string, n int) string {

@@ -29,13 +29,7 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 		spec := zero.ProtoReflect().New().Interface().(M)
 		findings := &r.input.Findings
 		before := len(*findings)
-		s := &schema{add: func(severity diag.Severity, code, field string, key bool, format string, args ...any) {
-			place := o.document.at
-			if key {
-				place = o.document.keyAt
-			}
-			findings.AddAt(place(field), severity, code, o, field, format, args...)
-		}}
+		s := r.schema(o)
 		for _, key := range slices.Sorted(maps.Keys(b.members)) {
 			switch key {
 			case "apiVersion", "kind", "metadata", "status":
@@ -44,7 +38,7 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 					s.message(decoded(raw), spec.ProtoReflect().Descriptor(), key)
 				}
 			default:
-				s.report("VAL-ANY-03", diag.KeyField("", key), true, "unknown field %q", key)
+				s.report(unknownCode, diag.KeyField("", key), true, "unknown field %q", key)
 			}
 		}
 		unknown := len(*findings) > before // the spec is decoded all the same, so that other fields are checked, too
@@ -56,7 +50,7 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			field := blame(raw, spec, "spec")
 			said := false
 			for i := range (*findings)[before:] { // the schema may have said it, in better words
-				if f := &(*findings)[before+i]; f.Code == SchemaCode && f.Field == field {
+				if f := &(*findings)[before+i]; f.Code == SchemaCode && (f.Field == field || strings.HasPrefix(f.Field, field+".") || strings.HasPrefix(f.Field, field+"[")) {
 					f.Code, said = wrongTypeCode, true
 				}
 			}
@@ -67,6 +61,17 @@ func istioKind[M proto.Message](add func(*Set, *Object, M)) kind {
 			return
 		}
 		add(r.input.Set, o, spec)
+	}}
+}
+
+// schema checks an object, whose findings are at the place of the value, or of the key, in its document.
+func (r *reader) schema(o *Object) *schema {
+	return &schema{add: func(severity diag.Severity, code, field string, key bool, format string, args ...any) {
+		place := o.document.at
+		if key {
+			place = o.document.keyAt
+		}
+		r.input.Findings.AddAt(place(field), severity, code, o, field, format, args...)
 	}}
 }
 
@@ -217,22 +222,46 @@ func plainKind(t reflect.Type) string {
 func (r *reader) strict(o *Object, text []byte, into any) bool {
 	findings := &r.input.Findings
 	unknown, err := strictjson.UnmarshalStrict(text, into)
-	if err != nil {
-		field := ""
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			field = wrong.Field
-		}
-		findings.Add(r.lost(), "", o, field, "%s; the object is left out", plainDecoding(err))
+	if err == nil && len(unknown) == 0 {
+		return true
 	}
-	for _, e := range unknown {
+	if at := placeholderIn(text); err != nil && at != "" && o.Kind != "Secret" {
+		findings.Add(r.lost(), PlaceholderCode, o, "", "%s", Unfilled(at, o.document.source.file))
+		return false
+	}
+	s := r.schema(o)
+	s.secret = o.Kind == "Secret"
+	said := map[string]bool{} // fields that were reported before, of the metadata
+	for i := len(*findings) - 1; i >= 0 && (*findings)[i].About == o; i-- {
+		said[(*findings)[i].Field] = true
+	}
+	add, misfit := s.add, false
+	s.add = func(_ diag.Severity, code, field string, key bool, format string, args ...any) {
+		if code == SchemaCode {
+			misfit = true
+			format += "; the object is left out"
+		}
+		if !said[field] {
+			add(r.lost(), code, field, key, format, args...)
+		}
+	}
+	s.typed(decoded(text), reflect.TypeOf(into).Elem(), "")
+	for _, e := range unknown { // the schema does not see a key that JSON has twice
 		var field strictjson.FieldError
-		if errors.As(e, &field) {
+		if errors.As(e, &field) && strings.HasPrefix(e.Error(), "duplicate") {
 			findings.Add(r.lost(), "", o, field.FieldPath(), "%s", e)
 		}
 	}
+	if err != nil && !misfit {
+		findings.Add(r.lost(), "", o, "", "%s; the object is left out", s.plain(err))
+	}
 	return err == nil
 }
+
+const aTime = "a time such as 2024-01-01T00:00:00Z"
+
+// lastApplied is an annotation with the whole object as it was given to kubectl apply. Nothing needs it.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // readMeta reads the object's metadata, and reports what the API server would refuse.
 func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severity) {
@@ -256,13 +285,18 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 		if !ok && meta[key] != nil {
 			wrong("metadata."+key, "an object", meta[key])
 		}
+		if len(entries) == 0 {
+			return nil
+		}
 		out := make(map[string]string, len(entries))
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			value, ok := entries[name].(string)
 			if !ok && entries[name] != nil {
 				wrong(diag.KeyField("metadata."+key, name), "a text", entries[name])
 			}
-			out[name] = value
+			if name != lastApplied {
+				out[name] = o.document.source.shared(value)
+			}
 		}
 		return out
 	}
@@ -270,13 +304,13 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 	if created := text("creationTimestamp"); created != "" {
 		t, err := time.Parse(time.RFC3339, created)
 		if err != nil {
-			wrong("metadata.creationTimestamp", "a time such as 2024-01-01T00:00:00Z", created)
+			wrong("metadata.creationTimestamp", aTime, created)
 		} else if !t.IsZero() {
 			o.Created = t
 		}
 	}
 	text("namespace")
 	if text("name") == "" && (meta["name"] == nil || meta["name"] == "") {
-		findings.Add(severity, "VAL-ANY-03", o, "metadata.name", "is missing")
+		findings.Add(severity, unknownCode, o, "metadata.name", "is missing")
 	}
 }

@@ -32,7 +32,9 @@ type reader struct {
 	asides    asides
 	patches   map[string]bool // files that are patches of a kustomization, by real path
 	seen      map[string]bool // files that were read, by real path
-	read      int64           // bytes so far
+	file      string          // that is read
+	read      int64           // bytes of the files so far, with all of the one that is read
+	at, told  int64           // how far their documents were read, and where that was reported last
 	ours      int             // documents of kinds that Waymark reads
 	twice     bool            // the document that is read may have a key twice
 }
@@ -56,15 +58,14 @@ func (r *reader) path(path string) {
 			continue
 		}
 		r.seen[real] = file != "-"
-		if r.options.Progress != nil {
-			r.options.Progress(file, r.read)
-		}
-		data, err := r.file(file)
+		r.file, r.told = file, -progressEvery
+		r.reached(r.read)
+		text, err := r.content(file)
 		if err != nil {
 			r.refuse(file, err)
 			continue
 		}
-		r.text(file, real, plainText(data))
+		r.text(file, real, plainText(text))
 	}
 }
 
@@ -73,27 +74,36 @@ func (r *reader) refuse(file string, err error) {
 	r.input.Findings.AddAt(diag.Place{File: file}, diag.Error, "", nil, "", "cannot be read: %s", withoutPath(err))
 }
 
-// file reads a file, an address, or standard input.
-func (r *reader) file(name string) ([]byte, error) {
-	var data []byte
-	var err error
+// progressEvery is how many bytes of a file are read between two reports of progress.
+const progressEvery = 1 << 20
+
+// reached reports progress: that the reader is at some byte of all files.
+func (r *reader) reached(at int64) {
+	if r.at = at; at-r.told >= progressEvery && r.options.Progress != nil {
+		r.told = at
+		r.options.Progress(r.file, at)
+	}
+}
+
+// content reads a file, an address, or standard input.
+func (r *reader) content(name string) (text string, err error) {
 	switch {
 	case name == "-" && r.options.Stdin == nil:
-		return nil, nil
+		return "", nil
 	case name == "-":
-		data, err = readBounded(r.options.Stdin)
+		text, err = readBounded(r.options.Stdin, 0)
 	case isRemote(name):
-		data, err = fetch(name)
+		text, err = fetch(name)
 	default:
-		data, err = ReadFile(name)
+		text, err = readText(name)
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if r.read += int64(len(data)); r.read > maxFiles {
-		return nil, errManyBytes
+	if r.read += int64(len(text)); r.read > maxFiles {
+		return "", errManyBytes
 	}
-	return data, nil
+	return text, nil
 }
 
 // isRemote reports whether a path is an address.
@@ -105,47 +115,59 @@ func isRemote(path string) bool {
 const fetchTimeout = 30 * time.Second
 
 // fetch reads from an address.
-func fetch(address string) ([]byte, error) {
+func fetch(address string) (string, error) {
 	client := &http.Client{Timeout: fetchTimeout}
 	response, err := client.Get(address)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read only
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", response.Status)
+		return "", fmt.Errorf("the answer is %s", response.Status)
 	}
-	return readBounded(response.Body)
+	return readBounded(response.Body, response.ContentLength)
 }
 
 // ReadFile reads a regular file, or a file such as /dev/fd/63 that stands for one that the process has open. Other
 // files are an error, since reading a pipe without a writer, or a device, would never end. A file of more than 128 MiB
 // is an error. Errors do not contain the name of the file.
 func ReadFile(name string) ([]byte, error) {
+	text, err := readText(name)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(text), nil
+}
+
+// readText is [ReadFile] with a text, which large files are read into without a copy.
+func readText(name string) (string, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, withoutPath(err)
+		return "", withoutPath(err)
 	}
 	defer func() { _ = f.Close() }() // it was read only
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if !info.Mode().IsRegular() && !isOpenFile(name) {
-		return nil, errNotRegular
+		return "", errNotRegular
 	}
 	if info.Mode().IsRegular() && info.Size() > maxFile {
-		return nil, errLargeFile
+		return "", errLargeFile
 	}
-	return readBounded(f)
+	return readBounded(f, info.Size())
 }
 
-func readBounded(from io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(from, maxFile+1))
-	if err == nil && len(data) > maxFile {
+// readBounded reads all, which is probably of some size.
+func readBounded(from io.Reader, size int64) (string, error) {
+	var text strings.Builder
+	text.Grow(int(min(max(size, 0), maxFile)))
+	n, err := io.Copy(&text, io.LimitReader(from, maxFile+1))
+	if err == nil && n > maxFile {
 		err = errLargeFile
 	}
-	return data, err
+	return text.String(), err
 }
 
 var (

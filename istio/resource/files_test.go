@@ -64,10 +64,10 @@ func TestStandardInput(t *testing.T) {
 // All files of one reading are bounded together.
 func TestManyBytes(t *testing.T) {
 	r := &reader{options: Options{Stdin: strings.NewReader("12345")}, input: &Input{}, read: maxFiles - 5}
-	data, err := r.file("-")
+	text, err := r.content("-")
 	require.NoError(t, err)
-	assert.Equal(t, "12345", string(data))
+	assert.Equal(t, "12345", text)
 	r.options.Stdin = strings.NewReader("6")
-	_, err = r.file("-")
+	_, err = r.content("-")
 	assert.Equal(t, errManyBytes, err)
 }

@@ -235,6 +235,10 @@ func TestFolders(t *testing.T) {
 		"JSON with comments": {
 			files: map[string]string{"a.json": "// rules\n" + virtualService("a")}, paths: []string{"."}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
 		},
+		"the first template that is Istio's": {
+			files: map[string]string{"a.yaml": "a: {{ .X }}\n", "b.yaml": rule("{{ .X }}"), "c.yaml": rule("{{ .Y }}"), "d.yaml": virtualService("d")},
+			paths: []string{"."}, want: []string{"d"}, findings: []string{"b.yaml: warning: left aside: this is a Helm template, and so are 2 more files"},
+		},
 		"a kustomization and its patch": {
 			files: map[string]string{
 				"kustomization.yaml": "resources: [a.yaml]\npatches: [{path: p.yaml}]\n", "a.yaml": virtualService("a"),
@@ -283,7 +287,10 @@ func TestAddresses(t *testing.T) {
 
 // A placeholder is recorded, for a finding that says what to do.
 func TestPlaceholders(t *testing.T) {
-	in := read(strings.Replace(rule(served), "[a.test]", "['${HOST:-a.test}']", 1))
-	require.Len(t, in.Objects, 1)
-	assert.Equal(t, "${HOST:-a.test}", in.Objects[0].Placeholder)
+	for _, placeholder := range []string{"${HOST:-a.test}", "${HOST}", "$(HOST)", "<%= host %>"} {
+		in := read(strings.Replace(rule(served), "[a.test]", "['"+placeholder+"']", 1))
+		require.Len(t, in.Objects, 1)
+		assert.Equal(t, placeholder, in.Objects[0].Placeholder)
+	}
+	assert.Empty(t, read(rule(served)).Objects[0].Placeholder)
 }

@@ -35,7 +35,7 @@ func FuzzRead(f *testing.F) {
 		begin := time.Now()
 		in := Read([]string{"-"}, Options{Stdin: strings.NewReader(string(data))})
 		require.Less(t, time.Since(begin), 20*time.Second)
-		lines := lineEnd.Split(plainText(data), -1)
+		lines := lineEnd.Split(plainText(string(data)), -1)
 		for _, finding := range in.Findings {
 			require.NotContains(t, finding.Message, "\n")
 			if finding.Place.Line == 0 {

@@ -85,7 +85,7 @@ type trees struct {
 }
 
 // maxTreeBytes bounds the texts of the trees that are kept; the last one is always kept.
-const maxTreeBytes = 4 << 20
+const maxTreeBytes = 1 << 20
 
 func newTrees() *trees { return &trees{parsed: map[*source]*tree{}} }
 

@@ -65,8 +65,8 @@ type Options struct {
 	Strict bool
 	// AllowRemote lets paths be addresses that begin with http:// or https://.
 	AllowRemote bool
-	// Progress is called before each file is read, with its name and the number of bytes that were read before.
-	// Default: nothing.
+	// Progress is called before each file is read, and again after each MiB of it, with its name and about how many bytes
+	// of all files were read before. Default: nothing.
 	Progress func(file string, bytes int64)
 }
 
@@ -112,8 +112,11 @@ func (r *reader) text(file, real, text string) {
 			return
 		}
 	}
+	at := r.at
 	for _, s := range split(file, text, r.trees) {
 		r.source(s)
+		at += int64(len(s.text))
+		r.reached(at)
 	}
 }
 
@@ -122,9 +125,13 @@ func (r *reader) source(s *source) {
 	if r.skip(s) {
 		return
 	}
+	at := r.at
 	if values, ok := jsonValues(s); ok {
 		for _, value := range values {
 			r.value([]byte(value.text), &document{source: value}, "", "")
+			if at += int64(len(value.text)); len(values) > 1 {
+				r.reached(at)
+			}
 		}
 		return
 	}
@@ -133,6 +140,8 @@ func (r *reader) source(s *source) {
 			if !r.skip(item) {
 				r.yaml(item, strings.TrimSuffix(list, "List"))
 			}
+			at += int64(len(item.text))
+			r.reached(at)
 		}
 		return
 	}
@@ -182,6 +191,18 @@ func (r *reader) broken(s *source, err error) {
 		r.form(*template, s)
 		return
 	}
+	if anyTemplate.MatchString(s.text) {
+		r.form(anyTemplateForm, s)
+		return
+	}
+	if at := placeholder.FindStringIndex(s.text); at != nil {
+		words := *s
+		words.text = filled(s.text)
+		if _, _, err = r.converter.json(&words); err == nil {
+			r.unfilled(s, at[0], s.text[at[0]:at[1]])
+			return
+		}
+	}
 	message := err.Error()
 	if strings.Contains(s.text, "Secret") { // a message may quote the text, and the text a key
 		message, _, _ = strings.Cut(message, "'")
@@ -191,22 +212,35 @@ func (r *reader) broken(s *source, err error) {
 	if errors.As(err, &syntax) {
 		place = syntax.place
 	}
-	if ours.MatchString(s.text) {
-		r.ours++
-		r.input.Broken = append(r.input.Broken, s.file)
+	if r.isMissing(s) {
 		r.input.Findings.AddAt(place, diag.Error, "", nil, "", "%s", message)
 		return
 	}
 	r.input.Findings.AddAt(place, r.lost(), "", nil, "", "%s; left aside, since it names no resource of networking.istio.io", message)
 }
 
-// lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
-func (r *reader) lost() diag.Severity {
-	if r.options.Strict {
-		return diag.Error
+// isMissing records that a document cannot be read, if its kind is one of Istio's.
+func (r *reader) isMissing(s *source) bool {
+	if !ours.MatchString(s.text) {
+		return false
 	}
-	return diag.Warning
+	r.ours++
+	r.input.Broken = append(r.input.Broken, s.file)
+	return true
 }
+
+// unfilled leaves a document aside that is YAML only once its placeholders are replaced.
+func (r *reader) unfilled(s *source, at int, placeholder string) {
+	r.isMissing(s)
+	if strings.Contains(s.text, "Secret") {
+		placeholder = withoutValue(placeholder)
+	}
+	place := s.placeOf(newLineCounter(s.text).at(at), columnAt(s.text, at))
+	r.input.Findings.AddAt(place, r.lost(), PlaceholderCode, nil, "", "%s", Unfilled(placeholder, s.file))
+}
+
+// lost is the severity of what is left out because it is broken, and does no harm unless something needs it.
+func (r *reader) lost() diag.Severity { return diag.Warning.Strict(r.options.Strict) }
 
 // maxLists is how deep lists may be in each other.
 const maxLists = 8
@@ -254,6 +288,9 @@ func (r *reader) items(list []json.RawMessage, doc *document, field, kind, versi
 	}
 	for i, item := range list {
 		r.value(item, &document{doc.source, field + "[" + strconv.Itoa(i) + "]"}, kind, version)
+		if strings.Count(field, "items") <= 1 { // the lists in it are parts of an item
+			r.reached(r.at + int64(len(item)))
+		}
 	}
 }
 
@@ -298,7 +335,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	}
 	if kind.isIstio {
 		r.input.Objects = append(r.input.Objects, o)
-		o.Placeholder = placeholder.FindString(string(b.json))
+		o.Placeholder = placeholderIn(b.json)
 	}
 	if r.twice {
 		doc.reportTwice(o, findings)
@@ -325,7 +362,7 @@ func (r *reader) other(o *Object, version string) {
 	case group == "networking.istio.io" && !slices.Contains(otherIstioKinds, o.Kind):
 		findings.Add(diag.Error, "", o, "kind", "networking.istio.io has no kind %q%s", o.Kind, near)
 	case near != "" && strings.Contains(group, "istio"):
-		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %s; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
+		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %q; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
 	case o.Kind == "":
 		r.asides.addKind(noKind)
 	default:

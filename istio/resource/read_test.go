@@ -55,6 +55,7 @@ func TestOtherKinds(t *testing.T) {
 		"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway":    "notice: left aside: 1 Gateway (gateway.networking.k8s.io)",
 		"apiVersion: v1\nkind: ConfigMap":                            "notice: left aside: 1 ConfigMap",
 		"kind: ConfigMap":                                            "notice: left aside: 1 ConfigMap",
+		"apiVersion: v1\nkind: \"a\\nb\"":                            "notice: left aside: 1 document without apiVersion and kind",
 		"a: 1":                                                       "notice: left aside: 1 document without apiVersion and kind",
 	} {
 		in := read(doc + "\nmetadata: {name: g}\nspec: {}\n")

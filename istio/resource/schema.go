@@ -25,7 +25,12 @@ import (
 type schema struct {
 	// add adds a finding about a field; key means that its place is that of the key.
 	add func(severity diag.Severity, code, field string, key bool, format string, args ...any)
+	// secret means that no value is shown.
+	secret bool
 }
+
+// unknownCode is the code of a field that the schema does not have.
+const unknownCode = "VAL-ANY-03"
 
 // report adds an error.
 func (s *schema) report(code, field string, key bool, format string, args ...any) {
@@ -48,11 +53,11 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 			f = fields.ByTextName(key)
 		}
 		if f == nil && slices.Contains(removedFields[message.FullName()], key) {
-			s.add(diag.Warning, "VAL-ANY-03", at, true, "is a field that Istio removed; it is ignored")
+			s.add(diag.Warning, unknownCode, at, true, "is a field that Istio removed; it is ignored")
 			continue
 		}
 		if f == nil {
-			s.report("VAL-ANY-03", at, true, "unknown field %q%s", key, suggest(key, message))
+			s.report(unknownCode, at, true, "unknown field %q%s", key, suggest(key, message))
 			continue
 		}
 		if object[key] == nil {
@@ -165,7 +170,7 @@ func (s *schema) null(f protoreflect.FieldDescriptor, at string) {
 	case "istio.networking.v1alpha3.HTTPMatchRequest.headers":
 		s.report("VAL-H-07", at, false, "a condition cannot be null; {} matches any value")
 	default:
-		s.report("VAL-ANY-03", at, false, "a value cannot be null here")
+		s.report(unknownCode, at, false, "a value cannot be null here")
 	}
 }
 
@@ -177,9 +182,7 @@ func (s *schema) value(value any, f protoreflect.FieldDescriptor, limit limit, a
 	case protoreflect.EnumKind:
 		s.enum(value, f.Enum(), at)
 	case protoreflect.BoolKind:
-		if _, ok := value.(bool); !ok {
-			s.wrongType(at, "true or false", value)
-		}
+		s.boolean(value, at)
 	case protoreflect.StringKind:
 		s.text(value, limit, at)
 	case protoreflect.BytesKind:
@@ -203,9 +206,7 @@ func (s *schema) messageValue(value any, message protoreflect.MessageDescriptor,
 	case "google.protobuf.Duration", "google.protobuf.Timestamp", "google.protobuf.StringValue":
 		s.text(value, limit, at)
 	case "google.protobuf.BoolValue":
-		if _, ok := value.(bool); !ok {
-			s.wrongType(at, "true or false", value)
-		}
+		s.boolean(value, at)
 	case "google.protobuf.UInt32Value":
 		s.integer(value, limit.or(0, math.MaxUint32), at)
 	case "google.protobuf.Int32Value":
@@ -221,7 +222,17 @@ func (s *schema) messageValue(value any, message protoreflect.MessageDescriptor,
 }
 
 func (s *schema) wrongType(at, want string, value any) {
+	if s.secret {
+		s.report(SchemaCode, at, false, "must be %s", want)
+		return
+	}
 	s.report(SchemaCode, at, false, "must be %s, and is %s", want, describe(value))
+}
+
+func (s *schema) boolean(value any, at string) {
+	if _, ok := value.(bool); !ok {
+		s.wrongType(at, "true or false", value)
+	}
 }
 
 // describe names a value for a message. It does not contain a long text.

@@ -38,7 +38,7 @@ type Refused struct {
 // Object is the part that all resources have in common.
 type Object struct {
 	Kind, Namespace, Name string
-	Labels, Annotations   map[string]string
+	Labels, Annotations   map[string]string // of an object from a file, without kubectl's last-applied-configuration
 	// Created decides which of two objects is older. Objects from files without a creationTimestamp all have the same
 	// time.
 	Created time.Time

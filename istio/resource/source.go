@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -21,26 +20,37 @@ type source struct {
 	trees        *trees
 }
 
+// shared is a text as a part of the source, whose text is kept, where that saves memory and is quickly found.
+func (s *source) shared(text string) string {
+	const long, quick = 64, 64 << 10
+	if len(text) >= long && len(s.text) <= quick {
+		if i := strings.Index(s.text, text); i >= 0 {
+			return s.text[i : i+len(text)]
+		}
+	}
+	return text
+}
+
 // document is one object of a source.
 type document struct {
 	source *source
 	field  string // of the object in the source: "" for the whole, items[3] in a list
 }
 
-// plainText returns the text of a file as UTF-8 without a byte order mark. PowerShell writes UTF-16.
-func plainText(data []byte) string {
+// plainText returns the content of a file as UTF-8 without a byte order mark. PowerShell writes UTF-16.
+func plainText(text string) string {
 	var low, high int // the bytes of a unit
 	switch {
-	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
+	case strings.HasPrefix(text, "\xFF\xFE"):
 		low, high = 0, 1
-	case bytes.HasPrefix(data, []byte{0xFE, 0xFF}):
+	case strings.HasPrefix(text, "\xFE\xFF"):
 		low, high = 1, 0
 	default:
-		return strings.TrimPrefix(string(data), "\uFEFF")
+		return strings.TrimPrefix(text, "\uFEFF")
 	}
-	units := make([]uint16, 0, len(data)/2)
-	for i := 2; i+1 < len(data); i += 2 {
-		units = append(units, uint16(data[i+low])|uint16(data[i+high])<<8)
+	units := make([]uint16, 0, len(text)/2)
+	for i := 2; i+1 < len(text); i += 2 {
+		units = append(units, uint16(text[i+low])|uint16(text[i+high])<<8)
 	}
 	return string(utf16.Decode(units))
 }

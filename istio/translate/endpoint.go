@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -202,8 +203,12 @@ func (ds *destinations) subset(ref clusterRef, s *service, all []workload, label
 	}
 	switch {
 	case unlabelled > 0:
-		warn("the subset %q of %s chooses endpoints by %s, and the labels of %d endpoints are not known; add their Pods (kubectl get pods -o yaml)",
-			ref.subset, ref.host, labelText(labels), unlabelled)
+		endpoints, pods := "1 endpoint", "its Pod"
+		if unlabelled > 1 {
+			endpoints, pods = fmt.Sprintf("%d endpoints", unlabelled), "their Pods"
+		}
+		warn("the subset %q of %s chooses endpoints by %s, and the labels of %s are not known; add %s (kubectl get pods -o yaml)",
+			ref.subset, ref.host, labelText(labels), endpoints, pods)
 	case len(kept) > 0:
 	case len(all) == 0:
 		warn("%s has no endpoint for port %d that is ready, so the cluster %s is empty", s.object(), ref.port, ref.name())

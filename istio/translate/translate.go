@@ -105,12 +105,7 @@ type output struct {
 
 // leftOut is the severity of a finding about something that is left out of the plan, or that answers an error where
 // Istio's proxy would: it harms nothing else.
-func (o *Options) leftOut() diag.Severity {
-	if o.Strict {
-		return diag.Error
-	}
-	return diag.Warning
-}
+func (o *Options) leftOut() diag.Severity { return diag.Warning.Strict(o.Strict) }
 
 // drop records that an object, or an entry of a list in it, is not part of the plan, and why. by is what takes its
 // place, if anything.

@@ -283,7 +283,7 @@ func (x *hostIndex) missing(host string) string {
 	text := "no Service or ServiceEntry has the host " + host
 	first, _, _ := strings.Cut(host, ".")
 	if same := x.byFirst[first]; len(same) > 0 {
-		return text + "; there is " + few(same) + ", which must be written so"
+		return text + "; did you mean " + few(same) + "?"
 	}
 	if x.spent++; x.spent <= mostNearNames {
 		if near := resource.DidYouMean(host, x.all); near != "" {

@@ -31,9 +31,10 @@ var codes = []Code{
 	{"VAL-ANY-02", refused, false, "an annotation that Istio sets itself"},
 	{"VAL-ANY-03", either, true, "an unknown or removed field, null where a value belongs, or no name"},
 	{"VAL-ANY-04", refused, false, "a value that its field cannot hold"},
-	{"VAL-ANY-05", refused, true, "a value that the schema of the kind refuses"},
+	{"VAL-ANY-05", either, true, "a value that the schema of the kind refuses"},
 	{"VAL-ANY-06", warned, true, "a key twice"},
 	{"VAL-ANY-07", warned, true, "an object that a later one of its name replaces"},
+	{"VAL-ANY-08", warned, false, "a placeholder that was not replaced"},
 
 	{"VAL-VS-01", refused, false, "a delegate, which has no hosts, with gateways, tls or tcp"},
 	{"VAL-VS-02", refused, false, "a Gateway with a slash that is not NAMESPACE/NAME"},

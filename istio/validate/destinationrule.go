@@ -75,13 +75,10 @@ func (v *validator) trafficPolicy(field string, p *istio.TrafficPolicy) {
 
 // budgetInterval covers VAL-X-08: an Envoy that does not have the field passes over it, as it does where Istio sends it.
 func (v *validator) budgetInterval(field string) {
-	severity := diag.Warning
-	switch {
-	case v.Envoys.From >= version.RetryBudgetInterval:
+	if v.Envoys.From >= version.RetryBudgetInterval {
 		return
-	case v.Strict && v.Envoys.To < version.RetryBudgetInterval:
-		severity = diag.Error
 	}
+	severity := diag.Warning.Strict(v.Strict && v.Envoys.To < version.RetryBudgetInterval)
 	v.findings.Add(severity, "VAL-X-08", v.object, field, "Envoy has it from 1.%d on; for older ones it is left out, and they go by the requests of the moment", version.RetryBudgetInterval)
 }
 

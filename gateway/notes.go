@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"fmt"
+
+	istio "istio.io/api/networking/v1alpha3"
+
+	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/names"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
+)
+
+// addNotes adds a notice for each kind of names that cannot be checked, since the files have nothing of what is named: a
+// warning for each name would be wrong where the rest is in other files, and silence would look like a check.
+func (r *Report) addNotes() {
+	note := func(format string, args ...any) {
+		r.Other.Add(diag.Notice, "", nil, "", format, args...)
+	}
+	meshed, bound := 0, 0 // VirtualServices of sidecars alone, and of Gateways
+	hosts := map[string]bool{}
+	for _, vs := range r.set.VirtualServices {
+		switch {
+		case len(vs.Spec.Hosts) == 0: // a delegate
+		case isMeshAlone(vs):
+			meshed++
+		default:
+			bound++
+		}
+		for _, d := range destinations(vs.Spec) {
+			hosts[names.FullName(d.GetHost(), vs.Namespace, clusterDomain)] = true
+		}
+	}
+	if len(r.set.Gateways) == 0 && meshed > 0 {
+		note("there is no Gateway, and the rules of %s are for sidecars; waymark translate -o plan --proxy sidecar shows what one does with them", count(meshed, "VirtualService"))
+	}
+	if len(r.set.Gateways) == 0 && bound > 0 {
+		note("there is no Gateway, so gateways and hosts of VirtualServices are not checked (%s)", count(bound, "VirtualService"))
+	}
+	if !r.hasServices() && len(hosts) > 0 {
+		note("there is no Service or ServiceEntry, so names of destinations are not checked (%s)", count(len(hosts), "host"))
+	}
+}
+
+// clusterDomain is the domain with which short names are completed.
+var clusterDomain = translate.Options{}.WithDefaults().ClusterDomain
+
+// isMeshAlone reports whether only sidecars use a VirtualService.
+func isMeshAlone(vs *resource.VirtualService) bool {
+	for _, gw := range vs.Spec.Gateways {
+		if names.GatewayKey(gw, vs.Namespace) != names.MeshGateway {
+			return false
+		}
+	}
+	return true
+}
+
+// destinations are those of all rules.
+func destinations(vs *istio.VirtualService) (all []*istio.Destination) {
+	for _, rule := range vs.Http {
+		for _, to := range rule.Route {
+			all = append(all, to.Destination)
+		}
+		for _, to := range rule.Mirrors {
+			all = append(all, to.Destination)
+		}
+		if rule.Mirror != nil {
+			all = append(all, rule.Mirror)
+		}
+	}
+	for _, rule := range vs.Tcp {
+		for _, to := range rule.Route {
+			all = append(all, to.Destination)
+		}
+	}
+	for _, rule := range vs.Tls {
+		for _, to := range rule.Route {
+			all = append(all, to.Destination)
+		}
+	}
+	return all
+}
+
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
