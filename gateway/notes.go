@@ -12,10 +12,14 @@ import (
 )
 
 // addNotes adds a notice for each kind of names that cannot be checked, since the files have nothing of what is named: a
-// warning for each name would be wrong where the rest is in other files, and silence would look like a check.
+// warning for each name would be wrong where the rest is in other files, and silence would look like a check. It is an error
+// if there is nothing to check at all.
 func (r *Report) addNotes() {
 	note := func(format string, args ...any) {
 		r.Other.Add(diag.Notice, "", nil, "", format, args...)
+	}
+	if len(r.Resources) == 0 && !r.Other.HasErrors() {
+		r.Other.Add(diag.Error, "", nil, "", "there is nothing to check: no Gateway, VirtualService, DestinationRule, ServiceEntry or WorkloadEntry of Istio is here")
 	}
 	meshed, bound := 0, 0 // VirtualServices of sidecars alone, and of Gateways
 	hosts := map[string]bool{}

@@ -39,7 +39,8 @@ func TestNotes(t *testing.T) {
 		"no Service, one host": {everything + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), []string{services + "(1 host)"}},
 		"a ServiceEntry":       {everything + object("ServiceEntry", "default/e", "hosts: [e.test]\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: DNS") + rules("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: e.test}}]}]"), nil},
 		"no destinations":      {everything + rules("a", "hosts: [a.com]\ngateways: [gw]"+answer), nil},
-		"no rules":             {web, nil},
+		"no rules":             {everything + web, nil},
+		"nothing to check":     {web, []string{"error: there is nothing to check: no Gateway, VirtualService, DestinationRule, ServiceEntry or WorkloadEntry of Istio is here"}},
 	} {
 		r := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
 		r.Plans()
