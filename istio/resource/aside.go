@@ -82,8 +82,14 @@ var kustomizationForm = form{name: "a kustomization, which is not applied", way:
 	return "run kustomize build FOLDER | waymark check -f -, with the folder that you deploy, such as " + filepath.Dir(file)
 }}
 
+// mayBeJSON reports whether a text is written as JSON, by the name of its file, or by a comment of JSON before all else.
+func mayBeJSON(file, text string) bool {
+	text = strings.TrimSpace(text)
+	return slices.Contains([]string{".json", ".jsonc"}, filepath.Ext(file)) || strings.HasPrefix(text, "//") || strings.HasPrefix(text, "/*")
+}
+
 // jsonComment is a comment or a trailing comma where JSON has none.
-var jsonComment = regexp.MustCompile(`(?m)^\s*(//|/\*)|,\s*[}\]]`)
+var jsonComment = regexp.MustCompile(`(?m)(^|[\s,{}\[\]])(//|/\*)|,\s*[}\]]`)
 
 // templateOf returns the form of a template that a text is; nil where it is none.
 func templateOf(text string) *form {

@@ -191,8 +191,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Files lists the files that the paths given with -f stand for: a file itself; for a folder every regular .yaml, .yml
-// and .json file below it that is not hidden; for a pattern such as rules/*.yaml what it matches; for names that are
+// Files lists the files that the paths given with -f stand for: a file itself; for a folder every regular .yaml, .yml,
+// .json and .jsonc file below it that is not hidden; for a pattern such as rules/*.yaml what it matches; for names that are
 // separated by commas each of them, unless there is a file whose name has the comma. Links to folders are followed, and
 // each folder is read once. "-" and addresses are listed as they are. The error is that of a path that does not exist,
 // or a folder that cannot be read.
@@ -295,7 +295,7 @@ func (l *lister) folder(dir string) error {
 			if err := l.folder(path); err != nil {
 				return err
 			}
-		case !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) && name != "Kustomization":
+		case !slices.Contains([]string{".yaml", ".yml", ".json", ".jsonc"}, filepath.Ext(name)) && name != "Kustomization":
 		case kind&^fs.ModeSymlink != 0:
 			l.others = append(l.others, path)
 		default:

@@ -235,6 +235,12 @@ func TestFolders(t *testing.T) {
 		"JSON with comments": {
 			files: map[string]string{"a.json": "// rules\n" + virtualService("a")}, paths: []string{"."}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
 		},
+		"JSON with comments, by its name": {
+			files: map[string]string{"a.jsonc": "{} // rules\n" + virtualService("a")}, paths: []string{"."}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
+		},
+		"JSON with comments, by a comment": {
+			files: map[string]string{"a.txt": "/* rules */ {}\n"}, paths: []string{"a.txt"}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
+		},
 		"the first template that is Istio's": {
 			files: map[string]string{"a.yaml": "a: {{ .X }}\n", "b.yaml": rule("{{ .X }}"), "c.yaml": rule("{{ .Y }}"), "d.yaml": virtualService("d")},
 			paths: []string{"."}, want: []string{"d"}, findings: []string{"b.yaml: warning: left aside: this is a Helm template, and so are 2 more files"},

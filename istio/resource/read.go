@@ -106,7 +106,7 @@ func (r *reader) text(file, real, text string) {
 	case slices.Contains(kustomizationFiles, base):
 		r.asides.addForm(kustomizationForm, &source{file: file, text: text})
 		return
-	case filepath.Ext(file) == ".json" && jsonComment.MatchString(text) && !json.Valid([]byte(text)):
+	case mayBeJSON(file, text) && jsonComment.MatchString(text) && !json.Valid([]byte(text)):
 		if _, ok := jsonValues(&source{text: text}); !ok {
 			r.asides.addForm(commentedForm, &source{file: file, text: text})
 			return
