@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -75,8 +76,25 @@ var commentedForm = form{name: "JSON with comments", way: func(string) string {
 }}
 
 var patchForm = form{name: "a patch of a kustomization", way: func(file string) string {
-	return "run kustomize build " + filepath.Dir(file) + " | waymark check -f -"
+	return "run kustomize build " + kustomizationOf(file) + " | waymark check -f -"
 }}
+
+// kustomizationOf is the nearest folder above a file that has a kustomization, or the word FOLDER.
+func kustomizationOf(file string) string {
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		for _, name := range kustomizationFiles {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				return dir
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return "FOLDER"
+		}
+	}
+}
+
+// patchDirective matches what only a strategic merge patch has, such as $patch: delete.
+var patchDirective = regexp.MustCompile(`"\$(patch|retainKeys|setElementOrder/[^"]*|deleteFromPrimitiveList/[^"]*)"\s*:`)
 
 var kustomizationForm = form{name: "a kustomization, which is not applied", way: func(file string) string {
 	return "run kustomize build FOLDER | waymark check -f -, with the folder that you deploy, such as " + filepath.Dir(file)

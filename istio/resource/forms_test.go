@@ -235,6 +235,14 @@ func TestFolders(t *testing.T) {
 		"JSON with comments": {
 			files: map[string]string{"a.json": "// rules\n" + virtualService("a")}, paths: []string{"."}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
 		},
+		"a patch without its kustomization": {
+			files: map[string]string{"a.yaml": "$patch: delete\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n", "b.yaml": virtualService("b"), "c.json": `{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "g"}, "spec": {"servers": [{"$patch" : "replace"}]}}`},
+			paths: []string{"."}, want: []string{"b"}, findings: []string{"left aside: this is a patch of a kustomization, and so is one more file; run kustomize build FOLDER | waymark check -f -"},
+		},
+		"a patch in a folder below": {
+			files: map[string]string{"k/kustomization.yml": "patches: [{path: patches/p.yaml}]\n", "k/patches/p.yaml": virtualService("a"), "b.yaml": virtualService("b")},
+			paths: []string{"."}, want: []string{"b"}, findings: []string{"this is a kustomization", "/k | waymark check -f -"},
+		},
 		"JSON with comments, by its name": {
 			files: map[string]string{"a.jsonc": "{} // rules\n" + virtualService("a")}, paths: []string{"."}, findings: []string{"left aside: this is JSON with comments", "nothing here"},
 		},

@@ -324,6 +324,9 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	case !known || !kind.versions[version]:
 		r.other(o, version)
 		return
+	case patchDirective.Match(b.json):
+		r.asides.addForm(patchForm, doc.source)
+		return
 	}
 	if template := templateOf(string(b.json)); template != nil && kind.isIstio {
 		r.form(*template, doc.source)
