@@ -90,7 +90,7 @@ var table = []mutant{
 	{"bytes of aliases are not bounded", "istio/resource/yaml.go", " || e.aliases.bytes > maxAliasBytes", "", frontDoor},
 	{"an alias may be in itself", "istio/resource/yaml.go", "		case ok && known.nodes == 0:\n			return size{}, errItself\n", "", frontDoor},
 	{"hidden files and folders are read", "istio/resource/files.go", "		if strings.HasPrefix(name, \".\") {\n			continue\n		}\n", "", nil},
-	{"files of other kinds are read", "istio/resource/files.go", "!slices.Contains([]string{\".yaml\", \".yml\", \".json\"}, filepath.Ext(name))", "slices.Contains([]string{}, name)", nil},
+	{"files of other kinds are read", "istio/resource/files.go", "!slices.Contains([]string{\".yaml\", \".yml\", \".json\", \".jsonc\"}, filepath.Ext(name))", "slices.Contains([]string{}, name)", nil},
 	{"bytes of all files are not added", "istio/resource/files.go", "if r.read += int64(len(text)); r.read", "if r.read = int64(len(text)); r.read", nil},
 	{"lines of Secrets are shown", "istio/resource/read.go", "		r.input.Texts.Hide(doc.source.file, first, last)\n", "		_, _ = first, last\n", nil},
 	{"an object without namespace has none", "istio/resource/read.go", "	if o.Namespace == \"\" && !kind.clusterScoped {\n		o.Namespace = r.options.DefaultNamespace\n	}\n", "", nil},
