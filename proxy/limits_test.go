@@ -141,3 +141,25 @@ func TestRefusedStreamsAreClosed(t *testing.T) {
 	assert.Equal(t, "/", logged.Path)
 	assert.Zero(t, logged.Status)
 }
+
+// What clients send wrongly by HTTP/2 is not in the log, which another failure of the server is in.
+func TestBrokenClientsFillNoLog(t *testing.T) {
+	said := make(chan string, 10)
+	p := &Proxy{options: Options{Log: func(text string) { said <- text }}, state: &state{}}
+	s := p.httpServer("l")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = s.Serve(watchedListener{l}) }() // ends when the server is closed
+	t.Cleanup(func() { _ = s.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	settings := "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	headers := "\x00\x00\x02\x01\x05\x00\x00\x00\x01\xff\xff" // an index that no table has
+	_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+settings+headers)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, c)
+	require.NoError(t, err, "the server closes the connection")
+	s.ErrorLog.Print("http: Accept error")
+	assert.Equal(t, "http: Accept error", <-said)
+}

@@ -15,10 +15,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -191,6 +193,7 @@ func (p *Proxy) httpServer(listener string) *http.Server {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaders,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is answered as by Envoy
+		ErrorLog:                     log.New(serverErrors{p}, "", 0),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxRequestBody)
 			p.serve(listener, w, r)
@@ -203,6 +206,17 @@ func (p *Proxy) httpServer(listener string) *http.Server {
 		})
 	})
 	return s
+}
+
+// serverErrors logs what net/http says about its own work. What clients do wrong is for the access log alone, or they could
+// fill the other one.
+type serverErrors struct{ p *Proxy }
+
+func (s serverErrors) Write(line []byte) (int, error) {
+	if text := strings.TrimSpace(string(line)); s.p.options.Log != nil && !strings.HasPrefix(text, "http2: ") {
+		s.p.options.Log(text)
+	}
+	return len(line), nil
 }
 
 // Limits for clients, similar to those of Envoy's edge profile. The time of an answer is bounded only by a rule's
