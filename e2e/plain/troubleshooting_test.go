@@ -33,19 +33,19 @@ func TestTroubleshooting(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			require.Len(t, blocks, 2)
 			require.Equal(t, []string{"yaml", "text"}, []string{blocks[0].Kind, blocks[1].Kind})
-			args, messages := []string{"-f", "-"}, blocks[1].Lines
-			if command, ok := strings.CutPrefix(messages[0], "$ waymark translate -o plan "); ok {
+			args, messages := []string{"translate", "-o", "plan", "-f", "-"}, blocks[1].Lines
+			if command, ok := strings.CutPrefix(messages[0], "$ waymark "); ok {
 				args, messages = strings.Fields(command), messages[1:]
 			}
 			require.NotEmpty(t, messages)
 			dir := t.TempDir()
 			stdin := writeNamed(t, dir, blocks[0].Lines)
 			for i, arg := range args {
-				if arg != "-" && i > 0 && !strings.Contains(arg, ":") {
+				if i > 0 && args[i-1] == "-f" && arg != "-" && !strings.Contains(arg, ":") {
 					args[i] = filepath.Join(dir, arg)
 				}
 			}
-			_, stderr, _ := program.Run(t, stdin, append([]string{"translate", "-o", "plan"}, args...)...)
+			_, stderr, _ := program.Run(t, stdin, args...)
 			printed := strings.ReplaceAll(stderr, dir+"/", "")
 			for _, message := range messages {
 				assert.Contains(t, printed, message)
