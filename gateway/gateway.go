@@ -41,9 +41,25 @@ func Keep(read *resource.Input, before *resource.Set) *resource.Input {
 	}
 	out := *read
 	out.Findings = slices.Clone(read.Findings)
-	out.Set = read.Set.Keep(before, read.Broken, &out.Findings)
+	out.Set = read.Set.Keep(before, brokenFiles(read), &out.Findings)
 	out.Findings.Sort()
 	return &out
+}
+
+// brokenFiles are the files of which a document cannot be used, and it is not known which object it was to be: it is not
+// YAML, or its kind or name is missing or misspelt.
+func brokenFiles(read *resource.Input) []string {
+	known := map[diag.Subject]bool{}
+	for _, o := range read.Set.Refused {
+		known[o.Object] = o.Name != "" && o.Namespace != "" && resource.Reads(o.Kind)
+	}
+	out := slices.Clone(read.Broken)
+	for _, f := range read.Findings {
+		if f.Severity == diag.Error && !known[f.About] || f.Severity == diag.Warning && f.About == nil {
+			out = append(out, f.Place.File)
+		}
+	}
+	return out
 }
 
 // withoutRepetitions removes what the schema refuses and Istio's validation refuses as well, with a message of its own about

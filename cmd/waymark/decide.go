@@ -55,7 +55,7 @@ Requests are a JSON list of objects. All fields are optional:
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}
-			p, _, err := in.translate()
+			p, failed, err := in.translate()
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,10 @@ Requests are a JSON list of objects. All fields are optional:
 			for i, r := range list {
 				verdicts[i] = j.Decide(r)
 			}
-			return printVerdicts(c.OutOrStdout(), output, list, verdicts)
+			if err := printVerdicts(c.OutOrStdout(), output, list, verdicts); err != nil || !failed {
+				return err
+			}
+			return &exitError{status: exitBadInput} // the verdicts are those of what can be served
 		},
 	}
 	in.addFlags(c)

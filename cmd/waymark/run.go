@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -176,6 +178,11 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	p, findings, err := r.in.work()
 	if err == nil && !r.in.remoteFiles {
 		files := certificateFiles(p)
+		if p.ClosesConnections() { // those that cannot be used are not in it, and may be mended
+			files = append(files, r.certificates...)
+			slices.Sort(files)
+			files = slices.Compact(files)
+		}
 		if !slices.Equal(files, r.certificates) { // they have not been looked at
 			r.certificates = files
 			return nil, errMore
@@ -195,8 +202,14 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	if len(p.Listeners) == 0 {
 		return notes, r.in.errNothing()
 	}
-	if r.plan != nil && closesServer(r.plan, p) {
-		return notes, &exitError{status: exitBadInput}
+	if r.plan != nil {
+		kept := keepCertificates(r.plan, p)
+		if len(kept) > 0 && r.in.strict {
+			return notes, &exitError{status: exitBadInput}
+		}
+		for _, server := range kept {
+			notes = append(notes, note{level: slog.LevelWarn, text: server + " goes on with the TLS settings and the certificate that it had, since the certificate that it is to have cannot be used"})
+		}
 	}
 	if err := r.listen.place(p); err != nil {
 		return notes, err
@@ -222,23 +235,31 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 	return notes, nil
 }
 
-// closesServer reports whether a change takes away the certificate of a server that has one, which would close the server's
-// connections.
-func closesServer(before, after *plan.Plan) bool {
-	usable := map[string]bool{}
+// keepCertificates gives the servers of a plan that have no usable certificate the TLS settings that they had in the plan
+// before, and returns their names: without, their connections would be closed.
+func keepCertificates(before, after *plan.Plan) (kept []string) {
 	each := func(p *plan.Plan, visit func(name string, c *plan.FilterChain)) {
 		for _, l := range p.Listeners {
 			for _, c := range l.Chains {
 				if c.TLS != nil {
-					visit(l.Name+" "+strings.Join(c.ServerNames, " "), c)
+					visit("port "+strconv.Itoa(int(l.Port))+", "+cmp.Or(strings.Join(c.ServerNames, " "), "any server name"), c)
 				}
 			}
 		}
 	}
-	each(before, func(name string, c *plan.FilterChain) { usable[name] = !c.TLS.Unusable })
-	closes := false
-	each(after, func(name string, c *plan.FilterChain) { closes = closes || c.TLS.Unusable && usable[name] })
-	return closes
+	had := map[string]*plan.ServerTLS{}
+	each(before, func(name string, c *plan.FilterChain) {
+		if !c.TLS.Unusable {
+			had[name] = c.TLS
+		}
+	})
+	each(after, func(name string, c *plan.FilterChain) {
+		if c.TLS.Unusable && had[name] != nil {
+			c.TLS = had[name]
+			kept = append(kept, name)
+		}
+	})
+	return kept
 }
 
 // end is close with a limit of time, at the latest with the context.

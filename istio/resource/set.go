@@ -2,6 +2,7 @@ package resource
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	istio "istio.io/api/networking/v1alpha3"
@@ -61,6 +62,16 @@ func (o *Object) String() string {
 	default:
 		return o.Kind + " " + o.Key()
 	}
+}
+
+// Reads reports whether there are objects of a kind in a set.
+func Reads(kind string) bool {
+	for key := range kinds {
+		if strings.HasSuffix(key, "/"+kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // Key is namespace/name.

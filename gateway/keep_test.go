@@ -1,0 +1,60 @@
+package gateway_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+)
+
+// An object stays as it was if its document becomes one of which it is not known what it was to be.
+func TestObjectsOfDocumentsThatCannotBeUsedStay(t *testing.T) {
+	t.Parallel()
+	vs := virtualServiceOf("{hosts: [a.com], http: [" + "{directResponse: {status: 200}}" + "]}")
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: c}\nstringData: {tls.key: x}\n"
+	for what, c := range map[string]struct {
+		before, after string
+		stays         bool
+	}{
+		"it is removed":                          {vs, "", false},
+		"it is as it was":                        {vs, vs, false},
+		"a value is wrong":                       {vs, strings.Replace(vs, "200", "2", 1), true},
+		"it is not YAML":                         {vs, vs + "]", true},
+		"its kind is misspelt":                   {vs, strings.Replace(vs, "VirtualService", "VirtualSevice", 1), true},
+		"its kind is misspelt, with a namespace": {vs, strings.Replace(strings.Replace(vs, "VirtualService", "VirtualSevice", 1), "{name: a}", "{name: a, namespace: default}", 1), true},
+		"its version is none, with a namespace":  {vs, strings.Replace(strings.Replace(vs, "istio.io/v1", "istio.io/v9", 1), "{name: a}", "{name: a, namespace: default}", 1), true},
+		"its version is none":                    {vs, strings.Replace(vs, "istio.io/v1", "istio.io/v9", 1), true},
+		"its name is missing":                    {vs, strings.Replace(vs, "name: a", "nam: a", 1), true},
+		"it has another name":                    {vs, strings.Replace(vs, "name: a", "name: b", 1), false},
+		"a Secret is not YAML":                   {secret, secret + "]", true},
+		"another object is misspelt":             {vs + "---\n" + secret, vs + "---\n" + strings.Replace(virtualServiceOf("{}"), "VirtualService", "VirtualSevice", 1), true},
+		"another kind is left aside":             {vs, vs + "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n", false},
+		"another object has warnings":            {vs + "---\n" + secret, vs + "---\n" + ruleOf("{"+to+"}, {"+to+"}"), false},
+	} {
+		file := filepath.Join(t.TempDir(), "a.yaml")
+		read := func(text string) *resource.Input {
+			require.NoError(t, os.WriteFile(file, []byte(text+"---\n"+everything), 0o600))
+			return gateway.Load([]string{file}, resource.Options{}, version.All)
+		}
+		before := read(c.before)
+		require.False(t, before.Findings.HasErrors(), what)
+		kept := gateway.Keep(read(c.after), before.Set)
+		said := 0
+		for _, f := range kept.Findings {
+			if strings.Contains(f.Message, "goes on being served as it was before") {
+				said++
+			}
+		}
+		assert.Equal(t, c.stays, said == 1, "%s: %v", what, kept.Findings)
+		if c.stays {
+			assert.Len(t, kept.Set.Secrets, len(before.Set.Secrets), what)
+		}
+	}
+}
