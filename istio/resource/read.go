@@ -463,7 +463,7 @@ func kubernetesKind[T any](version string, clusterScoped bool, add func(*Set, *O
 	return kind{versions: map[string]bool{version: true}, clusterScoped: clusterScoped,
 		add: func(r *reader, o *Object, b *body) {
 			var object T
-			if o.Name != "" && r.strict(o, b.json, &object) {
+			if o.Name != "" && r.strict(o, b.json, &object) && !r.unfit(o, &object) {
 				add(r.input.Set, o, &object)
 			} else {
 				r.input.Set.Refused = append(r.input.Set.Refused, Refused{Object: o})
