@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ Requests are a JSON list of objects. All fields are optional:
   name         printed with -o json
   method       GET if it is left out
   authority    Host, with or without a port
-  path         with the query
+  path         with the query; / if it is left out
   headers      an object; a value is a string, or a list for a header that is repeated
   gatewayPort  port of the listener; with --proxy sidecar, of the service. Without it, every listener that has the host is
                asked: if their answers differ, each is shown
@@ -130,7 +131,12 @@ func readRequests(file string) ([]verdict.Request, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, &exitError{exitBadInput, fmt.Errorf("%s: there is text after the list of requests", file)}
 	}
+	var given []map[string]json.RawMessage
+	_ = json.Unmarshal(data, &given) // as above
 	for i, r := range list {
+		if _, ok := given[i]["path"]; !ok && r.Path == "" && r.Method != http.MethodConnect {
+			list[i].Path = "/"
+		}
 		if r.Protocol != "" && r.Protocol != verdict.HTTP1 && r.Protocol != verdict.HTTP2 {
 			return nil, &exitError{exitBadInput, fmt.Errorf("%s: request %d: protocol: %q is neither %s nor %s", file, i, r.Protocol, verdict.HTTP1, verdict.HTTP2)}
 		}

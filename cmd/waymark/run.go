@@ -76,6 +76,9 @@ func (f *runFlags) serve(first, second context.Context, in *input, log *slog.Log
 	r.unserved = seen
 	files := &settling{quiet: settle, look: func() set { return look(in.files, r.certificates) }}
 	if err := r.start(first, files); err != nil {
+		if err.Error() == "" { // the log has the reasons, which may be entries for programs
+			err = &exitError{statusOf(err), errors.New("nothing is served, for the errors above")}
+		}
 		return errors.Join(unlessEnded(first, err), r.end(second, drain))
 	}
 	for _, l := range r.plan.Listeners {
@@ -399,7 +402,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 			write(r.log, notes)
 			attributes := slices.Concat(r.reloads.add(served), which, []any{"changes", changesBetween(before, r.plan)})
 			if r.failed {
-				r.log.Warn("the changed files are served now, but for what is refused; what it was before is kept", attributes...)
+				r.log.Warn("the changed files are served now, but for what is refused; what was served of it before is kept", attributes...)
 			} else {
 				r.log.Info("the changed files are served now", attributes...)
 			}

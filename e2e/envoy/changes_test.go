@@ -45,7 +45,7 @@ func TestRunReadsChangedFiles(t *testing.T) {
 			replace("exact: /healthz", "exactly: /healthz")
 			assert.Eventually(t, func() bool { return strings.Contains(r.Output(), `unknown field \"exactly\"`) }, 10*time.Second, 50*time.Millisecond)
 			assert.Eventually(t, func() bool {
-				return strings.Contains(r.Output(), "the changed files are served now, but for what is refused; what it was before is kept")
+				return strings.Contains(r.Output(), "the changed files are served now, but for what is refused; what was served of it before is kept")
 			}, 10*time.Second, 50*time.Millisecond)
 			assert.True(t, status("/alive")(), "the old rules go on")
 			replace("exact: /healthz", "exact: /well")

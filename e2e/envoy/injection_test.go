@@ -133,7 +133,7 @@ func TestKeysEndNoService(t *testing.T) {
 	for i, key := range []string{`"[": 1`, `"a[": {"]": 1}`, `"[\"x": [1]`} {
 		bad := strings.Replace(resources.AllowAll, "spec: {hosts", key+"\nspec: {hosts", 1)
 		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
-		require.Eventually(t, func() bool { return strings.Count(r.Output(), "what it was before is kept") == i+1 }, 20*time.Second, 20*time.Millisecond, r.Output)
+		require.Eventually(t, func() bool { return strings.Count(r.Output(), "what was served of it before is kept") == i+1 }, 20*time.Second, 20*time.Millisecond, r.Output)
 		status, err := r.Get("a.test", "/")
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusOK, status)
