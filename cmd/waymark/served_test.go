@@ -167,3 +167,24 @@ func TestNotFoundInEnvoysLog(t *testing.T) {
 		assert.Equal(t, want, got, line)
 	}
 }
+
+// A server that has no usable certificate any more has the settings that it had; one that never had any stays as it is.
+func TestCertificatesAreKept(t *testing.T) {
+	t.Parallel()
+	chain := func(name string, tls *plan.ServerTLS) *plan.FilterChain {
+		return &plan.FilterChain{ServerNames: []string{name}, TLS: tls}
+	}
+	of := func(chains ...*plan.FilterChain) *plan.Plan {
+		return &plan.Plan{Listeners: []*plan.Listener{{Port: 443, Chains: append(chains, &plan.FilterChain{})}}}
+	}
+	had, has := &plan.ServerTLS{Certificates: []*plan.Credential{{Name: "had"}}}, &plan.ServerTLS{Certificates: []*plan.Credential{{Name: "has"}}}
+	unusable := &plan.ServerTLS{Unusable: true}
+	after := of(chain("lost", unusable), chain("changed", has), chain("new", unusable), chain("never", unusable))
+	kept := keepCertificates(of(chain("lost", had), chain("changed", had), chain("never", unusable)), after)
+	assert.Equal(t, []string{"port 443, lost"}, kept)
+	var got []*plan.ServerTLS
+	for _, c := range after.Listeners[0].Chains {
+		got = append(got, c.TLS)
+	}
+	assert.Equal(t, []*plan.ServerTLS{had, has, unusable, unusable, nil}, got)
+}
