@@ -40,13 +40,35 @@ func TestWrongNames(t *testing.T) {
 		"a destination that is misspelt": {yaml: shopTo("review.prod.svc.cluster.local"),
 			want: []string{`WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||review.prod.svc.cluster.local: no Service or ServiceEntry has the host review.prod.svc.cluster.local; did you mean "reviews.prod.svc.cluster.local"?`}},
 		"a short name of another namespace": {yaml: shopTo("reviews"),
-			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; did you mean reviews.prod?"}},
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; did you mean reviews.prod.svc.cluster.local?"}},
 		"a Service that is not exported": {yaml: strings.Replace(shopTo("reviews.prod.svc.cluster.local"), "name: reviews", "annotations: {networking.istio.io/exportTo: .}, name: reviews", 1),
 			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.prod.svc.cluster.local: Service prod/reviews is not exported to namespace istio-system (annotation networking.istio.io/exportTo: .)"}},
 		"by DNS":                {yaml: shopTo("other.test"), o: translate.Options{DNSFallback: true}},
 		"by a wildcard address": {yaml: shopTo("other.test"), o: translate.Options{Endpoints: map[string]string{"*.test": "10.0.0.1:80", "*": "10.0.0.2:80"}}},
 		"a refused VirtualService": {yaml: everything + rulesFor("a", "hosts: [a.com, b.com]\ngateways: [gw]\nhttp: [{timeout: 0s}]") + rulesFor("b", "hosts: ['*.com']\ngateways: [gw]"+answer),
 			want: []string{"WM-LEFT-01 : is left out: a.com is answered by the rules of VirtualService default/b, b.com is answered by the rules of VirtualService default/b"}},
+		"a refused delegate": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{match: [{uri: {prefix: /a}}], delegate: {name: del, namespace: default}}, {directResponse: {status: 200}}]") +
+			rulesFor("del", "http: [{timeout: 0s}]"),
+			want: []string{"WM-NAME-03 spec.http[0].delegate: delegate default/del: it is refused; the rule is dropped",
+				"WM-LEFT-01 : is left out: its rules are missing; VirtualService default/a delegates to it: without them, a.com is answered by the rules of VirtualService default/a"}},
+		"a refused delegate that nothing names": {yaml: everything + rulesFor("del", "http: [{timeout: 0s}]"), want: []string{"WM-LEFT-01 : is left out: its rules are missing"}},
+		"a delegate that is misspelt": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: delgate}}, {delegate: {name: there}}]") +
+			rulesFor("delegate", "http: [{directResponse: {status: 200}}]") + rulesFor("shop/there", "http: [{directResponse: {status: 200}}]"),
+			want: []string{`WM-NAME-03 spec.http[0].delegate: delegate default/delgate: there is no VirtualService without hosts of that name; the rule is dropped; did you mean "default/delegate"?`,
+				"WM-NAME-03 spec.http[1].delegate: delegate default/there: there is no VirtualService without hosts of that name; the rule is dropped; did you mean the one in namespace shop?"}},
+		"a delegate with hosts": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: b}}]") + rulesFor("b", "hosts: [b.com]\ngateways: [gw]"+answer),
+			want: []string{"WM-NAME-03 spec.http[0].delegate: delegate default/b: that VirtualService has hosts, and only one without hosts can be a delegate; the rule is dropped"}},
+		"a DestinationRule whose host is misspelt": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: reveiws"),
+			want: []string{`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "reveiws.prod.svc.cluster.local", so the DestinationRule has no effect; did you mean "reviews.prod.svc.cluster.local"?`}},
+		"a DestinationRule whose host is like no other": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: elsewhere.example.com")},
+		"a ServiceEntry that cannot be decoded": {yaml: shopTo("api.example.com") + object("DestinationRule", "prod/d", "host: api.example.com") +
+			object("ServiceEntry", "e", "hosts: [api.example.com, '*.example.com']\nports: [{number: x}]"),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||api.example.com: ServiceEntry default/e is refused",
+				`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "api.example.com", so the DestinationRule has no effect: ServiceEntry default/e is refused`,
+				"WM-LEFT-01 : is left out: its hosts api.example.com, *.example.com are missing"}},
+		"a wildcard of a ServiceEntry that cannot be decoded": {yaml: shopTo("api.example.com") + object("ServiceEntry", "e", "hosts: ['*.example.com']\nports: [{number: x}]"),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||api.example.com: ServiceEntry default/e is refused",
+				"WM-LEFT-01 : is left out: its host *.example.com is missing"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
@@ -90,6 +112,51 @@ func TestServersHarmThemselvesAlone(t *testing.T) {
 			}
 		}
 		assert.True(t, taken)
+	}
+}
+
+// A Secret that cannot be read is not said to be missing.
+func TestSecretsThatCannotBeRead(t *testing.T) {
+	const secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: istio-system}\ndata: {tls.crt: '*'}\n"
+	for mode, message := range map[string]string{"SIMPLE": "Secret istio-system/bad cannot be read", "MUTUAL": `there is no authority for "bad", since Secret istio-system/bad cannot be read`} {
+		yaml := server("a", "443/HTTPS", "a.com", "mode: "+mode+", credentialName: bad") + ruled("v", "- directResponse: {status: 200}") + secret
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
+		_, findings := translate.Plan(in.Set, translate.Options{})
+		assert.Contains(t, findings.Err().Error(), message)
+		assert.NotContains(t, findings.Err().Error(), "there is no Secret")
+	}
+}
+
+// What is missing without a DestinationRule is told with its host.
+func TestLostPolicies(t *testing.T) {
+	o := &resource.Object{Kind: "DestinationRule", Namespace: "default", Name: "d"}
+	_, findings := translate.Plan(&resource.Set{Refused: []resource.Refused{{Object: o, Hosts: []string{"reviews"}}}}, translate.Options{})
+	require.EqualError(t, findings.Err(), "warning: DestinationRule default/d: is left out: the subsets and policies of reviews are missing")
+}
+
+// Names in the files are checked with all others of their kind; what may be in other files is not.
+func TestCheckReportsNames(t *testing.T) {
+	rules := object("VirtualService", "a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: delgate}}, {directResponse: {status: 200}}]")
+	for what, c := range map[string]struct {
+		yaml string
+		want []string
+	}{
+		"a delegate elsewhere":        {everything + rules, nil},
+		"a delegate that is misspelt": {everything + rules + object("VirtualService", "delegate", "http: [{directResponse: {status: 200}}]"), []string{translate.CodeNoDelegate}},
+		"a DestinationRule": {everything + object("DestinationRule", "d", "host: reveiws") + object("DestinationRule", "e", "host: elsewhere.example.com") +
+			object("Service", "reviews", "ports: [{port: 80, name: http}]"), []string{translate.CodeNoHost}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
+			report.Plans()
+			var codes []string
+			for _, f := range report.Findings() {
+				if strings.HasPrefix(f.Code, "WM-") {
+					codes = append(codes, f.Code)
+				}
+			}
+			assert.Equal(t, c.want, codes)
+		})
 	}
 }
 

@@ -25,12 +25,13 @@ type SecretFiles struct{ Cert, Key, CA string }
 type secretStore struct {
 	options   *Options
 	documents []*resource.Secret
+	refused   []resource.Refused
 	findings  *diag.Findings
 	found     map[string]*plan.Credential // by the name in SDS; nil for one that cannot be used
 }
 
 func newSecretStore(r *resource.Set, o *Options, findings *diag.Findings) *secretStore {
-	return &secretStore{o, r.Secrets, findings, map[string]*plan.Credential{}}
+	return &secretStore{o, r.Secrets, r.Refused, findings, map[string]*plan.Credential{}}
 }
 
 // credentialUse is a place in a resource that uses a certificate. Findings about the certificate are reported there.
@@ -101,6 +102,10 @@ func (s *secretStore) authority(name string, use credentialUse) *plan.Credential
 				return s.checkAuthority(c, use)
 			}
 		}
+		if key := s.unreadable(name+"-cacert", name); key != "" {
+			s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no authority for %q, since Secret %s cannot be read", name, key)
+			return false
+		}
 		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
 			name, s.options.Namespace, name, s.options.Namespace, name, name)
 		return false
@@ -108,6 +113,10 @@ func (s *secretStore) authority(name string, use credentialUse) *plan.Credential
 }
 
 func (s *secretStore) missing(name string, use credentialUse) {
+	if key := s.unreadable(name); key != "" {
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "Secret %s cannot be read", key)
+		return
+	}
 	s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
 }
 
@@ -163,6 +172,18 @@ func (s *secretStore) document(name string) *resource.Secret {
 		}
 	}
 	return nil
+}
+
+// unreadable returns the key of the first Secret of these names that was refused in the proxy's namespace, or "".
+func (s *secretStore) unreadable(all ...string) string {
+	for _, name := range all {
+		for _, r := range s.refused {
+			if r.Kind == "Secret" && r.Name == name && r.Namespace == s.options.Namespace {
+				return r.Key()
+			}
+		}
+	}
+	return ""
 }
 
 // first returns the value of the first of the keys that a Secret has, or nil.
