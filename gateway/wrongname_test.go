@@ -1,8 +1,18 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,8 +68,8 @@ func TestWrongNames(t *testing.T) {
 				"WM-NAME-03 spec.http[1].delegate: delegate default/there: there is no VirtualService without hosts of that name; the rule is dropped; did you mean the one in namespace shop?"}},
 		"a delegate with hosts": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: b}}]") + rulesFor("b", "hosts: [b.com]\ngateways: [gw]"+answer),
 			want: []string{"WM-NAME-03 spec.http[0].delegate: delegate default/b: that VirtualService has hosts, and only one without hosts can be a delegate; the rule is dropped"}},
-		"a DestinationRule whose host is misspelt": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: reveiws"),
-			want: []string{`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "reveiws.prod.svc.cluster.local", so the DestinationRule has no effect; did you mean "reviews.prod.svc.cluster.local"?`}},
+		"a DestinationRule whose host is misspelt": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: reviewz"),
+			want: []string{`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "reviewz.prod.svc.cluster.local", so the DestinationRule has no effect; did you mean "reviews.prod.svc.cluster.local"?`}},
 		"a DestinationRule whose host is like no other": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: elsewhere.example.com")},
 		"a ServiceEntry that cannot be decoded": {yaml: shopTo("api.example.com") + object("DestinationRule", "prod/d", "host: api.example.com") +
 			object("ServiceEntry", "e", "hosts: [api.example.com, '*.example.com']\nports: [{number: x}]"),
@@ -127,6 +137,33 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// The system trusts many authorities, and some have expired: nobody who writes a rule can do anything about it.
+func TestAuthoritiesOfTheSystemAreNotCheckedForTime(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	old := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Old"}}, IsCA: true, BasicConstraintsValid: true, NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, old, old, key.Public(), key)
+	require.NoError(t, err)
+	o := translate.Options{SystemAuthorities: "/system.crt", SystemIsHere: true, ReadFile: func(string) ([]byte, error) {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+	}}
+	for field, want := range map[string]bool{"": false, ", caCertificates: system": false, ", caCertificates: /own.crt": true} {
+		yaml := everything + ruled("v", "- route: [{destination: {host: a.test}}]") + object("ServiceEntry", "e", "hosts: [a.test]\nports: [{number: 443, name: https, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 127.0.0.1}]") +
+			object("DestinationRule", "d", "host: a.test\ntrafficPolicy: {tls: {mode: SIMPLE"+field+"}}")
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
+		p, findings := translate.Plan(in.Set, o)
+		require.Len(t, p.Clusters, 1)
+		require.NotNil(t, p.Clusters[0].TLS)
+		found := slices.ContainsFunc(findings, func(f diag.Finding) bool {
+			return strings.Contains(f.Message, "the certificate of O=Old in /own.crt has expired on 2020-01-01")
+		})
+		assert.Equal(t, want, found, "%s: %v", field, findings)
+		if !want {
+			assert.NotContains(t, fmt.Sprint(findings), "expired")
+		}
+	}
+}
+
 // What is missing without a DestinationRule is told with its host.
 func TestLostPolicies(t *testing.T) {
 	o := &resource.Object{Kind: "DestinationRule", Namespace: "default", Name: "d"}
@@ -143,7 +180,7 @@ func TestCheckReportsNames(t *testing.T) {
 	}{
 		"a delegate elsewhere":        {everything + rules, nil},
 		"a delegate that is misspelt": {everything + rules + object("VirtualService", "delegate", "http: [{directResponse: {status: 200}}]"), []string{translate.CodeNoDelegate}},
-		"a DestinationRule": {everything + object("DestinationRule", "d", "host: reveiws") + object("DestinationRule", "e", "host: elsewhere.example.com") +
+		"a DestinationRule": {everything + object("DestinationRule", "d", "host: reviewz") + object("DestinationRule", "e", "host: elsewhere.example.com") +
 			object("Service", "reviews", "ports: [{port: 80, name: http}]"), []string{translate.CodeNoHost}},
 	} {
 		t.Run(what, func(t *testing.T) {

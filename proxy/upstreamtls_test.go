@@ -355,7 +355,7 @@ func TestClustersThatCannotBeReached(t *testing.T) {
 	}}, version.Of(version.Default))
 	require.Len(t, served.Clusters, 1)
 	require.EqualError(t, left.Err(), `warning: cluster unreadable: is left out, and its requests get 503: authority file-root:`+missing+`: open `+missing+`: no such file or directory
-warning: cluster keyless: is left out, and its requests get 503: certificate c: failed to find any PEM data in key input
+warning: cluster keyless: is left out, and its requests get 503: certificate c: the key is not in PEM
 warning: cluster revoking: is left out, and its requests get 503: it checks a list of revoked certificates: the embedded data plane does not execute it; use --engine envoy`)
 	require.NoError(t, os.WriteFile(missing, own.pem, 0o600))
 	served, _ = Servable(&plan.Plan{Clusters: []*plan.Cluster{{Name: "read", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{CAFile: missing}}}}}, version.Of(version.Default))

@@ -1,9 +1,9 @@
 package translate
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/internal/keypair"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
@@ -223,9 +224,9 @@ func (s *secretStore) checkPair(c *plan.Credential, use credentialUse) bool {
 		}
 		what = c.CertFile
 	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := keypair.Parse(cert, key)
 	if err != nil {
-		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, err)
 		return false
 	}
 	if problem := refusedKey(pair.Leaf); problem != "" {
@@ -268,6 +269,9 @@ func (s *secretStore) checkAuthority(c *plan.Credential, use credentialUse) bool
 		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "the authority in %s cannot be used: %s", what, err)
 		return false
 	}
+	if c.CAFile == s.options.SystemAuthorities {
+		return true // whoever wrote the field cannot renew one that has expired
+	}
 	for _, cert := range certificates {
 		s.checkTime(cert, what, use)
 	}
@@ -299,7 +303,7 @@ func parseCertificates(text []byte) (out []*x509.Certificate, err error) {
 func (s *secretStore) checkTime(c *x509.Certificate, what string, use credentialUse) {
 	const day = 24 * time.Hour
 	now := time.Now()
-	name := c.Subject.CommonName
+	name := cmp.Or(c.Subject.CommonName, c.Subject.String(), "serial number "+c.SerialNumber.String())
 	if len(c.DNSNames) > 0 {
 		name = c.DNSNames[0]
 	}
