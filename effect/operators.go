@@ -15,6 +15,11 @@ import (
 // the whole configuration that has such a value. (Envoy: substitution_formatter.cc, stream_info_formatter.cc; compared
 // with real Envoys by e2e/envoy/operators_test.go.)
 func CheckFormat(value string, minor int) error {
+	return checkFormat(value, minor, version.Only(minor))
+}
+
+// checkFormat is [CheckFormat] for one of several Envoys, which the message names.
+func checkFormat(value string, minor int, envoys version.Range) error {
 	for rest := value; ; {
 		i := strings.IndexByte(rest, '%')
 		if i < 0 {
@@ -29,7 +34,7 @@ func CheckFormat(value string, minor int) error {
 		if n < 0 {
 			return errors.New("a percent sign is written %%, or encloses a command operator such as %REQ(name)%")
 		}
-		if err := checkOperator(rest[:n], minor); err != nil {
+		if err := checkOperator(rest[:n], minor, envoys); err != nil {
 			return fmt.Errorf("%%%s%%: %w", rest[:n], err)
 		}
 		rest = rest[n+1:]
@@ -39,7 +44,7 @@ func CheckFormat(value string, minor int) error {
 // CheckFormats is [CheckFormat] for the newest and the oldest of several Envoys. err is why one of them refuses the
 // value, or nil; everywhere is set if both do.
 func CheckFormats(value string, envoys version.Range) (err error, everywhere bool) {
-	newest, oldest := CheckFormat(value, envoys.To), CheckFormat(value, envoys.From)
+	newest, oldest := checkFormat(value, envoys.To, envoys), checkFormat(value, envoys.From, envoys)
 	if newest != nil {
 		return newest, oldest != nil
 	}
@@ -56,18 +61,18 @@ type operator struct {
 	check func(argument string, minor int) string
 }
 
-func checkOperator(text string, minor int) error {
+func checkOperator(text string, minor int, envoys version.Range) error {
 	name, argument, length := splitOperator(text)
 	o, ok := operators[name]
 	switch {
 	case !ok:
 		return errors.New("no Envoy has a command operator of that name; each would refuse the whole configuration")
 	case o.since > minor:
-		return fmt.Errorf("it came with Envoy 1.%d, and this is for 1.%d", o.since, minor)
+		return fmt.Errorf("it came with Envoy 1.%d, and this is for %s", o.since, envoys)
 	case length != "" && !o.takesLength:
 		return errors.New("no length can be given")
 	case length != "" && o.lengthSince > minor:
-		return fmt.Errorf("it takes a length from Envoy 1.%d on, and this is for 1.%d", o.lengthSince, minor)
+		return fmt.Errorf("it takes a length from Envoy 1.%d on, and this is for %s", o.lengthSince, envoys)
 	case argument == "" && o.needsArgument:
 		return errors.New("an argument in parentheses is missing")
 	case argument == "":
@@ -75,7 +80,7 @@ func checkOperator(text string, minor int) error {
 	case !o.takesArgument:
 		return errors.New("it takes no argument")
 	case o.argumentSince > minor:
-		return fmt.Errorf("it takes an argument from Envoy 1.%d on, and this is for 1.%d", o.argumentSince, minor)
+		return fmt.Errorf("it takes an argument from Envoy 1.%d on, and this is for %s", o.argumentSince, envoys)
 	case o.check != nil:
 		if problem := o.check(argument, minor); problem != "" {
 			return errors.New(problem)

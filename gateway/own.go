@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/istio/validate"
 	"waymark.dev/waymark/plan"
@@ -27,6 +28,8 @@ var ownCodes = []validate.Code{
 	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match its path with parameters in a dot segment"},
 	{ID: translate.CodeNoGateway, Severities: []diag.Severity{diag.Warning}, Summary: "a VirtualService that names no Gateway, or one that is not there"},
 	{ID: translate.CodeNoServer, Severities: []diag.Severity{diag.Warning}, Summary: "a host that no server of the Gateways has"},
+	{ID: translate.CodeNoDelegate, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that delegates to a VirtualService that is not there"},
+	{ID: translate.CodeNoHost, Severities: []diag.Severity{diag.Warning}, Summary: "a DestinationRule whose host no service has, although one has a similar host"},
 	{ID: translate.CodeNoDestination, Severities: []diag.Severity{diag.Error, diag.Warning}, Summary: "a destination that is not there"},
 	{ID: translate.CodeNoEndpoint, Severities: []diag.Severity{diag.Warning}, Summary: "a destination without endpoints"},
 	{ID: translate.CodeLost, Severities: []diag.Severity{diag.Warning}, Summary: "what is missing without a refused object"},
@@ -65,6 +68,12 @@ func (r *Report) Plans() []*plan.Plan {
 // hasServices reports whether the names of destinations can be checked.
 func (r *Report) hasServices() bool { return len(r.set.Services)+len(r.set.ServiceEntries) > 0 }
 
+// hasDelegates reports whether the names of delegates can be checked.
+func (r *Report) hasDelegates() bool {
+	return slices.ContainsFunc(r.set.VirtualServices, func(vs *resource.VirtualService) bool { return len(vs.Spec.GetHosts()) == 0 }) ||
+		slices.ContainsFunc(r.set.Refused, func(o resource.Refused) bool { return o.Kind == "VirtualService" && len(o.Hosts) == 0 })
+}
+
 // addNames adds the findings about names that nothing has, each once.
 func (r *Report) addNames(findings diag.Findings) {
 	var found diag.Findings
@@ -74,6 +83,11 @@ func (r *Report) addNames(findings diag.Findings) {
 			if len(r.set.Gateways) == 0 {
 				continue
 			}
+		case translate.CodeNoDelegate:
+			if !r.hasDelegates() {
+				continue
+			}
+		case translate.CodeNoHost: // only where a name may be meant
 		case translate.CodeNoDestination, translate.CodeNoEndpoint:
 			if !r.hasServices() {
 				continue

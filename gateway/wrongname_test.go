@@ -1,8 +1,18 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,13 +50,35 @@ func TestWrongNames(t *testing.T) {
 		"a destination that is misspelt": {yaml: shopTo("review.prod.svc.cluster.local"),
 			want: []string{`WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||review.prod.svc.cluster.local: no Service or ServiceEntry has the host review.prod.svc.cluster.local; did you mean "reviews.prod.svc.cluster.local"?`}},
 		"a short name of another namespace": {yaml: shopTo("reviews"),
-			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; did you mean reviews.prod?"}},
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.default.svc.cluster.local: no Service or ServiceEntry has the host reviews.default.svc.cluster.local; did you mean reviews.prod.svc.cluster.local?"}},
 		"a Service that is not exported": {yaml: strings.Replace(shopTo("reviews.prod.svc.cluster.local"), "name: reviews", "annotations: {networking.istio.io/exportTo: .}, name: reviews", 1),
 			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||reviews.prod.svc.cluster.local: Service prod/reviews is not exported to namespace istio-system (annotation networking.istio.io/exportTo: .)"}},
 		"by DNS":                {yaml: shopTo("other.test"), o: translate.Options{DNSFallback: true}},
 		"by a wildcard address": {yaml: shopTo("other.test"), o: translate.Options{Endpoints: map[string]string{"*.test": "10.0.0.1:80", "*": "10.0.0.2:80"}}},
 		"a refused VirtualService": {yaml: everything + rulesFor("a", "hosts: [a.com, b.com]\ngateways: [gw]\nhttp: [{timeout: 0s}]") + rulesFor("b", "hosts: ['*.com']\ngateways: [gw]"+answer),
 			want: []string{"WM-LEFT-01 : is left out: a.com is answered by the rules of VirtualService default/b, b.com is answered by the rules of VirtualService default/b"}},
+		"a refused delegate": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{match: [{uri: {prefix: /a}}], delegate: {name: del, namespace: default}}, {directResponse: {status: 200}}]") +
+			rulesFor("del", "http: [{timeout: 0s}]"),
+			want: []string{"WM-NAME-03 spec.http[0].delegate: delegate default/del: it is refused; the rule is dropped",
+				"WM-LEFT-01 : is left out: its rules are missing; VirtualService default/a delegates to it: without them, a.com is answered by the rules of VirtualService default/a"}},
+		"a refused delegate that nothing names": {yaml: everything + rulesFor("del", "http: [{timeout: 0s}]"), want: []string{"WM-LEFT-01 : is left out: its rules are missing"}},
+		"a delegate that is misspelt": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: delgate}}, {delegate: {name: there}}]") +
+			rulesFor("delegate", "http: [{directResponse: {status: 200}}]") + rulesFor("shop/there", "http: [{directResponse: {status: 200}}]"),
+			want: []string{`WM-NAME-03 spec.http[0].delegate: delegate default/delgate: there is no VirtualService without hosts of that name; the rule is dropped; did you mean "default/delegate"?`,
+				"WM-NAME-03 spec.http[1].delegate: delegate default/there: there is no VirtualService without hosts of that name; the rule is dropped; did you mean the one in namespace shop?"}},
+		"a delegate with hosts": {yaml: everything + rulesFor("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: b}}]") + rulesFor("b", "hosts: [b.com]\ngateways: [gw]"+answer),
+			want: []string{"WM-NAME-03 spec.http[0].delegate: delegate default/b: that VirtualService has hosts, and only one without hosts can be a delegate; the rule is dropped"}},
+		"a DestinationRule whose host is misspelt": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: reviewz"),
+			want: []string{`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "reviewz.prod.svc.cluster.local", so the DestinationRule has no effect; did you mean "reviews.prod.svc.cluster.local"?`}},
+		"a DestinationRule whose host is like no other": {yaml: shopTo("reviews.prod.svc.cluster.local") + object("DestinationRule", "prod/d", "host: elsewhere.example.com")},
+		"a ServiceEntry that cannot be decoded": {yaml: shopTo("api.example.com") + object("DestinationRule", "prod/d", "host: api.example.com") +
+			object("ServiceEntry", "e", "hosts: [api.example.com, '*.example.com']\nports: [{number: x}]"),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||api.example.com: ServiceEntry default/e is refused",
+				`WM-NAME-04 spec.host: there is no Service or ServiceEntry with the host "api.example.com", so the DestinationRule has no effect: ServiceEntry default/e is refused`,
+				"WM-LEFT-01 : is left out: its hosts api.example.com, *.example.com are missing"}},
+		"a wildcard of a ServiceEntry that cannot be decoded": {yaml: shopTo("api.example.com") + object("ServiceEntry", "e", "hosts: ['*.example.com']\nports: [{number: x}]"),
+			want: []string{"WM-DEST-01 spec.http[0].route[0].destination: there is no cluster outbound|80||api.example.com: ServiceEntry default/e is refused",
+				"WM-LEFT-01 : is left out: its host *.example.com is missing"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
@@ -90,6 +122,78 @@ func TestServersHarmThemselvesAlone(t *testing.T) {
 			}
 		}
 		assert.True(t, taken)
+	}
+}
+
+// A Secret that cannot be read is not said to be missing.
+func TestSecretsThatCannotBeRead(t *testing.T) {
+	const secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: bad, namespace: istio-system}\ndata: {tls.crt: '*'}\n"
+	for mode, message := range map[string]string{"SIMPLE": "Secret istio-system/bad cannot be read", "MUTUAL": `there is no authority for "bad", since Secret istio-system/bad cannot be read`} {
+		yaml := server("a", "443/HTTPS", "a.com", "mode: "+mode+", credentialName: bad") + ruled("v", "- directResponse: {status: 200}") + secret
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
+		_, findings := translate.Plan(in.Set, translate.Options{})
+		assert.Contains(t, findings.Err().Error(), message)
+		assert.NotContains(t, findings.Err().Error(), "there is no Secret")
+	}
+}
+
+// The system trusts many authorities, and some have expired: nobody who writes a rule can do anything about it.
+func TestAuthoritiesOfTheSystemAreNotCheckedForTime(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	old := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Old"}}, IsCA: true, BasicConstraintsValid: true, NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, old, old, key.Public(), key)
+	require.NoError(t, err)
+	o := translate.Options{SystemAuthorities: "/system.crt", SystemIsHere: true, ReadFile: func(string) ([]byte, error) {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+	}}
+	for field, want := range map[string]bool{"": false, ", caCertificates: system": false, ", caCertificates: /own.crt": true} {
+		yaml := everything + ruled("v", "- route: [{destination: {host: a.test}}]") + object("ServiceEntry", "e", "hosts: [a.test]\nports: [{number: 443, name: https, protocol: HTTP}]\nresolution: STATIC\nendpoints: [{address: 127.0.0.1}]") +
+			object("DestinationRule", "d", "host: a.test\ntrafficPolicy: {tls: {mode: SIMPLE"+field+"}}")
+		in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(yaml)}, version.All)
+		p, findings := translate.Plan(in.Set, o)
+		require.Len(t, p.Clusters, 1)
+		require.NotNil(t, p.Clusters[0].TLS)
+		found := slices.ContainsFunc(findings, func(f diag.Finding) bool {
+			return strings.Contains(f.Message, "the certificate of O=Old in /own.crt has expired on 2020-01-01")
+		})
+		assert.Equal(t, want, found, "%s: %v", field, findings)
+		if !want {
+			assert.NotContains(t, fmt.Sprint(findings), "expired")
+		}
+	}
+}
+
+// What is missing without a DestinationRule is told with its host.
+func TestLostPolicies(t *testing.T) {
+	o := &resource.Object{Kind: "DestinationRule", Namespace: "default", Name: "d"}
+	_, findings := translate.Plan(&resource.Set{Refused: []resource.Refused{{Object: o, Hosts: []string{"reviews"}}}}, translate.Options{})
+	require.EqualError(t, findings.Err(), "warning: DestinationRule default/d: is left out: the subsets and policies of reviews are missing")
+}
+
+// Names in the files are checked with all others of their kind; what may be in other files is not.
+func TestCheckReportsNames(t *testing.T) {
+	rules := object("VirtualService", "a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{delegate: {name: delgate}}, {directResponse: {status: 200}}]")
+	for what, c := range map[string]struct {
+		yaml string
+		want []string
+	}{
+		"a delegate elsewhere":        {everything + rules, nil},
+		"a delegate that is misspelt": {everything + rules + object("VirtualService", "delegate", "http: [{directResponse: {status: 200}}]"), []string{translate.CodeNoDelegate}},
+		"a DestinationRule": {everything + object("DestinationRule", "d", "host: reviewz") + object("DestinationRule", "e", "host: elsewhere.example.com") +
+			object("Service", "reviews", "ports: [{port: 80, name: http}]"), []string{translate.CodeNoHost}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
+			report.Plans()
+			var codes []string
+			for _, f := range report.Findings() {
+				if strings.HasPrefix(f.Code, "WM-") {
+					codes = append(codes, f.Code)
+				}
+			}
+			assert.Equal(t, c.want, codes)
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
@@ -61,10 +63,39 @@ func (ex *exchange) forward(cors *effect.CORSEffect) {
 		ex.log.Detail = "response_timeout"
 		ex.reply(http.StatusGatewayTimeout, "upstream request timeout", nil)
 	default:
-		ex.log.Detail = "upstream_reset_before_response_started"
-		ex.reply(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before headers: "+err.Error(), nil)
+		f := failureOf(err)
+		ex.log.Detail = f.detail
+		ex.reply(f.status, f.body, nil)
 	}
 }
+
+// failure is the answer to a request without a response from its destination.
+type failure struct {
+	status       int
+	body, detail string
+}
+
+// failureOf is Envoy's answer for an error, compared with real Envoys. What the error says of addresses and certificates is for
+// the log alone.
+func failureOf(err error) failure {
+	if errors.Is(err, errNoHealthyUpstream) {
+		return failure{http.StatusServiceUnavailable, err.Error(), "no_healthy_upstream"}
+	}
+	status, reason := http.StatusServiceUnavailable, "connection termination"
+	var network net.Error
+	switch {
+	case isConnectFailure(err) && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()):
+		reason = "connection timeout"
+	case isConnectFailure(err):
+		reason = "remote connection failure"
+	case strings.Contains(err.Error(), "malformed"): // net/http has no type for an answer that is not HTTP
+		status, reason = http.StatusBadGateway, "protocol error"
+	}
+	detail := "upstream_reset_before_response_started{" + reason + "|" + diag.Printable(err.Error()) + "}"
+	return failure{status, "upstream connect error or disconnect/reset before headers. reset reason: " + reason, strings.Join(strings.Fields(detail), "_")}
+}
+
+var errNoHealthyUpstream = errors.New("no healthy upstream")
 
 // readBody reads at most one byte more than maxBody. whole is false for a larger body, whose rest is still unread.
 func (ex *exchange) readBody() (body []byte, whole bool, err error) {
@@ -79,7 +110,7 @@ func (ex *exchange) try(ctx context.Context, b *balancer, up effect.Request, bod
 	for {
 		endpoint, ok := b.pick(key)
 		if !ok {
-			return nil, func() {}, errors.New("no healthy upstream")
+			return nil, func() {}, errNoHealthyUpstream
 		}
 		ex.log.Upstream = endpoint
 		ex.log.Attempts++

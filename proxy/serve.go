@@ -25,7 +25,7 @@ func (p *Proxy) serve(listener string, w http.ResponseWriter, r *http.Request) {
 	if p.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	x := &exchange{proxy: p, state: s, w: w, r: r, log: Access{Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI}}
+	x := &exchange{proxy: p, state: s, listener: listener, w: w, r: r, log: Access{Time: time.Now(), Method: r.Method, Authority: r.Host, Path: r.RequestURI}}
 	defer func() {
 		x.log.Duration = time.Since(x.log.Time)
 		p.options.Access(x.log)
@@ -42,12 +42,15 @@ func (p *Proxy) serve(listener string, w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	proxy *Proxy
 	state *state
-	w     http.ResponseWriter
-	r     *http.Request
-	in    effect.Request
-	rule  *effect.Rule
-	dest  int
-	log   Access
+	// listener is the name of the one that the request came to.
+	listener string
+
+	w    http.ResponseWriter
+	r    *http.Request
+	in   effect.Request
+	rule *effect.Rule
+	dest int
+	log  Access
 	// setCookie are the Set-Cookie values of cookies that hash policies made.
 	setCookie []string
 }
@@ -143,7 +146,8 @@ func (ex *exchange) execute() {
 // received returns the request as a filter in Envoy would see it, or a refusal.
 func (ex *exchange) received() (effect.Request, *effect.Refusal) {
 	in := effect.Request{Method: ex.r.Method, Authority: ex.r.Host, Path: ex.r.RequestURI, HTTP2: ex.r.ProtoMajor == 2, Headers: effect.Headers{}}
-	if connection := encryption(ex.r); connection != nil {
+	connection := encryption(ex.r)
+	if connection != nil {
 		in.TLS, in.ClientCertificate = true, len(connection.PeerCertificates) > 0
 	}
 	for name, values := range ex.r.Header {
@@ -153,6 +157,9 @@ func (ex *exchange) received() (effect.Request, *effect.Refusal) {
 	received, refusal := ex.proxy.options.Intake.Receive(in)
 	if refusal == nil {
 		received.Headers["x-request-id"] = []string{newID()}
+		if received.ClientCertificate {
+			received.Headers[clientCertHeader] = []string{ForwardedClientCert(connection.PeerCertificates[0], ex.state.serverURIs(ex.listener, connection))}
+		}
 	}
 	return received, refusal
 }

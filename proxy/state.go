@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"waymark.dev/waymark/effect"
@@ -104,6 +105,19 @@ func (s *state) site(listener string, r *http.Request) *site {
 		return sites[i]
 	}
 	return nil
+}
+
+// serverURIs are the URIs of the certificate that a listener shows on a connection; of the first one, if it has several.
+func (s *state) serverURIs(listener string, connection *tls.ConnectionState) []*url.URL {
+	t := s.tls[listener]
+	if t == nil {
+		return nil // the listener has changed since the connection was opened
+	}
+	i := effect.ChainFor(t.listener, connection.ServerName)
+	if i < 0 || t.configs[i] == nil || len(t.configs[i].Certificates) == 0 {
+		return nil
+	}
+	return t.configs[i].Certificates[0].Leaf.URIs
 }
 
 // encryption is the TLS state of a request's connection; nil for plain text.

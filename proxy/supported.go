@@ -39,7 +39,18 @@ func Servable(p *plan.Plan, behaviour version.Behaviour) (*plan.Plan, diag.Findi
 			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: %s", what)
 		}
 	}
-	return &out, left
+	return &out, once(left)
+}
+
+// once removes repetitions: a rule of a VirtualService with several Gateways, or a virtual host, may be in several listeners.
+func once(findings diag.Findings) diag.Findings {
+	known := map[string]bool{}
+	return slices.DeleteFunc(findings, func(f diag.Finding) bool {
+		key := f.String()
+		repeats := known[key]
+		known[key] = true
+		return repeats
+	})
 }
 
 // notReached says why a cluster cannot be reached, or "".

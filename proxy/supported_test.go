@@ -29,11 +29,14 @@ func TestWhatIsNotExecutedIsLeftOut(t *testing.T) {
 			{Name: "0.0.0.0_80", Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{
 				{Name: "a:80", Rules: []*plan.Rule{claims, operator, plain}}, {Name: "b:80", Rules: []*plan.Rule{costly, plain}},
 			}}}}},
+			{Name: "0.0.0.0_8080", Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{ // warned of once
+				{Name: "a:8080", Rules: []*plan.Rule{claims, operator, plain}},
+			}}}}},
 		},
 		Clusters: []*plan.Cluster{{Name: "outbound|80||tls.test", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{Name: "ca"}}}, {Name: "outbound|80||grpc.test", HTTP2: true}},
 	}
 	served, left := Servable(next, version.Of(version.Default))
-	require.Len(t, served.Listeners, 1)
+	require.Len(t, served.Listeners, 2)
 	require.Len(t, served.Clusters, 1)
 	require.EqualError(t, left.Err(), `warning: listener 0.0.0.0_443: is left out: it forwards connections: the embedded data plane does not execute it; use --engine envoy
 warning: default/a.http[0].match[0]: matches on the claim a.b of a JWT: there are no tokens here, so that no claim has a value, as in an Envoy without a JWT filter

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/internal/keypair"
 	"waymark.dev/waymark/plan"
 )
 
@@ -75,11 +76,11 @@ func keyPair(c *plan.Credential) (*tls.Certificate, error) {
 	key, more := content(c.Key, c.KeyFile)
 	if err = errors.Join(err, more); err == nil {
 		var pair tls.Certificate
-		if pair, err = tls.X509KeyPair(cert, key); err == nil {
+		if pair, err = keypair.Parse(cert, key); err == nil {
 			return &pair, nil
 		}
 	}
-	return nil, fmt.Errorf("certificate %s: %s", strings.TrimPrefix(c.Name, "kubernetes://"), strings.TrimPrefix(err.Error(), "tls: "))
+	return nil, fmt.Errorf("certificate %s: %w", strings.TrimPrefix(c.Name, "kubernetes://"), err)
 }
 
 // authorities reads the certificates of an authority.

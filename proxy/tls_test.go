@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -19,14 +20,14 @@ import (
 )
 
 // listenWithTLS serves with a server of a proxy, for the server name a.test. change prepares the server.
-func listenWithTLS(t *testing.T, change func(*http.Server)) (address string, ca *issuer) {
+func listenWithTLS(t *testing.T, change func(*Proxy, *http.Server)) (address string, ca *issuer) {
 	ca = newIssuer(t)
-	settings := &plan.ServerTLS{HTTP: true, Certificates: []*plan.Credential{ca.issue(t, "a.test")}}
+	settings := &plan.ServerTLS{HTTP: true, Certificates: []*plan.Credential{ca.issue(t, "a.test", "spiffe://mesh/server")}, Authority: ca.authority()}
 	terminates, err := newTerminator(&plan.Listener{Name: "l", Chains: []*plan.FilterChain{{ServerNames: []string{"a.test"}, TLS: settings}}})
 	require.NoError(t, err)
 	p := &Proxy{options: Options{Access: func(Access) {}}, state: &state{tls: map[string]*terminator{"l": terminates}}}
 	s := p.httpServer("l")
-	change(s)
+	change(p, s)
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() { _ = s.Serve(watchedListener{encrypted{socket, p, "l"}}) }() // ends when the server is closed
@@ -36,7 +37,7 @@ func listenWithTLS(t *testing.T, change func(*http.Server)) (address string, ca 
 
 // GW-TLS-02
 func TestClientsChooseTheProtocolByALPN(t *testing.T) {
-	address, ca := listenWithTLS(t, func(s *http.Server) {
+	address, ca := listenWithTLS(t, func(_ *Proxy, s *http.Server) {
 		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := encryption(r)
 			if assert.NotNil(t, c, "the connection's state is known") {
@@ -79,9 +80,49 @@ func TestClientsChooseTheProtocolByALPN(t *testing.T) {
 	require.ErrorContains(t, err, "no application protocol")
 }
 
+// GW-HCM-02: a destination gets the certificate of the client; what the client sent is removed.
+func TestClientCertificatesAreForwarded(t *testing.T) {
+	address, ca := listenWithTLS(t, func(p *Proxy, s *http.Server) {
+		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ex := &exchange{proxy: p, state: p.state, listener: "l", r: r}
+			in, refusal := ex.received()
+			assert.Nil(t, refusal)
+			_, _ = io.WriteString(w, strings.Join(in.Headers[clientCertHeader], "|"))
+		})
+	})
+	pair, err := keyPair(ca.issue(t, "client.test"))
+	require.NoError(t, err)
+	for what, c := range map[string]struct {
+		certificates []tls.Certificate
+		want         string
+	}{
+		"none": {},
+		"one":  {[]tls.Certificate{*pair}, ForwardedClientCert(pair.Leaf, []*url.URL{{Scheme: "spiffe", Host: "mesh", Path: "/server"}})},
+	} {
+		t.Run(what, func(t *testing.T) {
+			client := newTransport(false, func(_ context.Context, network, address string) (net.Conn, error) {
+				return tls.Dial(network, address, &tls.Config{ServerName: "a.test", RootCAs: ca.pool(), Certificates: c.certificates})
+			})
+			defer client.CloseIdleConnections()
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address, nil)
+			require.NoError(t, err)
+			q.Header.Set("X-Forwarded-Client-Cert", "Hash=0")
+			response, err := client.RoundTrip(q)
+			require.NoError(t, err)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			assert.Equal(t, c.want, string(body))
+			if c.want != "" {
+				assert.Regexp(t, `^By=spiffe://mesh/server;Hash=[0-9a-f]{64};Cert="-----BEGIN%20CERTIFICATE-----%0A[^";]*";Subject="";URI=;DNS=client\.test$`, string(body))
+			}
+		})
+	}
+}
+
 // Clients with TLS are limited as those without, in HTTP/2 as in HTTP/1.1.
 func TestClientsWithTLSAreLimited(t *testing.T) {
-	address, ca := listenWithTLS(t, func(s *http.Server) { s.ReadHeaderTimeout = 200 * time.Millisecond })
+	address, ca := listenWithTLS(t, func(_ *Proxy, s *http.Server) { s.ReadHeaderTimeout = 200 * time.Millisecond })
 	settings := &tls.Config{ServerName: "a.test", RootCAs: ca.pool()}
 	for _, http2 := range []bool{false, true} {
 		client := newTransport(http2, func(_ context.Context, network, address string) (net.Conn, error) {

@@ -230,7 +230,71 @@ func TestHandshakesEnd(t *testing.T) {
 	ex.forward(nil)
 	assert.Less(t, time.Since(begun), connectTimeout/2, "connectTimeout is that of the cluster")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-	assert.Equal(t, "upstream_reset_before_response_started", ex.log.Detail)
+	assert.Equal(t, "upstream connect error or disconnect/reset before headers. reset reason: connection timeout", w.Body.String())
+	assert.Regexp(t, `^upstream_reset_before_response_started\{connection_timeout\|\S+\}$`, ex.log.Detail)
+}
+
+// A client gets Envoy's words about a destination that does not answer; those of the connection are for the log.
+func TestDestinationsThatDoNotAnswer(t *testing.T) {
+	own, other := newIssuer(t), newIssuer(t)
+	pair, err := keyPair(own.issue(t, "a.test"))
+	require.NoError(t, err)
+	encrypted := destination(t, &tls.Config{Certificates: []tls.Certificate{*pair}})
+	says := func(answer string) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Read(make([]byte, 4096))
+				_, _ = io.WriteString(c, answer)
+				_ = c.Close()
+			}
+		}()
+		return l.Addr().String()
+	}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	plain := newBalancer(&plan.Cluster{})
+	plain.clients = newPlainClients()
+	t.Cleanup(plain.clients.closeIdle)
+	const text = "upstream connect error or disconnect/reset before headers. reset reason: "
+	for what, c := range map[string]struct {
+		b        *balancer
+		endpoint string
+		status   int
+		body     string
+		detail   string
+	}{
+		"nobody":                        {plain, nobody.Addr().String(), 503, text + "remote connection failure", "upstream_reset_before_response_started{remote_connection_failure|"},
+		"one that closes":               {plain, says(""), 503, text + "connection termination", "upstream_reset_before_response_started{connection_termination|"},
+		"one that does not speak HTTP":  {plain, says("hello\r\n\r\n"), 502, text + "protocol error", "upstream_reset_before_response_started{protocol_error|"},
+		"one of another authority":      {encryptedCluster(t, &plan.Cluster{TLS: &plan.UpstreamTLS{Authority: other.authority()}}), encrypted, 503, text + "remote connection failure", "upstream_reset_before_response_started{remote_connection_failure|"},
+		"a cluster without an endpoint": {plain, "", 503, "no healthy upstream", "no_healthy_upstream"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c.b.endpoints = nil
+			if c.endpoint != "" {
+				c.b.endpoints = []string{c.endpoint}
+			}
+			w := httptest.NewRecorder()
+			ex := &exchange{
+				proxy: &Proxy{}, state: &state{clusters: map[string]*balancer{"c": c.b}}, w: w, r: httptest.NewRequest(http.MethodGet, "/", nil),
+				in:   effect.Request{Method: http.MethodGet, Path: "/", Authority: "a.test", Headers: effect.Headers{}},
+				rule: effect.Of(&plan.Rule{Route: &plan.RouteAction{Destinations: []plan.Destination{{Cluster: "c"}}}}),
+			}
+			ex.forward(nil)
+			assert.Equal(t, c.status, w.Code)
+			assert.Equal(t, c.body, w.Body.String())
+			assert.True(t, strings.HasPrefix(ex.log.Detail, c.detail), ex.log.Detail)
+			assert.NotContains(t, ex.log.Detail, " ")
+		})
+	}
 }
 
 // The connections that only a plan uses are closed with it.
@@ -291,7 +355,7 @@ func TestClustersThatCannotBeReached(t *testing.T) {
 	}}, version.Of(version.Default))
 	require.Len(t, served.Clusters, 1)
 	require.EqualError(t, left.Err(), `warning: cluster unreadable: is left out, and its requests get 503: authority file-root:`+missing+`: open `+missing+`: no such file or directory
-warning: cluster keyless: is left out, and its requests get 503: certificate c: failed to find any PEM data in key input
+warning: cluster keyless: is left out, and its requests get 503: certificate c: the key is not in PEM
 warning: cluster revoking: is left out, and its requests get 503: it checks a list of revoked certificates: the embedded data plane does not execute it; use --engine envoy`)
 	require.NoError(t, os.WriteFile(missing, own.pem, 0o600))
 	served, _ = Servable(&plan.Plan{Clusters: []*plan.Cluster{{Name: "read", TLS: &plan.UpstreamTLS{Authority: &plan.Credential{CAFile: missing}}}}}, version.Of(version.Default))

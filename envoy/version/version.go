@@ -6,6 +6,8 @@
 // the pins in the Makefile. Code asks for a behaviour by its name and never compares numbers.
 package version
 
+import "strconv"
+
 // The minor versions that are supported, and the one that is meant where none is named.
 const (
 	Oldest  = 36
@@ -21,6 +23,14 @@ var All = Range{Oldest, Newest}
 
 // Only is the range of one version.
 func Only(minor int) Range { return Range{minor, minor} }
+
+// String is the range as a reader writes it: 1.36 to 1.40, or 1.36.
+func (r Range) String() string {
+	if r.From == r.To {
+		return "1." + strconv.Itoa(r.From)
+	}
+	return "1." + strconv.Itoa(r.From) + " to 1." + strconv.Itoa(r.To)
+}
 
 // Supported says whether Waymark writes for Envoy 1.minor.
 func Supported(minor int) bool { return Oldest <= minor && minor <= Newest }

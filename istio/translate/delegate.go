@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -58,13 +59,8 @@ func (h httpRule) field(rest string) string { return "spec.http[" + strconv.Itoa
 // mergeDelegates replaces every rule that delegates by the merged rules of its delegate, and leaves the delegates
 // themselves out: a VirtualService without hosts is never applied on its own (VS-DEL-01). A rule whose delegate is
 // missing, or is not exported to the rule's namespace, is dropped with a warning (VS-DEL-03).
-func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtualService {
-	delegates := map[string]*resource.VirtualService{}
-	for _, vs := range all {
-		if len(vs.Spec.Hosts) == 0 {
-			delegates[vs.Key()] = vs
-		}
-	}
+func mergeDelegates(all []*resource.VirtualService, refused []resource.Refused, out *output) []*boundVirtualService {
+	delegates := newDelegateIndex(all, refused)
 	var roots []*boundVirtualService
 	made := &bound{what: "rules of delegates", most: maxRules, out: out}
 	for _, vs := range all {
@@ -86,22 +82,18 @@ func mergeDelegates(all []*resource.VirtualService, out *output) []*boundVirtual
 }
 
 // delegated returns the rules that replace the root's rule i: those of its delegate, each merged with rule i.
-func delegated(root *resource.VirtualService, i int, delegates map[string]*resource.VirtualService, made *bound, out *output) []httpRule {
+func delegated(root *resource.VirtualService, i int, delegates *delegateIndex, made *bound, out *output) []httpRule {
 	rule := root.Spec.Http[i]
 	origin := originOf(root, plan.EntryPath("http", i))
 	field := "spec.http[" + strconv.Itoa(i) + "].delegate"
-	namespace := rule.Delegate.Namespace
-	if namespace == "" {
-		namespace = root.Namespace
-	}
-	key := namespace + "/" + rule.Delegate.Name
-	d, ok := delegates[key]
+	key := delegateKey(root, rule)
+	d, ok := delegates.byKey[key]
 	if !ok || names.VisibilityTo(root.Namespace, d.Namespace, d.Spec.ExportTo) == names.Hidden {
-		why := "there is no VirtualService without hosts of that name"
-		if ok {
-			why = "it is not exported to namespace " + root.Namespace
+		why, meant := "it is not exported to namespace "+root.Namespace, ""
+		if !ok {
+			why, meant = delegates.missing(key)
 		}
-		out.findings.Add(diag.Warning, "", root.Object, field, "delegate %s: %s; the rule is dropped", key, why)
+		out.findings.Add(diag.Warning, CodeNoDelegate, root.Object, field, "delegate %s: %s; the rule is dropped%s", key, why, meant)
 		out.drop(root.Object, origin, plan.DropNoDelegate, plan.Origin{})
 		return nil
 	}
@@ -124,6 +116,54 @@ func delegated(root *resource.VirtualService, i int, delegates map[string]*resou
 			"rule http[%d] of delegate %s is dropped: one of its matches contradicts every match of this rule", j, key)
 	}
 	return rules
+}
+
+// delegateKey is the namespace/name that a rule of a VirtualService delegates to.
+func delegateKey(root *resource.VirtualService, rule *istio.HTTPRoute) string {
+	return cmp.Or(rule.GetDelegate().GetNamespace(), root.Namespace) + "/" + rule.GetDelegate().GetName()
+}
+
+// delegateIndex finds delegates, and what may be wrong with the name of one that is not there.
+type delegateIndex struct {
+	byKey  map[string]*resource.VirtualService
+	unfit  map[string]string // why a VirtualService is no delegate, by its key
+	byName map[string]string // the namespace of a delegate, by its name
+	keys   []string
+	spent  int // how often the nearest name was looked for
+}
+
+func newDelegateIndex(all []*resource.VirtualService, refused []resource.Refused) *delegateIndex {
+	x := &delegateIndex{byKey: map[string]*resource.VirtualService{}, unfit: map[string]string{}, byName: map[string]string{}}
+	for _, r := range refused {
+		if r.Kind == "VirtualService" {
+			x.unfit[r.Key()] = "it is refused"
+		}
+	}
+	for _, vs := range all {
+		if len(vs.Spec.Hosts) > 0 {
+			x.unfit[vs.Key()] = "that VirtualService has hosts, and only one without hosts can be a delegate"
+			continue
+		}
+		x.byKey[vs.Key()], x.byName[vs.Name] = vs, vs.Namespace
+		x.keys = append(x.keys, vs.Key())
+	}
+	return x
+}
+
+// missing says why there is no delegate with a key, and what may have been meant.
+func (x *delegateIndex) missing(key string) (why, meant string) {
+	if why := x.unfit[key]; why != "" {
+		return why, ""
+	}
+	why = "there is no VirtualService without hosts of that name"
+	_, name, _ := strings.Cut(key, "/")
+	if namespace := x.byName[name]; namespace != "" {
+		return why, "; did you mean the one in namespace " + namespace + "?"
+	}
+	if x.spent++; x.spent <= mostNearNames {
+		meant = resource.DidYouMean(key, x.keys)
+	}
+	return why, meant
 }
 
 // mergeRule merges a rule of a delegate into the rule that delegates, or returns nil where their matches conflict. A

@@ -25,7 +25,7 @@ func TestDelegatesDoNotDelegate(t *testing.T) {
 		{Object: object("root"), Spec: &istio.VirtualService{Hosts: []string{"a.test"}, Http: []*istio.HTTPRoute{to("one")}}},
 		{Object: object("one"), Spec: &istio.VirtualService{Http: []*istio.HTTPRoute{to("two"), answer}}},
 		{Object: object("two"), Spec: &istio.VirtualService{Http: []*istio.HTTPRoute{answer}}},
-	}, out)
+	}, nil, out)
 	require.Len(t, roots, 1)
 	require.Len(t, roots[0].rules, 1)
 	assert.Equal(t, 1, roots[0].rules[0].index)

@@ -242,7 +242,18 @@ func (ds *destinations) warnIdleRules(r *resource.Set) {
 		if known[host] || names.IsWildcard(host) && covers(host) {
 			continue
 		}
-		ds.out.findings.Add(diag.Warning, "", d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect", host)
+		code, why := "", ""
+		if !names.IsWildcard(host) {
+			if why = ds.missing().leftOut(host); why != "" {
+				why = ": " + why
+			} else {
+				why = ds.missing().near(host)
+			}
+		}
+		if why != "" {
+			code = CodeNoHost // without a name that may be meant, the service may be elsewhere
+		}
+		ds.out.findings.Add(diag.Warning, code, d.Object, "spec.host", "there is no Service or ServiceEntry with the host %q, so the DestinationRule has no effect%s", host, why)
 	}
 }
 

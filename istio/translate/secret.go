@@ -1,9 +1,9 @@
 package translate
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/internal/keypair"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 )
@@ -25,12 +26,13 @@ type SecretFiles struct{ Cert, Key, CA string }
 type secretStore struct {
 	options   *Options
 	documents []*resource.Secret
+	refused   []resource.Refused
 	findings  *diag.Findings
 	found     map[string]*plan.Credential // by the name in SDS; nil for one that cannot be used
 }
 
 func newSecretStore(r *resource.Set, o *Options, findings *diag.Findings) *secretStore {
-	return &secretStore{o, r.Secrets, findings, map[string]*plan.Credential{}}
+	return &secretStore{o, r.Secrets, r.Refused, findings, map[string]*plan.Credential{}}
 }
 
 // credentialUse is a place in a resource that uses a certificate. Findings about the certificate are reported there.
@@ -101,6 +103,10 @@ func (s *secretStore) authority(name string, use credentialUse) *plan.Credential
 				return s.checkAuthority(c, use)
 			}
 		}
+		if key := s.unreadable(name+"-cacert", name); key != "" {
+			s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no authority for %q, since Secret %s cannot be read", name, key)
+			return false
+		}
 		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no authority for %q: no Secret %s/%s-cacert or %s/%s with ca.crt; give it with --secret %s=CERT,KEY,CA",
 			name, s.options.Namespace, name, s.options.Namespace, name, name)
 		return false
@@ -108,6 +114,10 @@ func (s *secretStore) authority(name string, use credentialUse) *plan.Credential
 }
 
 func (s *secretStore) missing(name string, use credentialUse) {
+	if key := s.unreadable(name); key != "" {
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "Secret %s cannot be read", key)
+		return
+	}
 	s.findings.Add(s.options.leftOut(), "", use.object, use.field, "there is no Secret %s/%s; give its files with --secret %s=CERT,KEY[,CA]", s.options.Namespace, name, name)
 }
 
@@ -165,6 +175,18 @@ func (s *secretStore) document(name string) *resource.Secret {
 	return nil
 }
 
+// unreadable returns the key of the first Secret of these names that was refused in the proxy's namespace, or "".
+func (s *secretStore) unreadable(all ...string) string {
+	for _, name := range all {
+		for _, r := range s.refused {
+			if r.Kind == "Secret" && r.Name == name && r.Namespace == s.options.Namespace {
+				return r.Key()
+			}
+		}
+	}
+	return ""
+}
+
 // first returns the value of the first of the keys that a Secret has, or nil.
 func first(d *resource.Secret, keys ...string) []byte {
 	for _, key := range keys {
@@ -202,9 +224,9 @@ func (s *secretStore) checkPair(c *plan.Credential, use credentialUse) bool {
 		}
 		what = c.CertFile
 	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := keypair.Parse(cert, key)
 	if err != nil {
-		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, strings.TrimPrefix(err.Error(), "tls: "))
+		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "certificate and key of %s cannot be used together: %s", what, err)
 		return false
 	}
 	if problem := refusedKey(pair.Leaf); problem != "" {
@@ -247,6 +269,9 @@ func (s *secretStore) checkAuthority(c *plan.Credential, use credentialUse) bool
 		s.findings.Add(s.options.leftOut(), "", use.object, use.field, "the authority in %s cannot be used: %s", what, err)
 		return false
 	}
+	if c.CAFile == s.options.SystemAuthorities {
+		return true // whoever wrote the field cannot renew one that has expired
+	}
 	for _, cert := range certificates {
 		s.checkTime(cert, what, use)
 	}
@@ -278,7 +303,7 @@ func parseCertificates(text []byte) (out []*x509.Certificate, err error) {
 func (s *secretStore) checkTime(c *x509.Certificate, what string, use credentialUse) {
 	const day = 24 * time.Hour
 	now := time.Now()
-	name := c.Subject.CommonName
+	name := cmp.Or(c.Subject.CommonName, c.Subject.String(), "serial number "+c.SerialNumber.String())
 	if len(c.DNSNames) > 0 {
 		name = c.DNSNames[0]
 	}

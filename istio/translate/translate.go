@@ -127,7 +127,7 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	destinations := newDestinations(r, o, secrets, out)
 	rules := newRuleTranslator(o, destinations)
 	resolved := resolveNames(r.VirtualServices, o.ClusterDomain)
-	bound := orderVirtualServices(mergeDelegates(resolved, out), o.Namespace, out)
+	bound := orderVirtualServices(mergeDelegates(resolved, r.Refused, out), o.Namespace, out)
 	p := &plan.Plan{}
 	if o.Proxy == SidecarProxy {
 		s := newSidecar(o, destinations, rules, out)
@@ -140,7 +140,7 @@ func Plan(r *resource.Set, options Options) (*plan.Plan, diag.Findings) {
 	}
 	p.Clusters = append(p.Clusters, destinations.clusters()...)
 	destinations.warnIdleRules(r)
-	tellLost(r.Refused, p, o, out)
+	tellLost(r, p, o, out)
 	out.findings = append(out.findings, Names(r, o)...)
 	out.findings.Sort()
 	p.Dropped = out.dropped

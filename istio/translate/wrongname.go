@@ -9,7 +9,6 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
-	"waymark.dev/waymark/plan"
 )
 
 // Codes of findings about names that nothing has, and about what is missing without a refused object.
@@ -18,6 +17,10 @@ const (
 	CodeNoGateway = "WM-NAME-01"
 	// CodeNoServer is a host of a VirtualService that no server of its Gateways has.
 	CodeNoServer = "WM-NAME-02"
+	// CodeNoDelegate is a rule that delegates to a VirtualService that is not there, or cannot be used.
+	CodeNoDelegate = "WM-NAME-03"
+	// CodeNoHost is a DestinationRule whose host no service has, although there is one of a similar name.
+	CodeNoHost = "WM-NAME-04"
 	// CodeNoDestination is a destination that is not there.
 	CodeNoDestination = "WM-DEST-01"
 	// CodeNoEndpoint is a destination without an endpoint.
@@ -159,87 +162,15 @@ func few(all []string) string {
 	}
 }
 
-// tellLost says for each refused object what is missing without it, and for a VirtualService who answers its hosts now.
-func tellLost(refused []resource.Refused, p *plan.Plan, o *Options, out *output) {
-	for _, r := range refused {
-		what := map[string]string{
-			"Gateway": "none of its servers is served", "DestinationRule": "its subsets and policies are missing",
-			"ServiceEntry": "its hosts are missing", "WorkloadEntry": "its endpoint is missing",
-		}[r.Kind]
-		if r.Kind == "VirtualService" {
-			what = "its rules are missing"
-			if len(r.Hosts) > 0 {
-				what = answersNow(r, p, o)
-			}
-		}
-		if what != "" {
-			out.findings.Add(diag.Warning, CodeLost, r.Object, "", "is left out: %s", what)
-		}
-	}
-}
-
-// answersNow says for the hosts of a refused VirtualService who answers them.
-func answersNow(r resource.Refused, p *plan.Plan, o *Options) string {
-	var all []string
-	for i, h := range r.Hosts {
-		if r.Placeholder != "" && strings.Contains(h, r.Placeholder) {
-			continue // nobody asks for it
-		}
-		if i == 5 {
-			all = append(all, strconv.Itoa(len(r.Hosts)-i)+" more hosts")
-			break
-		}
-		host := strings.ToLower(names.FullName(h, r.Namespace, o.ClusterDomain))
-		by := "by nothing (404)"
-		for rc := range p.RouteConfigs() {
-			if vh := bestVirtualHost(rc, host); vh != nil && len(vh.Rules) > 0 {
-				by = "by the rules of " + ownersOf(vh)
-				break
-			}
-		}
-		all = append(all, h+" is answered "+by)
-	}
-	if len(all) == 0 {
-		return "its rules are missing"
-	}
-	return strings.Join(all, ", ")
-}
-
-// bestVirtualHost is the virtual host with the most specific domain that covers a host, or nil.
-func bestVirtualHost(rc *plan.RouteConfig, host string) (best *plan.VirtualHost) {
-	var domain string
-	for _, vh := range rc.VirtualHosts {
-		for _, d := range vh.Domains {
-			if names.IsCoveredBy(host, d) && (best == nil || moreSpecific(d, domain) < 0) {
-				best, domain = vh, d
-			}
-		}
-	}
-	return best
-}
-
-// ownersOf lists the VirtualServices that a virtual host has rules of.
-func ownersOf(vh *plan.VirtualHost) string {
-	var all []string
-	for _, r := range vh.Rules {
-		name := r.Name
-		if r.Origin.Kind != "" {
-			name = r.Origin.Kind + " " + r.Origin.Key()
-		}
-		if !slices.Contains(all, name) {
-			all = append(all, name)
-		}
-	}
-	return few(all)
-}
-
 // hostIndex finds services by what may be wrong with the name of a destination.
 type hostIndex struct {
 	hidden  map[string]string   // why a service is not visible, by host
-	refused map[string]string   // objects that cannot be used, by host
-	byFirst map[string][]string // names of services as one may write them, by their first label
+	refused map[string]string   // why an object with the host cannot be used
+	byFirst map[string][]string // hosts by their first label
 	all     []string            // hosts
 	spent   int                 // how often the nearest name was looked for
+
+	wildcards []string // of refused
 }
 
 // mostNearNames is how often the nearest name is looked for, since that compares with every host.
@@ -247,26 +178,34 @@ const mostNearNames = 20
 
 func newHostIndex(r *resource.Set, o *Options) *hostIndex {
 	x := &hostIndex{hidden: map[string]string{}, refused: map[string]string{}, byFirst: map[string][]string{}}
-	add := func(object *resource.Object, host, written string, exportTo []string, where string) {
+	add := func(object *resource.Object, host string, exportTo []string, where string) {
 		first, _, _ := strings.Cut(host, ".")
 		if names.VisibilityTo(o.Namespace, object.Namespace, exportTo) == names.Hidden {
 			x.hidden[host] = fmt.Sprintf("%s is not exported to namespace %s (%s: %s)", object, o.Namespace, where, strings.Join(exportTo, ", "))
 			return
 		}
-		x.byFirst[first] = append(x.byFirst[first], written)
+		x.byFirst[first] = append(x.byFirst[first], host)
 		x.all = append(x.all, host)
 	}
 	for _, s := range r.Services {
-		add(s.Object, kubernetesHost(s, o.ClusterDomain), s.Name+"."+s.Namespace, exportAnnotation(s), "annotation networking.istio.io/exportTo")
+		add(s.Object, kubernetesHost(s, o.ClusterDomain), exportAnnotation(s), "annotation networking.istio.io/exportTo")
 	}
 	for _, e := range r.ServiceEntries {
 		for _, host := range e.Spec.Hosts {
-			add(e.Object, host, host, e.Spec.ExportTo, "exportTo")
+			add(e.Object, host, e.Spec.ExportTo, "exportTo")
 		}
 	}
 	for _, refused := range r.Refused {
-		if refused.Kind == "Service" {
-			x.refused[refused.Name+"."+refused.Namespace+".svc."+o.ClusterDomain] = refused.String()
+		switch refused.Kind {
+		case "Service":
+			x.refused[refused.Name+"."+refused.Namespace+".svc."+o.ClusterDomain] = refused.String() + " cannot be read"
+		case "ServiceEntry":
+			for _, host := range refused.Hosts {
+				x.refused[host] = refused.String() + " is refused"
+				if names.IsWildcard(host) {
+					x.wildcards = append(x.wildcards, host)
+				}
+			}
 		}
 	}
 	return x
@@ -277,18 +216,37 @@ func (x *hostIndex) missing(host string) string {
 	if why := x.hidden[host]; why != "" {
 		return why
 	}
-	if object := x.refused[host]; object != "" {
-		return object + " cannot be read"
+	if why := x.leftOut(host); why != "" {
+		return why
 	}
 	text := "no Service or ServiceEntry has the host " + host
-	first, _, _ := strings.Cut(host, ".")
-	if same := x.byFirst[first]; len(same) > 0 {
-		return text + "; did you mean " + few(same) + "?"
-	}
-	if x.spent++; x.spent <= mostNearNames {
-		if near := resource.DidYouMean(host, x.all); near != "" {
-			return text + near
-		}
+	if near := x.near(host); near != "" {
+		return text + near
 	}
 	return text + "; give its address with --endpoint " + host + "=ADDRESS:PORT, or --dns-fallback"
+}
+
+// leftOut says which object with a host is there and cannot be used, or "".
+func (x *hostIndex) leftOut(host string) string {
+	if why := x.refused[host]; why != "" {
+		return why
+	}
+	for _, wildcard := range x.wildcards {
+		if names.IsCoveredBy(host, wildcard) {
+			return x.refused[wildcard]
+		}
+	}
+	return ""
+}
+
+// near says what may have been meant by a host that nothing has, or "".
+func (x *hostIndex) near(host string) string {
+	first, _, _ := strings.Cut(host, ".")
+	if same := x.byFirst[first]; len(same) > 0 { // a name with a dot is not completed (VS-NAME-02), so the host is written in full
+		return "; did you mean " + few(same) + "?"
+	}
+	if x.spent++; x.spent <= mostNearNames {
+		return resource.DidYouMean(host, x.all)
+	}
+	return ""
 }

@@ -54,12 +54,19 @@ func (i *Issuer) Issue(t testing.TB, list ...string) Issued {
 
 // IssueUntil makes one that is valid for 300 hours before a time.
 func (i *Issuer) IssueUntil(t testing.TB, end time.Time, list ...string) Issued {
+	return i.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: list[0]}, NotBefore: end.Add(-300 * time.Hour), NotAfter: end}, list)
+}
+
+// IssueTo makes one of a subject in DER. It is valid for an hour.
+func (i *Issuer) IssueTo(t testing.TB, subject []byte, list ...string) Issued {
+	return i.issue(t, &x509.Certificate{RawSubject: subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}, list)
+}
+
+func (i *Issuer) issue(t testing.TB, template *x509.Certificate, list []string) Issued {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: Serial(), Subject: pkix.Name{CommonName: list[0]}, NotBefore: end.Add(-300 * time.Hour), NotAfter: end,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
+	template.SerialNumber, template.KeyUsage = Serial(), x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, name := range list {
 		if strings.Contains(name, "://") {
 			u, err := url.Parse(name)
