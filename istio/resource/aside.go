@@ -152,6 +152,13 @@ func filled(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, word)
 }
 
+// jsonFilled is a text of JSON with a number in place of each placeholder and template. Every byte has the position that it
+// had before.
+func jsonFilled(text string) string {
+	number := func(s string) string { return "1" + strings.Repeat(" ", len(s)-1) }
+	return anyTemplate.ReplaceAllStringFunc(placeholder.ReplaceAllStringFunc(text, number), number)
+}
+
 // PlaceholderCode is the code of a document that cannot be used because a placeholder in it was not replaced.
 const PlaceholderCode = "VAL-ANY-08"
 
@@ -203,7 +210,7 @@ func (a *asides) addForm(f form, s *source) {
 		a.reasons[f.name] = &asideFile{first: s.file, files: map[string]bool{}, way: f.way}
 	}
 	entry := a.reasons[f.name]
-	isOurs := ours.MatchString(s.text)
+	isOurs := s.namesIstio()
 	if isOurs && !entry.ours {
 		entry.first = s.file
 	}
