@@ -359,9 +359,11 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 		r.asides.addForm(patchForm, doc.source)
 		return
 	}
-	if template := templateOf(string(b.json)); template != nil && kind.isIstio {
-		r.form(*template, doc.source)
-		return
+	if kind.isIstio {
+		if template := templateOfName(b, metadata); template != nil {
+			r.form(*template, doc.source)
+			return
+		}
 	}
 	r.ours++
 	if o.Namespace == "" && !kind.clusterScoped {
@@ -369,12 +371,17 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	}
 	if kind.isIstio {
 		r.input.Objects = append(r.input.Objects, o)
-		o.Placeholder = placeholderIn(b.json)
+		if o.Placeholder = placeholderIn(b.json); o.Placeholder == "" {
+			o.Placeholder = unfilledIn(string(b.json))
+		}
 	}
 	if r.twice {
 		doc.reportTwice(o, findings)
 	}
 	o.readMeta(b, findings, kind.severity(r))
+	if kind.isIstio {
+		o.checkName(findings)
+	}
 	kind.add(r, o, b)
 }
 
