@@ -170,7 +170,7 @@ func (r *reader) skip(s *source) bool {
 func (r *reader) yaml(s *source, itemKind string) {
 	text, twice, err := r.converter.json(s)
 	var more *moreError
-	if errors.As(err, &more) && !isBlank(s.text[:more.at]) {
+	if errors.As(err, &more) && !anyTemplate.MatchString(s.text[:more.at]) {
 		lines := newLineCounter(s.text)
 		first, rest := s.part(0, more.at, lines), s.part(more.at, len(s.text), lines)
 		r.yaml(first, itemKind)

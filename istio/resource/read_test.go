@@ -54,7 +54,7 @@ func TestOtherKinds(t *testing.T) {
 		"apiVersion: istio.io/v1\nkind: DestinationRule":             `error: DestinationRule g: apiVersion: there is no DestinationRule in "istio.io/v1"; did you mean "networking.istio.io/v1"?`,
 		"apiVersion: ''\nkind: ServiceEntry":                         `error: ServiceEntry g: apiVersion: there is no ServiceEntry in ""; did you mean "networking.istio.io/v1"?`,
 		"kind: VirtualService":                                       `error: VirtualService g: apiVersion: there is no VirtualService in ""; did you mean "networking.istio.io/v1"?`,
-		"apiVersion: v1\nkind: Servce": `warning: Servce g: kind: there is no Servce in v1; did you mean "Service"?; the object is left out`,
+		"apiVersion: v1\nkind: Servce":                               `warning: Servce g: kind: there is no Servce in v1; did you mean "Service"?; the object is left out`,
 		"apiVersion: v1\nkind: Secrets":                              `warning: Secrets g: kind: there is no Secrets in v1; did you mean "Secret"?`,
 		"apiVersion: v1\nkind: secret":                               `warning: secret g: kind: there is no secret in v1; did you mean "Secret"?`,
 		"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlces":       `warning: EndpointSlces g: kind: there is no EndpointSlces in discovery.k8s.io/v1; did you mean "EndpointSlice"?`,

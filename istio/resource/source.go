@@ -173,7 +173,7 @@ func jsonValues(s *source) (sources []*source) {
 		if filled == "" {
 			filled = jsonFilled(s.text)
 		}
-		if length, ok = jsonLength(filled[at:]); ok && isJSONBegin(s.text[at]) {
+		if length, ok = jsonLength(filled[at:]); ok && isJSONBegin(filled[at]) {
 			add(at+length, true)
 			continue
 		}
@@ -183,7 +183,7 @@ func jsonValues(s *source) (sources []*source) {
 		end := len(s.text)
 		if next := strings.Index(s.text[at:], "\n{"); s.text[at] == ',' {
 			end = at + 1
-		} else if next >= 0 && !isJSONBegin(s.text[at]) {
+		} else if next >= 0 && !isJSONBegin(filled[at]) {
 			end = at + next + 1
 		}
 		add(end, true)
