@@ -173,6 +173,7 @@ func (r *reader) yaml(s *source, itemKind string) {
 	if errors.As(err, &more) && !anyTemplate.MatchString(s.text[:more.at]) {
 		lines := newLineCounter(s.text)
 		first, rest := s.part(0, more.at, lines), s.part(more.at, len(s.text), lines)
+		first.single = true
 		r.yaml(first, itemKind)
 		r.broken(rest, newNotJSON(rest, 0))
 		return

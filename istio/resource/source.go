@@ -19,7 +19,7 @@ type source struct {
 
 	// What the text around a part of a document says.
 	broken bool // it is not JSON, behind JSON
-	isItem bool // it was cut out of a list
+	single bool // nothing is behind its document
 	ours   bool // a resource of Istio is named there
 	secret bool // a Secret is named there
 }
@@ -254,7 +254,7 @@ func listItems(s *source) (kind string, items []*source, ok bool) {
 		if begin > 0 {
 			text := s.text[begin:at]
 			secret := isSecret || !strings.Contains(text, "kind:") && s.mayBeSecret()
-			items = append(items, &source{file: s.file, text: text, line: s.line + lines.at(begin) - 1, column: 1, trees: s.trees, isItem: true, ours: isOurs, secret: secret})
+			items = append(items, &source{file: s.file, text: text, line: s.line + lines.at(begin) - 1, column: 1, trees: s.trees, single: true, ours: isOurs, secret: secret})
 		}
 		begin = at
 	}

@@ -158,7 +158,7 @@ func (e *moreError) Unwrap() error { return e.syntaxError }
 // moreThanOne finds what is behind the document of a source, which has one. That is possible where the document does not
 // begin with a key or an item at the left border: behind {a: b}, or where the first line is further in than another one.
 func moreThanOne(s *source) error {
-	if s.isItem || blockStyle.MatchString(s.text) {
+	if s.single || blockStyle.MatchString(s.text) {
 		return nil
 	}
 	var root yaml.Node
@@ -167,6 +167,9 @@ func moreThanOne(s *source) error {
 		return nil
 	}
 	position := positionOf(s.text, at.Mark.Index)
+	if isBlank(s.text[:position]) {
+		return nil // directives, whose mistakes the conversion reports
+	}
 	return &moreError{newNotJSON(s, position), position}
 }
 
