@@ -21,7 +21,7 @@ func Load(paths []string, o resource.Options, envoys version.Range) *resource.In
 // and are sorted by place. read is not changed. What all of the Envoys would refuse is an error, what some would a warning.
 //
 // An object that is refused because a placeholder such as ${HOST} was not replaced has one warning that says so, in
-// place of its errors.
+// place of the errors about values that have it.
 func Prepare(read *resource.Input, envoys version.Range) *resource.Input {
 	out := *read
 	out.Findings = withoutRepetitions(slices.Concat(read.Findings, validate.Set(read.Set, validate.Options{Envoys: envoys, Strict: read.Strict})))
@@ -81,16 +81,23 @@ func withoutRepetitions(findings diag.Findings) diag.Findings {
 	})
 }
 
-// withoutPlaceholders replaces the findings of refused objects that have a placeholder by one finding each.
+// withoutPlaceholders replaces the findings of refused objects that are about a value with a placeholder, or with an
+// expression of a template, by one finding each. Any other finding of such an object stays: it is true whatever the
+// placeholder stands for.
 func withoutPlaceholders(findings diag.Findings, refused []*resource.Object, strict bool) diag.Findings {
-	waiting := map[diag.Subject]bool{}
-	for _, o := range refused {
-		waiting[o] = o.Placeholder != ""
+	waiting := map[diag.Subject]string{} // the first placeholder for which an object is refused
+	for _, f := range findings {
+		if o, ok := f.About.(*resource.Object); ok && f.Severity == diag.Error && waiting[o] == "" {
+			waiting[o] = o.PlaceholderIn(f.Field)
+		}
 	}
-	kept := slices.DeleteFunc(findings, func(f diag.Finding) bool { return f.About != nil && waiting[f.About] })
+	kept := slices.DeleteFunc(findings, func(f diag.Finding) bool {
+		o, ok := f.About.(*resource.Object)
+		return ok && waiting[o] != "" && o.PlaceholderIn(f.Field) != ""
+	})
 	for _, o := range refused {
-		if waiting[o] {
-			kept.Add(diag.Warning.Strict(strict), resource.PlaceholderCode, o, "", "%s", resource.Unfilled(o.Placeholder, o.Place("").File))
+		if at := waiting[o]; at != "" {
+			kept.Add(diag.Warning.Strict(strict), resource.PlaceholderCode, o, "", "%s", resource.Unfilled(at, o.Place("").File))
 		}
 	}
 	return kept

@@ -122,6 +122,59 @@ func templateOf(text string) *form {
 	return nil
 }
 
+// nameKeys are the fields of a spec that hold a host or a name.
+var nameKeys = []string{"host", "hosts", "gateways", "credentialName"}
+
+// templateOfName returns the form of a template that a document is by its name, its namespace, or a host or a name in its
+// spec; nil where it is none. Any other text may have {{ }}, such as the body of a response.
+func templateOfName(b *body, metadata *body) *form {
+	f := templateOf(string(b.json))
+	if f == nil {
+		return nil
+	}
+	var in func(value any, isName bool) bool
+	in = func(value any, isName bool) bool {
+		switch value := value.(type) {
+		case string:
+			return isName && templateOf(value) != nil
+		case []any:
+			return slices.ContainsFunc(value, func(item any) bool { return in(item, isName) })
+		case map[string]any:
+			for key, v := range value {
+				if in(v, slices.Contains(nameKeys, key)) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if in(metadata.text("name"), true) || in(metadata.text("namespace"), true) || in(decoded(b.members["spec"]), false) {
+		return f
+	}
+	return nil
+}
+
+// unfilledIn is the first placeholder of a text, or else the first expression of a template; "" for none.
+func unfilledIn(text string) string {
+	if at := placeholder.FindString(text); at != "" {
+		return at
+	}
+	f := templateOf(text)
+	if f == nil {
+		return ""
+	}
+	at := f.pattern.FindStringIndex(text)
+	expression, _, _ := strings.Cut(text[at[0]:], "\n")
+	end := "}}"
+	if strings.HasPrefix(expression, "{%") {
+		end = "%}"
+	}
+	if before, _, ok := strings.Cut(expression, end); ok {
+		return before + end
+	}
+	return text[at[0]:at[1]]
+}
+
 // placeholder matches what another program replaces by a value: ${NAME} and ${NAME:-default} of envsubst and Flux, $(NAME)
 // of kustomize and Make, and <%= of ERB.
 var placeholder = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*(:?[-=?+][^}\n\r\x{85}\x{2028}\x{2029}]*)?\}|\$\([A-Za-z_][A-Za-z0-9_.-]*\)|<%[^%\n\r\x{85}\x{2028}\x{2029}]*%>`)
@@ -152,6 +205,13 @@ func filled(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, word)
 }
 
+// jsonFilled is a text of JSON with a number in place of each placeholder and template. Every byte has the position that it
+// had before.
+func jsonFilled(text string) string {
+	number := func(s string) string { return "1" + strings.Repeat(" ", len(s)-1) }
+	return anyTemplate.ReplaceAllStringFunc(placeholder.ReplaceAllStringFunc(text, number), number)
+}
+
 // PlaceholderCode is the code of a document that cannot be used because a placeholder in it was not replaced.
 const PlaceholderCode = "VAL-ANY-08"
 
@@ -163,13 +223,21 @@ func Unfilled(placeholder, file string) string {
 	if file == "-" {
 		file = "FILE"
 	}
-	if len(placeholder) > mostShown {
+	if len(placeholder) > mostShown && !strings.HasPrefix(placeholder, "{") {
 		placeholder = withoutValue(placeholder)
 	}
 	way := "run envsubst < " + file + " | waymark check -f -, or build it with the program that fills it in"
 	switch {
 	case strings.HasPrefix(placeholder, "<%"):
 		way = "run erb " + file + " | waymark check -f -, or build it with the program that fills it in"
+	case strings.HasPrefix(placeholder, "{"):
+		way = anyTemplateForm.way(file)
+		if f := templateOf(placeholder); f != nil {
+			way = f.way(file)
+		}
+		if len(placeholder) > mostShown {
+			placeholder = withoutValue(placeholder)
+		}
 	case strings.HasPrefix(placeholder, "$("):
 		way = "build it with the program that fills it in, such as kustomize build FOLDER | waymark check -f -"
 	}
@@ -180,6 +248,9 @@ func Unfilled(placeholder, file string) string {
 func withoutValue(placeholder string) string {
 	if strings.HasPrefix(placeholder, "<%") {
 		return "<%= %>"
+	}
+	if strings.HasPrefix(placeholder, "{") {
+		return placeholder[:2] + " " + placeholder[len(placeholder)-2:]
 	}
 	name, _, _ := strings.Cut(strings.TrimSuffix(placeholder, "}"), ":")
 	if i := strings.IndexAny(name, "-=?+"); i >= 0 {
@@ -203,7 +274,7 @@ func (a *asides) addForm(f form, s *source) {
 		a.reasons[f.name] = &asideFile{first: s.file, files: map[string]bool{}, way: f.way}
 	}
 	entry := a.reasons[f.name]
-	isOurs := ours.MatchString(s.text)
+	isOurs := s.namesIstio()
 	if isOurs && !entry.ours {
 		entry.first = s.file
 	}

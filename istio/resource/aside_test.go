@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,4 +93,48 @@ func TestTemplatesInAnyPlace(t *testing.T) {
 		require.Len(t, in.Findings, 1, "%s: %v", spec, in.Findings)
 		assert.Regexp(t, "^-: warning: left aside: this is a ((Helm|Jinja) )?template; ", in.Findings[0].String(), spec)
 	}
+}
+
+// A text that may be anything is read as it is, also with what a template has; a host or a name with it is a template.
+func TestTemplatesInTexts(t *testing.T) {
+	for _, spec := range []string{
+		`hosts: [a.test], http: [{directResponse: {status: 200, body: {string: "Hello {{ user }} {% if x %}"}}}]`,
+		`hosts: [a.test], http: [{name: "{{ .Values.x }}", headers: {response: {set: {x: "{{ x }}"}}}, directResponse: {status: 200}}]`,
+		`hosts: [a.test], http: [{redirect: {uri: "/{{ x }}"}}]`,
+	} {
+		for _, meta := range []string{"{name: v}", "{name: v, annotations: {argocd.argoproj.io/tracking-id: 'x:y/z:{{ignored}}'}}"} {
+			in := read(strings.Replace(head, "{name: v}", meta, 1) + "spec: {" + spec + "}\n")
+			assert.Equal(t, []string{"v"}, names(in), spec)
+			assert.Empty(t, in.Findings, spec)
+			assert.Empty(t, in.Broken, spec)
+			assert.True(t, strings.HasPrefix(in.Objects[0].Placeholder, "{"), in.Objects[0].Placeholder)
+		}
+	}
+	for text, form := range map[string]string{
+		head + "spec: {hosts: ['{{ .Values.host }}']}\n":                                                   "a Helm template",
+		head + "spec: {hosts: [a.test], http: [{route: [{destination: {host: '{{ x }}'}}]}]}\n":            "a Jinja template",
+		head + "spec: {hosts: [a.test], gateways: ['{{ x }}']}\n":                                          "a Jinja template",
+		strings.Replace(head, "name: v", "name: '{{ .Release.Name }}-v'", 1) + "spec: {hosts: [a.test]}\n": "a Helm template",
+	} {
+		in := read(text)
+		assert.Empty(t, names(in), text)
+		require.NotEmpty(t, in.Findings, text)
+		assert.Contains(t, in.Findings[0].String(), "left aside: this is "+form, text)
+		assert.Equal(t, []string{"-"}, in.Broken, text)
+	}
+}
+
+// The message about an expression of a template names the program that fills it in.
+func TestUnfilledTemplates(t *testing.T) {
+	for placeholder, want := range map[string]string{
+		"{{ .Values.t }}": "left aside: it has the placeholder {{ .Values.t }}; run helm template NAME chart | waymark check -f -",
+		"{{ t }}":         "left aside: it has the placeholder {{ t }}; let the program that it is written for, such as Ansible, fill it in",
+		"{{ .Values.t | " + strings.Repeat("x", 60) + " }}": "left aside: it has the placeholder {{ }}; run helm template NAME chart | waymark check -f -",
+	} {
+		assert.Equal(t, want, Unfilled(unfilledIn("a "+placeholder+" b }}"), "chart/templates/a.yaml"))
+	}
+	in := read("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: '${PORT}', targetPort: []}]}\n")
+	require.Len(t, in.Findings, 2, in.Findings)
+	assert.Contains(t, fmt.Sprint(in.Findings), "spec.ports[0].targetPort: must be an integer or a text")
+	assert.Contains(t, fmt.Sprint(in.Findings), "it has the placeholder ${PORT}; run envsubst")
 }

@@ -2,8 +2,10 @@ package resource
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -11,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	//nolint:staticcheck // Istio decodes its resources with this package; only it accepts a duration of "1m".
 	"github.com/golang/protobuf/jsonpb"
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // jsonpb requires it
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/util/validation"
 	strictjson "sigs.k8s.io/json"
 
 	"waymark.dev/waymark/diag"
@@ -225,20 +229,20 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 	if err == nil && len(unknown) == 0 {
 		return true
 	}
-	if at := placeholderIn(text); err != nil && at != "" && o.Kind != "Secret" {
-		findings.Add(r.lost(), PlaceholderCode, o, "", "%s", Unfilled(at, o.document.source.file))
-		return false
-	}
 	s := r.schema(o)
 	s.secret = o.Kind == "Secret"
 	said := map[string]bool{} // fields that were reported before, of the metadata
 	for i := len(*findings) - 1; i >= 0 && (*findings)[i].About == o; i-- {
 		said[(*findings)[i].Field] = true
 	}
-	add, misfit := s.add, false
+	add, misfit, unfilled := s.add, false, ""
 	s.add = func(_ diag.Severity, code, field string, key bool, format string, args ...any) {
 		if code == SchemaCode {
 			misfit = true
+			if at := o.document.placeholderIn(field); at != "" && !s.secret {
+				unfilled = cmp.Or(unfilled, at)
+				return
+			}
 			format += "; the object is left out"
 		}
 		if !said[field] {
@@ -252,7 +256,13 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 			findings.Add(r.lost(), "", o, field.FieldPath(), "%s", e)
 		}
 	}
-	if err != nil && !misfit {
+	if err != nil && !misfit && !s.secret {
+		unfilled = placeholderIn(text)
+	}
+	switch {
+	case unfilled != "":
+		findings.Add(r.lost(), PlaceholderCode, o, "", "%s", Unfilled(unfilled, o.document.source.file))
+	case err != nil && !misfit:
 		findings.Add(r.lost(), "", o, "", "%s; the object is left out", s.plain(err))
 	}
 	return err == nil
@@ -313,4 +323,23 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 	if text("name") == "" && (meta["name"] == nil || meta["name"] == "") {
 		findings.Add(severity, unknownCode, o, "metadata.name", "is missing")
 	}
+}
+
+// checkName reports a name or a namespace that no API server takes. Istio's validation has a stricter rule for the name of
+// a Gateway.
+func (o *Object) checkName(findings *diag.Findings) {
+	if o.Name != "" && o.Kind != "Gateway" && len(validation.IsDNS1123Subdomain(o.Name)) > 0 {
+		findings.Add(diag.Error, unknownCode, o, "metadata.name", "%s is not a valid name: it can have lower-case letters, digits, - and ., begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Name), validation.DNS1123SubdomainMaxLength)
+	}
+	if o.Namespace != "" && len(validation.IsDNS1123Label(o.Namespace)) > 0 {
+		findings.Add(diag.Error, unknownCode, o, "metadata.namespace", "%s is not a valid namespace: it can have lower-case letters, digits and -, begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Namespace), validation.DNS1123LabelMaxLength)
+	}
+}
+
+// shortened is a quoted name, or how long it is.
+func shortened(name string) string {
+	if n := utf8.RuneCountInString(name); n > 100 {
+		return fmt.Sprintf("a text of %d characters", n)
+	}
+	return strconv.Quote(name)
 }

@@ -22,6 +22,7 @@ func FuzzRead(f *testing.F) {
 		"apiVersion: v1\nkind: List\nitems:\n- apiVersion: networking.istio.io/v1\n  kind: Gateway\n  spec: {servers: [null]}\n- a: [\n- {}\nmetadata: {}\n",
 		`{"apiVersion":"networking.istio.io/v1","kind":"VirtualServiceList","items":[{"metadata":{"name":"v"},"spec":{"hosts":"a","more":[{}]}}]}`,
 		"%YAML 1.1\n--- |\n a\n...\n---\n" + rule("{timeout: '"), utf16Text(rule(served), true), "\uFEFF" + rule("\tx"),
+		virtualService("a") + "\n# x\n" + virtualService("b") + ",\n{\"a\": ${X}} {{ y }}\n[1", "{a: b}\nc: [", "  a: b\nc: {null: .inf, ~: !!int x}\n",
 		strings.ReplaceAll(rule("unknown: 1"), "\n", "\r\n"), strings.ReplaceAll(rule("unknown: 1"), "\n", "\r"), strings.ReplaceAll(rule("u: 1"), "\n", "\u2028"),
 		"kind: Secret\napiVersion: v1\nmetadata: {name: s}\ndata: {a: 1}\n---\n- op: add\n  path: /\n",
 		head + "spec: {hosts: ['{{ .Values.host }}', '${HOST}']}\n---\n{% if a %}\n" + head,

@@ -17,13 +17,13 @@ import (
 // wrote. It is never split into keys: at each mapping, the beginning of the field is compared with the keys of the
 // mapping.
 func (d *document) at(field string) diag.Place {
-	_, value := d.find(field)
+	_, value, _ := d.find(field)
 	return d.source.placeOf(value.Line, value.Column)
 }
 
 // keyAt is the place of the key of a field, or else of the nearest parent.
 func (d *document) keyAt(field string) diag.Place {
-	key, _ := d.find(field)
+	key, _, _ := d.find(field)
 	return d.source.placeOf(key.Line, key.Column)
 }
 
@@ -32,7 +32,7 @@ func (d *document) lines() (first, last int) {
 	if d.field == "" || d.field == "[0]" {
 		return d.source.line, d.source.line + diag.CountLines(d.source.text) - 1
 	}
-	_, n := d.find("")
+	_, n, _ := d.find("")
 	return d.source.line + n.Line - 1, d.source.line + lastLine(n) - 1
 }
 
@@ -56,8 +56,9 @@ func (s *source) placeOf(line, column int) diag.Place {
 // maxField is the longest field for which a place is looked up, in bytes. Fields of valid resources are shorter.
 const maxField = 4 << 10
 
-// find returns the nodes of a field of the document: its key and its value, or those of the nearest parent.
-func (d *document) find(field string) (key, value *yaml.Node) {
+// find returns the nodes of a field of the document: its key and its value, or those of the nearest parent, for which
+// isThere is false.
+func (d *document) find(field string) (key, value *yaml.Node, isThere bool) {
 	tree := d.source.trees.get(d.source)
 	if field != "" && d.field != "" {
 		field = d.field + "." + field
@@ -65,14 +66,45 @@ func (d *document) find(field string) (key, value *yaml.Node) {
 		field = d.field + field
 	}
 	at := pair{tree.root, tree.root}
-	for rest := field; rest != "" && len(field) <= maxField; {
+	rest := field
+	for rest != "" && len(field) <= maxField {
 		next, after := tree.step(at.value, strings.TrimPrefix(rest, "."))
 		if next.value == nil {
 			break
 		}
 		at, rest = next, after
 	}
-	return at.key, at.value
+	return at.key, at.value, rest == ""
+}
+
+// placeholderIn returns the first placeholder or expression of a template in a field: in its key, in its value, or in
+// the text that stands where the field's parent is expected; "" for none.
+func (d *document) placeholderIn(field string) string {
+	key, value, isThere := d.find(field)
+	if !isThere && value.Kind != yaml.ScalarNode {
+		return ""
+	}
+	seen := map[*yaml.Node]bool{}
+	var in func(n *yaml.Node) string
+	in = func(n *yaml.Node) string {
+		if n = resolve(n); seen[n] {
+			return ""
+		}
+		seen[n] = true
+		if at := unfilledIn(n.Value); at != "" {
+			return at
+		}
+		for _, child := range n.Content {
+			if at := in(child); at != "" {
+				return at
+			}
+		}
+		return ""
+	}
+	if at := in(value); at != "" || key.Kind != yaml.ScalarNode {
+		return at
+	}
+	return unfilledIn(key.Value)
 }
 
 // trees are the parsed texts of the sources for which a place was asked last. The others are parsed again, so that a
@@ -197,7 +229,7 @@ func (t *tree) keys(n *yaml.Node) map[string]pair {
 
 // reportTwice adds a warning for each key that a mapping of the document has twice.
 func (d *document) reportTwice(o *Object, findings *diag.Findings) {
-	_, root := d.find("")
+	_, root, _ := d.find("")
 	var walk func(n *yaml.Node, field string)
 	walk = func(n *yaml.Node, field string) {
 		switch n.Kind {

@@ -107,7 +107,7 @@ func (r *reader) text(file, real, text string) {
 		r.asides.addForm(kustomizationForm, &source{file: file, text: text})
 		return
 	case mayBeJSON(file, text) && jsonComment.MatchString(text) && !json.Valid([]byte(text)):
-		if _, ok := jsonValues(&source{text: text}); !ok {
+		if values := jsonValues(&source{text: text}); len(values) == 0 || slices.ContainsFunc(values, func(s *source) bool { return s.broken }) {
 			r.asides.addForm(commentedForm, &source{file: file, text: text})
 			return
 		}
@@ -126,9 +126,13 @@ func (r *reader) source(s *source) {
 		return
 	}
 	at := r.at
-	if values, ok := jsonValues(s); ok {
+	if values := jsonValues(s); len(values) > 0 {
 		for _, value := range values {
-			r.value([]byte(value.text), &document{source: value}, "", "")
+			if value.broken {
+				r.broken(value, r.notJSON(value))
+			} else {
+				r.value([]byte(value.text), &document{source: value}, "", "")
+			}
 			if at += int64(len(value.text)); len(values) > 1 {
 				r.reached(at)
 			}
@@ -155,7 +159,7 @@ func (r *reader) skip(s *source) bool {
 		return false
 	}
 	key := groupOf(version) + "/" + kind
-	if _, ok := kinds[key]; ok || policies[key] != "" || groupOf(version) == "networking.istio.io" || misspelt(kind) != "" || isKustomize(version) {
+	if _, ok := kinds[key]; ok || policies[key] != "" || groupOf(version) == "networking.istio.io" || misspelt(kind) != "" || wrongGroup(version, kind) != "" || misspeltCore(version, kind) != "" || isKustomize(version) {
 		return false
 	}
 	r.asides.addObject(version, kind)
@@ -165,6 +169,15 @@ func (r *reader) skip(s *source) bool {
 // yaml reads a document in YAML. itemKind is the kind of an item of a list that does not say its own.
 func (r *reader) yaml(s *source, itemKind string) {
 	text, twice, err := r.converter.json(s)
+	var more *moreError
+	if errors.As(err, &more) && !anyTemplate.MatchString(s.text[:more.at]) {
+		lines := newLineCounter(s.text)
+		first, rest := s.part(0, more.at, lines), s.part(more.at, len(s.text), lines)
+		first.single = true
+		r.yaml(first, itemKind)
+		r.broken(rest, newNotJSON(rest, 0))
+		return
+	}
 	if err != nil {
 		r.broken(s, err)
 		return
@@ -174,17 +187,36 @@ func (r *reader) yaml(s *source, itemKind string) {
 	r.twice = false
 }
 
+// notJSON is what is wrong with the part of a stream of JSON values that is not one.
+func (r *reader) notJSON(s *source) error {
+	if !isJSONBegin(s.text[0]) {
+		return newNotJSON(s, 0)
+	}
+	_, _, err := r.converter.json(s)
+	if err != nil && !errors.As(err, new(*moreError)) {
+		return err
+	}
+	at := 0
+	var invalid *json.SyntaxError
+	if errors.As(json.Unmarshal([]byte(s.text), new(json.RawMessage)), &invalid) {
+		at = int(invalid.Offset) - 1
+	}
+	out := newNotJSON(s, at)
+	out.message = "this is not JSON, unlike the document before it; write a line of --- between documents"
+	return out
+}
+
 // form leaves a document aside that another program must make into resources. The resources of its file are missing.
 func (r *reader) form(f form, s *source) {
 	r.asides.addForm(f, s)
-	if ours.MatchString(s.text) {
+	if s.namesIstio() {
 		r.input.Broken = append(r.input.Broken, s.file)
 	}
 }
 
 // broken reports a document that is not YAML. One that names no kind that Waymark reads is left aside.
 func (r *reader) broken(s *source, err error) {
-	if strings.Contains(s.text, "Secret") {
+	if s.mayBeSecret() {
 		r.input.Texts.Hide(s.file, s.line, s.line+diag.CountLines(s.text)-1)
 	}
 	if template := templateOf(s.text); template != nil {
@@ -204,8 +236,8 @@ func (r *reader) broken(s *source, err error) {
 		}
 	}
 	message := err.Error()
-	if strings.Contains(s.text, "Secret") { // a message may quote the text, and the text a key
-		message, _, _ = strings.Cut(message, "'")
+	if s.mayBeSecret() {
+		message = withoutQuotes(message)
 	}
 	place := diag.Place{File: s.file, Line: s.line, Column: 1}
 	var syntax *syntaxError
@@ -221,7 +253,7 @@ func (r *reader) broken(s *source, err error) {
 
 // isMissing records that a document cannot be read, if its kind is one of Istio's.
 func (r *reader) isMissing(s *source) bool {
-	if !ours.MatchString(s.text) {
+	if !s.namesIstio() {
 		return false
 	}
 	r.ours++
@@ -232,7 +264,7 @@ func (r *reader) isMissing(s *source) bool {
 // unfilled leaves a document aside that is YAML only once its placeholders are replaced.
 func (r *reader) unfilled(s *source, at int, placeholder string) {
 	r.isMissing(s)
-	if strings.Contains(s.text, "Secret") {
+	if s.mayBeSecret() {
 		placeholder = withoutValue(placeholder)
 	}
 	place := s.placeOf(newLineCounter(s.text).at(at), columnAt(s.text, at))
@@ -308,7 +340,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	metadata := newBody(b.members["metadata"])
 	o.Name, o.Namespace = metadata.text("name"), metadata.text("namespace")
 	key := groupOf(version) + "/" + kindName
-	if kindName == "Secret" { // also if it cannot be decoded
+	if strings.HasPrefix(strings.ToLower(kindName), "secret") || strings.Contains(misspeltCore(version, kindName), `"Secret"`) { // also if it cannot be decoded
 		first, last := doc.lines()
 		r.input.Texts.Hide(doc.source.file, first, last)
 	}
@@ -328,9 +360,11 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 		r.asides.addForm(patchForm, doc.source)
 		return
 	}
-	if template := templateOf(string(b.json)); template != nil && kind.isIstio {
-		r.form(*template, doc.source)
-		return
+	if kind.isIstio {
+		if template := templateOfName(b, metadata); template != nil {
+			r.form(*template, doc.source)
+			return
+		}
 	}
 	r.ours++
 	if o.Namespace == "" && !kind.clusterScoped {
@@ -338,12 +372,17 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	}
 	if kind.isIstio {
 		r.input.Objects = append(r.input.Objects, o)
-		o.Placeholder = placeholderIn(b.json)
+		if o.Placeholder = placeholderIn(b.json); o.Placeholder == "" {
+			o.Placeholder = unfilledIn(string(b.json))
+		}
 	}
 	if r.twice {
 		doc.reportTwice(o, findings)
 	}
 	o.readMeta(b, findings, kind.severity(r))
+	if kind.isIstio {
+		o.checkName(findings)
+	}
 	kind.add(r, o, b)
 }
 
@@ -364,6 +403,10 @@ func (r *reader) other(o *Object, version string) {
 		findings.Add(diag.Error, "", o, "apiVersion", "%q is not a version of %s; Istio has networking.istio.io/v1, v1beta1 and v1alpha3", version, o.Kind)
 	case group == "networking.istio.io" && !slices.Contains(otherIstioKinds, o.Kind):
 		findings.Add(diag.Error, "", o, "kind", "networking.istio.io has no kind %q%s", o.Kind, near)
+	case wrongGroup(version, o.Kind) != "":
+		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %q; did you mean %q?", o.Kind, version, wrongGroup(version, o.Kind))
+	case misspeltCore(version, o.Kind) != "":
+		findings.Add(r.lost(), "", o, "kind", "there is no %s in %s%s; the object is left out", o.Kind, version, misspeltCore(version, o.Kind))
 	case near != "" && strings.Contains(group, "istio"):
 		findings.Add(diag.Error, "", o, "apiVersion", "there is no %s in %q; Istio's kinds are in networking.istio.io/v1%s", o.Kind, version, near)
 	case o.Kind == "":
@@ -376,6 +419,42 @@ func (r *reader) other(o *Object, version string) {
 // misspelt returns a suggestion for a kind that is nearly one of Istio's that Waymark reads, or "".
 func misspelt(kind string) string {
 	return DidYouMean(kind, []string{"Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "WorkloadEntry"})
+}
+
+// wrongGroup returns the apiVersion that is meant with an Istio kind in a group that does not exist: one that is nearly
+// networking.istio.io, or none. It is "" for any other object, such as a Gateway of another API.
+func wrongGroup(version, kind string) string {
+	if kinds["networking.istio.io/"+kind].add == nil {
+		return ""
+	}
+	const group, right = "networking.istio.io", "networking.istio.io/v1"
+	switch name, _, ok := strings.Cut(version, "/"); {
+	case !ok, strings.TrimSpace(name) == "", strings.EqualFold(name, "istio.io"), strings.EqualFold(name, "network.istio.io"):
+		return right
+	case name != group && DidYouMean(name, []string{group}) != "":
+		return right
+	}
+	return ""
+}
+
+// misspeltCore returns a suggestion for a kind that is nearly one of Kubernetes itself that Waymark reads, or "".
+func misspeltCore(version, kind string) string {
+	var all []string
+	switch {
+	case slices.Contains(coreKinds, kind):
+	case version == "v1":
+		all = []string{"Service", "Secret", "Pod", "Namespace"}
+	case version == "discovery.k8s.io/v1":
+		all = []string{"EndpointSlice"}
+	}
+	return DidYouMean(kind, all)
+}
+
+// coreKinds are the kinds of Kubernetes itself of version v1, and the lists of those that Waymark reads.
+var coreKinds = []string{
+	"Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "List", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod",
+	"PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "Service", "ServiceAccount", "EndpointSlice",
+	"EndpointSliceList", "NamespaceList", "PodList", "SecretList", "ServiceList",
 }
 
 // headOf returns apiVersion and kind of a document in block style, "" where they cannot be seen without parsing.

@@ -44,7 +44,8 @@ type Object struct {
 	// time.
 	Created time.Time
 
-	// Placeholder is the first text such as ${HOST} in the document, which another program may have had to replace.
+	// Placeholder is the first text such as ${HOST} or {{ .Values.host }} in the document, which another program may have
+	// had to replace.
 	Placeholder string
 
 	document *document // nil for an object that was read from no file
@@ -84,6 +85,15 @@ func (o *Object) Place(field string) diag.Place {
 		return diag.Place{}
 	}
 	return o.document.at(field)
+}
+
+// PlaceholderIn is the first text such as ${HOST} or {{ .Values.host }} in a field of an object that was read from a
+// file, or in the text that stands in place of its parent; "" for none.
+func (o *Object) PlaceholderIn(field string) string {
+	if o.Placeholder == "" || o.document == nil {
+		return ""
+	}
+	return o.document.placeholderIn(field)
 }
 
 // The resources of Istio and Kubernetes that Waymark reads.

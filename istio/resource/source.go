@@ -2,8 +2,6 @@ package resource
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"regexp"
 	"strings"
 	"unicode/utf16"
@@ -18,7 +16,19 @@ type source struct {
 	text         string
 	line, column int // of its first character, counted from 1
 	trees        *trees
+
+	// What the text around a part of a document says.
+	broken bool // it is not JSON, behind JSON
+	single bool // nothing is behind its document
+	ours   bool // a resource of Istio is named there
+	secret bool // a Secret is named there
 }
+
+// namesIstio reports whether a text, or what it is a part of, names a resource that Waymark reads.
+func (s *source) namesIstio() bool { return s.ours || ours.MatchString(s.text) }
+
+// mayBeSecret reports whether a text may be a part of a Secret.
+func (s *source) mayBeSecret() bool { return s.secret || strings.Contains(s.text, "Secret") }
 
 // shared is a text as a part of the source, whose text is kept, where that saves memory and is quickly found.
 func (s *source) shared(text string) string {
@@ -37,7 +47,7 @@ type document struct {
 	field  string // of the object in the source: "" for the whole, items[3] in a list
 }
 
-// plainText returns the content of a file as UTF-8 without a byte order mark. PowerShell writes UTF-16.
+// plainText returns the content of a file as UTF-8 without byte order marks. PowerShell writes UTF-16.
 func plainText(text string) string {
 	var low, high int // the bytes of a unit
 	switch {
@@ -46,7 +56,7 @@ func plainText(text string) string {
 	case strings.HasPrefix(text, "\xFE\xFF"):
 		low, high = 1, 0
 	default:
-		return strings.TrimPrefix(text, "\uFEFF")
+		return joinedMark.ReplaceAllString(strings.TrimPrefix(text, byteOrderMark), "$1")
 	}
 	units := make([]uint16, 0, len(text)/2)
 	for i := 2; i+1 < len(text); i += 2 {
@@ -54,6 +64,11 @@ func plainText(text string) string {
 	}
 	return string(utf16.Decode(units))
 }
+
+const byteOrderMark = "\uFEFF"
+
+// joinedMark is a byte order mark at the beginning of a line, where a file begins that was joined to another one.
+var joinedMark = regexp.MustCompile(`(?m)^\x{FEFF}([^ \t\r\n])`)
 
 // split cuts the text of a file into its documents, at lines that begin with "---" or "...". YAML has such lines between
 // documents only, so that a broken document does not affect those behind it.
@@ -133,39 +148,95 @@ func columnAt(text string, position int) int {
 	return utf8.RuneCountInString(before) + 1
 }
 
-// jsonValues cuts a source that is a stream of JSON values into them. ok is false where it is not one.
-func jsonValues(s *source) (sources []*source, ok bool) {
-	trimmed := strings.TrimLeft(s.text, " \t\r\n")
-	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
-		return nil, false
+// jsonValues cuts a source that is a stream of JSON values into them. Between them are white space, comments with # and
+// byte order marks, which files have that were joined. What is not JSON behind the first value is a source of its own,
+// marked as broken. There are no sources where the text does not begin with a JSON value, or with one that has
+// placeholders or templates.
+func jsonValues(s *source) (sources []*source) {
+	at := jsonBegin(s.text, 0)
+	if at == len(s.text) || !isJSONBegin(s.text[at]) {
+		return nil
 	}
-	lines := newLineCounter(s.text)
-	decoder := json.NewDecoder(strings.NewReader(s.text))
-	begin := 0
-	for {
-		var value json.RawMessage
-		err := decoder.Decode(&value)
-		if errors.Is(err, io.EOF) {
-			return sources, true
-		}
-		if err != nil {
-			return nil, false
-		}
-		end := int(decoder.InputOffset())
-		begin += len(s.text[begin:end]) - len(strings.TrimLeft(s.text[begin:end], " \t\r\n"))
-		line, column := s.line+lines.at(begin)-1, columnAt(s.text, begin)
-		if line == s.line {
-			column += s.column - 1
-		}
-		sources = append(sources, &source{file: s.file, text: s.text[begin:end], line: line, column: column, trees: s.trees})
-		begin = end
+	lines, filled := newLineCounter(s.text), ""
+	add := func(end int, broken bool) {
+		part := s.part(at, end, lines)
+		part.broken = broken
+		sources = append(sources, part)
+		at = jsonBegin(s.text, end)
 	}
+	for at < len(s.text) {
+		length, ok := jsonLength(s.text[at:])
+		if ok {
+			add(at+length, false)
+			continue
+		}
+		if filled == "" {
+			filled = jsonFilled(s.text)
+		}
+		if length, ok = jsonLength(filled[at:]); ok && isJSONBegin(filled[at]) {
+			add(at+length, true)
+			continue
+		}
+		if len(sources) == 0 {
+			return nil
+		}
+		end := len(s.text)
+		if next := strings.Index(s.text[at:], "\n{"); s.text[at] == ',' {
+			end = at + 1
+		} else if next >= 0 && !isJSONBegin(filled[at]) {
+			end = at + next + 1
+		}
+		add(end, true)
+	}
+	return sources
+}
+
+func isJSONBegin(c byte) bool { return c == '{' || c == '[' }
+
+// jsonBegin is where the next value of a stream of JSON begins.
+func jsonBegin(text string, at int) int {
+	for at < len(text) {
+		switch {
+		case strings.IndexByte(" \t\r\n", text[at]) >= 0:
+			at++
+		case strings.HasPrefix(text[at:], byteOrderMark):
+			at += len(byteOrderMark)
+		case text[at] == '#':
+			end := strings.IndexByte(text[at:], '\n')
+			if end < 0 {
+				return len(text)
+			}
+			at += end
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// jsonLength is the length of the JSON value with which a text begins.
+func jsonLength(text string) (length int, ok bool) {
+	var value json.RawMessage
+	decoder := json.NewDecoder(strings.NewReader(text))
+	err := decoder.Decode(&value)
+	return int(decoder.InputOffset()), err == nil
+}
+
+// part is a part of a source, from one position to another. Parts are made in the order of their positions.
+func (s *source) part(begin, end int, lines *lineCounter) *source {
+	line, column := s.line+lines.at(begin)-1, columnAt(s.text, begin)
+	if line == s.line {
+		column += s.column - 1
+	}
+	return &source{file: s.file, text: s.text[begin:end], line: line, column: column, trees: s.trees, ours: s.namesIstio(), secret: s.mayBeSecret()}
 }
 
 var (
 	listKind = regexp.MustCompile(`(?m)^kind: *["']?([A-Za-z]*List)["']?[ \t\r]*$`)
-	itemsKey = regexp.MustCompile(`(?m)^items:[ \t\r]*\n`)
-	alias    = regexp.MustCompile(`(?m)(?:^|[\s\[{,])\*[A-Za-z0-9_-]+[ \t\r]*(?:$|[,\]}])`)
+	// listOfIstio is a list whose items need not say that they are Istio's.
+	listOfIstio = regexp.MustCompile(`(?m)^apiVersion: *["']?networking\.istio\.io/`)
+	itemsKey    = regexp.MustCompile(`(?m)^items:[ \t\r]*\n`)
+	alias       = regexp.MustCompile(`(?m)(?:^|[\s\[{,])\*[A-Za-z0-9_-]+[ \t\r]*(?:$|[,\]}])`)
 )
 
 // listItems cuts a List in block style, which is how kubectl prints it, into its items without parsing it, so that only
@@ -178,9 +249,12 @@ func listItems(s *source) (kind string, items []*source, ok bool) {
 	}
 	lines := newLineCounter(s.text)
 	indent, begin := -1, 0
+	isOurs, isSecret := listOfIstio.MatchString(s.text), strings.Contains(is[1], "Secret")
 	end := func(at int) {
 		if begin > 0 {
-			items = append(items, &source{file: s.file, text: s.text[begin:at], line: s.line + lines.at(begin) - 1, column: 1, trees: s.trees})
+			text := s.text[begin:at]
+			secret := isSecret || !strings.Contains(text, "kind:") && s.mayBeSecret()
+			items = append(items, &source{file: s.file, text: text, line: s.line + lines.at(begin) - 1, column: 1, trees: s.trees, single: true, ours: isOurs, secret: secret})
 		}
 		begin = at
 	}

@@ -29,7 +29,7 @@ var (
 var codes = []Code{
 	{"VAL-ANY-01", refused, false, "the annotation istio.io/dry-run on anything but an AuthorizationPolicy"},
 	{"VAL-ANY-02", refused, false, "an annotation that Istio sets itself"},
-	{"VAL-ANY-03", either, true, "an unknown or removed field, null where a value belongs, or no name"},
+	{"VAL-ANY-03", either, true, "an unknown or removed field, null where a value belongs, no name or a bad one"},
 	{"VAL-ANY-04", refused, false, "a value that its field cannot hold"},
 	{"VAL-ANY-05", either, true, "a value that the schema of the kind refuses"},
 	{"VAL-ANY-06", warned, true, "a key twice"},
