@@ -57,7 +57,9 @@ func TestRunGoesOn(t *testing.T) {
 		}, 10*time.Second, 20*time.Millisecond, r.Output)
 	}
 	serves("a.test", 200)
-	answering := func(status int) string { return strings.Replace(rules, "status: 200", fmt.Sprintf("status: %d", status), 1) }
+	answering := func(status int) string {
+		return strings.Replace(rules, "status: 200", fmt.Sprintf("status: %d", status), 1)
+	}
 	for _, c := range []struct {
 		text, say string
 		status    int
