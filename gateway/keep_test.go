@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
 )
 
 // An object stays as it was if its document becomes one of which it is not known what it was to be.
@@ -56,5 +58,22 @@ func TestObjectsOfDocumentsThatCannotBeUsedStay(t *testing.T) {
 		if c.stays {
 			assert.Len(t, kept.Set.Secrets, len(before.Set.Secrets), what)
 		}
+	}
+}
+
+// A refused object names its hosts, and who asks for them is told that it is refused.
+func TestRefusedObjectsNameTheirHosts(t *testing.T) {
+	t.Parallel()
+	text := everything + object("VirtualService", "a", "hosts: [a.com]\ngateways: [default/gw]\nhttp: [{route: [{destination: {host: e.test}}]}]") +
+		object("ServiceEntry", "e", "hosts: [e.test]\nports: [{name: http, number: 0, protocol: HTTP}]\nresolution: STATIC") +
+		object("DestinationRule", "d", "host: e.test\ntrafficPolicy: {}") + object("DestinationRule", "f", "host: f.test\nfield: 1")
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
+	_, findings := translate.Plan(in.Set, translate.Options{}.WithDefaults())
+	said := fmt.Sprint(findings)
+	for _, want := range []string{
+		"ServiceEntry default/e is refused", "DestinationRule default/d: is left out: the subsets and policies of e.test are missing",
+		"DestinationRule default/f: is left out: the subsets and policies of f.test are missing",
+	} {
+		assert.Contains(t, said, want)
 	}
 }

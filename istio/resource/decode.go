@@ -79,10 +79,14 @@ func (r *reader) schema(o *Object) *schema {
 	}}
 }
 
-// hostsIn are the hosts of a spec that cannot be decoded, as far as they can be read.
+// hostsIn are the hosts of a spec that cannot be decoded, or the host, as far as they can be read.
 func hostsIn(spec []byte) (hosts []string) {
+	members := newBody(spec).members
 	var all []json.RawMessage
-	_ = json.Unmarshal(newBody(spec).members["hosts"], &all) // as documented
+	_ = json.Unmarshal(members["hosts"], &all) // as documented
+	if one := members["host"]; one != nil {
+		all = append(all, one) // of a DestinationRule
+	}
 	for _, raw := range all {
 		var host string
 		if json.Unmarshal(raw, &host) == nil && host != "" {

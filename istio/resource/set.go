@@ -32,7 +32,7 @@ type Set struct {
 // Refused is an object that is not used.
 type Refused struct {
 	*Object
-	// Hosts are those of a VirtualService, as written.
+	// Hosts are those of a VirtualService, a ServiceEntry or a DestinationRule, as written.
 	Hosts []string
 }
 
@@ -180,6 +180,14 @@ func (r *Set) Without(all []*Object) *Set {
 	hosts := map[*Object][]string{}
 	for _, vs := range r.VirtualServices {
 		hosts[vs.Object] = vs.Spec.GetHosts()
+	}
+	for _, e := range r.ServiceEntries {
+		hosts[e.Object] = e.Spec.GetHosts()
+	}
+	for _, d := range r.DestinationRules {
+		if host := d.Spec.GetHost(); host != "" {
+			hosts[d.Object] = []string{host}
+		}
 	}
 	for _, o := range all {
 		if !slices.ContainsFunc(r.Refused, func(known Refused) bool { return known.Object == o }) {
