@@ -329,14 +329,14 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 	}
 }
 
-// checkName reports a name or a namespace that no API server takes. Istio's validation has a stricter rule for the name of
-// a Gateway.
+// checkName warns of a name or a namespace that no API server takes. It is no error: what Istio makes itself of other
+// resources, which a dump of its memory has, has such names. Istio's validation has a stricter rule for the name of a Gateway.
 func (o *Object) checkName(findings *diag.Findings) {
 	if o.Name != "" && o.Kind != "Gateway" && len(validation.IsDNS1123Subdomain(o.Name)) > 0 {
-		findings.Add(diag.Error, unknownCode, o, "metadata.name", "%s is not a valid name: it can have lower-case letters, digits, - and ., begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Name), validation.DNS1123SubdomainMaxLength)
+		findings.Add(diag.Warning, unknownCode, o, "metadata.name", "an API server refuses the name %s: it can have lower-case letters, digits, - and ., begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Name), validation.DNS1123SubdomainMaxLength)
 	}
 	if o.Namespace != "" && len(validation.IsDNS1123Label(o.Namespace)) > 0 {
-		findings.Add(diag.Error, unknownCode, o, "metadata.namespace", "%s is not a valid namespace: it can have lower-case letters, digits and -, begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Namespace), validation.DNS1123LabelMaxLength)
+		findings.Add(diag.Warning, unknownCode, o, "metadata.namespace", "an API server refuses the namespace %s: it can have lower-case letters, digits and -, begins and ends with a letter or a digit, and has at most %d characters", shortened(o.Namespace), validation.DNS1123LabelMaxLength)
 	}
 }
 
