@@ -120,14 +120,14 @@ const connectTimeout = 10 * time.Second
 func (p *Proxy) Apply(ctx context.Context, next *plan.Plan) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next, left := Servable(next, p.options.Intake.Behaviour())
+	next, encryptors, left := servable(next, p.options.Intake.Behaviour())
 	if len(next.Listeners) == 0 || p.options.Strict && len(left) > 0 {
 		for i := range left {
 			left[i].Severity = diag.Error
 		}
 		return left.Err()
 	}
-	s, err := p.newState(ctx, next)
+	s, err := p.newState(ctx, next, encryptors)
 	if err != nil {
 		return err
 	}

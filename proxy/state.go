@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -38,8 +37,8 @@ type choice struct {
 	outcome plan.Outcome
 }
 
-// newState makes a state and configures every worker. After an error, no worker has a root context of it.
-func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
+// newState makes a state of what [servable] returns, and configures every worker. After an error, no worker has a root context of it.
+func (p *Proxy) newState(ctx context.Context, next *plan.Plan, encryptors map[string]*encryptor) (*state, error) {
 	if err := next.CheckIDs(); err != nil {
 		return nil, err
 	}
@@ -47,11 +46,7 @@ func (p *Proxy) newState(ctx context.Context, next *plan.Plan) (*state, error) {
 	for _, c := range next.Clusters {
 		b := newBalancer(c)
 		b.clients = p.plain
-		if c.TLS != nil {
-			e, err := newEncryptor(c)
-			if err != nil {
-				return nil, fmt.Errorf("cluster %s: %w", c.Name, err)
-			}
+		if e := encryptors[c.Name]; e != nil {
 			b.clients = newEncryptedClients(e)
 		}
 		s.clusters[c.Name] = b

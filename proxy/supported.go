@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,8 +20,15 @@ const instead = "the embedded data plane does not execute it; use --engine envoy
 // 503. What is left out is a warning each; a cluster is left out, too, if its certificates cannot be used. behaviour is that
 // of the Envoy as which rules are decided.
 func Servable(p *plan.Plan, behaviour version.Behaviour) (*plan.Plan, diag.Findings) {
+	out, _, left := servable(p, behaviour)
+	return out, left
+}
+
+// servable is [Servable], and returns what makes the connections to each cluster with TLS as well, by its name.
+func servable(p *plan.Plan, behaviour version.Behaviour) (*plan.Plan, map[string]*encryptor, diag.Findings) {
 	out := *p
 	var left diag.Findings
+	encryptors := map[string]*encryptor{}
 	out.Listeners = nil
 	for _, l := range p.Listeners {
 		switch what := notServed(l); what {
@@ -32,14 +40,17 @@ func Servable(p *plan.Plan, behaviour version.Behaviour) (*plan.Plan, diag.Findi
 	}
 	out.Clusters = nil
 	for _, c := range p.Clusters {
-		switch what := notReached(c); what {
-		case "":
-			out.Clusters = append(out.Clusters, c)
-		default:
-			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: %s", what)
+		e, err := reach(c)
+		if err != nil {
+			left.Add(diag.Warning, "", diag.Name("cluster "+c.Name), "", "is left out, and its requests get 503: %s", err)
+			continue
+		}
+		out.Clusters = append(out.Clusters, c)
+		if e != nil {
+			encryptors[c.Name] = e
 		}
 	}
-	return &out, once(left)
+	return &out, encryptors, once(left)
 }
 
 // once removes repetitions: a rule of a VirtualService with several Gateways, or a virtual host, may be in several listeners.
@@ -53,18 +64,16 @@ func once(findings diag.Findings) diag.Findings {
 	})
 }
 
-// notReached says why a cluster cannot be reached, or "".
-func notReached(c *plan.Cluster) string {
+// reach returns what makes the connections to a cluster with TLS; nil for one without. The error says why the cluster cannot
+// be reached.
+func reach(c *plan.Cluster) (*encryptor, error) {
 	if c.Discovery == plan.OriginalDestination { // SE-02, VS-MESH-05
-		return "it sends to a connection's original destination, which the embedded data plane does not know; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address"
+		return nil, errors.New("it sends to a connection's original destination, which the embedded data plane does not know; use --engine envoy, block unknown hosts with --outbound-traffic-policy REGISTRY_ONLY, or give the service an address")
 	}
 	if c.TLS == nil {
-		return ""
+		return nil, nil
 	}
-	if _, err := newEncryptor(c); err != nil {
-		return err.Error()
-	}
-	return ""
+	return newEncryptor(c)
 }
 
 // notServed says why a listener cannot be served, or "".
