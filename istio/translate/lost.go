@@ -17,24 +17,27 @@ import (
 func tellLost(set *resource.Set, p *plan.Plan, o *Options, out *output) {
 	var roots map[string][]*resource.VirtualService // made for the first refused delegate
 	for _, r := range set.Refused {
-		what := map[string]string{
-			"Gateway": "none of its servers is served", "DestinationRule": lostPolicies(r),
-			"ServiceEntry": lostHosts(r), "WorkloadEntry": "its endpoint is missing",
-		}[r.Kind]
-		if r.Kind == "VirtualService" {
-			what = "its rules are missing"
-			if len(r.Hosts) > 0 {
-				what = answersNow(r, p, o)
-			} else {
-				if roots == nil {
-					roots = rootsByDelegate(set.VirtualServices)
-				}
-				what += delegatedNow(roots[r.Key()], p, o)
+		what := ""
+		switch {
+		case r.Kind == "Gateway":
+			what = "none of its servers is served"
+		case r.Kind == "DestinationRule":
+			what = lostPolicies(r)
+		case r.Kind == "ServiceEntry":
+			what = lostHosts(r)
+		case r.Kind == "WorkloadEntry":
+			what = "its endpoint is missing"
+		case r.Kind != "VirtualService":
+			continue
+		case len(r.Hosts) > 0:
+			what = answersNow(r, p, o)
+		default:
+			if roots == nil {
+				roots = rootsByDelegate(set.VirtualServices)
 			}
+			what = "its rules are missing" + delegatedNow(roots[r.Key()], p, o)
 		}
-		if what != "" {
-			out.findings.Add(diag.Warning, CodeLost, r.Object, "", "is left out: %s", what)
-		}
+		out.findings.Add(diag.Warning, CodeLost, r.Object, "", "is left out: %s", what)
 	}
 }
 
