@@ -47,7 +47,7 @@ func Keep(read *resource.Input, before *resource.Set) *resource.Input {
 }
 
 // brokenFiles are the files of which a document cannot be used, and it is not known which object it was to be: it is not
-// YAML, or its kind or name is missing or misspelt.
+// YAML, or its kind or name is missing or misspelt. A warning about a whole file has no line; it is not broken.
 func brokenFiles(read *resource.Input) []string {
 	known := map[diag.Subject]bool{}
 	for _, o := range read.Set.Refused {
@@ -55,7 +55,7 @@ func brokenFiles(read *resource.Input) []string {
 	}
 	out := slices.Clone(read.Broken)
 	for _, f := range read.Findings {
-		if f.Severity == diag.Error && !known[f.About] || f.Severity == diag.Warning && f.About == nil {
+		if f.Severity == diag.Error && !known[f.About] || f.Severity == diag.Warning && f.About == nil && f.Place.Line > 0 {
 			out = append(out, f.Place.File)
 		}
 	}

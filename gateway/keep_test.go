@@ -77,3 +77,22 @@ func TestRefusedObjectsNameTheirHosts(t *testing.T) {
 		assert.Contains(t, said, want)
 	}
 }
+
+// Objects of a file that holds nothing any more are gone, however many files there are; a file with comments in its JSON is
+// one that cannot be read.
+func TestFilesThatAreEmptied(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "a.json"), filepath.Join(dir, "b.yaml")
+	vs := `{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "a"}, "spec": {"hosts": ["a.com"], "http": [{"directResponse": {"status": 200}}]}}`
+	read := func(text string) *resource.Input {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(other, []byte(everything), 0o600))
+		return gateway.Load([]string{other, file}, resource.Options{}, version.All)
+	}
+	before := read(vs)
+	for text, stay := range map[string]int{vs: 1, "": 0, "\n": 0, "// to be done\n" + vs: 1} {
+		kept := gateway.Keep(read(text), before.Set)
+		assert.Len(t, kept.Set.VirtualServices, stay, "%q: %v", text, kept.Findings)
+	}
+}

@@ -108,7 +108,7 @@ func (r *reader) text(file, real, text string) {
 		return
 	case mayBeJSON(file, text) && jsonComment.MatchString(text) && !json.Valid([]byte(text)):
 		if values := jsonValues(&source{text: text}); len(values) == 0 || slices.ContainsFunc(values, func(s *source) bool { return s.broken }) {
-			r.asides.addForm(commentedForm, &source{file: file, text: text})
+			r.form(commentedForm, &source{file: file, text: text})
 			return
 		}
 	}
