@@ -190,3 +190,11 @@ func (fs *Findings) AddAt(place Place, severity Severity, code string, about Sub
 	}
 	*fs = append(*fs, f)
 }
+
+// Count is a number of things in words: "1 host", "2 hosts".
+func Count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}

@@ -1,10 +1,6 @@
 package gateway
 
 import (
-	"fmt"
-
-	istio "istio.io/api/networking/v1alpha3"
-
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/istio/resource"
@@ -31,18 +27,18 @@ func (r *Report) addNotes() {
 		default:
 			bound++
 		}
-		for _, d := range destinations(vs.Spec) {
+		for _, d := range translate.Destinations(vs.Spec) {
 			hosts[names.FullName(d.GetHost(), vs.Namespace, clusterDomain)] = true
 		}
 	}
 	if len(r.set.Gateways) == 0 && meshed > 0 {
-		note("there is no Gateway, and the rules of %s are for sidecars; waymark translate -o plan --proxy sidecar shows what one does with them", count(meshed, "VirtualService"))
+		note("there is no Gateway, and the rules of %s are for sidecars; waymark translate -o plan --proxy sidecar shows what one does with them", diag.Count(meshed, "VirtualService", "VirtualServices"))
 	}
 	if len(r.set.Gateways) == 0 && bound > 0 {
-		note("there is no Gateway, so gateways and hosts of VirtualServices are not checked (%s)", count(bound, "VirtualService"))
+		note("there is no Gateway, so gateways and hosts of VirtualServices are not checked (%s)", diag.Count(bound, "VirtualService", "VirtualServices"))
 	}
 	if !r.hasServices() && len(hosts) > 0 {
-		note("there is no Service or ServiceEntry, so names of destinations are not checked (%s)", count(len(hosts), "host"))
+		note("there is no Service or ServiceEntry, so names of destinations are not checked (%s)", diag.Count(len(hosts), "host", "hosts"))
 	}
 }
 
@@ -57,38 +53,4 @@ func isMeshAlone(vs *resource.VirtualService) bool {
 		}
 	}
 	return true
-}
-
-// destinations are those of all rules.
-func destinations(vs *istio.VirtualService) (all []*istio.Destination) {
-	for _, rule := range vs.Http {
-		for _, to := range rule.Route {
-			all = append(all, to.Destination)
-		}
-		for _, to := range rule.Mirrors {
-			all = append(all, to.Destination)
-		}
-		if rule.Mirror != nil {
-			all = append(all, rule.Mirror)
-		}
-	}
-	for _, rule := range vs.Tcp {
-		for _, to := range rule.Route {
-			all = append(all, to.Destination)
-		}
-	}
-	for _, rule := range vs.Tls {
-		for _, to := range rule.Route {
-			all = append(all, to.Destination)
-		}
-	}
-	return all
-}
-
-// count is a number of things in words.
-func count(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }

@@ -56,7 +56,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			}
 			status := checkStatus(r)
 			if status == nil && output == "text" {
-				fmt.Fprintf(talk, "all is well: nothing was found in %s\n", count(len(r.Resources), "resource", "resources"))
+				fmt.Fprintf(talk, "all is well: nothing was found in %s\n", diag.Count(len(r.Resources), "resource", "resources"))
 			}
 			return status
 		},

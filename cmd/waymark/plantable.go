@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/plan"
 )
@@ -32,7 +33,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 		b.WriteString("no listeners\n")
 	}
 	if n := len(p.Dropped); n > 0 {
-		fmt.Fprintf(&b, "%s in no listener; -o plan-json has the reasons\n", count(n, "object or rule is", "objects or rules are"))
+		fmt.Fprintf(&b, "%s in no listener; -o plan-json has the reasons\n", diag.Count(n, "object or rule is", "objects or rules are"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -79,7 +80,7 @@ func writeHosts(w io.Writer, rc *plan.RouteConfig, choices []envoy.Choice) {
 	}
 	_ = table.Flush()
 	if n := len(rc.Dropped); n > 0 {
-		fmt.Fprintf(w, "  %s out here; -o plan-json has the reasons\n", count(n, "rule is left", "rules are left"))
+		fmt.Fprintf(w, "  %s out here; -o plan-json has the reasons\n", diag.Count(n, "rule is left", "rules are left"))
 	}
 }
 
@@ -97,12 +98,4 @@ func shortList(names []string) string {
 		return strings.Join(names, "")
 	}
 	return fmt.Sprintf("%s +%d", names[0], len(names)-1)
-}
-
-// count is a number with its noun.
-func count(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
 }

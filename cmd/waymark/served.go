@@ -56,7 +56,7 @@ func (r *service) reportServed() {
 	}
 	text := "no host has a rule; requests get 404"
 	if len(hosts) > 0 {
-		text = fmt.Sprintf("serving %s with %s: %s", count(len(hosts), "host", "hosts"), count(rules, "rule", "rules"), named(hosts))
+		text = fmt.Sprintf("serving %s with %s: %s", diag.Count(len(hosts), "host", "hosts"), diag.Count(rules, "rule", "rules"), named(hosts))
 	}
 	r.log.Info(text, "hosts", len(hosts), "rules", rules)
 	r.reportUnbound(nil)

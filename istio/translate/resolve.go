@@ -30,28 +30,19 @@ func resolveNames(all []*resource.VirtualService, domain string) []*resource.Vir
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
-			for _, d := range namedBy(rule) {
-				d.Host = full(d.Host)
-			}
-		}
-		forwarded := func(routes []*istio.RouteDestination) {
-			for _, r := range routes {
-				if d := r.GetDestination(); d != nil {
-					d.Host = full(d.Host)
-				}
-			}
 		}
 		for _, rule := range spec.Tcp {
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
-			forwarded(rule.GetRoute())
 		}
 		for _, rule := range spec.Tls {
 			for _, m := range rule.GetMatch() {
 				resolveGateways(m.GetGateways(), vs.Namespace)
 			}
-			forwarded(rule.GetRoute())
+		}
+		for _, d := range Destinations(spec) {
+			d.Host = full(d.Host)
 		}
 		out[i] = &resource.VirtualService{Object: vs.Object, Spec: spec}
 	}
@@ -62,6 +53,29 @@ func resolveGateways(list []string, namespace string) {
 	for i, name := range list {
 		list[i] = names.GatewayKey(name, namespace)
 	}
+}
+
+// Destinations are all destinations that the rules of a VirtualService name, as they stand in it.
+func Destinations(vs *istio.VirtualService) (all []*istio.Destination) {
+	for _, rule := range vs.GetHttp() {
+		all = append(all, namedBy(rule)...)
+	}
+	for _, rule := range vs.GetTcp() {
+		all = append(all, forwardedTo(rule.GetRoute())...)
+	}
+	for _, rule := range vs.GetTls() {
+		all = append(all, forwardedTo(rule.GetRoute())...)
+	}
+	return all
+}
+
+func forwardedTo(routes []*istio.RouteDestination) (all []*istio.Destination) {
+	for _, to := range routes {
+		if d := to.GetDestination(); d != nil {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // namedBy are all destinations that a rule names, in its routes and its mirrors.
