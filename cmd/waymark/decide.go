@@ -56,11 +56,11 @@ Requests are a JSON list of objects. All fields are optional:
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}
-			p, failed, err := in.translate()
+			w, failed, err := in.everything()
 			if err != nil {
 				return err
 			}
-			j, err := verdict.New(p, o.Intake())
+			j, err := verdict.New(w.Plan, o.Intake())
 			if err != nil {
 				return err
 			}
