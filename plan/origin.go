@@ -88,8 +88,10 @@ const (
 	DropPort DropCode = "port"
 	// DropGateway is a match for other Gateways (VS-STAT-02).
 	DropGateway DropCode = "gateway"
-	// DropSource is a match whose sourceLabels or sourceNamespace are another proxy's (VS-STAT-03).
-	DropSource DropCode = "source"
+	// DropLabels is a match whose sourceLabels the proxy does not have, DropNamespace one whose sourceNamespace is
+	// another one (VS-STAT-03).
+	DropLabels    DropCode = "source-labels"
+	DropNamespace DropCode = "source-namespace"
 	// DropBehindCatchAll is a match after a catch-all of the same VirtualService (VS-ORD-04).
 	DropBehindCatchAll DropCode = "behind-catch-all"
 	// DropNoDelegate is a rule whose delegate does not exist, or is not exported to the rule's namespace (VS-DEL-03).

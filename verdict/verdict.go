@@ -315,41 +315,34 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 // decideHTTP fills in what happens to a request after the connection manager has received it. sent is the request as
 // the client sends it, in as the filter sees it.
 func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Request) {
-	var request routing.Request
-	in.Routing(&request)
-	d := j.tables[rc].Decide(&request, routing.Dice{})
-	if d.VirtualHost < 0 {
+	host, d := j.find(rc, in)
+	if host == nil {
 		v.Kind, v.Status = NoVirtualHost, 404
 		return
 	}
-	host := rc.VirtualHosts[d.VirtualHost]
-	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
-		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
-	}
 	v.Domain = effect.Domain(host, in.Authority)
 	v.empty = len(host.Rules) == 0 && !host.RequireTLS
-	if in.Method == http.MethodConnect { // it has no path, so no rule matches it
+	switch untried(host, in) {
+	case noPath:
 		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // it has a route: the redirect to https
 			v.Kind, v.Status = UpgradeRefused, 403
 		}
 		return
-	}
-	if in.Upgrades() && !in.IsWebsocket() && len(host.Rules) > 0 {
+	case upgrade:
 		v.Kind, v.Status = UpgradeRefused, 403
 		return
-	}
-	if host.RequireTLS && !in.Secure() {
+	case plain:
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}
-	v.Unknown = unknown(host, d.Rule, in)
-	if d.Rule < 0 {
+	v.Unknown = unknown(host, d, in)
+	if d < 0 {
 		v.Kind, v.Status = NoRoute, 404
 		return
 	}
-	r := effect.Of(host.Rules[d.Rule])
+	r := effect.Of(host.Rules[d])
 	v.rule = r.Rule
-	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r.Rule)}
+	v.Route = &Rule{Index: d, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r.Rule)}
 	v.Fault, v.CORS = faultJSON(r.Fault), corsJSON(r.CORS)
 	switch {
 	case r.Redirect != nil:
