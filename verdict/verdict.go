@@ -144,6 +144,12 @@ type Verdict struct {
 // Listener is the listener whose verdict it is; nil where there is none, or where the verdict is that listeners differ.
 func (v *Verdict) Listener() *plan.Listener { return v.listener }
 
+// Alike are the ports of other listeners that have the same verdict, for a request that names no port.
+func (v *Verdict) Alike() []string { return v.alike }
+
+// There names the listeners that there are, if none has the port or the host; else it is "".
+func (v *Verdict) There() string { return v.there }
+
 // Rule is the rule of the virtual host that matched the request. Index is its index in the virtual host.
 type Rule struct {
 	Index          int             `json:"index"`
