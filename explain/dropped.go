@@ -20,7 +20,7 @@ type boundHosts struct {
 	object   *resource.Object
 }
 
-// hostsOf are the VirtualServices of a set that have hosts.
+// hostsOf are the VirtualServices of a set that have hosts and rules for HTTP.
 func hostsOf(set *resource.Set, clusterDomain string) []boundHosts {
 	var out []boundHosts
 	for _, vs := range set.VirtualServices {
@@ -34,7 +34,7 @@ func hostsOf(set *resource.Set, clusterDomain string) []boundHosts {
 		for _, g := range names.GatewaysOf(vs.Spec) {
 			b.gateways = append(b.gateways, names.GatewayKey(g, vs.Namespace))
 		}
-		if len(b.domains.Domains) > 0 {
+		if len(b.domains.Domains) > 0 && len(vs.Spec.GetHttp()) > 0 {
 			out = append(out, b)
 		}
 	}

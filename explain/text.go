@@ -122,6 +122,13 @@ func (t *text) explanation(e *Explanation) {
 	t.dropped(e)
 	t.decision(e)
 	t.near(e)
+	for i, r := range e.Resources {
+		label := ""
+		if i == 0 {
+			label = "from"
+		}
+		t.line(label, "%s", t.Paint(Faint, diag.Printable(r.Name+"  "+place(r.File, r.Line))))
+	}
 }
 
 // columns are the width of the columns of a list of rules and their places.
@@ -335,9 +342,12 @@ func (t *text) response(r *plan.Rule) {
 	}
 }
 
+// mostNearest is how many of the nearest rules are written.
+const mostNearest = 3
+
 // near writes what is near if nothing matches.
 func (t *text) near(e *Explanation) {
-	for i, n := range e.Nearest {
+	for i, n := range e.Nearest[:min(len(e.Nearest), mostNearest)] {
 		label := ""
 		if i == 0 {
 			label = "nearest"

@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"mvdan.cc/sh/v3/shell"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
 
 	"waymark.dev/waymark/verdict"
 )
@@ -56,21 +57,36 @@ func requestText(text string, headers []string) (verdict.Request, error) {
 }
 
 // shellWords splits a curl command as a shell does, and leaves any other text in one piece. Variables and substitutions
-// are not expanded: what they are is not known here.
+// are errors: what they stand for is not known here.
 func shellWords(text string) ([]string, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
 	if !isCurl(first) {
 		return []string{text}, nil
 	}
-	var variable string
-	words, err := shell.Fields(text, func(name string) string { variable = name; return "" })
+	var words []*syntax.Word
+	err := syntax.NewParser().Words(strings.NewReader(text), func(w *syntax.Word) bool {
+		words = append(words, w)
+		return true
+	})
+	for _, w := range words {
+		syntax.Walk(w, func(n syntax.Node) bool {
+			switch n.(type) {
+			case *syntax.ParamExp, *syntax.CmdSubst, *syntax.ArithmExp, *syntax.ProcSubst:
+				if err == nil {
+					err = fmt.Errorf("the value of %q is not known here", text[n.Pos().Offset():n.End().Offset()])
+				}
+			}
+			return err == nil
+		})
+	}
+	var fields []string
+	if err == nil {
+		fields, err = expand.Fields(nil, words...)
+	}
 	if err != nil {
 		return nil, usageError("the curl command cannot be read: %w", err)
 	}
-	if variable != "" {
-		return nil, usageError("the curl command has the variable $%s, whose value is not known here", variable)
-	}
-	return words, nil
+	return fields, nil
 }
 
 func isCurl(word string) bool {
