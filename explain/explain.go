@@ -127,7 +127,7 @@ type Resource struct {
 // mostNear bounds the rules and the hosts that are near.
 const mostNear = 5
 
-// Explainer explains requests.
+// Explainer explains requests, one at a time.
 type Explainer struct {
 	judge  *verdict.Judge
 	plan   *plan.Plan
@@ -135,12 +135,13 @@ type Explainer struct {
 	places map[string]diag.Place // of resources, by Kind/namespace/name
 	// policies are the DestinationRules of clusters, by the name of the cluster.
 	policies map[string][]string
+	served   map[*plan.RouteConfig]map[string]bool // see isServed
 }
 
 // New makes an explainer of a plan. judge decides on the plan, set is what the plan was made from, and clusterDomain ends
 // the full names of services.
 func New(p *plan.Plan, judge *verdict.Judge, set *resource.Set, clusterDomain string) *Explainer {
-	x := &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set), policies: map[string][]string{}}
+	x := &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set), policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{}}
 	for _, c := range p.Clusters {
 		x.policies[c.Name] = c.Rules
 	}

@@ -156,9 +156,5 @@ func writeExplanations(w io.Writer, explanations []*explain.Explanation, assumed
 			return err
 		}
 	}
-	if len(assumed) > 0 {
-		_, err := fmt.Fprintln(w, o.Paint(explain.Faint, "assumed: "+strings.Join(assumed, "; ")))
-		return err
-	}
-	return nil
+	return writeAssumed(w, assumed)
 }
