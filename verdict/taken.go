@@ -29,11 +29,11 @@ func (j *Judge) Take(c *plan.FilterChain, r Request) Taken {
 	if refusal != nil {
 		return Taken{Received: in, Refused: true, Rule: -1}
 	}
-	host, rule := j.find(c.Routes, in)
+	host, d := j.find(c.Routes, in)
 	if host != nil && untried(host, in) != tried {
 		return Taken{in, true, host, -1}
 	}
-	return Taken{in, false, host, rule}
+	return Taken{in, false, host, d.Rule}
 }
 
 // Intake is what the proxy does with a request before any rule is tried.
@@ -42,19 +42,19 @@ func (j *Judge) Intake() effect.Intake { return j.intake }
 // Plan is the plan on which requests are decided.
 func (j *Judge) Plan() *plan.Plan { return j.plan }
 
-// find returns the virtual host of a received request, and the index of the rule that matches it, or -1.
-func (j *Judge) find(rc *plan.RouteConfig, in effect.Request) (*plan.VirtualHost, int) {
+// find returns the virtual host of a received request, or nil, and the decision about it.
+func (j *Judge) find(rc *plan.RouteConfig, in effect.Request) (*plan.VirtualHost, routing.Decision) {
 	var request routing.Request
 	in.Routing(&request)
 	d := j.tables[rc].Decide(&request, routing.Dice{})
 	if d.VirtualHost < 0 {
-		return nil, -1
+		return nil, d
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
 	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
 	}
-	return host, d.Rule
+	return host, d
 }
 
 // reason is why rules are not tried for a request that has a virtual host.

@@ -104,7 +104,7 @@ var table = []mutant{
 	{"the namespace decides before the name", "istio/translate/order.go", "strings.Compare(a.Name, b.Name), strings.Compare(a.Namespace, b.Namespace))\n}", "strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))\n}", nil},
 	{"private objects do not come first", "istio/translate/order.go", "return cmp.Or(cmp.Compare(rank[a], rank[b]), compareBool", "return cmp.Or(compareBool", frontDoor},
 	{"catch-all rules stay in their place", "istio/translate/order.go", "		if !r.Match.IsCatchAll() {\n", "		if r != nil {\n", frontDoor},
-	{"a condition on a claim takes everything", "istio/translate/order.go", "len(m.Query) > 0 || len(m.Claims) > 0 {", "len(m.Query) > 0 {", nil},
+	{"a condition on a claim takes everything", "plan/values.go", "len(m.Query) > 0 || len(m.Claims) > 0 {", "len(m.Query) > 0 {", nil},
 	{"wildcards come first", "istio/translate/order.go", "compareBool(names.IsWildcard(a), names.IsWildcard(b))", "compareBool(names.IsWildcard(b), names.IsWildcard(a))", frontDoor},
 	{"what is not exported is used", "istio/names/visibility.go", "			return Hidden\n", "			return Public\n", nil},
 	{"a delegate is used from everywhere", "istio/translate/delegate.go", "if !ok || names.VisibilityTo(root.Namespace, d.Namespace, d.Spec.ExportTo) == names.Hidden {", "if !ok || names.VisibilityTo(root.Namespace, d.Namespace, nil) == names.Hidden {", frontDoor},
