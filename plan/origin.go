@@ -91,7 +91,8 @@ func (d Dropped) Why() string {
 var whyDropped = map[DropCode]string{
 	DropPort:             "its match is for another port",
 	DropGateway:          "its match is for other gateways",
-	DropSource:           "its sourceLabels or sourceNamespace are not those of the proxy",
+	DropLabels:           "its sourceLabels are not those of the proxy",
+	DropNamespace:        "its sourceNamespace is not that of the proxy",
 	DropBehindCatchAll:   "an earlier rule of its VirtualService takes every request",
 	DropNoDelegate:       "its delegate does not exist, or is not exported to its namespace",
 	DropNestedDelegate:   "it delegates, and a rule of a delegate may not",
