@@ -73,3 +73,16 @@ func (m *Match) IsCatchAll() bool {
 		return m.Path.Kind == Present
 	}
 }
+
+// Field is the field of a match in a VirtualService from which the condition was made: headers.x-user,
+// withoutHeaders.x-user, or method, authority and scheme, which Istio translates to conditions on headers as well.
+func (h HeaderMatch) Field() string {
+	switch {
+	case h.Invert:
+		return "withoutHeaders." + h.Name
+	case h.Name == ":method", h.Name == ":authority", h.Name == ":scheme":
+		return h.Name[1:]
+	default:
+		return "headers." + h.Name
+	}
+}

@@ -102,7 +102,7 @@ func (s *Space) compile(r *plan.Rule) *rule {
 		case ":path":
 			key.subject, key.wholePath = subject{part: path}, true
 		}
-		add(HeaderField(h), key)
+		add(h.Field(), key)
 	}
 	for _, q := range m.Query {
 		add("queryParams."+q.Name, conditionKey{subject: subject{query, q.Name}, kind: q.Kind, value: q.Value})
@@ -118,17 +118,4 @@ func (s *Space) compile(r *plan.Rule) *rule {
 // isEveryPath reports whether every path meets a condition: it begins with a slash.
 func isEveryPath(p plan.PathMatch) bool {
 	return p.Kind == plan.Present || p.Kind == plan.Prefix && (p.Value == "" || p.Value == "/")
-}
-
-// HeaderField is the field of a match in a VirtualService from which a condition on a header was made: headers.x-user,
-// withoutHeaders.x-user, or method, authority and scheme, which Istio translates to conditions on headers as well.
-func HeaderField(h plan.HeaderMatch) string {
-	switch {
-	case h.Invert:
-		return "withoutHeaders." + h.Name
-	case h.Name == ":method", h.Name == ":authority", h.Name == ":scheme":
-		return h.Name[1:]
-	default:
-		return "headers." + h.Name
-	}
 }

@@ -326,9 +326,9 @@ func (j *Judge) decideHTTP(w *Walk) {
 		v.Kind, v.Status = NoRoute, 404
 		return
 	}
-	r := effect.Of(host.Rules[d])
+	r := effect.Of(host.Rules[d.Rule])
 	v.rule = r.Rule
-	v.Route = &Rule{Index: d, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r.Rule)}
+	v.Route = &Rule{Index: d.Rule, Name: r.Name, VirtualService: r.VirtualService(), Match: matchJSON(r.Rule)}
 	v.Fault, v.CORS = faultJSON(r.Fault), corsJSON(r.CORS)
 	switch {
 	case r.Redirect != nil:
