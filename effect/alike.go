@@ -184,3 +184,16 @@ func comparePaths(a, b pathChange) Likeness {
 		return Likeness{Same: b.known[a.cut:] == between}
 	}
 }
+
+// PathAfter is what a rule makes of a path without query.
+func PathAfter(r *plan.Rule, path string) string {
+	change := pathChangeOf(r)
+	switch {
+	case change.regex != nil:
+		return Of(r).rewrite(path, "", Of(r).rewriting)
+	case change.whole:
+		return change.text
+	default:
+		return change.text + path[min(change.cut, len(path)):]
+	}
+}

@@ -44,6 +44,19 @@ func orderVirtualServices(all []*boundVirtualService, namespace string, out *out
 	return kept
 }
 
+// DecidedBy says why one of two VirtualServices comes first for a proxy in a namespace: "visibility", "age" or "name"
+// (VS-SEL-04, VS-SEL-05).
+func DecidedBy(a, b *resource.VirtualService, namespace string) string {
+	switch {
+	case names.VisibilityTo(namespace, a.Namespace, a.Spec.ExportTo) != names.VisibilityTo(namespace, b.Namespace, b.Spec.ExportTo):
+		return "visibility"
+	case !a.Created.Equal(b.Created):
+		return "age"
+	default:
+		return "name"
+	}
+}
+
 // orderServices lists all services in the order in which Istio goes through them: those that are exported to the
 // namespace, then the public ones, then those that are hidden from it; each group by age, then by name and namespace.
 // The name of a ServiceEntry's service is its host (SE-08).
