@@ -120,25 +120,33 @@ func (c Condition) String() string {
 		}
 		text += " is " + strings.Join(values, " and ")
 	}
-	wanted := ""
-	for kind, value := range c.Want {
-		if kind == "exact" {
-			kind = "exactly"
-		}
-		wanted = kind + " " + quoted(value, isPath && kind != "regex")
-	}
-	if c.IgnoreCase {
-		wanted += " in any case"
-	}
-	switch {
-	case c.invert && wanted == "":
-		text += ", want it absent"
-	case c.invert:
-		text += ", want it not to be " + wanted
-	case wanted != "":
+	if wanted := c.wanted(isPath); wanted != "" {
 		text += ", want " + wanted
 	}
 	return diag.Printable(text)
+}
+
+// wanted is what the rule wants, in words; "" for any value.
+func (c Condition) wanted(isPath bool) string {
+	for kind, value := range c.Want { // one at most
+		value = quoted(value, isPath && kind != "regex")
+		switch {
+		case c.invert && kind == "exact":
+			return "anything but " + value
+		case c.invert:
+			return "no " + kind + " " + value
+		case kind == "exact":
+			kind = "exactly"
+		}
+		if c.IgnoreCase {
+			value += " in any case"
+		}
+		return kind + " " + value
+	}
+	if c.invert {
+		return "it absent"
+	}
+	return ""
 }
 
 // quoted is a value in quotes; a path is written without.
