@@ -133,6 +133,8 @@ type Explainer struct {
 	plan   *plan.Plan
 	bound  []boundHosts
 	places map[string]diag.Place // of resources, by Kind/namespace/name
+	// services are the VirtualServices, by namespace/name.
+	services map[string]*resource.VirtualService
 	// policies are the DestinationRules of clusters, by the name of the cluster.
 	policies map[string][]string
 	served   map[*plan.RouteConfig]map[string]bool // see isServed
@@ -141,7 +143,13 @@ type Explainer struct {
 // New makes an explainer of a plan. judge decides on the plan, set is what the plan was made from, and clusterDomain ends
 // the full names of services.
 func New(p *plan.Plan, judge *verdict.Judge, set *resource.Set, clusterDomain string) *Explainer {
-	x := &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set), policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{}}
+	x := &Explainer{
+		judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set),
+		services: map[string]*resource.VirtualService{}, policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{},
+	}
+	for _, vs := range set.VirtualServices {
+		x.services[vs.Key()] = vs
+	}
 	for _, c := range p.Clusters {
 		x.policies[c.Name] = c.Rules
 	}
@@ -182,7 +190,7 @@ func (x *Explainer) on(r verdict.Request, v *verdict.Verdict) *Explanation {
 		t := Tried{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, Result: Matched}
 		if len(s.Unmet) > 0 {
 			t.Result = Failed
-			t.Failed = &conditions(s.Rule, s.Unmet[:1], w.Received)[0]
+			t.Failed = &x.conditions(s.Rule, s.Unmet[:1], w)[0]
 		}
 		e.Tried = append(e.Tried, t)
 	}
@@ -193,7 +201,7 @@ func (x *Explainer) on(r verdict.Request, v *verdict.Verdict) *Explanation {
 		e.VirtualHost = virtualHost(w)
 		e.Dropped = x.dropped(w)
 		if w.Rule() == nil {
-			e.Nearest = nearest(w)
+			e.Nearest = x.nearest(w)
 		}
 	case v.Kind == verdict.NoVirtualHost:
 		e.Dropped = x.dropped(w)
@@ -270,7 +278,7 @@ func virtualHost(w *verdict.Walk) *VirtualHost {
 
 // nearest are the rules that lack the fewest conditions; of two that lack as many, one whose path matches comes first.
 // Rules that no request meets are left out.
-func nearest(w *verdict.Walk) []Nearest {
+func (x *Explainer) nearest(w *verdict.Walk) []Nearest {
 	steps := slices.DeleteFunc(slices.Clone(w.Steps), func(s verdict.Step) bool {
 		return slices.ContainsFunc(s.Unmet, func(u routing.Unmet) bool { return u.Part == routing.NeverPart })
 	})
@@ -287,7 +295,7 @@ func nearest(w *verdict.Walk) []Nearest {
 		if len(out) == mostNear || len(s.Unmet) > len(steps[0].Unmet) {
 			break
 		}
-		n := Nearest{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, conditions: conditions(s.Rule, s.Unmet, w.Received)}
+		n := Nearest{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, conditions: x.conditions(s.Rule, s.Unmet, w)}
 		for _, c := range n.conditions {
 			n.Missing = append(n.Missing, c.Field)
 		}

@@ -68,6 +68,7 @@ func TestConditionsThatFail(t *testing.T) {
 		"the method":                              {"{method: {exact: PUT}}", verdict.Request{}, "method", map[string]string{"exact": "PUT"}, []string{"GET"}, `method is "GET", want exactly "PUT"`},
 		"the scheme":                              {"{scheme: {exact: https}}", verdict.Request{}, "scheme", map[string]string{"exact": "https"}, []string{"http"}, `scheme is "http", want exactly "https"`},
 		"the authority":                           {`{authority: {prefix: "a.test:"}}`, verdict.Request{}, "authority", map[string]string{"prefix": "a.test:"}, []string{"a.test"}, `authority is "a.test", want prefix "a.test:"`},
+		"the authority, written as a header":      {`{headers: {":authority": {exact: b.test}}, authority: {exact: a.test}}`, verdict.Request{}, "headers.:authority", map[string]string{"exact": "b.test"}, []string{"a.test"}, `authority is "a.test", want exactly "b.test"`},
 		"a header that is absent":                 {"{headers: {X-User: {exact: jason}}}", verdict.Request{}, "headers.X-User", map[string]string{"exact": "jason"}, nil, `header X-User is absent, want exactly "jason"`},
 		"a header of any value":                   {"{headers: {x-user: {}}}", verdict.Request{}, "headers.x-user", map[string]string{}, nil, `header x-user is absent`},
 		"a header with another value":             {"{headers: {x-user: {exact: jason}}}", verdict.Request{Headers: map[string]verdict.Values{"X-User": {"jaso"}}}, "headers.x-user", map[string]string{"exact": "jason"}, []string{"jaso"}, `header x-user is "jaso", want exactly "jason"`},
@@ -99,6 +100,17 @@ func TestConditionsThatFail(t *testing.T) {
 			assert.Equal(t, c.text, f.String())
 		})
 	}
+}
+
+// An Envoy before 1.39 compares the values of a repeated header joined by commas.
+func TestRepeatedHeadersAreJoined(t *testing.T) {
+	t.Parallel()
+	in := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(rules("{headers: {x-a: {exact: a}}}"))}, version.All)
+	w := gateway.All(in.Set, translate.Options{})
+	j, err := verdict.New(w.Plan, effect.Intake{Minor: 38})
+	require.NoError(t, err)
+	e := explain.New(w.Plan, j, in.Set, "cluster.local").Explain(verdict.Request{Authority: "a.test", Path: "/", Headers: map[string]verdict.Values{"x-a": {"a", "b"}}})
+	assert.Equal(t, []string{"a,b"}, e.Tried[0].Failed.Saw)
 }
 
 // A rule of the host that the listener does not have is listed with the reason.

@@ -75,9 +75,13 @@ func (t *text) line(label, format string, args ...any) {
 }
 
 func (t *text) request(r verdict.Request) {
-	scheme := "http"
-	if r.TLS {
+	scheme := r.Scheme
+	switch {
+	case scheme != "":
+	case r.TLS:
 		scheme = "https"
+	default:
+		scheme = "http"
 	}
 	method := r.Method
 	if method == "" {
@@ -232,7 +236,11 @@ func (t *text) decision(e *Explanation) {
 	if v.Kind == verdict.TCP && e.Chain != nil {
 		t.line("by", "%s  %s", diag.Printable(e.Chain.Rule), diag.Printable(place(e.Chain.File, e.Chain.Line)))
 	}
-	if answer := answer(v); answer != "" {
+	answer := answer(v)
+	if e.walk != nil && e.walk.Exhausted {
+		answer = "404 Not Found: the proxy gives up, since the expressions of the rules would take too many steps for this request"
+	}
+	if answer != "" {
 		tone := Bad
 		if v.Status < http.StatusBadRequest && v.Status != 0 {
 			tone = Good

@@ -327,7 +327,7 @@ func (j *Judge) decideHTTP(w *Walk) {
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}
-	w.compared = !d.Exhausted
+	w.compared, w.Exhausted = !d.Exhausted, d.Exhausted
 	v.Unknown = unknown(host, d.Rule, in)
 	if d.Rule < 0 {
 		v.Kind, v.Status = NoRoute, 404
