@@ -53,8 +53,8 @@ func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.W
 		case routing.HeaderPart:
 			m := r.Match.Headers[u.Index]
 			c := header(m, in)
-			if strings.HasPrefix(m.Name, ":") && !m.Invert && !x.isWrittenAsHeader(r, m) {
-				c.Field = c.subject // the field method, authority or scheme
+			if strings.HasPrefix(m.Name, ":") && !m.Invert && x.isWrittenAsHeader(r, m) {
+				c.Field = "headers." + m.Name
 			}
 			if w.Joined && len(c.Saw) > 1 {
 				c.Saw = []string{strings.Join(c.Saw, ",")}
@@ -75,10 +75,7 @@ func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.W
 // header is an unmet condition on a header or a pseudo-header.
 func header(m plan.HeaderMatch, in effect.Request) Condition {
 	name := strings.ToLower(m.Name)
-	c := Condition{Field: "headers." + m.Name, Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
-	if m.Invert {
-		c.Field = "withoutHeaders." + m.Name
-	}
+	c := Condition{Field: m.Field(), Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
 	pseudo := map[string]string{":method": in.Method, ":authority": in.Authority, ":scheme": in.Scheme, ":path": in.Path}
 	switch value, ok := pseudo[name]; {
 	case name == "host":

@@ -44,6 +44,7 @@ var outputsOf = map[string][]string{
 	"translate": {"bootstrap", "plan", "plan-json", "plugin-config"},
 	"check":     {"text", "json"},
 	"decide":    {"text", "json"},
+	"explain":   {"text", "json"},
 }
 
 // fileValues complete flags from the resources in the files.
