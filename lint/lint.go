@@ -197,7 +197,7 @@ func (s stand) where() []Where {
 
 // conclude writes what is known about a rule.
 func (c *checker) conclude(s *state) {
-	out := Rule{Rule: s.name, Source: s.rule.Source}
+	out := Rule{Rule: s.name, Source: s.rule.Source, origin: s.rule.Origin}
 	switch {
 	case s.witness != nil:
 		out.Live, out.Witness = true, s.witness
@@ -329,7 +329,7 @@ func (d deadStand) differs() bool {
 		}
 	}
 	for k := range d.Host.Rules[:d.index] {
-		if _, found := d.Differing(k, d.index); found {
+		if d.Differing(k, d.index).Found {
 			return true
 		}
 	}
