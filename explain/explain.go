@@ -10,6 +10,7 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,7 +42,8 @@ type Explanation struct {
 	Decision *verdict.Verdict `json:"decision"`
 	// Nearest are the rules that lack the fewest conditions, if no rule takes the request; at most mostNear.
 	Nearest []Nearest `json:"nearest"`
-	// NearHosts are hosts whose names differ by little from the request's, if no virtual host has it; at most mostNear.
+	// NearHosts are hosts whose names differ by little from the request's, if no virtual host or filter chain has it; at
+	// most mostNear.
 	NearHosts []string `json:"nearHosts,omitempty"`
 	// Listeners are the explanations of the listeners, if they differ.
 	Listeners []*Explanation `json:"listeners,omitempty"`
@@ -196,6 +198,8 @@ func (x *Explainer) on(r verdict.Request, v *verdict.Verdict) *Explanation {
 	}
 	e.Resources = x.resources(e.Listener.Gateways, w)
 	switch {
+	case w.Chain == nil && r.SNI != "":
+		e.NearHosts = x.nearHosts(r.SNI)
 	case w.Chain == nil || w.Chain.Routes == nil:
 	case w.Host != nil:
 		e.VirtualHost = virtualHost(w)
@@ -245,12 +249,13 @@ func chain(w *verdict.Walk, r verdict.Request) *Chain {
 	case slices.Contains(c.ServerNames, sni):
 		out.Why = "has the server name " + sni
 	default:
-		for _, name := range c.ServerNames { // the longest is the one that counts
-			if strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]) && len(name) > len(out.Why) {
-				out.Why = name
+		covers := "" // the longest is the one that counts
+		for _, name := range c.ServerNames {
+			if strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]) && len(name) > len(covers) {
+				covers = name
 			}
 		}
-		out.Why += " has the server name " + sni
+		out.Why = fmt.Sprintf("has the server name %s, which covers %s", covers, sni)
 	}
 	if t := w.TCP(); t != nil {
 		out.Rule, out.File, out.Line = t.Origin.String(), t.Source.File, t.Source.Line
@@ -304,12 +309,18 @@ func (x *Explainer) nearest(w *verdict.Walk) []Nearest {
 	return out
 }
 
-// nearHosts are the domains of all listeners that differ by little from a host.
+// nearHosts are the domains and the server names of all listeners that differ by little from a host.
 func (x *Explainer) nearHosts(authority string) []string {
 	var all []string
-	for rc := range x.plan.RouteConfigs() {
-		for _, h := range rc.VirtualHosts {
-			all = append(all, h.Domains...)
+	for _, l := range x.plan.Listeners {
+		for _, c := range l.Chains {
+			all = append(all, c.ServerNames...)
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				all = append(all, h.Domains...)
+			}
 		}
 	}
 	near := resource.Near(strings.ToLower(routing.Host(authority)), all)

@@ -159,6 +159,70 @@ spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 81, name: ht
 	}
 }
 
+// The filter chain of a TLS connection is named with the server name that selects it.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	x, _ := explainer(t, `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 443, name: a, protocol: HTTPS}, hosts: [a.test], tls: {mode: SIMPLE, credentialName: c}}
+  - {port: {number: 443, name: w, protocol: HTTPS}, hosts: ["*.w.test"], tls: {mode: SIMPLE, credentialName: c}}
+  - {port: {number: 443, name: p, protocol: TLS}, hosts: [p.test], tls: {mode: PASSTHROUGH}}
+  - {port: {number: 444, name: any, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: c}}
+  - {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: p}
+spec:
+  hosts: [p.test]
+  gateways: [gw]
+  tls:
+  - match: [{port: 443, sniHosts: [p.test]}]
+    route: [{destination: {host: p, port: {number: 443}}}]
+  tcp:
+  - match: [{port: 9000}]
+    route: [{destination: {host: p, port: {number: 9000}}}]
+---`+header+"  - directResponse: {status: 200}\n")
+	tls := func(port uint32, name string) verdict.Request {
+		return verdict.Request{GatewayPort: port, TLS: true, SNI: name, Authority: name, Path: "/"}
+	}
+	for what, c := range map[string]struct {
+		request verdict.Request
+		kind    verdict.Kind
+		mode    string
+		why     string
+		rule    string
+	}{
+		"by the name":                    {tls(443, "A.test"), verdict.DirectResponse, "SIMPLE", "has the server name a.test", ""},
+		"by a wildcard":                  {tls(443, "x.w.test"), verdict.NoRoute, "SIMPLE", "has the server name *.w.test, which covers x.w.test", ""},
+		"without a name":                 {tls(444, "a.test"), verdict.DirectResponse, "SIMPLE", "takes every connection that no chain with server names takes", ""},
+		"TLS that is passed through":     {tls(443, "p.test"), verdict.TCP, "PASSTHROUGH", "has the server name p.test", "default/p.tls[0]"},
+		"TLS passed through at any port": {tls(0, "p.test"), verdict.TCP, "PASSTHROUGH", "has the server name p.test", "default/p.tls[0]"},
+		"bytes that nobody looks at":     {verdict.Request{GatewayPort: 9000}, verdict.TCP, "", "takes every connection that no chain with server names takes", "default/p.tcp[0]"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := x.Explain(c.request)
+			require.Equal(t, c.kind, e.Decision.Kind)
+			require.NotNil(t, e.Chain)
+			assert.Equal(t, c.mode, e.Chain.TLS)
+			assert.Equal(t, c.why, e.Chain.Why)
+			assert.Equal(t, c.rule, e.Chain.Rule)
+			assert.Empty(t, e.Decision.There(), "the listener is found")
+		})
+	}
+	assert.Contains(t, x.Explain(tls(443, "x.w.test")).Text(explain.TextOptions{}), "404 Not Found: no VirtualService has a rule for this virtual host")
+	e := x.Explain(tls(443, "a.tst"))
+	assert.Nil(t, e.Chain)
+	assert.Equal(t, []string{"default/gw"}, e.Listener.Gateways)
+	assert.Equal(t, []string{"a.test"}, e.NearHosts)
+	assert.Nil(t, x.Explain(verdict.Request{GatewayPort: 1, Authority: "a.test"}).Listener)
+}
+
 // Where nothing matches, the rules that lack the fewest conditions are the nearest; one whose path matches comes first.
 func TestWhatIsNear(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -91,7 +92,7 @@ func (t *text) request(r verdict.Request) {
 	if r.GatewayPort != 0 {
 		line += fmt.Sprintf(" on port %d", r.GatewayPort)
 	}
-	if r.TLS && r.SNI != r.Authority {
+	if r.TLS && r.SNI != routing.Host(r.Authority) {
 		line += fmt.Sprintf(" with server name %q", r.SNI)
 	}
 	t.b.WriteString(t.Paint(Heading, diag.Printable(line)) + "\n")
@@ -237,8 +238,12 @@ func (t *text) decision(e *Explanation) {
 		t.line("by", "%s  %s", diag.Printable(e.Chain.Rule), diag.Printable(place(e.Chain.File, e.Chain.Line)))
 	}
 	answer := answer(v)
-	if e.walk != nil && e.walk.Exhausted {
+	switch w := e.walk; {
+	case w == nil:
+	case w.Exhausted:
 		answer = "404 Not Found: the proxy gives up, since the expressions of the rules would take too many steps for this request"
+	case v.Kind == verdict.NoRoute && w.Host != nil && len(w.Host.Rules) == 0:
+		answer = "404 Not Found: no VirtualService has a rule for this virtual host"
 	}
 	if answer != "" {
 		tone := Bad

@@ -69,6 +69,7 @@ func (j *Judge) walk(l *plan.Listener, r Request) *Walk {
 	w.Chain = chain
 	if chain.Routes == nil {
 		v.forward(chain.TCP)
+		v.named = len(chain.ServerNames) > 0
 		return w
 	}
 	w.Sent = r.sent()
