@@ -62,6 +62,7 @@ var reaches = map[string]reach{
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
+	"explain":               {append([]string{"envoy", "verdict", "istio/names", "istio/resource"}, works...), slices.Concat(envoyAPI, istioAPI)},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/keypair", "internal/listening"}, works...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},
 	"proxy/standin":         {works, nil},
