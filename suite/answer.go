@@ -1,0 +1,176 @@
+package suite
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// answer is what happens to a request of a test.
+type answer struct {
+	rules   *Rules
+	request verdict.Request // that was decided
+	verdict *verdict.Verdict
+	taken   verdict.Taken
+}
+
+// outcome says in a few words what happens to the request.
+func (a *answer) outcome() string {
+	v := a.verdict
+	switch v.Kind {
+	case verdict.Redirect, verdict.TLSRedirect, verdict.PathRedirect:
+		return "redirect " + strconv.Itoa(v.Status) + " " + v.Location
+	case verdict.DirectResponse:
+		return "direct response " + strconv.Itoa(v.Status)
+	case verdict.NoRoute:
+		return "no rule (404)"
+	default:
+		return strings.ReplaceAll(string(v.Kind), "_", " ")
+	}
+}
+
+// rule is the rule that took the request, or "none".
+func (a *answer) rule() string {
+	if r := a.taken.Rule; r != nil {
+		return r.String()
+	}
+	return noRule
+}
+
+// noRule is the expected rule of a request that no rule takes.
+const noRule = "none"
+
+// status is the status with which the proxy itself answers; 0 if the destination answers.
+func (a *answer) status() int {
+	if r := a.taken.Rule; r != nil && r.Fault != nil && r.Fault.Abort != nil && !r.Fault.Abort.IsGRPC && r.Fault.Abort.Percentage.PerMillion() == 1_000_000 {
+		return int(r.Fault.Abort.HTTPStatus)
+	}
+	return a.verdict.Status
+}
+
+// isRedirected reports whether the answer is a redirect.
+func (a *answer) isRedirected() bool {
+	switch a.verdict.Kind {
+	case verdict.Redirect, verdict.TLSRedirect, verdict.PathRedirect:
+		return true
+	}
+	return false
+}
+
+// each looks at the request that each destination gets: got is the first value that is not the expected one, else the
+// value that all have.
+func (a *answer) each(look func(*verdict.Cluster) (got any, is bool)) (got any, is bool) {
+	if a.verdict.Kind != verdict.Route || len(a.verdict.Clusters) == 0 {
+		return a.outcome(), false
+	}
+	for i := range a.verdict.Clusters {
+		if got, is = look(&a.verdict.Clusters[i]); !is {
+			return got, false
+		}
+	}
+	return got, true
+}
+
+// response returns the headers that a client gets of a response with some headers, for each destination; -1 stands for an
+// answer of the proxy.
+func (a *answer) response(destination int, headers effect.Headers) effect.Headers {
+	r := effect.Of(a.taken.Rule)
+	request := a.taken.Request
+	if destination >= 0 {
+		request = r.Upstream(destination, request)
+	}
+	return r.Response(destination, request, headers)
+}
+
+// timeout is the timeout of the request; ok is false where it has no destination.
+func (a *answer) timeout() (d time.Duration, ok bool) {
+	if r := a.taken.Rule; r != nil && r.Route != nil {
+		return r.Route.Timeout, true
+	}
+	return 0, false
+}
+
+// retries are the retries of a request.
+type retries struct {
+	Attempts      uint32  `json:"attempts"`
+	PerTryTimeout *string `json:"perTryTimeout,omitempty"`
+	On            *string `json:"on,omitempty"`
+}
+
+// retriesOf are those of a rule. A policy of a rule that does not send requests to a destination is none.
+func retriesOf(r *plan.Rule) retries {
+	if r == nil || r.Route == nil || r.Route.Retry == nil {
+		return retries{}
+	}
+	p := r.Route.Retry
+	try := p.PerTryTimeout.String()
+	on := p.On
+	for _, code := range p.StatusCodes {
+		on += "," + strconv.Itoa(int(code))
+	}
+	return retries{p.Attempts, &try, &on}
+}
+
+// faultOf is the fault of a rule, in the words of the tests.
+type faultOf struct {
+	Abort *abort `json:"abort,omitempty"`
+	Delay *delay `json:"delay,omitempty"`
+}
+
+type abort struct {
+	Status     uint32  `json:"status,omitempty"`
+	GRPCStatus *uint32 `json:"grpcStatus,omitempty"`
+	Percent    float64 `json:"percent"`
+}
+
+type delay struct {
+	Duration string  `json:"duration"`
+	Percent  float64 `json:"percent"`
+}
+
+// fault is the fault of the rule that took the request; empty where there is none.
+func (a *answer) fault() (out faultOf) {
+	if a.taken.Rule == nil || a.taken.Rule.Fault == nil {
+		return out
+	}
+	if f := a.taken.Rule.Fault.Abort; f != nil {
+		out.Abort = &abort{Status: f.HTTPStatus, Percent: percentOf(f.Percentage)}
+		if f.IsGRPC {
+			out.Abort = &abort{GRPCStatus: &f.GRPCStatus, Percent: percentOf(f.Percentage)}
+		}
+	}
+	if f := a.taken.Rule.Fault.Delay; f != nil {
+		out.Delay = &delay{f.Duration.String(), percentOf(f.Percentage)}
+	}
+	return out
+}
+
+// ownHeaders are the headers of a direct response before the operations of its rule.
+func ownHeaders(d *plan.DirectResponse) effect.Headers {
+	if len(d.Body) == 0 {
+		return effect.Headers{}
+	}
+	return effect.Headers{
+		"content-type": {"text/plain"}, "content-length": {strconv.Itoa(len(d.Body))},
+	}
+}
+
+// valueOf is a header, or a pseudo-header, of a request; nil where it is absent.
+func valueOf(name string, authority, path string, a *answer, headers effect.Headers) []string {
+	switch name = strings.ToLower(name); name {
+	case ":authority", "host":
+		return []string{authority}
+	case ":path":
+		return []string{path}
+	case ":method":
+		return []string{a.taken.Request.Method}
+	case ":scheme":
+		return []string{a.taken.Request.Scheme}
+	default:
+		return headers[name]
+	}
+}

@@ -1,0 +1,160 @@
+package suite
+
+import (
+	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// Rules are the rules that are tested.
+type Rules struct {
+	Plan  *plan.Plan
+	Judge *verdict.Judge
+	// Intake is that of the judge.
+	Intake effect.Intake
+	// VirtualServices are those of the plan, in the order of their files, for the model of istio-config-validator.
+	VirtualServices []*resource.VirtualService
+	// ClusterDomain ends the full names of services: cluster.local.
+	ClusterDomain string
+}
+
+// Report is the result of a run.
+type Report struct {
+	Passed  int          `json:"passed"` // tests
+	Failed  int          `json:"failed"`
+	Files   []FileResult `json:"files"`
+	Skipped []Skipped    `json:"skipped"`
+	// Coverage is what the requests of the tests reached.
+	Coverage Coverage `json:"coverage"`
+	// Assumed says what is not among the files of the rules, and how it was taken to be. The caller sets it.
+	Assumed []string `json:"assumed"`
+}
+
+// FileResult has the results of the tests of a file.
+type FileResult struct {
+	File   string       `json:"file"`
+	Format Format       `json:"format"`
+	Tests  []TestResult `json:"tests"`
+}
+
+// TestResult is the result of a test.
+type TestResult struct {
+	Name     string          `json:"name"`
+	Line     int             `json:"line"`
+	Passed   bool            `json:"passed"`
+	Requests []RequestResult `json:"requests"`
+}
+
+// RequestResult is the result of one request of a test.
+type RequestResult struct {
+	Request  Asked            `json:"request"`
+	Passed   bool             `json:"passed"`
+	Decision *verdict.Verdict `json:"decision"`
+	Failures []Failure        `json:"failures"`
+	// Note says that the tool for which the test was written judges it otherwise, and why; or "".
+	Note string `json:"note,omitempty"`
+}
+
+// Failure is a check that does not hold.
+type Failure struct {
+	Field string `json:"field"`
+	Want  any    `json:"want"`
+	Got   any    `json:"got"`
+}
+
+// Skipped is a test, or a part of one, that is not judged.
+type Skipped struct {
+	File string `json:"file"`
+	Test string `json:"test"`
+	Line int    `json:"line"`
+	Why  string `json:"why"`
+}
+
+// Asked is a request as 'waymark decide --requests' reads it.
+type Asked struct {
+	GatewayPort uint32                    `json:"gatewayPort,omitempty"`
+	TLS         bool                      `json:"tls,omitempty"`
+	SNI         string                    `json:"sni,omitempty"`
+	Scheme      string                    `json:"scheme,omitempty"`
+	Method      string                    `json:"method"`
+	Client      string                    `json:"client,omitempty"`
+	Protocol    string                    `json:"protocol,omitempty"`
+	Authority   string                    `json:"authority"`
+	Path        string                    `json:"path"`
+	Headers     map[string]verdict.Values `json:"headers,omitempty"`
+}
+
+func asked(r verdict.Request) Asked {
+	return Asked{r.GatewayPort, r.TLS, r.SNI, r.Scheme, r.Method, r.Client, r.Protocol, r.Authority, r.Path, r.Headers}
+}
+
+// Run runs the tests of files. dead are the rules, by [plan.Rule.String], that no request can reach: they are not counted
+// as uncovered.
+func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) (*Report, error) {
+	report := &Report{Files: []FileResult{}, Skipped: []Skipped{}, Assumed: []string{}}
+	seen := newSeen(s)
+	for _, f := range files {
+		out := FileResult{f.Name, f.Format, []TestResult{}}
+		for _, t := range f.Tests {
+			for _, why := range t.Skipped {
+				report.Skipped = append(report.Skipped, Skipped{f.Name, t.Name, t.Line, why})
+			}
+			if len(t.Checks) == 0 {
+				continue
+			}
+			result, err := s.run(t, seen)
+			if err != nil {
+				return nil, err
+			}
+			if result.Passed {
+				report.Passed++
+			} else {
+				report.Failed++
+			}
+			out.Tests = append(out.Tests, result)
+		}
+		report.Files = append(report.Files, out)
+	}
+	report.Coverage = seen.coverage(dead)
+	return report, nil
+}
+
+// run runs one test.
+func (s *Rules) run(t *Test, seen *seen) (TestResult, error) {
+	out := TestResult{t.Name, t.Line, true, []RequestResult{}}
+	for _, q := range t.Requests {
+		a := &answer{rules: s}
+		a.request, a.verdict = s.decide(q)
+		a.taken = a.verdict.Taken()
+		result := RequestResult{Request: asked(a.request), Decision: a.verdict, Failures: []Failure{}}
+		if a.verdict.Kind == verdict.Differs {
+			result.Failures = append(result.Failures, differs(a))
+		} else {
+			for i := range t.Checks {
+				if f := t.Checks[i].failure(a); f != nil {
+					result.Failures = append(result.Failures, *f)
+				}
+			}
+		}
+		result.Passed = len(result.Failures) == 0
+		out.Passed = out.Passed && result.Passed
+		if t.validator != nil {
+			result.Note = t.validator.note(a, q, result.Passed)
+		}
+		if err := seen.add(a, t, result.Passed); err != nil {
+			return out, err
+		}
+		out.Requests = append(out.Requests, result)
+	}
+	return out, nil
+}
+
+// differs is the failure of a request without a port that listeners treat differently.
+func differs(a *answer) Failure {
+	got := make([]string, len(a.verdict.Listeners))
+	for i, v := range a.verdict.Listeners {
+		got[i] = v.Text(a.request)
+	}
+	return Failure{"listeners", "one answer of all listeners that have the host; name the port of one", got}
+}
