@@ -130,14 +130,12 @@ type Verdict struct {
 	Listeners   []*Verdict `json:"listeners,omitempty"`
 	GatewayPort uint32     `json:"gatewayPort,omitempty"`
 
-	rule     *plan.Rule
-	host     *plan.VirtualHost
-	received effect.Request
-	tcp      *plan.TCPProxy
-	empty    bool     // the virtual host is, as that of a Gateway without rules
-	port     uint32   // of the listener, for a request without a port
-	alike    []string // ports of other listeners with the same verdict
-	there    string   // the listeners that there are, where none has the port or the host
+	rule  *plan.Rule
+	tcp   *plan.TCPProxy
+	empty bool     // the virtual host is, as that of a Gateway without rules
+	port  uint32   // of the listener, for a request without a port
+	alike []string // ports of other listeners with the same verdict
+	there string   // the listeners that there are, where none has the port or the host
 }
 
 // Rule is the rule of the virtual host that matched the request. Index is its index in the virtual host.
@@ -322,7 +320,6 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
-	v.host, v.received = host, in
 	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
 	}
