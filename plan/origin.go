@@ -63,10 +63,20 @@ func (o Origin) Field() string {
 // Dropped is a resource, rule or server of the input that is not in the plan, or not in one of its listeners.
 type Dropped struct {
 	Origin Origin
+	// Root is the rule that delegates to the VirtualService of Origin, as in [Rule]; the zero value for others.
+	Root   Origin `json:",omitzero"`
 	Source diag.Place
 	Code   DropCode
 	// By is what takes precedence over it; the zero value where nothing does.
 	By Origin `json:",omitzero"`
+}
+
+// String identifies what was dropped as [Rule.String] does.
+func (d Dropped) String() string {
+	if d.Root.Kind != "" {
+		return d.Root.Key() + "+" + d.Origin.String()
+	}
+	return d.Origin.String()
 }
 
 // DropCode is the reason why something was dropped.
@@ -108,3 +118,8 @@ const (
 	// DropUnsupported is a server that Waymark does not translate.
 	DropUnsupported DropCode = "unsupported"
 )
+
+// IsOfProxy reports whether a resource was dropped because one proxy does not use it, and another one may.
+func (c DropCode) IsOfProxy() bool {
+	return c == DropNotExported || c == DropNotBound || c == DropNoHost || c == DropNotSelected
+}

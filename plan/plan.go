@@ -69,6 +69,8 @@ func (p *Plan) Rules() iter.Seq[*Rule] {
 
 // Listener is one address that Envoy binds.
 type Listener struct {
+	// Proxy is the proxy that listens, if the plan joins the plans of several; otherwise "".
+	Proxy string `json:",omitempty"`
 	// Name is Istio's name: 0.0.0.0_8080.
 	Name string
 	Bind string // IP address
@@ -88,6 +90,8 @@ type FilterChain struct {
 	TLS *ServerTLS
 	// Passthrough means that TLS is forwarded without being terminated; the chain has TCP set then.
 	Passthrough bool
+	// Gateways are the Gateways whose servers the chain serves, as namespace/name; none for a sidecar.
+	Gateways []string `json:",omitempty"`
 	// Exactly one of Routes and TCP is set: the chain speaks HTTP, or forwards bytes.
 	Routes *RouteConfig `json:",omitempty"`
 	TCP    *TCPProxy    `json:",omitempty"`

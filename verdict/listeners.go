@@ -9,24 +9,33 @@ import (
 	"waymark.dev/waymark/plan"
 )
 
-// A request without a port is decided on every listener that has its host. Where all of them agree, that is the verdict;
-// where they do not, the verdict is Differs and has theirs.
+// A request without a port is decided on every listener that has its host, and one with a port on every listener of that
+// port, of which a plan for several proxies may have more than one. Where all of them agree, that is the verdict; where
+// they do not, the verdict is Differs and has theirs.
 
 // noHost are the kinds of verdicts of a listener that does not have the host, or does not look at it.
 var noHost = []Kind{NoVirtualHost, NoFilterChain, TLSError, TCP}
 
-// everywhere decides a request that names no port.
-func (j *Judge) everywhere(r Request) *Verdict {
+// has reports whether a listener has the host of a request, by its verdict.
+func (v *Verdict) has() bool { return !v.empty && !v.isOther() && !slices.Contains(noHost, v.Kind) }
+
+// isOther reports whether a request was taken by the virtual host of a sidecar for hosts that are not known.
+func (v *Verdict) isOther() bool {
+	return v.Domain == "*" && v.rule != nil && v.rule.VirtualService() == ""
+}
+
+// onAll decides a request on several listeners.
+func (j *Judge) onAll(listeners []*plan.Listener, r Request) *Verdict {
 	var having []*Verdict
 	var lacking *Verdict // if no listener has the host: of the first that could, else of the first
-	for _, l := range j.plan.Listeners {
+	for _, l := range listeners {
 		r.GatewayPort = l.Port
-		v := j.on(l, r)
-		v.port = l.Port
+		v := j.On(l, r)
+		v.port, v.proxy = l.Port, l.Proxy
 		switch {
-		case !v.empty && !slices.Contains(noHost, v.Kind):
+		case v.has():
 			having = append(having, v)
-		case lacking == nil, v.Kind == NoVirtualHost && lacking.Kind != NoVirtualHost:
+		case lacking == nil, !lacking.isOther() && v.isOther(), v.Kind == NoVirtualHost && lacking.Kind != NoVirtualHost && !lacking.isOther():
 			lacking = v
 		}
 	}
@@ -34,19 +43,23 @@ func (j *Judge) everywhere(r Request) *Verdict {
 	case len(having) == 0 && lacking == nil:
 		return &Verdict{Name: r.Name, Kind: NoListener, there: listed(j.plan.Listeners)}
 	case len(having) == 0:
-		lacking.there = listed(j.plan.Listeners)
+		if !lacking.isOther() {
+			lacking.there = listed(j.plan.Listeners)
+		}
 		return lacking
 	}
 	for _, v := range having[1:] {
 		if !agree(having[0], v) {
 			for _, v := range having {
-				v.GatewayPort = v.port
+				v.GatewayPort, v.Proxy = v.port, v.proxy
 			}
 			return &Verdict{Name: r.Name, Kind: Differs, Listeners: having}
 		}
 	}
 	for _, v := range having[1:] {
-		having[0].alike = append(having[0].alike, fmt.Sprint(v.port))
+		if port := fmt.Sprint(v.port); v.port != having[0].port && !slices.Contains(having[0].alike, port) {
+			having[0].alike = append(having[0].alike, port)
+		}
 	}
 	return having[0]
 }
@@ -57,7 +70,7 @@ func agree(a, b *Verdict) bool {
 }
 
 func essence(v Verdict) []byte {
-	v.RouteConfig, v.Domain = "", ""
+	v.RouteConfig, v.Domain, v.Proxy = "", "", ""
 	if v.Route != nil {
 		r := *v.Route
 		r.Index = 0

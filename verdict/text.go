@@ -25,6 +25,9 @@ func (v *Verdict) Text(r Request) string {
 	fmt.Fprintf(b, "%s %s%s", method, r.Authority, r.Path)
 	if v.GatewayPort != 0 {
 		fmt.Fprintf(b, " on port %d", v.GatewayPort)
+		if v.Proxy != "" {
+			fmt.Fprintf(b, " (%s)", v.Proxy)
+		}
 	}
 	b.WriteString(" -> ")
 	switch v.Kind {

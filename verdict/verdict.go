@@ -129,11 +129,14 @@ type Verdict struct {
 	// Listeners are the verdicts of the listeners, if Kind is Differs. Each has a GatewayPort.
 	Listeners   []*Verdict `json:"listeners,omitempty"`
 	GatewayPort uint32     `json:"gatewayPort,omitempty"`
+	// Proxy is the proxy of the listener, if Kind is Differs for the whole and the plan is that of several proxies.
+	Proxy string `json:"proxy,omitempty"`
 
 	rule  *plan.Rule
 	tcp   *plan.TCPProxy
 	empty bool     // the virtual host is, as that of a Gateway without rules
-	port  uint32   // of the listener, for a request without a port
+	port  uint32   // of the listener, for a request that several could take
+	proxy string   // of that listener
 	alike []string // ports of other listeners with the same verdict
 	there string   // the listeners that there are, where none has the port or the host
 }
@@ -210,18 +213,18 @@ func New(p *plan.Plan, intake effect.Intake) (*Judge, error) {
 
 // Decide returns the verdict on one request.
 func (j *Judge) Decide(r Request) *Verdict {
-	if r.GatewayPort == 0 {
-		return j.everywhere(r)
+	listeners := j.plan.Listeners
+	if r.GatewayPort != 0 {
+		listeners = j.listeners(r.GatewayPort)
+		if len(listeners) == 1 {
+			return j.On(listeners[0], r)
+		}
 	}
-	l := j.listener(r.GatewayPort)
-	if l == nil {
-		return &Verdict{Name: r.Name, Kind: NoListener, there: listed(j.plan.Listeners)}
-	}
-	return j.on(l, r)
+	return j.onAll(listeners, r)
 }
 
-// on returns the verdict of one listener.
-func (j *Judge) on(l *plan.Listener, r Request) *Verdict {
+// On returns the verdict of one listener of the plan, whatever the port of the request.
+func (j *Judge) On(l *plan.Listener, r Request) *Verdict {
 	v := &Verdict{Name: r.Name}
 	chain, kind := findChain(l, r)
 	if chain == nil {
@@ -283,13 +286,13 @@ func (r Request) sent() effect.Request {
 	return in
 }
 
-func (j *Judge) listener(port uint32) *plan.Listener {
+func (j *Judge) listeners(port uint32) (out []*plan.Listener) {
 	for _, l := range j.plan.Listeners {
 		if l.Port == port {
-			return l
+			out = append(out, l)
 		}
 	}
-	return nil
+	return out
 }
 
 // findChain chooses a filter chain by server name, as Envoy does.

@@ -38,7 +38,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 				return errNoFiles
 			}
 			var o envoy.Options
-			if err := intake.intake(&o, false); err != nil {
+			if err := intake.intake(&o, envoy.ProfileEdge); err != nil {
 				return err
 			}
 			working := newProgress()
@@ -63,7 +63,7 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 	}
 	files.add(c)
 	addOutputFlag(c, &output)
-	intake.add(c)
+	intake.add(c, "edge for the spellings of paths, plain for everything else")
 	return c
 }
 

@@ -49,18 +49,18 @@ Requests are a JSON list of objects. All fields are optional:
 				return err
 			}
 			var o envoy.Options
-			if err := intake.intake(&o, in.isSidecar()); err != nil {
+			if err := intake.intake(&o, envoy.ProfilePlain); err != nil {
 				return err
 			}
 			in.envoys = envoyversion.Only(o.Minor)
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}
-			p, failed, err := in.translate()
+			w, failed, err := in.everything()
 			if err != nil {
 				return err
 			}
-			j, err := verdict.New(p, o.Intake())
+			j, err := verdict.New(w.Plan, o.Intake())
 			if err != nil {
 				return err
 			}
@@ -81,7 +81,7 @@ Requests are a JSON list of objects. All fields are optional:
 	in.addFlags(c)
 	c.Flags().StringVar(&requests, "requests", "", "JSON file with a list of requests, or - for standard input")
 	addOutputFlag(c, &output)
-	intake.add(c)
+	intake.add(c, "plain, as Istio")
 	return c
 }
 

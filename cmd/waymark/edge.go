@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,10 +22,11 @@ type intakeFlags struct {
 	command                                                      *cobra.Command
 }
 
-func (f *intakeFlags) add(c *cobra.Command) {
+// add adds the flags. standard says in the help what the profile is if none is given.
+func (f *intakeFlags) add(c *cobra.Command, standard string) {
 	f.command = c
 	addVersionFlag(c, &f.version)
-	c.Flags().StringVar(&f.profile, "profile", "", "edge: limits and checks for a proxy that strangers reach, Istio's EDGE; plain: Envoy's own, as Istio without a profile (default edge; plain of a sidecar)")
+	c.Flags().StringVar(&f.profile, "profile", "", "edge: limits and checks for a proxy that strangers reach, Istio's EDGE; plain: Envoy's own, as Istio without a profile (default "+standard+")")
 	c.Flags().StringVar(&f.normalization, "path-normalization", "BASE", "Istio's level: NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES")
 	c.Flags().BoolVar(&f.mergeSlashes, "merge-slashes", false, "make one slash of several (default true with --profile edge, else as --path-normalization has it)")
 	c.Flags().StringVar(&f.escapedSlashes, "escaped-slashes", "", "what becomes of %2F and %5C in a path: KEEP_UNCHANGED, REJECT_REQUEST (400), UNESCAPE_AND_REDIRECT (307) or UNESCAPE_AND_FORWARD (default UNESCAPE_AND_REDIRECT with --profile edge, else as --path-normalization has it)")
@@ -32,18 +34,13 @@ func (f *intakeFlags) add(c *cobra.Command) {
 	c.Flags().Uint32Var(&f.trustedHops, "trusted-hops", 0, "proxies in front of this one whose x-forwarded-for and x-forwarded-proto are believed")
 }
 
-// intake fills in an Envoy's options. sidecar is whether the proxy is one, which chooses the profile.
-func (f *intakeFlags) intake(o *envoy.Options, sidecar bool) error {
+// intake fills in an Envoy's options. standard is the profile if none is given.
+func (f *intakeFlags) intake(o *envoy.Options, standard envoy.Profile) error {
 	var err error
 	if o.Minor, err = minorVersion(f.version); err != nil {
 		return err
 	}
-	if o.Profile = envoy.Profile(f.profile); o.Profile == "" {
-		o.Profile = envoy.ProfileEdge
-		if sidecar {
-			o.Profile = envoy.ProfilePlain
-		}
-	}
+	o.Profile = cmp.Or(envoy.Profile(f.profile), standard)
 	if o.Profile != envoy.ProfileEdge && o.Profile != envoy.ProfilePlain {
 		return usageError("--profile %q is neither edge nor plain", f.profile)
 	}
@@ -178,5 +175,10 @@ func reportLimits(notice func(string), o *envoy.Options) {
 	}
 }
 
-// isSidecar reports whether the input is for a sidecar.
-func (in *input) isSidecar() bool { return in.proxy == string(translate.SidecarProxy) }
+// profile is the profile of the proxy of an input, if none is given.
+func (in *input) profile() envoy.Profile {
+	if in.proxy == string(translate.SidecarProxy) {
+		return envoy.ProfilePlain
+	}
+	return envoy.ProfileEdge
+}

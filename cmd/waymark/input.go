@@ -4,9 +4,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"waymark.dev/waymark/diag"
 	envoyversion "waymark.dev/waymark/envoy/version"
@@ -34,6 +36,7 @@ type input struct {
 	assumed       bool               // every destination is there
 	local         bool               // Envoy runs on this machine
 	envoys        envoyversion.Range // that may get the configuration
+	flags         *pflag.FlagSet
 
 	texts   *diag.Texts   // of the files that were read last
 	loaded  *resource.Set // that was translated last
@@ -78,6 +81,7 @@ func (f *fileFlags) reading(working *progress) resource.Options {
 
 func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
 	f := c.Flags()
+	in.flags = f
 	in.add(c, standardFiles...)
 	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
@@ -149,6 +153,46 @@ func (in *input) translate() (p *plan.Plan, failed bool, err error) {
 	p, findings, err := in.work()
 	_ = findings.Write(talk, in.texts) // nobody could be told
 	return p, findings.HasErrors(), err
+}
+
+// isOneProxy reports whether the flags name one proxy. Otherwise a question is about all proxies that the files speak of.
+func (in *input) isOneProxy() bool {
+	return slices.ContainsFunc([]string{"proxy", "labels", "gateway", "namespace"}, in.flags.Changed)
+}
+
+// everything is [input.translate] for a question: unless the flags name one proxy, the plan has the listeners of all that
+// the files speak of, and what is not among the files is assumed (see [gateway.All]).
+func (in *input) everything() (w *gateway.Whole, failed bool, err error) {
+	if in.isOneProxy() {
+		p, failed, err := in.translate()
+		return &gateway.Whole{Plan: p}, failed, err
+	}
+	o, err := in.options()
+	if err != nil {
+		return nil, false, err
+	}
+	if len(in.files) == 0 {
+		return nil, false, errNoFiles
+	}
+	read := in.load()
+	w = gateway.All(read.Set, o)
+	in.loaded = read.Set
+	all := diag.Merge(read.Findings, w.Findings)
+	_ = all.Write(talk, in.texts) // nobody could be told
+	if w.Plan == nil || in.strict && all.HasErrors() || len(read.Objects) == 0 && read.Findings.HasErrors() {
+		return nil, true, &exitError{status: exitBadInput}
+	}
+	return w, all.HasErrors(), nil
+}
+
+// load reads the files, with progress.
+func (in *input) load() *resource.Input {
+	working := newProgress()
+	defer working.end()
+	working.at("reading")
+	read := gateway.Load(in.files, in.reading(working), in.envoys)
+	in.texts = &read.Texts
+	return read
 }
 
 // work is [input.translate] without the report. Objects that were used before and are refused now are used as they were.

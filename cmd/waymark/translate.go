@@ -41,7 +41,7 @@ func (f *envoyFlags) givenVersion() string {
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
-	f.intakeFlags.add(c)
+	f.intakeFlags.add(c, "edge; plain of a sidecar")
 	f.limitFlags.add(c)
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addModuleFlag(c, &f.module)
@@ -58,7 +58,7 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 		Matching: envoy.Matching(f.matching), AdminPort: f.adminPort,
 		AccessLog: envoy.AccessLogFormat(f.accessLog), NoRouteStats: !f.routeStats, Module: f.module,
 	}
-	if err := f.intake(&o, in.isSidecar()); err != nil {
+	if err := f.intake(&o, in.profile()); err != nil {
 		return o, err
 	}
 	in.envoys = envoyversion.Only(o.Minor)

@@ -40,7 +40,7 @@ func (h httpRule) originOf(match int) plan.Origin {
 // drop is the record that a match of the rule, by index, is left out of the plan; -1 is a rule without match. by is
 // what takes its place, if anything.
 func (h httpRule) drop(match int, code plan.DropCode, by plan.Origin) plan.Dropped {
-	return plan.Dropped{Origin: h.originOf(match), Source: h.origin.Place(h.field("")), Code: code, By: by}
+	return plan.Dropped{Origin: h.originOf(match), Root: h.root, Source: h.origin.Place(h.field("")), Code: code, By: by}
 }
 
 // originOf is the origin for a VirtualService, or for a rule of it.
@@ -101,7 +101,7 @@ func delegated(root *resource.VirtualService, i int, delegates *delegateIndex, m
 	extensions := extensionsOf(d)
 	for j, sub := range d.Spec.Http {
 		if sub.GetDelegate() != nil {
-			out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropNestedDelegate, origin)
+			out.dropDelegated(d, j, plan.DropNestedDelegate, origin)
 			continue // one level only (VS-DEL-02)
 		}
 		if !made.add(max(1, len(rule.Match))*max(1, len(sub.GetMatch())), root.Object, field) {
@@ -111,11 +111,17 @@ func delegated(root *resource.VirtualService, i int, delegates *delegateIndex, m
 			rules = append(rules, httpRule{merged, d, j, origin, extensions})
 			continue
 		}
-		out.drop(d.Object, originOf(d, plan.EntryPath("http", j)), plan.DropDelegateConflict, origin)
+		out.dropDelegated(d, j, plan.DropDelegateConflict, origin)
 		out.findings.Add(diag.Warning, "", root.Object, field,
 			"rule http[%d] of delegate %s is dropped: one of its matches contradicts every match of this rule", j, key)
 	}
 	return rules
+}
+
+// dropDelegated records that rule j of a delegate is left out; root is the rule that delegates.
+func (o *output) dropDelegated(d *resource.VirtualService, j int, code plan.DropCode, root plan.Origin) {
+	o.drop(d.Object, originOf(d, plan.EntryPath("http", j)), code, root)
+	o.dropped[len(o.dropped)-1].Root = root
 }
 
 // delegateKey is the namespace/name that a rule of a VirtualService delegates to.

@@ -122,7 +122,7 @@ func (g *gatewayProxy) listeners(m *merged, bound []*boundVirtualService) []*pla
 		if first := socket.servers[0]; names.SpeaksHTTP(first.Port.Protocol) {
 			routes := g.routeConfig(m.routes[first.routes], services)
 			routes.GRPCWeb = names.IsProtocol(first.Port.Protocol, names.GRPCWeb)
-			add(l, first, &plan.FilterChain{Routes: routes})
+			add(l, first, &plan.FilterChain{Gateways: gatewaysOf(m.routes[first.routes]), Routes: routes})
 			continue
 		}
 		for _, s := range socket.servers {
@@ -198,7 +198,18 @@ func (g *gatewayProxy) withoutTwins(l *plan.Listener, c *plan.FilterChain, s *se
 
 // tlsChain makes the chain of one server that terminates TLS and speaks HTTP.
 func (g *gatewayProxy) tlsChain(s *server, m *merged, services boundByGateway) *plan.FilterChain {
-	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: g.serverTLS(s), Routes: g.routeConfig(m.routes[s.routes], services)}
+	servers := m.routes[s.routes]
+	return &plan.FilterChain{ServerNames: s.serverNames(), TLS: g.serverTLS(s), Gateways: gatewaysOf(servers), Routes: g.routeConfig(servers, services)}
+}
+
+// gatewaysOf are the keys of the Gateways that servers belong to, each once, in order.
+func gatewaysOf(servers []*server) (keys []string) {
+	for _, s := range servers {
+		if key := s.gateway.Key(); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // routeConfig makes one route configuration from the servers that share it (GW-RDS-01, GW-MERGE-01). One without any

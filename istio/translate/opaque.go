@@ -109,6 +109,7 @@ func (g *gatewayProxy) passthrough(s *server, vs *boundVirtualService) []*plan.F
 			}
 			g.opaque.use(origin)
 			out = append(out, &plan.FilterChain{
+				Gateways:    []string{s.gateway.Key()},
 				ServerNames: serverNames(m.GetSniHosts()), Passthrough: true, TCP: g.tcpProxy(s, vs, plan.EntryPath("tls", i), rule.Route),
 			})
 		}
@@ -130,7 +131,7 @@ func (g *gatewayProxy) tcpChain(s *server, vs *boundVirtualService) (out []*plan
 			g.opaque.miss(origin, plan.DropHostTaken, out[0].TCP.Origin)
 		default:
 			g.opaque.use(origin)
-			chain := &plan.FilterChain{ServerNames: s.serverNames(), TCP: g.tcpProxy(s, vs, path, rule.Route)}
+			chain := &plan.FilterChain{Gateways: []string{s.gateway.Key()}, ServerNames: s.serverNames(), TCP: g.tcpProxy(s, vs, path, rule.Route)}
 			if s.Tls != nil {
 				chain.TLS = g.serverTLS(s)
 			}
