@@ -79,6 +79,33 @@ func (d Dropped) String() string {
 	return d.Origin.String()
 }
 
+// Why is the reason in words, as a sentence about what was dropped.
+func (d Dropped) Why() string {
+	why := whyDropped[d.Code]
+	if d.By.Kind != "" {
+		why += " (" + d.By.String() + ")"
+	}
+	return why
+}
+
+var whyDropped = map[DropCode]string{
+	DropPort:             "its match is for another port",
+	DropGateway:          "its match is for other gateways",
+	DropSource:           "its sourceLabels or sourceNamespace are not those of the proxy",
+	DropBehindCatchAll:   "an earlier rule of its VirtualService takes every request",
+	DropNoDelegate:       "its delegate does not exist, or is not exported to its namespace",
+	DropNestedDelegate:   "it delegates, and a rule of a delegate may not",
+	DropDelegateConflict: "one of its matches contradicts every match of the rule that delegates",
+	DropNotExported:      "exportTo hides it from the namespace of the proxy",
+	DropNotBound:         "it is not bound to a Gateway of the proxy, or to the mesh for a sidecar",
+	DropNoHost:           "it has no host that a server of its Gateways, or a port of the mesh, has",
+	DropHostTaken:        "an earlier rule or VirtualService has its host",
+	DropNotSelected:      "its selector does not select the proxy",
+	DropServerConflict:   "it conflicts with an earlier server",
+	DropNoRule:           "no VirtualService has a rule for it",
+	DropUnsupported:      "Waymark does not translate such a server",
+}
+
 // DropCode is the reason why something was dropped.
 type DropCode string
 

@@ -3,6 +3,7 @@ package routing_test
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,8 +49,32 @@ func compare(t testing.TB, data []byte, requests int) (hits int) {
 		if rule >= 0 {
 			hits++
 		}
+		follow(t, plain, table, &used, host, rule)
 	}
 	return hits
+}
+
+// follow holds the trace of a request to the decision: all rules before the chosen one were tried, and each has exactly
+// the unmet conditions that the plain list finds.
+func follow(t testing.TB, plain *routingtest.Plain, table *routing.Table, r *routing.Request, host, rule int) {
+	tried := 0
+	table.Trace(r, func(i int, unmet []routing.Unmet) bool {
+		want := plain.Unmet(r, host, i)
+		if i != tried || !slices.Equal(want, unmet) || (len(unmet) == 0) != (i == rule) {
+			require.Equal(t, want, unmet, "rule %d, tried as number %d, where rule %d is chosen: %+v", i, tried, rule, r)
+			require.Equal(t, tried, i)
+			require.Equal(t, i == rule, len(unmet) == 0, "rule %d, where rule %d is chosen", i, rule)
+		}
+		tried++
+		return true
+	})
+	want := rule + 1
+	if rule < 0 {
+		want = plain.Rules(r, host)
+	}
+	if tried != want {
+		require.Equal(t, want, tried, "%+v", r)
+	}
 }
 
 // FuzzDecide begins with the inputs in testdata/fuzz/FuzzDecide: a few of those that fuzzing found interesting, which

@@ -31,7 +31,6 @@ func (j *Judge) onAll(listeners []*plan.Listener, r Request) *Verdict {
 	for _, l := range listeners {
 		r.GatewayPort = l.Port
 		v := j.On(l, r)
-		v.port, v.proxy = l.Port, l.Proxy
 		switch {
 		case v.has():
 			having = append(having, v)
@@ -51,13 +50,13 @@ func (j *Judge) onAll(listeners []*plan.Listener, r Request) *Verdict {
 	for _, v := range having[1:] {
 		if !agree(having[0], v) {
 			for _, v := range having {
-				v.GatewayPort, v.Proxy = v.port, v.proxy
+				v.GatewayPort, v.Proxy = v.listener.Port, v.listener.Proxy
 			}
 			return &Verdict{Name: r.Name, Kind: Differs, Listeners: having}
 		}
 	}
 	for _, v := range having[1:] {
-		if port := fmt.Sprint(v.port); v.port != having[0].port && !slices.Contains(having[0].alike, port) {
+		if port := fmt.Sprint(v.listener.Port); v.listener.Port != having[0].listener.Port && !slices.Contains(having[0].alike, port) {
 			having[0].alike = append(having[0].alike, port)
 		}
 	}

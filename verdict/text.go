@@ -43,6 +43,7 @@ func (v *Verdict) Text(r Request) string {
 				fmt.Fprintf(b, "%d ", c.Weight)
 			}
 			b.WriteString(c.Name)
+			b.WriteString(rewritten(r, v, c))
 		}
 	case Redirect, TLSRedirect, PathRedirect:
 		fmt.Fprintf(b, "%d %s", v.Status, v.Location)
@@ -63,6 +64,11 @@ func (v *Verdict) Text(r Request) string {
 	if v.GRPCStatus != "" {
 		fmt.Fprintf(b, " (to gRPC: 200, grpc-status %s)", v.GRPCStatus)
 	}
+	for _, n := range v.Notes() {
+		if n.What != "retries" && (n.What != "CORS" || v.CORSEffect != nil) { // nearly every rule has retries
+			b.WriteString("; " + n.What + ": " + n.Text)
+		}
+	}
 	if v.rule != nil {
 		fmt.Fprintf(b, "  (%s)", v.rule.RouteName())
 	}
@@ -70,10 +76,22 @@ func (v *Verdict) Text(r Request) string {
 		fmt.Fprintf(b, "  (%s)", v.tcp.Origin)
 	}
 	if len(v.alike) > 0 {
-		fmt.Fprintf(b, "  [on ports %d, %s alike]", v.port, strings.Join(v.alike, ", "))
+		fmt.Fprintf(b, "  [on ports %d, %s alike]", v.listener.Port, strings.Join(v.alike, ", "))
 	}
 	if len(v.Unknown) > 0 {
 		fmt.Fprintf(b, "  [not certain: rules compare %s, which only the proxy knows]", strings.Join(v.Unknown, ", "))
 	}
 	return diag.Printable(b.String())
+}
+
+// rewritten says which path and authority a destination gets, if they are not those of the request.
+func rewritten(r Request, v *Verdict, c Cluster) string {
+	switch u := c.Upstream; {
+	case v.Kind == TCP, u.Authority == r.Authority && (u.Path == r.Path || u.Path == v.NormalizedPath):
+		return ""
+	case u.Authority == r.Authority:
+		return " as " + u.Path
+	default:
+		return " as " + u.Authority + u.Path
+	}
 }

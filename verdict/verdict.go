@@ -25,22 +25,22 @@ import (
 
 // Request is one request of a --requests file.
 type Request struct {
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// GatewayPort is the port of the listener; 0 is every listener that has the host.
-	GatewayPort uint32 `json:"gatewayPort"`
-	TLS         bool   `json:"tls"`
-	SNI         string `json:"sni"`
-	ALPN        any    `json:"alpn"`
+	GatewayPort uint32 `json:"gatewayPort,omitempty"`
+	TLS         bool   `json:"tls,omitempty"`
+	SNI         string `json:"sni,omitempty"`
+	ALPN        any    `json:"alpn,omitempty"`
 	// Scheme is the request's :scheme; if it is "", it depends on TLS and x-forwarded-proto.
-	Scheme string `json:"scheme"`
-	Method string `json:"method"` // default GET
+	Scheme string `json:"scheme,omitempty"`
+	Method string `json:"method,omitempty"` // default GET
 	// Client is the IP address of the client's end of the connection; "" if it does not matter.
-	Client string `json:"client"`
+	Client string `json:"client,omitempty"`
 	// Protocol is HTTP1, the default, or HTTP2: their codecs refuse different requests.
-	Protocol  string            `json:"protocol"`
+	Protocol  string            `json:"protocol,omitempty"`
 	Authority string            `json:"authority"`
 	Path      string            `json:"path"`
-	Headers   map[string]Values `json:"headers"`
+	Headers   map[string]Values `json:"headers,omitempty"`
 }
 
 // The protocols of a request.
@@ -135,11 +135,20 @@ type Verdict struct {
 	rule  *plan.Rule
 	tcp   *plan.TCPProxy
 	empty bool     // the virtual host is, as that of a Gateway without rules
-	port  uint32   // of the listener, for a request that several could take
-	proxy string   // of that listener
 	alike []string // ports of other listeners with the same verdict
 	there string   // the listeners that there are, where none has the port or the host
+
+	listener *plan.Listener
 }
+
+// Listener is the listener whose verdict it is; nil where there is none, or where the verdict is that listeners differ.
+func (v *Verdict) Listener() *plan.Listener { return v.listener }
+
+// Alike are the ports of other listeners that have the same verdict, for a request that names no port.
+func (v *Verdict) Alike() []string { return v.alike }
+
+// There names the listeners that there are, if none has the port or the host; else it is "".
+func (v *Verdict) There() string { return v.there }
 
 // Rule is the rule of the virtual host that matched the request. Index is its index in the virtual host.
 type Rule struct {
@@ -224,32 +233,7 @@ func (j *Judge) Decide(r Request) *Verdict {
 }
 
 // On returns the verdict of one listener of the plan, whatever the port of the request.
-func (j *Judge) On(l *plan.Listener, r Request) *Verdict {
-	v := &Verdict{Name: r.Name}
-	chain, kind := findChain(l, r)
-	if chain == nil {
-		v.Kind = kind
-		return v
-	}
-	if chain.Routes == nil {
-		v.forward(chain.TCP)
-		return v
-	}
-	sent := r.sent()
-	sent.ClientCertificate = chain.TLS != nil && chain.TLS.RequireClient
-	in, refusal := j.intake.Receive(sent)
-	v.RouteConfig = chain.Routes.Name
-	if refusal != nil {
-		v.refuse(refusal)
-		return v
-	}
-	v.NormalizedPath = in.Path
-	j.decideHTTP(v, chain.Routes, sent, in)
-	if v.Status != 0 && in.IsGRPC() {
-		v.GRPCStatus = effect.GRPCStatus(v.Status)
-	}
-	return v
-}
+func (j *Judge) On(l *plan.Listener, r Request) *Verdict { return j.walk(l, r).Verdict }
 
 // forward fills in the destinations of connections that are forwarded.
 func (v *Verdict) forward(t *plan.TCPProxy) {
@@ -312,9 +296,9 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 	return chain, ""
 }
 
-// decideHTTP fills in what happens to a request after the connection manager has received it. sent is the request as
-// the client sends it, in as the filter sees it.
-func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Request) {
+// decideHTTP fills in what happens to a request after the connection manager has received it.
+func (j *Judge) decideHTTP(w *Walk) {
+	v, rc, in := w.Verdict, w.Chain.Routes, w.Received
 	var request routing.Request
 	in.Routing(&request)
 	d := j.tables[rc].Decide(&request, routing.Dice{})
@@ -323,6 +307,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 		return
 	}
 	host := rc.VirtualHosts[d.VirtualHost]
+	w.Host = host
 	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
 		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
 	}
@@ -342,6 +327,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}
+	w.compared = !d.Exhausted
 	v.Unknown = unknown(host, d.Rule, in)
 	if d.Rule < 0 {
 		v.Kind, v.Status = NoRoute, 404
@@ -360,7 +346,7 @@ func (j *Judge) decideHTTP(v *Verdict, rc *plan.RouteConfig, sent, in effect.Req
 	default:
 		v.Kind = Route
 		v.CORSEffect = r.ApplyCORS(in)
-		v.route(r, sent, in)
+		v.route(r, w.Sent, in)
 	}
 }
 

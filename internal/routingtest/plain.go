@@ -65,6 +65,37 @@ func (o *Plain) Decide(r *routing.Request) (host, rule int) {
 	return host, -1
 }
 
+// Rules returns how many rules a request is compared with if none of its virtual host matches.
+func (o *Plain) Rules(r *routing.Request, host int) int {
+	if host < 0 || !r.HasPath {
+		return 0
+	}
+	return len(o.config.VirtualHosts[host].Rules)
+}
+
+// Unmet returns the conditions of a rule that a request does not meet, as [routing.Table.Trace] lists them.
+func (o *Plain) Unmet(r *routing.Request, host, rule int) []routing.Unmet {
+	u := &o.config.VirtualHosts[host].Rules[rule]
+	out := []routing.Unmet{}
+	if u.Path != nil && !o.path(u.Path, r.Path) {
+		out = append(out, routing.Unmet{Part: routing.PathPart})
+	}
+	if u.Never {
+		return append(out, routing.Unmet{Part: routing.NeverPart})
+	}
+	for i := range u.Headers {
+		if !o.header(&u.Headers[i], r) {
+			out = append(out, routing.Unmet{Part: routing.HeaderPart, Index: i})
+		}
+	}
+	for i, q := range u.Query {
+		if !o.query(q, r.Path) {
+			out = append(out, routing.Unmet{Part: routing.QueryPart, Index: i})
+		}
+	}
+	return out
+}
+
 func (o *Plain) host(authority string) int {
 	name := strings.ToLower(authority)
 	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "]") {

@@ -383,18 +383,32 @@ func suggest(key string, message protoreflect.MessageDescriptor) string {
 	return DidYouMean(key, all)
 }
 
-// DidYouMean returns "; did you mean "NAME"?" for the name that is nearest to a misspelt one, or "" where none is near:
-// at most a quarter of the letters differ, and one always may. Case and underscores do not count.
+// DidYouMean returns "; did you mean "NAME"?" for the name that is nearest to a misspelt one, or "" where none is near;
+// see [Near].
 func DidYouMean(misspelt string, all []string) string {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
-	best, distance := "", 1+max(1, len(misspelt)/4)
-	for _, name := range all {
-		if d := levenshtein.ComputeDistance(plain(name), plain(misspelt)); d < distance && name != misspelt {
-			best, distance = name, d
-		}
-	}
-	if best == "" {
+	near := Near(misspelt, all)
+	if len(near) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf("; did you mean %q?", near[0])
+}
+
+// Near returns the names that are near to a misspelt one, the nearest first: at most a quarter of the letters differ, and
+// one always may. Case and underscores do not count.
+func Near(misspelt string, all []string) []string {
+	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
+	word, most := plain(misspelt), max(1, len(misspelt)/4)
+	distances := map[string]int{}
+	var near []string
+	for _, name := range all {
+		if _, known := distances[name]; known || name == misspelt {
+			continue
+		}
+		if d := levenshtein.ComputeDistance(plain(name), word); d <= most {
+			distances[name] = d
+			near = append(near, name)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b string) int { return distances[a] - distances[b] })
+	return near
 }
