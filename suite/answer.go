@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,42 @@ type answer struct {
 	rules   *Rules
 	request verdict.Request // that was decided
 	verdict *verdict.Verdict
-	taken   verdict.Taken
+	taken   taken
+}
+
+// taken is what took a request: the virtual host and the rule, which are nil where there are none, and the request as the
+// rules saw it.
+type taken struct {
+	Host    *plan.VirtualHost
+	Rule    *plan.Rule
+	Request effect.Request
+}
+
+// answer decides a request.
+func (s *Rules) answer(q Request) *answer {
+	a := &answer{rules: s}
+	a.request, a.verdict = s.decide(q)
+	for w := range a.walks() {
+		if a.verdict.Kind != verdict.Differs {
+			a.taken = taken{w.Host, w.Rule(), w.Received}
+		}
+	}
+	return a
+}
+
+// walks are the ways to the verdict: one, or one for each of the listeners that differ; none where no listener has the host.
+func (a *answer) walks() iter.Seq[*verdict.Walk] {
+	return func(yield func(*verdict.Walk) bool) {
+		all := []*verdict.Verdict{a.verdict}
+		if a.verdict.Kind == verdict.Differs {
+			all = a.verdict.Listeners
+		}
+		for _, v := range all {
+			if l := v.Listener(); l != nil && !yield(a.rules.Judge.Walk(l, a.request)) {
+				return
+			}
+		}
+	}
 }
 
 // outcome says in a few words what happens to the request.
@@ -33,12 +69,20 @@ func (a *answer) outcome() string {
 	}
 }
 
-// rule is the rule that took the request, or "none".
+// rule is the rule of a VirtualService that took the request, or "none".
 func (a *answer) rule() string {
-	if r := a.taken.Rule; r != nil {
+	if r := a.written(); r != nil {
 		return r.String()
 	}
 	return noRule
+}
+
+// written is the rule that took the request; nil if none did, or one that Istio generates for services and unknown hosts.
+func (a *answer) written() *plan.Rule {
+	if r := a.taken.Rule; r != nil && isCounted(r) {
+		return r
+	}
+	return nil
 }
 
 // noRule is the expected rule of a request that no rule takes.
@@ -156,21 +200,5 @@ func ownHeaders(d *plan.DirectResponse) effect.Headers {
 	}
 	return effect.Headers{
 		"content-type": {"text/plain"}, "content-length": {strconv.Itoa(len(d.Body))},
-	}
-}
-
-// valueOf is a header, or a pseudo-header, of a request; nil where it is absent.
-func valueOf(name string, authority, path string, a *answer, headers effect.Headers) []string {
-	switch name = strings.ToLower(name); name {
-	case ":authority", "host":
-		return []string{authority}
-	case ":path":
-		return []string{path}
-	case ":method":
-		return []string{a.taken.Request.Method}
-	case ":scheme":
-		return []string{a.taken.Request.Scheme}
-	default:
-		return headers[name]
 	}
 }

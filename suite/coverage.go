@@ -1,11 +1,11 @@
 package suite
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"waymark.dev/waymark/plan"
-	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/verdict"
 )
@@ -27,7 +27,7 @@ type Coverage struct {
 	Destinations Share `json:"destinations"`
 	// Uncovered are the rules that took no request.
 	Uncovered []Uncovered `json:"uncovered"`
-	// UncoveredConditions and UncoveredDestinations are those of rules that took one.
+	// UncoveredConditions and UncoveredDestinations are those of rules that took one: the conditions were always met.
 	UncoveredConditions   []Uncovered `json:"uncoveredConditions"`
 	UncoveredDestinations []Uncovered `json:"uncoveredDestinations"`
 	Dead                  []Uncovered `json:"dead"`
@@ -67,9 +67,8 @@ type Uncovered struct {
 	Rule string `json:"rule"`
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
-	// Condition is named as in a VirtualService: uri, method, headers.x-user. Seen says what was seen of it.
+	// Condition is named as in a VirtualService: uri, method, headers.x-user.
 	Condition   string `json:"condition,omitempty"`
-	Seen        string `json:"seen,omitempty"`
 	Destination string `json:"destination,omitempty"`
 }
 
@@ -77,26 +76,37 @@ func uncovered(r *plan.Rule) Uncovered {
 	return Uncovered{Rule: r.String(), File: r.Source.File, Line: r.Source.Line}
 }
 
-// condition is one condition of a rule, with a table of which the only rule has this condition alone.
+// condition is one condition of a rule, as [verdict.Step] names those that are not met.
 type condition struct {
-	name       string
-	table      *routing.Table
-	met, unmet bool
+	routing.Unmet
+	name string
 }
 
-// see notes whether a request meets the condition.
-func (c *condition) see(request *routing.Request) {
-	if c.table.DecideUnbounded(request, routing.Dice{}).Rule == 0 {
-		c.met = true
-	} else {
-		c.unmet = true
+// conditionsOf are the conditions of a match.
+func conditionsOf(m *plan.Match) (out []condition) {
+	if p := m.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "/") {
+		out = append(out, condition{routing.Unmet{Part: routing.PathPart}, "uri"})
 	}
+	for i, h := range m.Headers {
+		name := "headers." + h.Name
+		switch {
+		case strings.HasPrefix(h.Name, ":"):
+			name = h.Name[1:]
+		case h.Invert:
+			name = "withoutHeaders." + h.Name
+		}
+		out = append(out, condition{routing.Unmet{Part: routing.HeaderPart, Index: i}, name})
+	}
+	for i, q := range m.Query {
+		out = append(out, condition{routing.Unmet{Part: routing.QueryPart, Index: i}, "queryParams." + q.Name})
+	}
+	return out
 }
 
 // seenRule is what was seen of a rule.
 type seenRule struct {
 	taken        bool
-	conditions   []*condition
+	met, unmet   map[routing.Unmet]bool // conditions
 	destinations map[int]bool
 }
 
@@ -109,108 +119,50 @@ type seen struct {
 func newSeen(s *Rules) *seen { return &seen{s, map[string]*seenRule{}} }
 
 // rule is what was seen of a rule so far.
-func (s *seen) rule(r *plan.Rule) (*seenRule, error) {
-	if out := s.byName[r.String()]; out != nil {
-		return out, nil
+func (s *seen) rule(r *plan.Rule) *seenRule {
+	out := s.byName[r.String()]
+	if out == nil {
+		out = &seenRule{met: map[routing.Unmet]bool{}, unmet: map[routing.Unmet]bool{}, destinations: map[int]bool{}}
+		s.byName[r.String()] = out
 	}
-	out := &seenRule{destinations: map[int]bool{}}
-	for name, m := range conditionsOf(&r.Match) {
-		config, err := pluginconfig.Write(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{{
-			Name: "any", Domains: []string{"*"}, Rules: []*plan.Rule{{Match: m, Outcomes: []plan.Outcome{{ID: "met", Weight: 1}}}},
-		}}}, s.rules.Intake.Behaviour())
-		if err != nil {
-			return nil, err
-		}
-		table, err := routing.Compile(config)
-		if err != nil {
-			return nil, err
-		}
-		out.conditions = append(out.conditions, &condition{name: name, table: table})
-	}
-	s.byName[r.String()] = out
-	return out, nil
+	return out
 }
 
 // isCounted reports whether a rule counts: it was written by somebody.
 func isCounted(r *plan.Rule) bool { return r.VirtualService() != "" }
 
-// conditionsOf visits each condition of a match: its name, and a match that has it alone.
-func conditionsOf(m *plan.Match) func(yield func(string, plan.Match) bool) {
-	return func(yield func(string, plan.Match) bool) {
-		anyPath := plan.PathMatch{Kind: plan.Prefix, Value: "/"}
-		if p := m.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "/") && !yield("uri", plan.Match{Path: p}) {
-			return
-		}
-		for _, h := range m.Headers {
-			name := "headers." + h.Name
-			switch {
-			case strings.HasPrefix(h.Name, ":"):
-				name = h.Name[1:]
-			case h.Invert:
-				name = "withoutHeaders." + h.Name
-			}
-			if !yield(name, plan.Match{Path: anyPath, Headers: []plan.HeaderMatch{h}}) {
-				return
-			}
-		}
-		for _, q := range m.Query {
-			if !yield("queryParams."+q.Name, plan.Match{Path: anyPath, Query: []plan.QueryMatch{q}}) {
-				return
-			}
-		}
-	}
-}
-
 // add notes what a request of a test has reached; passed is whether its checks hold.
-func (s *seen) add(a *answer, t *Test, passed bool) error {
-	if a.verdict.Kind == verdict.Differs {
-		for _, v := range a.verdict.Listeners {
-			if err := s.tried(v.Taken()); err != nil {
-				return err
-			}
+func (s *seen) add(a *answer, t *Test, passed bool) {
+	for w := range a.walks() {
+		for _, step := range w.Steps {
+			s.step(step)
 		}
-		return nil
+		if r := w.Rule(); r != nil {
+			s.rule(r).taken = true
+		}
 	}
-	if err := s.tried(a.taken); err != nil || a.taken.Rule == nil || !passed {
-		return err
-	}
-	r, err := s.rule(a.taken.Rule)
-	if err != nil {
-		return err
+	if a.taken.Rule == nil || !passed {
+		return
 	}
 	for i := range t.Checks {
 		if c := &t.Checks[i]; c.reaches != nil && !c.Not {
 			for _, index := range c.reaches(a) {
-				r.destinations[index] = true
+				s.rule(a.taken.Rule).destinations[index] = true
 			}
 		}
 	}
-	return nil
 }
 
-// tried notes the rules that were tried for a request, and the one that took it.
-func (s *seen) tried(t verdict.Taken) error {
-	if t.Host == nil {
-		return nil
-	}
-	var request routing.Request
-	t.Request.Routing(&request)
-	for _, r := range t.Host.Rules {
-		if isCounted(r) {
-			of, err := s.rule(r)
-			if err != nil {
-				return err
-			}
-			for _, c := range of.conditions {
-				c.see(&request)
-			}
-			of.taken = of.taken || r == t.Rule
-		}
-		if r == t.Rule {
-			break
+// step notes which conditions of a rule were met, and which were not.
+func (s *seen) step(step verdict.Step) {
+	of := s.rule(step.Rule)
+	for _, c := range conditionsOf(&step.Rule.Match) {
+		if slices.Contains(step.Unmet, c.Unmet) {
+			of.unmet[c.Unmet] = true
+		} else {
+			of.met[c.Unmet] = true
 		}
 	}
-	return nil
 }
 
 // coverage is the result.
@@ -233,26 +185,17 @@ func (s *seen) coverage(dead func(*plan.Rule) bool) Coverage {
 			out.Dead = append(out.Dead, uncovered(r))
 			continue
 		}
-		of := s.byName[r.String()]
-		taken := of != nil && of.taken
-		count(&rules, taken)
-		if !taken {
+		of := s.rule(r)
+		count(&rules, of.taken)
+		if !of.taken {
 			out.Uncovered = append(out.Uncovered, uncovered(r))
 		}
-		i := 0
-		for name := range conditionsOf(&r.Match) {
-			var c condition
-			if of != nil {
-				c = *of.conditions[i]
-			}
-			i++
-			count(&conditions, c.met && c.unmet)
-			if taken && !(c.met && c.unmet) {
+		for _, c := range conditionsOf(&r.Match) {
+			is := of.met[c.Unmet] && of.unmet[c.Unmet]
+			count(&conditions, is)
+			if of.taken && !is { // a rule that took a request met all of its conditions
 				at := uncovered(r)
-				at.Condition, at.Seen = name, "always met"
-				if !c.met {
-					at.Seen = "never met"
-				}
+				at.Condition = c.name
 				out.UncoveredConditions = append(out.UncoveredConditions, at)
 			}
 		}
@@ -263,9 +206,9 @@ func (s *seen) coverage(dead func(*plan.Rule) bool) Coverage {
 			if r.Route.Weighted && d.Weight == 0 {
 				continue
 			}
-			is := of != nil && of.destinations[i]
+			is := of.destinations[i]
 			count(&destinations, is)
-			if taken && !is {
+			if of.taken && !is {
 				at := uncovered(r)
 				at.Destination = ofCluster(d.Cluster).String()
 				out.UncoveredDestinations = append(out.UncoveredDestinations, at)

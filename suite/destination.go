@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -188,16 +187,4 @@ func orEmpty[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// inJSON is a value as one line of JSON, for texts.
-func inJSON(v any) string {
-	if text, ok := v.(string); ok {
-		return text
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic("suite: " + err.Error()) // never: checks have plain values
-	}
-	return string(text)
 }

@@ -29,8 +29,8 @@ func (s *Rules) First(witness func(*plan.Rule) (verdict.Request, bool)) ([]byte,
 			fmt.Fprintf(&b, "# no request is known that %s takes\n", r.String())
 			continue
 		}
-		a := &answer{rules: s, request: q, verdict: s.Judge.Decide(q)}
-		if a.taken = a.verdict.Taken(); a.rule() != r.String() {
+		a := s.answer(Request{Request: q})
+		if a.rule() != r.String() {
 			fmt.Fprintf(&b, "# no request is known that %s takes on every listener\n", r.String())
 			continue
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"waymark.dev/waymark/explain"
 )
 
 // WriteJUnit writes a report as JUnit's XML, which build servers show: a test suite for each file, a test case for each
@@ -40,7 +42,7 @@ func (t *TestResult) firstFailure() string {
 	for i := range t.Requests {
 		if q := &t.Requests[i]; !q.Passed {
 			f := q.Failures[0]
-			return fmt.Sprintf("%s: %s: want %s, got %s", q.Request, f.Field, inJSON(f.Want), inJSON(f.Got))
+			return fmt.Sprintf("%s: %s: want %s, got %s", inLine(q.Request), f.Field, inWords(f.Want), inWords(f.Got))
 		}
 	}
 	return ""
@@ -50,14 +52,7 @@ func (t *TestResult) firstFailure() string {
 func (t *TestResult) failures() string {
 	var b strings.Builder
 	w := &writer{to: &b}
-	text := Text{Style: plain{}}
+	text := Text{Paint: func(_ explain.Tone, text string) string { return text }}
 	text.test(w, FileResult{}, &TestResult{Name: t.Name, Line: t.Line, Passed: true, Requests: t.Requests})
 	return b.String()
 }
-
-// plain is a style without colour.
-type plain struct{}
-
-func (plain) Good(s string) string  { return s }
-func (plain) Bad(s string) string   { return s }
-func (plain) Faint(s string) string { return s }

@@ -1,7 +1,7 @@
 package suite
 
 import (
-	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/explain"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
@@ -11,8 +11,8 @@ import (
 type Rules struct {
 	Plan  *plan.Plan
 	Judge *verdict.Judge
-	// Intake is that of the judge.
-	Intake effect.Intake
+	// Explainer says why a request of a test that fails was not taken by other rules.
+	Explainer *explain.Explainer
 	// VirtualServices are those of the plan, in the order of their files, for the model of istio-config-validator.
 	VirtualServices []*resource.VirtualService
 	// ClusterDomain ends the full names of services: cluster.local.
@@ -48,12 +48,19 @@ type TestResult struct {
 
 // RequestResult is the result of one request of a test.
 type RequestResult struct {
-	Request  Asked            `json:"request"`
+	Request  verdict.Request  `json:"request"`
 	Passed   bool             `json:"passed"`
 	Decision *verdict.Verdict `json:"decision"`
 	Failures []Failure        `json:"failures"`
 	// Note says that the tool for which the test was written judges it otherwise, and why; or "".
 	Note string `json:"note,omitempty"`
+	// Explain is set if the request fails.
+	Explain *Explained `json:"explain,omitempty"`
+}
+
+// Explained has the rules with which a request was compared, and the first condition that each lacks.
+type Explained struct {
+	Tried []explain.Tried `json:"tried"`
 }
 
 // Failure is a check that does not hold.
@@ -71,27 +78,9 @@ type Skipped struct {
 	Why  string `json:"why"`
 }
 
-// Asked is a request as 'waymark decide --requests' reads it.
-type Asked struct {
-	GatewayPort uint32                    `json:"gatewayPort,omitempty"`
-	TLS         bool                      `json:"tls,omitempty"`
-	SNI         string                    `json:"sni,omitempty"`
-	Scheme      string                    `json:"scheme,omitempty"`
-	Method      string                    `json:"method"`
-	Client      string                    `json:"client,omitempty"`
-	Protocol    string                    `json:"protocol,omitempty"`
-	Authority   string                    `json:"authority"`
-	Path        string                    `json:"path"`
-	Headers     map[string]verdict.Values `json:"headers,omitempty"`
-}
-
-func asked(r verdict.Request) Asked {
-	return Asked{r.GatewayPort, r.TLS, r.SNI, r.Scheme, r.Method, r.Client, r.Protocol, r.Authority, r.Path, r.Headers}
-}
-
 // Run runs the tests of files. dead are the rules, by [plan.Rule.String], that no request can reach: they are not counted
 // as uncovered.
-func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) (*Report, error) {
+func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) *Report {
 	report := &Report{Files: []FileResult{}, Skipped: []Skipped{}, Assumed: []string{}}
 	seen := newSeen(s)
 	for _, f := range files {
@@ -103,10 +92,7 @@ func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) (*Report, error) 
 			if len(t.Checks) == 0 {
 				continue
 			}
-			result, err := s.run(t, seen)
-			if err != nil {
-				return nil, err
-			}
+			result := s.run(t, seen)
 			if result.Passed {
 				report.Passed++
 			} else {
@@ -117,17 +103,15 @@ func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) (*Report, error) 
 		report.Files = append(report.Files, out)
 	}
 	report.Coverage = seen.coverage(dead)
-	return report, nil
+	return report
 }
 
 // run runs one test.
-func (s *Rules) run(t *Test, seen *seen) (TestResult, error) {
+func (s *Rules) run(t *Test, seen *seen) TestResult {
 	out := TestResult{t.Name, t.Line, true, []RequestResult{}}
 	for _, q := range t.Requests {
-		a := &answer{rules: s}
-		a.request, a.verdict = s.decide(q)
-		a.taken = a.verdict.Taken()
-		result := RequestResult{Request: asked(a.request), Decision: a.verdict, Failures: []Failure{}}
+		a := s.answer(q)
+		result := RequestResult{Request: a.request, Decision: a.verdict, Failures: []Failure{}}
 		if a.verdict.Kind == verdict.Differs {
 			result.Failures = append(result.Failures, differs(a))
 		} else {
@@ -142,12 +126,13 @@ func (s *Rules) run(t *Test, seen *seen) (TestResult, error) {
 		if t.validator != nil {
 			result.Note = t.validator.note(a, q, result.Passed)
 		}
-		if err := seen.add(a, t, result.Passed); err != nil {
-			return out, err
+		if !result.Passed {
+			result.Explain = &Explained{orEmpty(s.Explainer.Explain(a.request).Tried)}
 		}
+		seen.add(a, t, result.Passed)
 		out.Requests = append(out.Requests, result)
 	}
-	return out, nil
+	return out
 }
 
 // differs is the failure of a request without a port that listeners treat differently.

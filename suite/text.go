@@ -6,18 +6,14 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/explain"
+	"waymark.dev/waymark/verdict"
 )
-
-// Style writes words with a meaning, on a terminal with colour.
-type Style interface {
-	Good(string) string
-	Bad(string) string
-	Faint(string) string
-}
 
 // Text says how a report is written for people.
 type Text struct {
-	Style Style
+	// Paint colours words.
+	Paint func(explain.Tone, string) string
 	// Verbose lists tests that pass, and requests of tests that fail and themselves pass.
 	Verbose bool
 	// Coverage lists what is not covered.
@@ -33,7 +29,7 @@ func (t *Text) Write(to io.Writer, r *Report) error {
 		}
 	}
 	for _, s := range r.Skipped {
-		w.line("%s %s:%d: %s: %s", t.Style.Faint("SKIP"), s.File, s.Line, s.Test, s.Why)
+		w.line("%s %s:%d: %s: %s", t.Paint(explain.Faint, "SKIP"), s.File, s.Line, s.Test, s.Why)
 	}
 	if t.Coverage {
 		t.coverage(w, &r.Coverage)
@@ -41,9 +37,9 @@ func (t *Text) Write(to io.Writer, r *Report) error {
 	c := r.Coverage
 	passed, failed := fmt.Sprintf("%d passed", r.Passed), fmt.Sprintf("%d failed", r.Failed)
 	if r.Failed > 0 {
-		failed = t.Style.Bad(failed)
+		failed = t.Paint(explain.Bad, failed)
 	} else {
-		passed = t.Style.Good(passed)
+		passed = t.Paint(explain.Good, passed)
 	}
 	summary := passed + ", " + failed
 	if n := r.skippedTests(); n > 0 {
@@ -51,7 +47,7 @@ func (t *Text) Write(to io.Writer, r *Report) error {
 	}
 	w.line("%s; rules covered: %s, conditions: %s, destinations: %s", summary, c.Rules, c.Conditions, c.Destinations)
 	if len(r.Assumed) > 0 {
-		w.line("%s", t.Style.Faint("assumed: "+strings.Join(r.Assumed, "; ")))
+		w.line("%s", t.Paint(explain.Faint, "assumed: "+strings.Join(r.Assumed, "; ")))
 	}
 	return w.err
 }
@@ -95,27 +91,50 @@ func (w *writer) line(format string, args ...any) {
 // test writes one test.
 func (t *Text) test(w *writer, f FileResult, test *TestResult) {
 	if !test.Passed {
-		w.line("%s %s:%d: %s", t.Style.Bad("FAIL"), f.File, test.Line, diag.Printable(test.Name))
+		w.line("%s %s:%d: %s", t.Paint(explain.Bad, "FAIL"), f.File, test.Line, diag.Printable(test.Name))
 	} else if t.Verbose || test.hasNote() {
-		w.line("%s %s:%d: %s", t.Style.Good("PASS"), f.File, test.Line, diag.Printable(test.Name))
+		w.line("%s %s:%d: %s", t.Paint(explain.Good, "PASS"), f.File, test.Line, diag.Printable(test.Name))
 	}
 	for i := range test.Requests {
 		q := &test.Requests[i]
 		switch {
 		case !q.Passed:
-			w.line("  %s", q.Request)
+			w.line("  %s", inLine(q.Request))
 			for _, failure := range q.Failures {
-				w.line("    %s: want %s", failure.Field, inJSON(failure.Want))
-				w.line("    %s  got  %s", strings.Repeat(" ", len(failure.Field)), inJSON(failure.Got))
+				w.line("    %s: want %s", failure.Field, inWords(failure.Want))
+				w.line("    %s  got  %s", strings.Repeat(" ", len(failure.Field)), inWords(failure.Got))
 			}
+			t.tried(w, q.Explain.Tried)
 		case q.Note != "" || t.Verbose && !test.Passed:
-			w.line("  %s %s", q.Request, t.Style.Good("passes"))
+			w.line("  %s %s", inLine(q.Request), t.Paint(explain.Good, "passes"))
 		default:
 			continue
 		}
 		if q.Note != "" {
-			w.line("    %s", t.Style.Faint("note: "+diag.Printable(q.Note)))
+			w.line("    %s", t.Paint(explain.Faint, "note: "+diag.Printable(q.Note)))
 		}
+	}
+}
+
+// mostTried bounds the rules of an excerpt.
+const mostTried = 5
+
+// tried writes the last rules with which a request was compared: the one that took it, and those before it.
+func (t *Text) tried(w *writer, all []explain.Tried) {
+	if more := len(all) - mostTried; more > 0 {
+		w.line("    %s", t.Paint(explain.Faint, fmt.Sprintf("tried: %s before these", diag.Count(more, "rule", "rules"))))
+		all = all[more:]
+	}
+	for _, r := range all {
+		why := "takes it"
+		if r.Failed != nil {
+			why = r.Failed.String()
+		}
+		at := diag.Place{File: r.File, Line: r.Line}.String()
+		if at != "" {
+			at = " (" + at + ")"
+		}
+		w.line("    %s", t.Paint(explain.Faint, "tried: "+r.Rule+at+": "+why))
 	}
 }
 
@@ -129,8 +148,8 @@ func (t *TestResult) hasNote() bool {
 	return false
 }
 
-// String is the request in one line: GET example.com/users on port 80 with x-user: 1.
-func (q Asked) String() string {
+// inLine is a request in one line: GET example.com/users on port 80 with x-user: 1.
+func inLine(q verdict.Request) string {
 	scheme := q.Scheme
 	if scheme == "" && q.TLS {
 		scheme = "https"
@@ -160,7 +179,7 @@ func (t *Text) coverage(w *writer, c *Coverage) {
 		w.line("%s: not covered: %s", u.place(), u.Rule)
 	}
 	for _, u := range c.UncoveredConditions {
-		w.line("%s: condition %s: %s: %s", u.place(), u.Seen, u.Rule, u.Condition)
+		w.line("%s: condition always met: %s: %s", u.place(), u.Rule, u.Condition)
 	}
 	for _, u := range c.UncoveredDestinations {
 		w.line("%s: destination not expected by a test: %s: %s", u.place(), u.Rule, u.Destination)

@@ -321,7 +321,7 @@ func faultCheck(want *istio.HTTPFaultInjection) Check {
 		if r == nil {
 			return a.outcome(), false
 		}
-		return a.fault(), reflect.DeepEqual(a.fault(), (&answer{taken: verdict.Taken{Rule: r.Rule}}).fault())
+		return a.fault(), reflect.DeepEqual(a.fault(), (&answer{taken: taken{Rule: r.Rule}}).fault())
 	}}
 }
 
@@ -360,7 +360,7 @@ func includes(got, want plan.HeaderOperations) bool {
 // the namespace is that of the rule that delegates.
 func delegateCheck(want *istio.Delegate) Check {
 	return Check{Field: "delegate", Want: messageJSON(want), look: func(a *answer) (any, bool) {
-		r := a.taken.Rule
+		r := a.written()
 		if r == nil || r.Root.Kind == "" {
 			return a.rule(), false
 		}

@@ -156,7 +156,7 @@ func (c *validatorCase) note(a *answer, q Request, passed bool) string {
 // why is the reason why the tool judges a request otherwise.
 func (c *validatorCase) why(a *answer, q Request, found *ruleOfTool) string {
 	compared := c.route != nil || c.redirect != nil || c.rewrite != nil || c.fault != nil || c.headers != nil || c.delegate != nil
-	ours := a.taken.Rule
+	ours := a.written()
 	switch {
 	case !compared:
 		return "it ignores the keys destination and isMatch of its first version, and compares nothing"
@@ -167,12 +167,25 @@ func (c *validatorCase) why(a *answer, q Request, found *ruleOfTool) string {
 	case found.vs == nil:
 		return "it finds no rule, since " + missed(q, a, ours)
 	case found.Delegate != nil && ours == nil:
-		return "it compares the delegate of " + found.origin().String() + " as it is written, and the delegate is not there or is refused"
-	case ours != nil && isOf(found, ours):
+		return "it compares the delegate of " + found.origin().String() + " as it is written; the delegate is not there or is refused, so Istio drops the rule"
+	case ours == nil:
+		return "it takes " + found.origin().String() + ", which Istio refuses, drops, or does not take, since " + mistaken(found)
+	case isOf(found, ours):
 		return "it compares the rule as it is written, not what it does"
+	case isBefore(ours, found):
+		return "it passes over " + ours.String() + ", since " + missed(q, a, ours)
 	default:
 		return "it takes " + found.origin().String() + ", since " + mistaken(found)
 	}
+}
+
+// isBefore reports whether a rule stands before the tool's in the same VirtualService.
+func isBefore(r *plan.Rule, found *ruleOfTool) bool {
+	o := r.Origin
+	if r.Root.Kind != "" {
+		o = r.Root
+	}
+	return o.Key() == found.vs.Key() && o.Path.Index < found.index
 }
 
 // isOf reports whether the tool's rule is the http entry of a rule, or of the one that delegates to it.
@@ -188,15 +201,17 @@ func isOf(found *ruleOfTool, r *plan.Rule) bool {
 
 // missed is the reason why the tool does not find a rule that Istio has for a request.
 func missed(q Request, a *answer, ours *plan.Rule) string {
-	switch host := a.taken.Host; {
-	case host != nil && strings.HasPrefix(a.verdict.Domain, "*"):
+	switch {
+	case strings.HasPrefix(a.verdict.Domain, "*"):
 		return "it compares " + a.verdict.Domain + " with the host as a text"
-	case !strings.EqualFold(a.verdict.Domain, q.Authority) || a.verdict.Domain != q.Authority:
+	case a.verdict.Domain != q.Authority:
 		return "it compares hosts with their case and with the port"
 	case ours.Match.Path.IgnoreCase:
 		return "it does not read ignoreUriCase"
+	case slices.ContainsFunc(ours.Match.Headers, func(m plan.HeaderMatch) bool { return m.Kind == plan.Present && !m.Invert }):
+		return "a condition on the presence of a header is never met there"
 	default:
-		return "it reads conditions otherwise: {} is never met, names of headers are compared with their case, and paths are decoded"
+		return "it compares names of headers with their case, and the path after decoding it"
 	}
 }
 
@@ -225,5 +240,5 @@ func mistaken(found *ruleOfTool) string {
 			return "it anchors the first and the last alternative of a regular expression alone"
 		}
 	}
-	return "it tries rules in the order of the files, without what Istio does about order, delegates and {}"
+	return "it tries rules in the order of the files, and a delegate's without the conditions of the rule that delegates"
 }
