@@ -35,7 +35,7 @@ func (s *Rules) First(witness func(*plan.Rule) (verdict.Request, bool)) ([]byte,
 			continue
 		}
 		entry := firstTest{Name: nameOf(r, a), Request: requestOf(q), Expect: expectOf(a)}
-		text, err := yaml.Dump([]firstTest{entry}, yaml.WithIndent(2))
+		text, err := yaml.Dump([]firstTest{entry}, yaml.WithIndent(2), yaml.WithLineWidth(-1))
 		if err != nil {
 			return nil, err
 		}

@@ -199,7 +199,7 @@ func (r *reader) expect(n *yaml.Node, what string, isNot bool) (out []Check) {
 		r.fail(m.node, "%s: expects nothing, so the test would pass whatever happens", what)
 	}
 	for i := range out {
-		out[i].Not = isNot
+		out[i].Not = out[i].Not || isNot
 	}
 	return out
 }

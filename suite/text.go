@@ -95,24 +95,47 @@ func (t *Text) test(w *writer, f FileResult, test *TestResult) {
 	} else if t.Verbose || test.hasNote() {
 		w.line("%s %s:%d: %s", t.Paint(explain.Good, "PASS"), f.File, test.Line, diag.Printable(test.Name))
 	}
+	failed := 0
 	for i := range test.Requests {
 		q := &test.Requests[i]
 		switch {
 		case !q.Passed:
-			w.line("  %s", inLine(q.Request))
-			for _, failure := range q.Failures {
-				w.line("    %s: want %s", failure.Field, inWords(failure.Want))
-				w.line("    %s  got  %s", strings.Repeat(" ", len(failure.Field)), inWords(failure.Got))
+			if failed++; failed <= mostFailed || t.Verbose {
+				t.failure(w, q, failed == 1 || t.Verbose)
 			}
-			t.tried(w, q.Explain.Tried)
 		case q.Note != "" || t.Verbose && !test.Passed:
 			w.line("  %s %s", inLine(q.Request), t.Paint(explain.Good, "passes"))
-		default:
-			continue
+			t.note(w, q)
 		}
-		if q.Note != "" {
-			w.line("    %s", t.Paint(explain.Faint, "note: "+diag.Printable(q.Note)))
-		}
+	}
+	if more := failed - mostFailed; more > 0 && !t.Verbose {
+		w.line("  %s; --verbose lists them", diag.Count(more, "more request fails", "more requests fail"))
+	}
+}
+
+// mostFailed bounds the requests of a test that are listed.
+const mostFailed = 3
+
+// failure writes a request that fails. isFirst is whether the rules that were tried are listed.
+func (t *Text) failure(w *writer, q *RequestResult, isFirst bool) {
+	w.line("  %s", inLine(q.Request))
+	for _, f := range q.Failures {
+		w.line("    %s: want %s", f.Field, inWords(f.Want))
+		w.line("    %s  got  %s", strings.Repeat(" ", len(f.Field)), inWords(f.Got))
+	}
+	if isFirst {
+		t.tried(w, q.Explain.Tried)
+	}
+	if _, decided, ok := strings.Cut(q.Decision.Text(q.Request), " -> "); ok && q.Decision.Kind != verdict.Differs {
+		w.line("    %s", t.Paint(explain.Faint, "decided: "+decided))
+	}
+	t.note(w, q)
+}
+
+// note writes what the tool says for which the test was written, if it says something else.
+func (t *Text) note(w *writer, q *RequestResult) {
+	if q.Note != "" {
+		w.line("    %s", t.Paint(explain.Faint, "note: "+diag.Printable(q.Note)))
 	}
 }
 

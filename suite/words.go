@@ -12,6 +12,9 @@ import (
 func inWords(v any) string {
 	switch v := v.(type) {
 	case string:
+		if v == "" {
+			return `""`
+		}
 		return diag.Printable(v)
 	case []Destination:
 		parts := make([]string, len(v))
