@@ -20,7 +20,7 @@ type boundHosts struct {
 	object   *resource.Object
 }
 
-// hostsOf are the VirtualServices of a set that have hosts.
+// hostsOf are the VirtualServices of a set that have hosts and rules for HTTP.
 func hostsOf(set *resource.Set, clusterDomain string) []boundHosts {
 	var out []boundHosts
 	for _, vs := range set.VirtualServices {
@@ -34,7 +34,7 @@ func hostsOf(set *resource.Set, clusterDomain string) []boundHosts {
 		for _, g := range names.GatewaysOf(vs.Spec) {
 			b.gateways = append(b.gateways, names.GatewayKey(g, vs.Namespace))
 		}
-		if len(b.domains.Domains) > 0 {
+		if len(b.domains.Domains) > 0 && len(vs.Spec.GetHttp()) > 0 {
 			out = append(out, b)
 		}
 	}
@@ -73,7 +73,7 @@ func (x *Explainer) dropped(w *verdict.Walk) []Dropped {
 		out = append(out, Dropped{d.String(), d.Source.File, d.Source.Line, why(d, w)})
 	}
 	for _, b := range x.bound {
-		if known, ok := ours[b.key]; known || !ok {
+		if known, ok := ours[b.key]; known || !ok || x.isServed(w.Chain.Routes, b.key) {
 			continue
 		}
 		place := b.object.Place("")
@@ -103,7 +103,23 @@ func notHere(b boundHosts, w *verdict.Walk) string {
 	if !slices.ContainsFunc(b.gateways, func(g string) bool { return slices.Contains(here, g) }) {
 		return fmt.Sprintf("it is bound to %s, and this listener is for %s", strings.Join(b.gateways, ", "), gateways(w))
 	}
-	return "another virtual host has its host here, or no server of this listener has it"
+	return "no server of this listener has its host, or another VirtualService has it"
+}
+
+// isServed reports whether a VirtualService has a rule in any virtual host of a listener. One that has no rule in the
+// virtual host of the request has its rules in a less specific one then, which was passed over.
+func (x *Explainer) isServed(rc *plan.RouteConfig, key string) bool {
+	served, ok := x.served[rc]
+	if !ok {
+		served = map[string]bool{}
+		for _, h := range rc.VirtualHosts {
+			for _, r := range h.Rules {
+				served[r.VirtualService()] = true
+			}
+		}
+		x.served[rc] = served
+	}
+	return served[key]
 }
 
 // gateways names what the chain of a walk serves.

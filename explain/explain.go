@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/plan"
@@ -34,6 +35,8 @@ type Explanation struct {
 	Tried []Tried `json:"tried"`
 	// Dropped are the rules for the host that the listener does not have.
 	Dropped []Dropped `json:"dropped"`
+	// Resources are the resources that took part, as far as they are in files.
+	Resources []Resource `json:"resources"`
 	// Decision is the verdict of [verdict.Judge.Decide].
 	Decision *verdict.Verdict `json:"decision"`
 	// Nearest are the rules that lack the fewest conditions, if no rule takes the request; at most mostNear.
@@ -113,20 +116,36 @@ type Nearest struct {
 	conditions []Condition
 }
 
+// Resource is a resource that took part: the Gateways of the listener, the VirtualService of the rule with its delegate,
+// and the DestinationRules of the destinations. Name is Kind/namespace/name.
+type Resource struct {
+	Name string `json:"resource"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
 // mostNear bounds the rules and the hosts that are near.
 const mostNear = 5
 
-// Explainer explains requests.
+// Explainer explains requests, one at a time.
 type Explainer struct {
-	judge *verdict.Judge
-	plan  *plan.Plan
-	bound []boundHosts
+	judge  *verdict.Judge
+	plan   *plan.Plan
+	bound  []boundHosts
+	places map[string]diag.Place // of resources, by Kind/namespace/name
+	// policies are the DestinationRules of clusters, by the name of the cluster.
+	policies map[string][]string
+	served   map[*plan.RouteConfig]map[string]bool // see isServed
 }
 
 // New makes an explainer of a plan. judge decides on the plan, set is what the plan was made from, and clusterDomain ends
 // the full names of services.
 func New(p *plan.Plan, judge *verdict.Judge, set *resource.Set, clusterDomain string) *Explainer {
-	return &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain)}
+	x := &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set), policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{}}
+	for _, c := range p.Clusters {
+		x.policies[c.Name] = c.Rules
+	}
+	return x
 }
 
 // Explain explains what [verdict.Judge.Decide] decides.
@@ -143,7 +162,7 @@ func (x *Explainer) Explain(r verdict.Request) *Explanation {
 }
 
 func empty(r verdict.Request, v *verdict.Verdict) *Explanation {
-	return &Explanation{Request: r, Decision: v, Tried: []Tried{}, Dropped: []Dropped{}, Nearest: []Nearest{}}
+	return &Explanation{Request: r, Decision: v, Tried: []Tried{}, Dropped: []Dropped{}, Nearest: []Nearest{}, Resources: []Resource{}}
 }
 
 // on explains the verdict of one listener.
@@ -167,6 +186,7 @@ func (x *Explainer) on(r verdict.Request, v *verdict.Verdict) *Explanation {
 		}
 		e.Tried = append(e.Tried, t)
 	}
+	e.Resources = x.resources(e.Listener.Gateways, w)
 	switch {
 	case w.Chain == nil || w.Chain.Routes == nil:
 	case w.Host != nil:

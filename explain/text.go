@@ -42,6 +42,7 @@ func (e *Explanation) Text(o TextOptions) string {
 		t.line("", "the listeners that have the host do not agree")
 		for _, l := range e.Listeners {
 			t.b.WriteString("\n")
+			t.last = ""
 			t.explanation(l)
 		}
 		return t.b.String()
@@ -53,16 +54,21 @@ func (e *Explanation) Text(o TextOptions) string {
 // text is a text that is being written: lines of a label and what it says.
 type text struct {
 	TextOptions
-	b strings.Builder
+	b    strings.Builder
+	last string // label
 }
 
 // labelWidth is the width of the column of labels.
 const labelWidth = 13
 
-// line writes a line. Its label is left out if it is that of the line before.
+// line writes a line. Its label is left out if it is the last one that was written.
 func (t *text) line(label, format string, args ...any) {
+	if label == t.last {
+		label = ""
+	}
 	pad := strings.Repeat(" ", max(1, labelWidth-len(label)))
 	if label != "" {
+		t.last = label
 		label = t.Paint(Heading, label)
 	}
 	t.b.WriteString(strings.TrimRight(label+pad+fmt.Sprintf(format, args...), " ") + "\n")
@@ -122,6 +128,9 @@ func (t *text) explanation(e *Explanation) {
 	t.dropped(e)
 	t.decision(e)
 	t.near(e)
+	for _, r := range e.Resources {
+		t.line("from", "%s", t.Paint(Faint, diag.Printable(r.Name+"  "+place(r.File, r.Line))))
+	}
 }
 
 // columns are the width of the columns of a list of rules and their places.
@@ -145,11 +154,12 @@ func (t *text) tried(e *Explanation) {
 	type row struct {
 		rule, place, why string
 		tone             Tone
+		rules            int // how many the row stands for
 	}
 	var rows []row
 	for i := 0; i < len(e.Tried); i++ {
 		x := e.Tried[i]
-		r := row{rule: x.Rule, place: place(x.File, x.Line), why: "takes the request", tone: Good}
+		r := row{rule: x.Rule, place: place(x.File, x.Line), why: "takes the request", tone: Good, rules: 1}
 		if x.Failed != nil {
 			r.why, r.tone = x.Failed.String(), Faint
 		}
@@ -162,11 +172,15 @@ func (t *text) tried(e *Explanation) {
 			alike++
 		}
 		if alike > mostAlike {
-			rows = append(rows, row{why: fmt.Sprintf("... %d more rules, of which the %s differs", alike-1, x.Failed.subject), tone: Faint})
+			rows = append(rows, row{why: fmt.Sprintf("... %d more rules, of which the %s differs", alike-1, x.Failed.subject), tone: Faint, rules: alike - 1})
 			i += alike - 1
 		}
 	}
-	if more := len(rows) - 2*mostTried; !t.All && more > 1 {
+	if !t.All && len(rows) > 2*mostTried+1 {
+		more := 0
+		for _, r := range rows[mostTried : len(rows)-mostTried] {
+			more += r.rules
+		}
 		cut := row{why: fmt.Sprintf("... %d more rules that do not match", more), tone: Faint}
 		rows = slices.Concat(rows[:mostTried], []row{cut}, rows[len(rows)-mostTried:])
 	}
@@ -175,16 +189,12 @@ func (t *text) tried(e *Explanation) {
 		rules, places = append(rules, r.rule), append(places, r.place)
 	}
 	width, placeWidth := columns(rules, places)
-	for i, r := range rows {
-		label := ""
-		if i == 0 {
-			label = "rules"
-		}
+	for _, r := range rows {
 		if r.rule == "" {
-			t.line(label, "%s", t.Paint(r.tone, r.why))
+			t.line("rules", "%s", t.Paint(r.tone, r.why))
 			continue
 		}
-		t.line(label, "%s", t.Paint(r.tone, fmt.Sprintf("%-*s  %-*s  %s", width, diag.Printable(r.rule), placeWidth, diag.Printable(r.place), r.why)))
+		t.line("rules", "%s", t.Paint(r.tone, fmt.Sprintf("%-*s  %-*s  %s", width, diag.Printable(r.rule), placeWidth, diag.Printable(r.place), r.why)))
 	}
 }
 
@@ -199,11 +209,7 @@ func (t *text) dropped(e *Explanation) {
 			t.line("", "... %d more rules that are not on this listener", len(e.Dropped)-i)
 			return
 		}
-		label := ""
-		if i == 0 {
-			label = "not here"
-		}
-		t.line(label, "%s", t.Paint(Faint, diag.Printable(fmt.Sprintf("%s  %s  %s", d.Rule, place(d.File, d.Line), d.Why))))
+		t.line("not here", "%s", t.Paint(Faint, diag.Printable(fmt.Sprintf("%s  %s  %s", d.Rule, place(d.File, d.Line), d.Why))))
 	}
 }
 
@@ -214,14 +220,11 @@ func (t *text) decision(e *Explanation) {
 		v = e.walk.Verdict
 	}
 	for i, c := range v.Clusters {
-		label, what := "", c.Name
-		if i == 0 {
-			label = "goes to"
-		}
+		what := c.Name
 		if len(v.Clusters) > 1 {
 			what = v.Share(i) + " " + what
 		}
-		t.line(label, "%s", t.Paint(Good, diag.Printable(what)))
+		t.line("goes to", "%s", t.Paint(Good, diag.Printable(what)))
 		if v.Kind == verdict.Route {
 			t.upstream(e.walk, i)
 		}
@@ -335,18 +338,17 @@ func (t *text) response(r *plan.Rule) {
 	}
 }
 
+// mostNearest is how many of the nearest rules are written.
+const mostNearest = 3
+
 // near writes what is near if nothing matches.
 func (t *text) near(e *Explanation) {
-	for i, n := range e.Nearest {
-		label := ""
-		if i == 0 {
-			label = "nearest"
-		}
+	for _, n := range e.Nearest[:min(len(e.Nearest), mostNearest)] {
 		var missing []string
 		for _, c := range n.conditions {
 			missing = append(missing, c.String())
 		}
-		t.line(label, "%s  %s  %s", diag.Printable(n.Rule), diag.Printable(place(n.File, n.Line)), strings.Join(missing, "; "))
+		t.line("nearest", "%s  %s  %s", diag.Printable(n.Rule), diag.Printable(place(n.File, n.Line)), strings.Join(missing, "; "))
 	}
 	if len(e.NearHosts) > 0 {
 		t.line("near hosts", "%s", diag.Printable(strings.Join(e.NearHosts, ", ")))

@@ -1,15 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	sigsjson "sigs.k8s.io/json"
 
 	"waymark.dev/waymark/envoy"
 	envoyversion "waymark.dev/waymark/envoy/version"
@@ -72,7 +73,7 @@ Requests are a JSON list of objects. All fields are optional:
 			for i, r := range list {
 				verdicts[i] = j.Decide(r)
 			}
-			if err := printVerdicts(c.OutOrStdout(), output, list, verdicts); err != nil || !failed {
+			if err := printVerdicts(c.OutOrStdout(), output, list, verdicts, w.Assumed); err != nil || !failed {
 				return err
 			}
 			return &exitError{status: exitBadInput} // the verdicts are those of what can be served
@@ -123,13 +124,10 @@ func readRequests(file string) ([]verdict.Request, error) {
 		return nil, &exitError{exitBadInput, err}
 	}
 	var list []verdict.Request
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields() // a field that is misspelt would change the question in silence
-	if err := d.Decode(&list); err != nil {
+	// Strictly: a field that is misspelt, in another case or repeated would change the question in silence.
+	strict, err := sigsjson.UnmarshalStrict(data, &list)
+	if err = errors.Join(append(strict, err)...); err != nil {
 		return nil, &exitError{exitBadInput, fmt.Errorf("%s: not a list of requests: %w", file, err)}
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, &exitError{exitBadInput, fmt.Errorf("%s: there is text after the list of requests", file)}
 	}
 	var given []map[string]json.RawMessage
 	_ = json.Unmarshal(data, &given) // as above
@@ -144,14 +142,23 @@ func readRequests(file string) ([]verdict.Request, error) {
 	return list, nil
 }
 
-func printVerdicts(w io.Writer, output string, requests []verdict.Request, verdicts []*verdict.Verdict) error {
+func printVerdicts(w io.Writer, output string, requests []verdict.Request, verdicts []*verdict.Verdict, assumed []string) error {
 	if output == "json" {
-		return writeJSON(w, map[string]any{"verdicts": verdicts})
+		return writeJSON(w, map[string]any{"verdicts": verdicts, "assumed": append([]string{}, assumed...)})
 	}
 	for i, v := range verdicts {
 		if _, err := fmt.Fprintln(w, v.Text(requests[i])); err != nil {
 			return err
 		}
 	}
-	return nil
+	return writeAssumed(w, assumed)
+}
+
+// writeAssumed writes what was taken to be there, as the last line of a text.
+func writeAssumed(w io.Writer, assumed []string) error {
+	if len(assumed) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, "assumed: "+strings.Join(assumed, "; "))
+	return err
 }
