@@ -3,6 +3,7 @@ package suite
 import (
 	"math"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -104,7 +105,8 @@ func (r *reader) ownRequests(n *yaml.Node, what string) []Request {
 	return p.requests()
 }
 
-// line reads a request in one line: a method, which may be left out, and an address.
+// line reads a request in one line: a method, which may be left out, and an address. A port of the address is that of the
+// listener; the port of the scheme is not part of the authority, since clients leave it out.
 func (r *reader) line(n *yaml.Node, what string) (q Request, ok bool) {
 	text, ok := r.text(n, what)
 	if !ok {
@@ -114,18 +116,28 @@ func (r *reader) line(n *yaml.Node, what string) (q Request, ok bool) {
 	if method, rest, both := strings.Cut(text, " "); both {
 		q.Method, text = method, strings.TrimSpace(rest)
 	}
-	scheme, rest, _ := strings.Cut(text, "://")
-	if scheme != "http" && scheme != "https" || rest == "" || strings.ContainsAny(rest, " \t") {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		r.fail(n, "%s: %q is not a method and an address, such as GET https://shop.example.com/cart", what, n.Value)
 		return q, false
 	}
-	q.Secure = scheme == "https"
-	q.Authority, q.Path = rest, "/"
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		q.Authority, q.Path = rest[:i], rest[i:]
-		if q.Path[0] != '/' {
-			q.Path = "/" + q.Path
+	q.Secure, q.Authority = u.Scheme == "https", u.Host
+	if port := u.Port(); port != "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 {
+			r.fail(n, "%s: the port %q is not a number from 1 to 65535", what, port)
+			return q, false
 		}
+		q.GatewayPort = uint32(number)
+		if number == map[bool]uint64{false: 80, true: 443}[q.Secure] {
+			q.Authority = strings.TrimSuffix(u.Host, ":"+port)
+		}
+	}
+	_, rest, _ := strings.Cut(text, "://")
+	rest, _, _ = strings.Cut(rest, "#")
+	q.Path = "/" // the path as it is written: no escape is decoded
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		q.Path = "/" + strings.TrimPrefix(rest[i:], "/")
 	}
 	return q, true
 }

@@ -3,6 +3,7 @@ package suite
 import (
 	"strings"
 
+	"waymark.dev/waymark/istio/names"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/verdict"
 )
@@ -41,8 +42,8 @@ func (p product) requests() (out []Request) {
 func (q Request) bySecure() verdict.Request {
 	out := q.Request
 	out.TLS = true
-	if out.SNI == "" {
-		out.SNI = strings.ToLower(routing.Host(q.Authority))
+	if host := routing.Host(q.Authority); out.SNI == "" && !names.IsAddress(strings.Trim(host, "[]")) { // an address is not sent
+		out.SNI = strings.ToLower(host)
 	}
 	return out
 }
