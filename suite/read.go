@@ -137,6 +137,9 @@ func (r *reader) broken(err error) {
 
 // formatOf is the format of a document; "" is one without tests.
 func formatOf(n *yaml.Node) Format {
+	if n.Kind == yaml.SequenceNode && isOfRouterCheck(n) {
+		return RouterCheck
+	}
 	if n.Kind != yaml.MappingNode {
 		return ""
 	}

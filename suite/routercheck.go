@@ -3,7 +3,9 @@ package suite
 import (
 	"encoding/json"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +40,7 @@ type routerCheckTest struct {
 		Random          uint64            `json:"random_value,string"`
 		SSL             bool              `json:"ssl"`
 		Runtime         string            `json:"runtime"`
+		OldHeaders      []routerHeader    `json:"additional_headers"`
 		RequestHeaders  []routerHeader    `json:"additional_request_headers"`
 		ResponseHeaders []routerHeader    `json:"additional_response_headers"`
 		Metadata        []json.RawMessage `json:"dynamic_metadata"`
@@ -51,6 +54,8 @@ type routerCheckTest struct {
 		PathRedirect    *string           `json:"path_redirect"`
 		CodeRedirect    *int              `json:"code_redirect"`
 		Timeout         *string           `json:"timeout"`
+		OldFields       []routerHeader    `json:"header_fields"`
+		CustomFields    []routerHeader    `json:"custom_header_fields"`
 		RequestFields   []routerHeader    `json:"request_header_fields"`
 		ResponseFields  []routerHeader    `json:"response_header_fields"`
 		RequestMatches  []json.RawMessage `json:"request_header_matches"`
@@ -65,6 +70,9 @@ type routerHeader struct {
 
 // routerCheck reads a document in YAML or JSON.
 func (r *reader) routerCheck(root *yaml.Node) (out []*Test) {
+	if root.Kind == yaml.SequenceNode {
+		root = ofFirstForm(root)
+	}
 	m := r.object(root, "file")
 	if m == nil || !m.has("tests") {
 		return nil
@@ -87,10 +95,46 @@ func (r *reader) routerCheck(root *yaml.Node) (out []*Test) {
 	return out
 }
 
-// plainProto is an error of package protobuf without what it says of itself.
-func plainProto(err error) string {
-	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: ")
+// ofFirstForm turns a file of the tool's first form, of before 2019, into one of today's: a list without a name, in which
+// pseudo-headers have their colon, a header's name is its field, and a method that is left out is GET.
+func ofFirstForm(tests *yaml.Node) *yaml.Node {
+	text := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }
+	for _, test := range list(tests) {
+		eachValue(test, func(part, of *yaml.Node) {
+			hasMethod := false
+			eachValue(of, func(key, value *yaml.Node) {
+				key.Value = strings.TrimPrefix(key.Value, ":")
+				hasMethod = hasMethod || key.Value == "method"
+				for _, header := range list(value) {
+					eachValue(header, func(key, _ *yaml.Node) {
+						if key.Value == "field" {
+							key.Value = "key"
+						}
+					})
+				}
+			})
+			if part.Value == "input" && !hasMethod {
+				of.Content = append(of.Content, text("method"), text("GET"))
+			}
+		})
+	}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("tests"), tests}, Line: tests.Line, Column: tests.Column}
 }
+
+// eachValue visits the keys of an object with their values.
+func eachValue(n *yaml.Node, visit func(key, value *yaml.Node)) {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		visit(resolve(n.Content[i]), resolve(n.Content[i+1]))
+	}
+}
+
+// plainProto is an error of package protobuf without what it says of itself and of places in a text that nobody sees.
+func plainProto(err error) string {
+	text := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: ")
+	return protoPlace.ReplaceAllString(text, "")
+}
+
+var protoPlace = regexp.MustCompile(`\(line (\d+):(\d+)\): `)
 
 // known reports the keys that a message does not have.
 func (r *reader) known(n *yaml.Node, message protoreflect.MessageDescriptor, what string) {
@@ -123,7 +167,12 @@ func (r *reader) known(n *yaml.Node, message protoreflect.MessageDescriptor, wha
 func (r *reader) routerCheckText(text string) (out []*Test) {
 	all := dynamicpb.NewMessage(validation)
 	if err := prototext.Unmarshal([]byte(text), all); err != nil {
-		r.fail(&yaml.Node{Line: 1, Column: 1}, "%s", plainProto(err))
+		at := &yaml.Node{Line: 1, Column: 1}
+		if place := protoPlace.FindStringSubmatch(err.Error()); place != nil {
+			at.Line, _ = strconv.Atoi(place[1]) // digits
+			at.Column, _ = strconv.Atoi(place[2])
+		}
+		r.fail(at, "%s", plainProto(err))
 		return nil
 	}
 	tests := all.Get(validation.Fields().ByName("tests")).List()
@@ -158,9 +207,9 @@ func (r *reader) routerCheckTest(item *dynamicpb.Message, at *yaml.Node) *Test {
 	}
 	q := Request{Secure: in.Input.SSL}
 	q.Authority, q.Path, q.Method = in.Input.Authority, in.Input.Path, in.Input.Method
-	lines := make([][2]string, len(in.Input.RequestHeaders))
-	for i, h := range in.Input.RequestHeaders {
-		lines[i] = [2]string{h.Key, h.Value}
+	var lines [][2]string
+	for _, h := range slices.Concat(in.Input.OldHeaders, in.Input.RequestHeaders) {
+		lines = append(lines, [2]string{h.Key, h.Value})
 	}
 	q.SetHeaders(lines)
 	t.Requests = []Request{q}
@@ -249,7 +298,7 @@ func (r *reader) routerChecks(in *routerCheckTest, t *Test, at *yaml.Node) (out 
 		matches []json.RawMessage
 		headers func(*answer) effect.Headers
 	}{
-		{"request_header", v.RequestFields, v.RequestMatches, func(a *answer) effect.Headers { return a.requestHeaders(random) }},
+		{"request_header", slices.Concat(v.OldFields, v.CustomFields, v.RequestFields), v.RequestMatches, func(a *answer) effect.Headers { return a.requestHeaders(random) }},
 		{"response_header", v.ResponseFields, v.ResponseMatches, func(a *answer) effect.Headers { return a.responseHeaders(random, in.Input.ResponseHeaders) }},
 	} {
 		for _, h := range f.fields {

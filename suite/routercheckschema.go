@@ -17,7 +17,7 @@ import (
 
 // validation is the message of a file of router_check_tool: test/tools/router_check/validation.proto of Envoy, which no
 // module for Go has. With it, a file is read exactly as that tool reads it: snake_case and camelCase, numbers as texts,
-// wrappers, and the text format of protocol buffers.
+// wrappers, and the text format of protocol buffers. The names of before 2020 have the numbers that are reserved today.
 var validation = routerCheckSchema()
 
 // field describes a field of the schema. Type is a scalar's, or that of the message with the name.
@@ -63,6 +63,7 @@ func routerCheckSchema() protoreflect.MessageDescriptor {
 				field{name: "authority", number: 1, scalar: text}, field{name: "path", number: 2, scalar: text}, field{name: "method", number: 4, scalar: text},
 				field{name: "random_value", number: 5, scalar: number}, field{name: "ssl", number: 6, scalar: boolean}, field{name: "internal", number: 7, scalar: boolean},
 				field{name: "runtime", number: 9, scalar: text},
+				named(all(of(header)), "additional_headers", 8), // until 2020
 				named(all(of(header)), "additional_request_headers", 10), named(all(of(header)), "additional_response_headers", 11),
 				named(all(of(own+"Metadata")), "dynamic_metadata", 12)),
 			message("Metadata", // envoy.extensions.filters.http.set_metadata.v3.Metadata, without what it has for other uses
@@ -71,6 +72,7 @@ func routerCheckSchema() protoreflect.MessageDescriptor {
 			message("ValidationAssert",
 				named(of(optional), "cluster_name", 1), named(of(optional), "virtual_cluster_name", 2), named(of(optional), "virtual_host_name", 3),
 				named(of(optional), "host_rewrite", 4), named(of(optional), "path_rewrite", 5), named(of(optional), "path_redirect", 6),
+				named(all(of(header)), "header_fields", 7), named(all(of(header)), "custom_header_fields", 8), // until 2020
 				named(all(of(header)), "request_header_fields", 9), named(all(of(header)), "response_header_fields", 10),
 				named(all(of(matcher)), "request_header_matches", 11), named(all(of(matcher)), "response_header_matches", 12),
 				named(of(".google.protobuf.UInt32Value"), "code_redirect", 13), named(of(".google.protobuf.Duration"), "timeout", 14)),

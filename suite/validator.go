@@ -164,7 +164,7 @@ func (r *reader) message(n *yaml.Node, into proto.Message, what string) {
 		err = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, into)
 	}
 	if err != nil {
-		r.fail(n, "%s: %s", what, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: "))
+		r.fail(n, "%s: %s", what, plainProto(err))
 	}
 }
 
