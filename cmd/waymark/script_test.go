@@ -88,7 +88,9 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 func copyExamples(ts *testscript.TestScript) {
 	from := ts.Getenv("EXAMPLES")
 	to := ts.MkAbs("examples")
-	ts.Check(os.CopyFS(filepath.Join(to, "bookinfo"), os.DirFS(filepath.Join(from, "bookinfo"))))
+	for _, folder := range []string{"bookinfo", "bookinfo-tests"} {
+		ts.Check(os.CopyFS(filepath.Join(to, folder), os.DirFS(filepath.Join(from, folder))))
+	}
 	requests, err := os.ReadFile(filepath.Join(from, "bookinfo-requests.json"))
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(to, "bookinfo-requests.json"), requests, 0o600))
