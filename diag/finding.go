@@ -70,6 +70,8 @@ type Finding struct {
 	Message string
 	// About is the subject; nil where there is none, such as for a whole file.
 	About Subject `json:"-"`
+	// Details are more fields of the finding for programs; nil for most.
+	Details any `json:"-"`
 }
 
 // String is the finding on one line: file:line:column: severity: object: field: message. Characters that are not

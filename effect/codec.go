@@ -63,10 +63,9 @@ const (
 
 var headersTooLarge = &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge}
 
-// checkFirstLine checks what the parser of HTTP/1.1 checks before it reads headers. query is set if it accepts the
-// method QUERY.
-func (r Request) checkFirstLine(query bool) *Refusal {
-	known := methods[r.Method] || query && r.Method == methodQuery
+// checkFirstLine checks what the parser of HTTP/1.1 checks before it reads headers.
+func (r Request) checkFirstLine(b version.Behaviour) *Refusal {
+	known := IsMethod(r.Method, b)
 	target := trimTarget(r.Path)
 	if !known || !isTarget(target, r.Method == http.MethodConnect) {
 		return badRequest
@@ -411,4 +410,9 @@ func (r Request) dropUpgradeToHTTP2() {
 	if len(left) > 0 {
 		r.Headers["connection"] = []string{strings.Join(left, ",")}
 	}
+}
+
+// IsMethod reports whether the codec of HTTP/1.1 takes a method. That of HTTP/2 takes any token.
+func IsMethod(method string, b version.Behaviour) bool {
+	return methods[method] || b.KnowsQueryMethod && method == methodQuery
 }

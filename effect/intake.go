@@ -73,7 +73,7 @@ func (in Intake) Receive(r Request) (received Request, refusal *Refusal) {
 		}
 	} else {
 		hostless := false
-		if refusal = r.checkFirstLine(behaviour.KnowsQueryMethod); refusal == nil {
+		if refusal = r.checkFirstLine(behaviour); refusal == nil {
 			refusal = in.lines(r, out.Headers)
 		}
 		if refusal == nil {

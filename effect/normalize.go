@@ -176,7 +176,7 @@ func canonicalPath(path string) (string, bool) {
 			if value == 0 {
 				return "", false
 			}
-			if isUnreserved(value) {
+			if IsUnreserved(value) {
 				out = escapeStray(append(out, value), stray, path[i+3:])
 			} else {
 				out = append(out, path[i:i+3]...)
@@ -304,7 +304,11 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
-func isUnreserved(c byte) bool {
+// IsPathByte reports whether a byte stands in normalised paths as it is.
+func IsPathByte(c byte) bool { return c != '\\' && !mustEscape(c) }
+
+// IsUnreserved reports whether the escape of a byte is replaced by the byte where paths are normalised.
+func IsUnreserved(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 

@@ -57,6 +57,15 @@ var singleHeaders = map[string]bool{
 	"access-control-request-private-network": true, "x-envoy-original-path": true,
 }
 
+// IsSingleHeader reports whether Envoy keeps the lines of a header, by its name in lower case, as one.
+func IsSingleHeader(name string) bool { return singleHeaders[name] }
+
+// IsRemoved reports whether Envoy, or the filter, removes a header of a client before any rule is tried.
+func IsRemoved(name string) bool {
+	return slices.Contains(internalHeaders, name) || slices.Contains(routing.DecisionHeaders[:], name) ||
+		slices.Contains([]string{"proxy-connection", "keep-alive", "transfer-encoding"}, name)
+}
+
 // add appends a line, or joins its value to the line that there is for one of singleHeaders.
 func (h Headers) add(name, value string) {
 	if h[name] = append(h[name], value); singleHeaders[name] {

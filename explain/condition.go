@@ -62,19 +62,14 @@ func conditions(r *plan.Rule, unmet []routing.Unmet, in effect.Request) []Condit
 // header is an unmet condition on a header or on a pseudo-header, which has a field of its own.
 func header(m plan.HeaderMatch, in effect.Request) Condition {
 	name := strings.ToLower(m.Name)
-	c := Condition{Field: "headers." + m.Name, Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
-	if m.Invert {
-		c.Field = "withoutHeaders." + m.Name
-	}
+	c := Condition{Field: m.Field(), Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
 	pseudo := map[string]string{":method": in.Method, ":authority": in.Authority, ":scheme": in.Scheme, ":path": in.Path}
 	switch value, ok := pseudo[name]; {
 	case name == "host":
 		c.Saw = []string{in.Authority}
 	case ok:
 		c.Saw = []string{value}
-		if c.subject = name[1:]; !m.Invert && name != ":path" {
-			c.Field = name[1:]
-		}
+		c.subject = name[1:]
 	default:
 		c.Saw = in.Headers[name]
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/istio/resource"
@@ -16,8 +18,9 @@ type Report struct {
 	Other diag.Findings
 	// Texts are the contents of the files, for excerpts.
 	Texts *diag.Texts
+	// Set are the resources that were accepted.
+	Set *resource.Set
 
-	set   *resource.Set
 	named map[string]bool // the findings of addNames
 }
 
@@ -26,6 +29,8 @@ type Checked struct {
 	Kind, Namespace, Name string
 	// Findings are sorted by place.
 	Findings diag.Findings
+
+	replaced diag.Findings // of Istio's validation, for which there are better ones
 }
 
 // Verdict is what Istio's validation answers for a resource.
@@ -42,9 +47,10 @@ const (
 // have do not count: those about the document alone, and those of Waymark (see [validate.IsBeyond] and [OwnCodes]).
 func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
-	for _, f := range c.Findings {
+	for _, f := range slices.Concat(c.Findings, c.replaced) {
 		switch {
 		case validate.IsBeyond(f.Code), isOwn(f.Code):
+		case f.Severity == diag.Notice:
 		case f.Severity == diag.Error:
 			return VerdictError
 		default:
@@ -58,7 +64,7 @@ func (c *Checked) Verdict() Verdict {
 // validation find. The findings of [OwnCodes] are not among them; a caller adds them with [Report.Add].
 func Check(paths []string, o resource.Options, envoys version.Range) *Report {
 	in := Load(paths, o, envoys)
-	report := &Report{Texts: &in.Texts, set: in.Set}
+	report := &Report{Texts: &in.Texts, Set: in.Set}
 	index := make(map[diag.Subject]int, len(in.Objects))
 	for i, o := range in.Objects {
 		index[o] = i

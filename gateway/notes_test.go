@@ -9,45 +9,34 @@ import (
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
 )
 
-// What cannot be checked, since the files do not have what is named, is one notice, and never a warning for each name.
-func TestNotes(t *testing.T) {
-	const (
-		mesh     = "notice: there is no Gateway, and the rules of 2 VirtualServices are for sidecars; waymark translate -o plan --proxy sidecar shows what one does with them"
-		gateways = "notice: there is no Gateway, so gateways and hosts of VirtualServices are not checked (1 VirtualService)"
-		services = "notice: there is no Service or ServiceEntry, so names of destinations are not checked "
-		to       = "\nhttp: [{route: [{destination: {host: web}}]}]"
-		answer   = "\nhttp: [{directResponse: {status: 200}}]"
-	)
+// What is not among the files is assumed, and never a warning for each name.
+func TestNothingIsWarnedOfThatIsAssumed(t *testing.T) {
+	const to = "\nhttp: [{route: [{destination: {host: web}}]}]"
 	rules := func(key, spec string) string { return object("VirtualService", key, spec) }
 	web := object("Service", "default/web", "ports: [{port: 80, name: http}]")
 	for what, c := range map[string]struct {
-		yaml string
-		want []string
+		yaml    string
+		want    []string
+		assumed int
 	}{
-		"all is there":            {everything + web + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), nil},
-		"for sidecars":            {web + rules("a", "hosts: [web]"+to) + rules("b", "hosts: [web]\ngateways: [mesh]"+to), []string{mesh}},
-		"for Gateways":            {web + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), []string{gateways}},
-		"for both":                {web + rules("a", "hosts: [a.com]\ngateways: [gw, mesh]"+to), []string{gateways}},
-		"for sidecars beside one": {everything + web + rules("a", "hosts: [web]\ngateways: [mesh]"+to), nil},
-		"a delegate":              {web + rules("a", to[1:]), nil},
-		"no Service": {everything + rules("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: web}}], mirror: {host: web.default.svc.cluster.local}, mirrors: []}]") +
-			rules("b", "hosts: [b.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: web}}], mirrors: [{destination: {host: copy}}]}]") +
-			rules("c", "hosts: [c.com]\ngateways: [gw]\ntcp: [{route: [{destination: {host: tcp}}]}]\ntls: [{match: [{sniHosts: [c.com]}], route: [{destination: {host: tls}}]}]"),
-			[]string{services + "(4 hosts)"}},
-		"no Service, one host": {everything + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), []string{services + "(1 host)"}},
-		"a ServiceEntry":       {everything + object("ServiceEntry", "default/e", "hosts: [e.test]\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: DNS") + rules("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: e.test}}]}]"), nil},
-		"no destinations":      {everything + rules("a", "hosts: [a.com]\ngateways: [gw]"+answer), nil},
-		"no rules":             {everything + web, nil},
-		"nothing to check":     {web, []string{"error: there is nothing to check: no Gateway, VirtualService, DestinationRule, ServiceEntry or WorkloadEntry of Istio is here"}},
+		"all is there":         {everything + web + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), nil, 0},
+		"for sidecars":         {web + rules("a", "hosts: [web]"+to) + rules("b", "hosts: [web]\ngateways: [mesh]"+to), nil, 0},
+		"for a Gateway":        {web + rules("a", "hosts: [a.com]\ngateways: [gw]"+to), nil, 1},
+		"a delegate":           {web + rules("a", to[1:]), nil, 0},
+		"no Service":           {everything + rules("a", "hosts: [a.com]\ngateways: [gw]\nhttp: [{route: [{destination: {host: web}}], mirrors: [{destination: {host: copy}}]}]"), nil, 2},
+		"nothing to check":     {web, []string{"error: there is nothing to check: no Gateway, VirtualService, DestinationRule, ServiceEntry or WorkloadEntry of Istio is here"}, 0},
+		"no rules, no finding": {everything + web, nil, 0},
 	} {
 		r := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
-		r.Plans()
+		w := r.Whole(translate.Options{})
 		var got []string
-		for _, f := range r.Other {
+		for _, f := range append(r.Findings(), r.Other...) {
 			got = append(got, f.String())
 		}
 		assert.Equal(t, c.want, got, what)
+		assert.Len(t, w.Assumed, c.assumed, what)
 	}
 }

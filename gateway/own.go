@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"maps"
 	"slices"
 
 	"waymark.dev/waymark/diag"
@@ -39,39 +38,24 @@ func isOwn(id string) bool {
 	return slices.ContainsFunc(ownCodes, func(c validate.Code) bool { return c.ID == id })
 }
 
-// Plans translates the set for gateway proxies: one plan for each set of labels that some Gateway selects. What the
-// translation finds about names that nothing has is added to the report, where the files hold what is named: a folder
-// without Gateways or without services may belong to others that have them, and has a notice.
-func (r *Report) Plans() []*plan.Plan {
-	var selectors []map[string]string
-	for _, gw := range r.set.Gateways {
-		labels := gw.Spec.GetSelector()
-		if !slices.ContainsFunc(selectors, func(known map[string]string) bool { return maps.Equal(known, labels) }) {
-			selectors = append(selectors, labels)
-		}
+// Whole translates the set for all proxies that it is about (see [All]). What the translation finds about names that
+// nothing has is added to the report.
+func (r *Report) Whole(o translate.Options) *Whole {
+	w := All(r.Set, o)
+	r.addNames(w.Findings)
+	if len(r.Resources) == 0 && !r.Other.HasErrors() {
+		r.Other.Add(diag.Error, "", nil, "", "there is nothing to check: no Gateway, VirtualService, DestinationRule, ServiceEntry or WorkloadEntry of Istio is here")
 	}
-	var out []*plan.Plan
-	for _, labels := range selectors {
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		p, findings := translate.Plan(r.set, translate.Options{Labels: labels})
-		r.addNames(findings)
-		if p != nil {
-			out = append(out, p)
-		}
-	}
-	r.addNotes()
-	return out
+	return w
 }
 
 // hasServices reports whether the names of destinations can be checked.
-func (r *Report) hasServices() bool { return len(r.set.Services)+len(r.set.ServiceEntries) > 0 }
+func (r *Report) hasServices() bool { return len(r.Set.Services)+len(r.Set.ServiceEntries) > 0 }
 
 // hasDelegates reports whether the names of delegates can be checked.
 func (r *Report) hasDelegates() bool {
-	return slices.ContainsFunc(r.set.VirtualServices, func(vs *resource.VirtualService) bool { return len(vs.Spec.GetHosts()) == 0 }) ||
-		slices.ContainsFunc(r.set.Refused, func(o resource.Refused) bool { return o.Kind == "VirtualService" && len(o.Hosts) == 0 })
+	return slices.ContainsFunc(r.Set.VirtualServices, func(vs *resource.VirtualService) bool { return len(vs.Spec.GetHosts()) == 0 }) ||
+		slices.ContainsFunc(r.Set.Refused, func(o resource.Refused) bool { return o.Kind == "VirtualService" && len(o.Hosts) == 0 })
 }
 
 // addNames adds the findings about names that nothing has, each once.
@@ -80,9 +64,6 @@ func (r *Report) addNames(findings diag.Findings) {
 	for _, f := range findings {
 		switch f.Code {
 		case translate.CodeNoGateway, translate.CodeNoServer:
-			if len(r.set.Gateways) == 0 {
-				continue
-			}
 		case translate.CodeNoDelegate:
 			if !r.hasDelegates() {
 				continue

@@ -185,7 +185,7 @@ func TestCheckReportsNames(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			report := gateway.Check([]string{"-"}, resource.Options{Stdin: strings.NewReader(c.yaml)}, version.All)
-			report.Plans()
+			report.Whole(translate.Options{})
 			var codes []string
 			for _, f := range report.Findings() {
 				if strings.HasPrefix(f.Code, "WM-") {

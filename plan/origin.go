@@ -91,7 +91,8 @@ func (d Dropped) Why() string {
 var whyDropped = map[DropCode]string{
 	DropPort:             "its match is for another port",
 	DropGateway:          "its match is for other gateways",
-	DropSource:           "its sourceLabels or sourceNamespace are not those of the proxy",
+	DropLabels:           "its sourceLabels are not those of the proxy",
+	DropNamespace:        "its sourceNamespace is not that of the proxy",
 	DropBehindCatchAll:   "an earlier rule of its VirtualService takes every request",
 	DropNoDelegate:       "its delegate does not exist, or is not exported to its namespace",
 	DropNestedDelegate:   "it delegates, and a rule of a delegate may not",
@@ -115,8 +116,10 @@ const (
 	DropPort DropCode = "port"
 	// DropGateway is a match for other Gateways (VS-STAT-02).
 	DropGateway DropCode = "gateway"
-	// DropSource is a match whose sourceLabels or sourceNamespace are another proxy's (VS-STAT-03).
-	DropSource DropCode = "source"
+	// DropLabels is a match whose sourceLabels the proxy does not have, DropNamespace one whose sourceNamespace is
+	// another one (VS-STAT-03).
+	DropLabels    DropCode = "source-labels"
+	DropNamespace DropCode = "source-namespace"
 	// DropBehindCatchAll is a match after a catch-all of the same VirtualService (VS-ORD-04).
 	DropBehindCatchAll DropCode = "behind-catch-all"
 	// DropNoDelegate is a rule whose delegate does not exist, or is not exported to the rule's namespace (VS-DEL-03).

@@ -55,3 +55,34 @@ func (r *Rule) EachExpression(visit func(what, pattern string)) {
 		}
 	}
 }
+
+// IsCatchAll reports whether a match is a catch-all as VS-ORD-03 defines it: the path is the prefix "/" or the regex
+// ".*", or there is no condition on the path, and there are no conditions on headers (method, scheme and authority
+// included), query parameters or claims of a JWT. The prefix "" and the regex "/.*" match the same paths and are not
+// catch-alls.
+func (m *Match) IsCatchAll() bool {
+	if len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Claims) > 0 {
+		return false
+	}
+	switch m.Path.Kind {
+	case Prefix, Separated:
+		return m.Path.Value == "/"
+	case Regex:
+		return m.Path.Value == ".*"
+	default:
+		return m.Path.Kind == Present
+	}
+}
+
+// Field is the field of a match in a VirtualService from which the condition was made: headers.x-user,
+// withoutHeaders.x-user, or method, authority and scheme, which Istio translates to conditions on headers as well.
+func (h HeaderMatch) Field() string {
+	switch {
+	case h.Invert:
+		return "withoutHeaders." + h.Name
+	case h.Name == ":method", h.Name == ":authority", h.Name == ":scheme":
+		return h.Name[1:]
+	default:
+		return "headers." + h.Name
+	}
+}

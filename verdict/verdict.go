@@ -298,32 +298,25 @@ func findChain(l *plan.Listener, r Request) (*plan.FilterChain, Kind) {
 
 // decideHTTP fills in what happens to a request after the connection manager has received it.
 func (j *Judge) decideHTTP(w *Walk) {
-	v, rc, in := w.Verdict, w.Chain.Routes, w.Received
-	var request routing.Request
-	in.Routing(&request)
-	d := j.tables[rc].Decide(&request, routing.Dice{})
-	if d.VirtualHost < 0 {
+	v, in := w.Verdict, w.Received
+	host, d := j.find(w.Chain.Routes, in)
+	if host == nil {
 		v.Kind, v.Status = NoVirtualHost, 404
 		return
 	}
-	host := rc.VirtualHosts[d.VirtualHost]
 	w.Host = host
-	if d.Exhausted && pluginconfig.TooCostly(host, j.intake.Behaviour()) != "" {
-		d = j.tables[rc].DecideUnbounded(&request, routing.Dice{}) // Envoy's own list of routes decides, without a limit
-	}
 	v.Domain = effect.Domain(host, in.Authority)
 	v.empty = len(host.Rules) == 0 && !host.RequireTLS
-	if in.Method == http.MethodConnect { // it has no path, so no rule matches it
+	switch untried(host, in) {
+	case noPath:
 		if v.Kind, v.Status = NoRoute, 404; host.RequireTLS { // it has a route: the redirect to https
 			v.Kind, v.Status = UpgradeRefused, 403
 		}
 		return
-	}
-	if in.Upgrades() && !in.IsWebsocket() && len(host.Rules) > 0 {
+	case upgrade:
 		v.Kind, v.Status = UpgradeRefused, 403
 		return
-	}
-	if host.RequireTLS && !in.Secure() {
+	case plain:
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}

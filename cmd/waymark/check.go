@@ -10,6 +10,10 @@ import (
 	"waymark.dev/waymark/envoy"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/resource"
+	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/lint"
+	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -41,17 +45,25 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			if err := intake.intake(&o, envoy.ProfileEdge); err != nil {
 				return err
 			}
+			var plain envoy.Options
+			if err := intake.intake(&plain, envoy.ProfilePlain); err != nil {
+				return err
+			}
 			working := newProgress()
 			r := gateway.Check(files.files, files.reading(working), envoyversion.All)
 			working.at("looking at %d resources", len(r.Resources))
-			warnOfPassages(r, &o)
+			w := r.Whole(translate.Options{})
+			warnOfPassages(r, w.Plan, &o)
+			rules := lintRules(r, w.Plan, &plain, working)
 			working.end()
 			_ = r.Other.Write(talk, r.Texts) // nobody could be told
-			write := writeFindings
+			var err error
 			if output == "json" {
-				write = writeChecked
+				err = writeChecked(c.OutOrStdout(), r, rules, w.Assumed)
+			} else {
+				err = writeFindings(c.OutOrStdout(), r, w.Assumed)
 			}
-			if err := write(c.OutOrStdout(), r); err != nil {
+			if err != nil {
 				return err
 			}
 			status := checkStatus(r)
@@ -67,38 +79,65 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 	return c
 }
 
-// warnOfPassages reports the rules that deny a path and can be passed. Rules that cannot be translated are not looked at.
-func warnOfPassages(r *gateway.Report, o *envoy.Options) {
-	for _, p := range r.Plans() {
-		if !verdict.AnyDenies(p) {
-			continue
-		}
-		j, err := verdict.New(p, o.Intake())
-		if err != nil {
-			continue // an expression that this Envoy does not know; translating reports it
-		}
-		var found diag.Findings
-		passages, all := j.Passages()
-		if !all {
-			fmt.Fprintf(talk, "notice: more than %d rules deny a path; the others are not checked for spellings that pass them\n", verdict.MostDenying)
-		}
-		for _, passage := range passages {
-			severity := diag.Warning
-			code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
-			if passage.Parameters {
-				if o.Behaviour().DropsDotSegmentParameters {
-					severity = diag.Notice // no setting and no newer version closes it
-				}
-				code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
-			}
-			if passage.Unmet {
-				mend = "no request has the path as the rule has it; write it as Envoy has it"
-			}
-			found.Add(severity, code, passage.Denied, "", "denies %s, but %s%s is sent on as %s by %s; %s",
-				passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)
-		}
-		r.Add(found)
+// lintRules reports the rules that do not do what they seem to do, and returns what is known about each rule. Rules that
+// cannot be translated are not looked at.
+func lintRules(r *gateway.Report, p *plan.Plan, o *envoy.Options, working *progress) []lint.Rule {
+	if p == nil {
+		return nil
 	}
+	j, err := verdict.New(p, o.Intake())
+	if err != nil {
+		return nil // an expression that this Envoy does not know; translating reports it
+	}
+	defaults := translate.Options{}.WithDefaults()
+	services := map[string]*resource.VirtualService{}
+	for _, vs := range r.Set.VirtualServices {
+		services[vs.Key()] = vs
+	}
+	report := lint.Check(j, lint.Options{
+		Written: translate.Written(r.Set, defaults.ClusterDomain),
+		DecidedBy: func(first, second string) string {
+			return translate.DecidedBy(services[first], services[second], defaults.Namespace)
+		},
+		Progress: func(done, all int) { working.at("looking for requests, rule %d of %d", done, all) },
+	})
+	for _, f := range report.Findings {
+		r.AddRule(f.About, f.Severity, f.Code, f.Message, f.Details)
+	}
+	r.Correct(report.Reached())
+	return report.Rules
+}
+
+// warnOfPassages reports the rules that deny a path and can be passed. Rules that cannot be translated are not looked at.
+func warnOfPassages(r *gateway.Report, p *plan.Plan, o *envoy.Options) {
+	if p == nil || !verdict.AnyDenies(p) {
+		return
+	}
+	j, err := verdict.New(p, o.Intake())
+	if err != nil {
+		return // as above
+	}
+	var found diag.Findings
+	passages, all := j.Passages()
+	if !all {
+		fmt.Fprintf(talk, "notice: more than %d rules deny a path; the others are not checked for spellings that pass them\n", verdict.MostDenying)
+	}
+	for _, passage := range passages {
+		severity := diag.Warning
+		code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
+		if passage.Parameters {
+			if o.Behaviour().DropsDotSegmentParameters {
+				severity = diag.Notice // no setting and no newer version closes it
+			}
+			code, mend = gateway.ParametersPass, `if a destination drops parameters of path segments, deny them by a rule before: uri: {regex: ".*;.*"}`
+		}
+		if passage.Unmet {
+			mend = "no request has the path as the rule has it; write it as Envoy has it"
+		}
+		found.Add(severity, code, passage.Denied, "", "denies %s, but %s%s is sent on as %s by %s; %s",
+			passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)
+	}
+	r.Add(found)
 }
 
 // checkStatus is 65 for an error, 79 for warnings.
@@ -107,14 +146,19 @@ func checkStatus(r *gateway.Report) error {
 	switch {
 	case findings.HasErrors() || r.Other.HasErrors():
 		return &exitError{status: exitBadInput}
-	case len(findings) > 0 || r.Other.HasWarnings():
+	case findings.HasWarnings() || r.Other.HasWarnings():
 		return &exitError{status: exitFindings}
 	default:
 		return nil
 	}
 }
 
-func writeFindings(w io.Writer, r *gateway.Report) error { return r.Findings().Write(w, r.Texts) }
+func writeFindings(w io.Writer, r *gateway.Report, assumed []string) error {
+	if err := r.Findings().Write(w, r.Texts); err != nil {
+		return err
+	}
+	return writeAssumed(w, assumed)
+}
 
 // checkedJSON and findingJSON are the documented form of 'check -o json': docs/findings.md.
 type checkedJSON struct {
@@ -131,15 +175,32 @@ type findingJSON struct {
 	File     string        `json:"file"`
 	Line     int           `json:"line"`
 	Column   int           `json:"column"`
+	lint.Details
 }
 
-func writeChecked(w io.Writer, r *gateway.Report) error {
+// ruleJSON is an entry of rules: Live is true, false or "unknown".
+type ruleJSON struct {
+	Rule    string           `json:"rule"`
+	Live    any              `json:"live"`
+	Witness *verdict.Request `json:"witness,omitempty"`
+	Why     string           `json:"why,omitempty"`
+}
+
+func writeChecked(w io.Writer, r *gateway.Report, rules []lint.Rule, assumed []string) error {
 	out := make([]checkedJSON, len(r.Resources))
 	for i, c := range r.Resources {
 		out[i] = checkedJSON{c.Kind + "/" + c.Namespace + "/" + c.Name, c.Verdict(), make([]findingJSON, len(c.Findings))}
 		for j, f := range c.Findings {
-			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Place.File, f.Place.Line, f.Place.Column}
+			details, _ := f.Details.(lint.Details)
+			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Place.File, f.Place.Line, f.Place.Column, details}
 		}
 	}
-	return writeJSON(w, map[string]any{"resources": out})
+	states := make([]ruleJSON, len(rules))
+	for i, s := range rules {
+		states[i] = ruleJSON{s.Rule, s.Live, s.Witness, s.Why}
+		if s.Unknown {
+			states[i].Live = "unknown"
+		}
+	}
+	return writeJSON(w, map[string]any{"resources": out, "rules": states, "assumed": append([]string{}, assumed...)})
 }

@@ -44,5 +44,5 @@ func TestClaimsAreNoHeaders(t *testing.T) {
 		{Path: []string{"sub"}, Kind: plan.Exact, Value: "joe", Invert: true},
 		{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"},
 	}, m.Claims)
-	assert.False(t, isCatchAll(&plan.Match{Path: plan.PathMatch{Kind: plan.Prefix, Value: "/"}, Claims: m.Claims}))
+	assert.False(t, (&plan.Match{Path: plan.PathMatch{Kind: plan.Prefix, Value: "/"}, Claims: m.Claims}).IsCatchAll())
 }

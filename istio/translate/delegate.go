@@ -81,6 +81,24 @@ func mergeDelegates(all []*resource.VirtualService, refused []resource.Refused, 
 	return roots
 }
 
+// Written lists the rules of all VirtualServices with hosts, those of their delegates merged, whether a proxy uses them or
+// not. The rules have their names and places, not what they match and do.
+func Written(r *resource.Set, domain string) []*plan.Rule {
+	var out []*plan.Rule
+	for _, vs := range mergeDelegates(resolveNames(r.VirtualServices, domain), r.Refused, &output{}) {
+		for _, h := range vs.rules {
+			for i := range max(1, len(h.Match)) {
+				if len(h.Match) == 0 {
+					i = -1
+				}
+				origin := h.originOf(i)
+				out = append(out, &plan.Rule{Origin: origin, Root: h.root, Name: h.Name, Source: h.origin.Place(origin.Field())})
+			}
+		}
+	}
+	return out
+}
+
 // delegated returns the rules that replace the root's rule i: those of its delegate, each merged with rule i.
 func delegated(root *resource.VirtualService, i int, delegates *delegateIndex, made *bound, out *output) []httpRule {
 	rule := root.Spec.Http[i]

@@ -23,8 +23,10 @@ func misses(m *istio.HTTPMatchRequest, c listenerContext, o *Options) plan.DropC
 		if !slices.Contains(m.GetGateways(), c.gateway) {
 			return plan.DropGateway
 		}
-	case !names.Selects(m.GetSourceLabels(), o.Labels), m.GetSourceNamespace() != "" && m.GetSourceNamespace() != o.Namespace:
-		return plan.DropSource
+	case !names.Selects(m.GetSourceLabels(), o.Labels):
+		return plan.DropLabels
+	case m.GetSourceNamespace() != "" && m.GetSourceNamespace() != o.Namespace:
+		return plan.DropNamespace
 	}
 	return ""
 }

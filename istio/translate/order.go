@@ -44,6 +44,19 @@ func orderVirtualServices(all []*boundVirtualService, namespace string, out *out
 	return kept
 }
 
+// DecidedBy says why one of two VirtualServices comes first for a proxy in a namespace: "visibility", "age" or "name"
+// (VS-SEL-04, VS-SEL-05).
+func DecidedBy(a, b *resource.VirtualService, namespace string) string {
+	switch {
+	case names.VisibilityTo(namespace, a.Namespace, a.Spec.ExportTo) != names.VisibilityTo(namespace, b.Namespace, b.Spec.ExportTo):
+		return "visibility"
+	case !a.Created.Equal(b.Created):
+		return "age"
+	default:
+		return "name"
+	}
+}
+
 // orderServices lists all services in the order in which Istio goes through them: those that are exported to the
 // namespace, then the public ones, then those that are hidden from it; each group by age, then by name and namespace.
 // The name of a ServiceEntry's service is its host (SE-08).
@@ -169,35 +182,17 @@ func (dr *destinationRules) choose(found []*destinationPolicy) *destinationPolic
 	return general
 }
 
-// isCatchAll reports whether a match is a catch-all as VS-ORD-03 defines it: the path is the prefix "/" or the regex
-// ".*", or there is no condition on the path, and there are no conditions on headers (method, scheme and authority
-// included), query parameters or claims of a JWT. The prefix "" and the regex "/.*" match the same paths and are not
-// catch-alls.
-func isCatchAll(m *plan.Match) bool {
-	if len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Claims) > 0 {
-		return false
-	}
-	switch m.Path.Kind {
-	case plan.Prefix, plan.Separated:
-		return m.Path.Value == "/"
-	case plan.Regex:
-		return m.Path.Value == ".*"
-	default:
-		return m.Path.Kind == plan.Present
-	}
-}
-
 // catchAllLast moves the catch-all rules of a virtual host behind all others, and keeps the order within both groups
 // (VS-ORD-02). Otherwise the "/" of one VirtualService would hide every rule of a younger one.
 func catchAllLast(rules []*plan.Rule) []*plan.Rule {
 	sorted := make([]*plan.Rule, 0, len(rules))
 	for _, r := range rules {
-		if !isCatchAll(&r.Match) {
+		if !r.Match.IsCatchAll() {
 			sorted = append(sorted, r)
 		}
 	}
 	for _, r := range rules {
-		if isCatchAll(&r.Match) {
+		if r.Match.IsCatchAll() {
 			sorted = append(sorted, r)
 		}
 	}

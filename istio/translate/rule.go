@@ -62,7 +62,7 @@ func (t *ruleTranslator) rules(vs *boundVirtualService, c listenerContext) (rule
 			}
 			r := t.rule(vs, h, match, c)
 			rules = append(rules, r)
-			if match < 0 || isCatchAll(&r.Match) {
+			if match < 0 || r.Match.IsCatchAll() {
 				catchAll = r
 			}
 		}

@@ -34,6 +34,17 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 
 // explore finds all states and the edges between them. It returns nil if a limit is reached.
 func explore(programs []*routing.Program, most limits) *determinizer {
+	d := newDeterminizer(programs, most)
+	for i := 0; i < len(d.sets); i++ {
+		if d.next = d.row(i, d.next); d.exceeded() {
+			return nil
+		}
+	}
+	return d
+}
+
+// newDeterminizer makes the state that leads only to itself, which is state 0, and the one at the begin of a value.
+func newDeterminizer(programs []*routing.Program, most limits) *determinizer {
 	d := &determinizer{most: most, known: map[string]uint16{}, listOf: map[string]uint16{"": 0}, lists: [][]uint16{{}}}
 	for _, p := range programs {
 		d.base = append(d.base, len(d.code))
@@ -47,19 +58,18 @@ func explore(programs []*routing.Program, most limits) *determinizer {
 	d.seen = make([]int, len(d.code))
 	d.state(nil, afterOther) // state 0, which leads only to itself
 	d.begin = d.state(d.start, atBegin)
-	for i := 0; i < len(d.sets); i++ {
-		if d.reached = d.reached[:0]; !d.asserts {
-			d.close(i, afterOther, false, func(k int) { d.reached = append(d.reached, k) })
-		}
-		for class := range d.width {
-			to := d.step(i, class)
-			if d.exceeded() {
-				return nil
-			}
-			d.next = append(d.next, to)
-		}
-	}
 	return d
+}
+
+// row appends where a state leads, by class.
+func (d *determinizer) row(state int, to []uint16) []uint16 {
+	if d.reached = d.reached[:0]; !d.asserts {
+		d.close(state, afterOther, false, func(k int) { d.reached = append(d.reached, k) })
+	}
+	for class := range d.width {
+		to = append(to, d.step(state, class))
+	}
+	return to
 }
 
 // context is what assertions need to know about the byte before a place.

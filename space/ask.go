@@ -1,0 +1,195 @@
+package space
+
+import (
+	"slices"
+
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// claimed is why it is not known whether a rule with conditions on claims takes requests.
+const claimed = "it has conditions on claims of a JWT, which only a proxy with a JWT filter knows"
+
+// conditionsOf are the requirements that a rule matches.
+func (s *Space) conditionsOf(view, i int) []requirement {
+	var out []requirement
+	for _, u := range s.views[view].rules[i].uses {
+		out = append(out, requirement{u.condition, true, 0})
+	}
+	return out
+}
+
+// Reach searches for a request that a rule of the first view takes.
+func (s *Space) Reach(i int) Result {
+	if s.views[0].rules[i].never {
+		return Result{Unknown: claimed}
+	}
+	return s.ask(question{s.conditionsOf(0, i), []obstacles{{before: i}}})
+}
+
+// Covers reports whether some rules of the first view, by index, match every request that rule i matches. It is false,
+// too, if that is not known.
+func (s *Space) Covers(i int, rules []int) bool {
+	slices.Sort(rules)
+	r := s.ask(question{s.conditionsOf(0, i), []obstacles{{only: append([]int{}, rules...)}}})
+	return !r.Found && r.Unknown == ""
+}
+
+// Both searches for a request that rule a of the first view takes and rule b of the last view takes, where they do not do
+// the same. An index of -1 is that no rule takes it.
+func (s *Space) Both(a, b int, except ...Except) Result {
+	last := len(s.views) - 1
+	if a >= 0 && s.views[0].rules[a].never || b >= 0 && s.views[last].rules[b].never {
+		return Result{}
+	}
+	return s.ask(question{s.pair(0, a, last, b, except), []obstacles{s.before(0, a), s.before(last, b)}})
+}
+
+// Instead searches for a request that rule a of the first view takes, and that rule b of it would take if the list had none
+// of the rules for which left is true.
+func (s *Space) Instead(a, b int, left func(*plan.Rule) bool, except ...Except) Result {
+	v := s.views[0]
+	if v.rules[a].never || v.rules[b].never {
+		return Result{}
+	}
+	others := []int{}
+	for i, r := range v.rules[:b] {
+		if !left(r.Rule) {
+			others = append(others, i)
+		}
+	}
+	return s.ask(question{s.pair(0, a, 0, b, except), []obstacles{{before: a}, {only: others}}})
+}
+
+// Except is a path that a request that is searched for must not have, or the only one that it may have.
+type Except struct {
+	Path string
+	Only bool
+}
+
+// before are the obstacles for a rule, or for no rule.
+func (s *Space) before(view, i int) obstacles {
+	if i < 0 {
+		i = len(s.views[view].rules)
+	}
+	return obstacles{view: view, before: i}
+}
+
+// pair are the requirements that both of two rules match; -1 is none.
+func (s *Space) pair(view, a, other, b int, except []Except) []requirement {
+	var out []requirement
+	if a >= 0 {
+		out = append(out, s.conditionsOf(view, a)...)
+	}
+	if b >= 0 {
+		out = append(out, s.conditionsOf(other, b)...)
+	}
+	for _, e := range except {
+		c := s.condition(conditionKey{subject: subject{part: path}, kind: plan.Exact, value: e.Path})
+		out = append(out, requirement{c, e.Only, 0})
+	}
+	return out
+}
+
+// Compatible reports whether a request may match both of two rules: false only if their conditions on one part contradict
+// each other. An index of -1 is no rule, which goes with every rule.
+func (s *Space) Compatible(a, b int) bool {
+	if a < 0 || b < 0 {
+		return true
+	}
+	last := len(s.views) - 1
+	work := &budget{Budget}
+	byPart := map[*part][]requirement{}
+	for _, r := range s.pair(0, a, last, b, nil) {
+		byPart[r.part] = append(byPart[r.part], r)
+	}
+	for p, required := range byPart {
+		if p.solve(required, work).found == no {
+			return false
+		}
+	}
+	return true
+}
+
+// Conflict returns the fields of a smallest set of conditions of a rule of the first view that no request meets together;
+// none if there is no such set, or it is not known.
+func (s *Space) Conflict(i int) []string {
+	work := &budget{Budget}
+	byPart := map[*part][]use{}
+	var order []*part
+	for _, u := range s.views[0].rules[i].uses {
+		if byPart[u.part] == nil {
+			order = append(order, u.part)
+		}
+		byPart[u.part] = append(byPart[u.part], u)
+	}
+	for _, p := range order {
+		needed := byPart[p]
+		if p.solve(asRequired(needed), work).found != no {
+			continue
+		}
+		for k := len(needed) - 1; k >= 0 && len(needed) > 1; k-- {
+			if less := slices.Delete(slices.Clone(needed), k, k+1); p.solve(asRequired(less), work).found == no {
+				needed = less
+			}
+		}
+		return fieldsOf(needed)
+	}
+	return nil
+}
+
+func asRequired(uses []use) []requirement {
+	out := make([]requirement, len(uses))
+	for i, u := range uses {
+		out[i] = requirement{u.condition, true, 0}
+	}
+	return out
+}
+
+func fieldsOf(uses []use) []string {
+	out := make([]string, len(uses))
+	for i, u := range uses {
+		out[i] = u.field
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Idle is a condition of a rule that changes nothing.
+type Idle struct {
+	Field string
+	// ImpliedBy are other conditions of the match that cannot be met without it; none if it is always met.
+	ImpliedBy []string
+}
+
+// Idle returns the conditions of a rule of the first view that are always met, or whenever the others are.
+func (s *Space) Idle(i int) (out []Idle) {
+	work := &budget{Budget}
+	uses := s.views[0].rules[i].uses
+	for k, u := range uses {
+		isNot := requirement{u.condition, false, 0}
+		if u.part.solve([]requirement{isNot}, work).found == no {
+			out = append(out, Idle{Field: u.field})
+			continue
+		}
+		var others []use
+		for n, o := range uses {
+			if n != k && o.part == u.part {
+				others = append(others, o)
+			}
+		}
+		if len(others) > 0 && u.part.solve(append(asRequired(others), isNot), work).found == no && u.part.solve(asRequired(others), work).found == yes {
+			out = append(out, Idle{u.field, fieldsOf(others)})
+		}
+	}
+	return out
+}
+
+// Decide is what a view does with a request.
+func (s *Space) Decide(view int, r verdict.Request) *verdict.Verdict {
+	v := s.views[view]
+	if v.Listener == nil {
+		return v.judge.Decide(r)
+	}
+	return v.judge.On(v.Listener, r)
+}

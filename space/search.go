@@ -1,0 +1,292 @@
+package space
+
+import (
+	"maps"
+	"slices"
+
+	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// Result is the answer to a question about all requests.
+type Result struct {
+	// Found is whether there is such a request.
+	Found bool
+	// Unknown says why it is not known whether there is one; "" if it is.
+	Unknown string
+	// Request is the request that was found.
+	Request verdict.Request
+	// Takers are the rules that took requests on the way, by index, each with a request that it took: if nothing was found,
+	// they take together all that was asked for.
+	Takers []Taker
+}
+
+// Taker is a rule of a view that takes a request.
+type Taker struct {
+	View, Rule int
+	Request    verdict.Request
+}
+
+// question is what a request is searched for: it meets the requirements, and none of the rules in the lists.
+type question struct {
+	required  []requirement
+	obstacles []obstacles
+}
+
+// obstacles are the rules of a view that must not take the request: those before an index, or those of a list.
+type obstacles struct {
+	view, before int
+	only         []int // ascending; nil is all before
+}
+
+// search is the work on one question.
+type search struct {
+	*Space
+	question
+	budget   *budget
+	required [][]requirement // by part
+	values   []value         // by part
+	takers   map[[2]int]verdict.Request
+	order    [][2]int
+	taken    []verdict.Taken // by view, of the last request
+	unsure   string
+	blocked  int
+}
+
+// maxBlocked bounds the values that cannot be delivered, for one question.
+const maxBlocked = 60
+
+const workCap = "work cap: 2,000,000 states"
+
+// ask searches for a request.
+func (s *Space) ask(q question) Result {
+	x := &search{Space: s, question: q, budget: &budget{Budget}, takers: map[[2]int]verdict.Request{}, taken: make([]verdict.Taken, len(s.views))}
+	x.required = make([][]requirement, len(s.parts))
+	x.values = make([]value, len(s.parts))
+	for _, r := range q.required {
+		x.required[r.part.number] = append(x.required[r.part.number], r)
+	}
+	var out Result
+	found := yes
+	for i := range s.parts {
+		if found = x.settle(i); found != yes {
+			break
+		}
+	}
+	if found == unknown {
+		x.unsure = workCap
+	}
+	if found == yes {
+		var request verdict.Request
+		if request, out.Found, _ = x.try(1); out.Found {
+			out.Request = request
+			return out
+		}
+	}
+	out.Unknown = x.unsure
+	for _, key := range x.order {
+		out.Takers = append(out.Takers, Taker{key[0], key[1], x.takers[key]})
+	}
+	return out
+}
+
+// settle finds a value for a part.
+func (x *search) settle(i int) answer {
+	s := x.parts[i].solve(x.required[i], x.budget)
+	if s.found == yes {
+		x.values[i] = s.value
+	}
+	return s.found
+}
+
+// try looks for a request that meets what is required so far. If there is none, reasons are the levels of the decisions
+// that contradict each other: a decision that is not among them need not be changed.
+func (x *search) try(level int) (request verdict.Request, found bool, reasons map[int]bool) {
+	reasons = map[int]bool{}
+	if !x.budget.spend(50) {
+		x.unsure = workCap
+		return request, false, reasons
+	}
+	request, ok := x.deliverable()
+	if !ok {
+		for _, list := range x.required {
+			for _, r := range list {
+				reasons[r.level] = true
+			}
+		}
+		return request, false, reasons
+	}
+	at, taken := x.taker()
+	if !taken {
+		return request, x.unsure != inconsistent, reasons
+	}
+	if _, known := x.takers[at]; !known {
+		x.order = append(x.order, at)
+		x.takers[at] = request
+	}
+	for _, u := range x.views[at[0]].rules[at[1]].uses {
+		i := u.part.number
+		required, before := x.required[i], x.values[i]
+		x.required[i] = append(slices.Clip(required), requirement{u.condition, false, level})
+		switch x.settle(i) {
+		case unknown:
+			x.unsure = workCap
+		case no:
+			maps.Copy(reasons, x.core(i, level))
+		case yes:
+			request, found, deeper := x.try(level + 1)
+			if found {
+				return request, true, nil
+			}
+			if !deeper[level] && x.unsure == "" { // whatever is decided here, the rest is contradictory
+				x.required[i], x.values[i] = required, before
+				return request, false, deeper
+			}
+			maps.Copy(reasons, deeper)
+		}
+		x.required[i], x.values[i] = required, before
+		if x.budget.left < 0 {
+			break
+		}
+	}
+	delete(reasons, level)
+	return request, false, reasons
+}
+
+// core are the levels of requirements on a part that cannot be met together, without the last one's.
+func (x *search) core(i, level int) map[int]bool {
+	needed := slices.Clone(x.required[i])
+	for k := len(needed) - 2; k >= 0 && len(needed) > 2; k-- {
+		if needed[k].level == 0 {
+			continue
+		}
+		if less := slices.Delete(slices.Clone(needed), k, k+1); x.parts[i].solve(less, x.budget).found == no {
+			needed = less
+		}
+	}
+	out := map[int]bool{}
+	for _, r := range needed {
+		if r.level != level && r.level > 0 {
+			out[r.level] = true
+		}
+	}
+	return out
+}
+
+// deliverable makes a request of the values that the proxy receives as it is meant. Values that do not arrive are taken
+// out, and others are found.
+func (x *search) deliverable() (verdict.Request, bool) {
+	for {
+		request := x.Space.request(x.values)
+		wrong, domain := x.wrong(request)
+		switch {
+		case domain != "":
+			x.exclude(domain)
+			wrong = x.bySubject[subject{part: authority}].number
+		case wrong < 0:
+			return request, true
+		case wrong == len(x.parts):
+			x.unsure = "a request that the proxy takes was not found"
+			return request, false
+		default:
+			x.block(wrong)
+		}
+		if x.blocked++; x.blocked > maxBlocked {
+			x.unsure = "values that reach the rule were not found"
+			return request, false
+		}
+		switch x.settle(wrong) {
+		case yes:
+		case unknown:
+			x.unsure = workCap
+			return request, false
+		case no:
+			return request, false
+		}
+	}
+}
+
+// block takes the value of a part out of those that it can have.
+func (x *search) block(i int) {
+	p, v := x.parts[i], x.values[i]
+	if v.absent {
+		p.withoutAbsent = true
+		return
+	}
+	for _, text := range v.texts {
+		p.never = append(p.never, newLiteral(plan.Exact, text, false))
+	}
+}
+
+// wrong finds the part whose value does not arrive: -1 if all do, and len(parts) if the request is refused whatever its
+// parts are. domain is set if the authority reaches another domain.
+func (x *search) wrong(r verdict.Request) (part int, domain string) {
+	for k, v := range x.views {
+		if v.Host == nil {
+			continue
+		}
+		taken := v.judge.Take(v.Chain, r)
+		x.taken[k] = taken
+		if taken.Refused {
+			return x.refused(v), ""
+		}
+		for i, arrived := range x.arrived(taken.Received, len(x.values)) {
+			if !arrived.equal(x.values[i]) {
+				return i, ""
+			}
+		}
+		if taken.Host == nil {
+			return x.bySubject[subject{part: authority}].number, ""
+		}
+		if d := effect.Domain(taken.Host, r.Authority); taken.Host != v.Host || d != v.Domain {
+			return -1, d
+		}
+	}
+	return -1, ""
+}
+
+// refused finds the part because of which a request is refused.
+func (x *search) refused(v *view) int {
+	standard := make([]value, len(x.values))
+	for i := range standard {
+		standard[i] = x.parts[i].standard
+	}
+	for i := range x.values {
+		if x.values[i].equal(standard[i]) {
+			continue
+		}
+		one := slices.Clone(standard)
+		one[i] = x.values[i]
+		if v.judge.Take(v.Chain, x.Space.request(one)).Refused {
+			return i
+		}
+	}
+	return len(x.parts)
+}
+
+const inconsistent = "the engine and the analysis disagree on a request; please report this"
+
+// taker is the first of the obstacles that takes the last request. What is found here is held against the engine.
+func (x *search) taker() (at [2]int, taken bool) {
+	for _, o := range x.obstacles {
+		v := x.views[o.view]
+		for _, i := range o.only {
+			if v.rules[i].isMetBy(x.values) {
+				return [2]int{o.view, i}, true
+			}
+		}
+		if v.Host == nil || o.only != nil {
+			continue
+		}
+		i := x.taken[o.view].Rule
+		if i >= 0 && !v.rules[i].isMetBy(x.values) {
+			x.unsure = inconsistent
+			return at, false
+		}
+		if i >= 0 && i < o.before {
+			return [2]int{o.view, i}, true
+		}
+	}
+	return at, false
+}

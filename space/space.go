@@ -1,0 +1,269 @@
+package space
+
+import (
+	"slices"
+	"strings"
+
+	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/verdict"
+)
+
+// Place is where rules stand: one domain of a virtual host, on one chain of a listener.
+type Place struct {
+	Listener *plan.Listener
+	Chain    *plan.FilterChain
+	Host     *plan.VirtualHost
+	Domain   string
+}
+
+// Port is the port of the listener.
+func (p Place) Port() uint32 { return p.Listener.Port }
+
+// Places visits all places of a plan that speak HTTP and where a request may be taken by a rule, in order. Of a service of
+// the mesh, only the full name is visited: its other domains have the same rules. A virtual host that redirects to https is
+// left out on a chain without TLS, unless a proxy in front may say that the request came by TLS.
+func Places(p *plan.Plan, intake effect.Intake) []Place {
+	var out []Place
+	for _, l := range p.Listeners {
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				if h.RequireTLS && c.TLS == nil && intake.TrustedHops == 0 {
+					continue
+				}
+				domains := h.Domains
+				if len(c.Gateways) == 0 {
+					domains = domains[:min(1, len(domains))]
+				}
+				for _, d := range domains {
+					out = append(out, Place{l, c, h, d})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Budget is the work that a question may take, in states of automata that are looked at. It is about a second.
+const Budget = 2_000_000
+
+// Languages are the automata of expressions, which spaces of one version of Envoy share.
+type Languages map[string]language
+
+// view is the rules of one plan for the domain of a space.
+type view struct {
+	judge *verdict.Judge
+	Place
+	rules []*rule // none if the plan does not have the domain
+}
+
+// Space is the requests that reach one domain. It has the rules of one plan, or those of two that are compared.
+type Space struct {
+	Domain string
+	Port   uint32
+
+	intake       effect.Intake
+	isTLS        bool
+	serverName   string
+	views        []*view
+	languages    Languages
+	parts        []*part
+	bySubject    map[subject]*part
+	conditions   map[conditionKey]*condition
+	otherDomains []language // authorities that do not reach the domain
+}
+
+// New makes the space of a place.
+func New(j *verdict.Judge, at Place, languages Languages) *Space {
+	s := newSpace(at.Domain, j, at, languages)
+	s.addView(j, at)
+	return s
+}
+
+// NewPair makes the space of a domain on two plans. The place of one of them may be the zero value: it does not have the
+// domain. domain is the more specific one of those of the two places; moreSpecific are domains of either side that take
+// some of its requests.
+func NewPair(old, now *verdict.Judge, before, after Place, domain string, moreSpecific []string, languages Languages) *Space {
+	at := before
+	if at.Chain == nil {
+		at = after
+	}
+	s := newSpace(domain, old, at, languages)
+	for _, d := range moreSpecific {
+		s.otherDomains = append(s.otherDomains, s.domain(d))
+	}
+	s.addView(old, before)
+	s.addView(now, after)
+	return s
+}
+
+func newSpace(domain string, j *verdict.Judge, at Place, languages Languages) *Space {
+	s := &Space{
+		Domain: domain, Port: at.Port(), intake: j.Intake(), isTLS: at.Chain.TLS != nil, languages: languages,
+		bySubject: map[subject]*part{}, conditions: map[conditionKey]*condition{},
+	}
+	if s.isTLS && len(at.Chain.ServerNames) > 0 {
+		s.serverName = sample(at.Chain.ServerNames[0])
+		for _, name := range at.Chain.ServerNames {
+			if name == domain {
+				s.serverName = sample(domain)
+			}
+		}
+	}
+	for _, k := range []kindOfPart{path, method, authority, scheme} {
+		s.part(subject{part: k})
+	}
+	return s
+}
+
+func (s *Space) addView(j *verdict.Judge, at Place) {
+	v := &view{judge: j, Place: at}
+	s.views = append(s.views, v)
+	if at.Host == nil {
+		return
+	}
+	for _, r := range at.Host.Rules {
+		v.rules = append(v.rules, s.compile(r))
+	}
+}
+
+// part is the part of a subject, made when it is asked for the first time.
+func (s *Space) part(of subject) *part {
+	p := s.bySubject[of]
+	if p == nil {
+		p = s.newPart(of)
+		s.bySubject[of] = p
+		s.parts = append(s.parts, p)
+	}
+	return p
+}
+
+// condition is the condition of a key, made when it is asked for the first time.
+func (s *Space) condition(key conditionKey) *condition {
+	c := s.conditions[key]
+	if c == nil {
+		c = &condition{number: len(s.conditions), part: s.part(key.subject), conditionKey: key, language: s.languageOf(key)}
+		s.conditions[key] = c
+	}
+	return c
+}
+
+// Request is a request with these values. Parts beyond the list have their standard value.
+func (s *Space) request(values []value) verdict.Request {
+	r := verdict.Request{GatewayPort: s.Port, TLS: s.isTLS, SNI: s.serverName, Method: "GET", Headers: map[string]verdict.Values{}}
+	var parameters []string
+	for i, v := range values {
+		switch p := s.parts[i]; p.part {
+		case path:
+			r.Path = s.sent(v.text())
+		case method:
+			r.Method = v.text()
+		case authority:
+			r.Authority = v.text()
+		case scheme:
+			if !v.equal(p.standard) {
+				r.Scheme = v.text()
+			}
+		case header:
+			if !v.absent {
+				r.Headers[p.name] = v.texts
+			}
+		case query:
+			if !v.absent {
+				parameters = append(parameters, p.name+"="+v.text())
+			}
+		}
+	}
+	if len(parameters) > 0 {
+		r.Path += "?" + strings.Join(parameters, "&")
+	}
+	if _, upgrades := r.Headers["upgrade"]; upgrades && r.Headers["connection"] == nil {
+		r.Headers["connection"] = verdict.Values{"Upgrade"}
+	}
+	if r.Method == "QUERY" && r.Headers["content-type"] == nil {
+		r.Headers["content-type"] = verdict.Values{"text/plain"}
+	}
+	if !effect.IsMethod(r.Method, s.intake.Behaviour()) || strings.ContainsFunc(r.Path, func(c rune) bool { return c >= 0x7f }) || r.Scheme != "" {
+		r.Protocol = verdict.HTTP2
+	}
+	if len(r.Headers) == 0 {
+		r.Headers = nil
+	}
+	return r
+}
+
+// sent is the path that a client sends so that it is read as a normalised path. Only dot segments with parameters are sent
+// otherwise.
+func (s *Space) sent(path string) string {
+	if normal, action := s.intake.Paths.Normalize(path, s.intake.Behaviour()); normal == path && action == effect.PathTaken {
+		return path
+	}
+	return strings.NewReplacer("/..;", "/%2e%2e;", "/.;", "/%2e;").Replace(path)
+}
+
+// arrived are the values of the parts in a request that was received, for the parts that are in the list.
+func (s *Space) arrived(in effect.Request, n int) []value {
+	out := make([]value, n)
+	plainPath, rest, _ := strings.Cut(in.Path, "?")
+	parameters := map[string]string{}
+	for p := range strings.SplitSeq(rest, "&") {
+		name, text, _ := strings.Cut(p, "=")
+		if _, known := parameters[name]; !known && p != "" {
+			parameters[name] = text
+		}
+	}
+	for i, p := range s.parts[:n] {
+		switch p.part {
+		case path:
+			out[i] = value{texts: []string{plainPath}}
+		case method:
+			out[i] = value{texts: []string{in.Method}}
+		case authority:
+			out[i] = value{texts: []string{in.Authority}}
+		case scheme:
+			out[i] = value{texts: []string{in.Scheme}}
+		case header:
+			out[i] = value{absent: len(in.Headers[p.name]) == 0, texts: in.Headers[p.name]}
+		case query:
+			text, ok := parameters[p.name]
+			out[i] = value{absent: !ok}
+			if ok {
+				out[i].texts = []string{text}
+			}
+		}
+	}
+	return out
+}
+
+// exclude takes the authorities of a domain out of the space: they reach another virtual host.
+func (s *Space) exclude(domain string) {
+	p := s.part(subject{part: authority})
+	p.never = append(p.never, s.domain(domain))
+}
+
+// domain is the language of a domain's authorities.
+func (s *Space) domain(name string) language {
+	key := "domain " + name
+	if s.languages[key] == nil {
+		s.languages[key] = domainLanguage(name)
+	}
+	return s.languages[key]
+}
+
+// Rules is how many rules the view of a plan has: 0 is the plan of [New], or the first of [NewPair].
+func (s *Space) Rules(view int) int { return len(s.views[view].rules) }
+
+// Rule is a rule of a view.
+func (s *Space) Rule(view, i int) *plan.Rule { return s.views[view].rules[i].Rule }
+
+// HasAuthority reports whether a rule of the space has a condition on the authority, so that its domains differ.
+func HasAuthority(h *plan.VirtualHost) bool {
+	return slices.ContainsFunc(h.Rules, func(r *plan.Rule) bool {
+		return slices.ContainsFunc(r.Match.Headers, func(m plan.HeaderMatch) bool {
+			return strings.EqualFold(m.Name, ":authority") || strings.EqualFold(m.Name, "host")
+		})
+	})
+}
