@@ -33,13 +33,24 @@ func Compare(a, b *plan.Rule) Likeness {
 	if a == nil || b == nil {
 		return Likeness{Same: a == b}
 	}
-	if a == b {
-		return Likeness{Same: true}
-	}
-	if behaviour(a) != behaviour(b) {
+	return ProfileOf(a).Compare(ProfileOf(b))
+}
+
+// Profile is what a rule does, in a form for [Profile.Compare].
+type Profile struct {
+	behaviour string
+	path      pathChange
+}
+
+// ProfileOf is the profile of a rule.
+func ProfileOf(r *plan.Rule) Profile { return Profile{behaviour(r), pathChangeOf(r)} }
+
+// Compare is [Compare] for rules that are compared with many others.
+func (p Profile) Compare(o Profile) Likeness {
+	if p.behaviour != o.behaviour {
 		return Likeness{}
 	}
-	return comparePaths(pathChangeOf(a), pathChangeOf(b))
+	return comparePaths(p.path, o.path)
 }
 
 // behaviour is everything that a rule does but what it makes of the path, as a text.

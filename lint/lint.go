@@ -329,7 +329,7 @@ func (d deadStand) differs() bool {
 		}
 	}
 	for k := range d.Host.Rules[:d.index] {
-		if _, found := d.Differing(k, d.index); found {
+		if d.Differing(k, d.index).Found {
 			return true
 		}
 	}

@@ -44,8 +44,8 @@ func (u *unit) contest(firsts, seconds []int, name string) (a, b int, request ve
 			if a > b || u.Host.Rules[a].Match.IsCatchAll() != u.Host.Rules[b].Match.IsCatchAll() {
 				continue
 			}
-			if request, found := u.DifferingWithout(a, b, isFirst); found {
-				return a, b, request, true
+			if r := u.DifferingWithout(a, b, isFirst); r.Found {
+				return a, b, r.Request, true
 			}
 		}
 	}

@@ -97,18 +97,7 @@ func (s *Space) Compatible(a, b int) bool {
 	if a < 0 || b < 0 {
 		return true
 	}
-	last := len(s.views) - 1
-	work := &budget{Budget}
-	byPart := map[*part][]requirement{}
-	for _, r := range s.pair(0, a, last, b, nil) {
-		byPart[r.part] = append(byPart[r.part], r)
-	}
-	for p, required := range byPart {
-		if p.solve(required, work).found == no {
-			return false
-		}
-	}
-	return true
+	return s.meets(s.pair(0, a, len(s.views)-1, b, nil))
 }
 
 // Conflict returns the fields of a smallest set of conditions of a rule of the first view that no request meets together;

@@ -1,9 +1,11 @@
 package space
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 )
 
@@ -66,7 +68,29 @@ type rule struct {
 	*plan.Rule
 	uses []use
 	// never is set if no proxy of Waymark takes a request for it: it has a condition on a claim of a JWT.
-	never bool
+	never   bool
+	profile *effect.Profile // made when it is needed
+}
+
+// compare compares what two rules do.
+func (r *rule) compare(o *rule) effect.Likeness {
+	for _, x := range []*rule{r, o} {
+		if x.profile == nil {
+			p := effect.ProfileOf(x.Rule)
+			x.profile = &p
+		}
+	}
+	return r.profile.Compare(*o.profile)
+}
+
+// key identifies the conditions of the rule among those of its space.
+func (r *rule) key() string {
+	numbers := make([]int, len(r.uses))
+	for i, u := range r.uses {
+		numbers[i] = u.number
+	}
+	slices.Sort(numbers)
+	return fmt.Sprint(r.never, slices.Compact(numbers))
 }
 
 // isMetBy reports whether a request meets all conditions of the rule.

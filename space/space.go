@@ -20,20 +20,15 @@ type Place struct {
 // Port is the port of the listener.
 func (p Place) Port() uint32 { return p.Listener.Port }
 
-// Places visits all places of a plan that speak HTTP and where a request may be taken by a rule, in order. Of a service of
-// the mesh, only the full name is visited: its other domains have the same rules. A virtual host that redirects to https is
-// left out on a chain without TLS, unless a proxy in front may say that the request came by TLS.
-func Places(p *plan.Plan, intake effect.Intake) []Place {
-	var out []Place
+// AllPlaces are all places of a plan that speak HTTP, in order. Of a service of the mesh, only the full name is a place: its
+// other domains have the same rules.
+func AllPlaces(p *plan.Plan) (out []Place) {
 	for _, l := range p.Listeners {
 		for _, c := range l.Chains {
 			if c.Routes == nil {
 				continue
 			}
 			for _, h := range c.Routes.VirtualHosts {
-				if h.RequireTLS && c.TLS == nil && intake.TrustedHops == 0 {
-					continue
-				}
 				domains := h.Domains
 				if len(c.Gateways) == 0 {
 					domains = domains[:min(1, len(domains))]
@@ -45,6 +40,23 @@ func Places(p *plan.Plan, intake effect.Intake) []Place {
 		}
 	}
 	return out
+}
+
+// Places are the places where rules are tried. Those that redirect to https are left out, unless a proxy in front may say
+// that a request came by TLS.
+func Places(p *plan.Plan, intake effect.Intake) []Place {
+	return slices.DeleteFunc(AllPlaces(p), func(at Place) bool {
+		return at.Host.RequireTLS && at.Chain.TLS == nil && intake.TrustedHops == 0
+	})
+}
+
+// Standard is the request in which every part has its standard value.
+func (s *Space) Standard() verdict.Request {
+	var values []value
+	for _, p := range s.parts {
+		values = append(values, p.standard)
+	}
+	return s.request(values)
 }
 
 // Budget is the work that a question may take, in states of automata that are looked at. It is about a second.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/verdict"
@@ -70,6 +71,12 @@ type Uncovered struct {
 	// Condition is named as in a VirtualService: uri, method, headers.x-user.
 	Condition   string `json:"condition,omitempty"`
 	Destination string `json:"destination,omitempty"`
+}
+
+// Dead is a rule that no request reaches, by [plan.Rule.String], and its place.
+type Dead struct {
+	Rule  string
+	Place diag.Place
 }
 
 func uncovered(r *plan.Rule) Uncovered {
@@ -166,7 +173,7 @@ func (s *seen) step(step verdict.Step) {
 }
 
 // coverage is the result.
-func (s *seen) coverage(dead func(*plan.Rule) bool) Coverage {
+func (s *seen) coverage(dead []Dead) Coverage {
 	out := Coverage{Uncovered: []Uncovered{}, UncoveredConditions: []Uncovered{}, UncoveredDestinations: []Uncovered{}, Dead: []Uncovered{}}
 	var rules, conditions, destinations struct{ covered, all int }
 	count := func(of *struct{ covered, all int }, is bool) {
@@ -176,15 +183,15 @@ func (s *seen) coverage(dead func(*plan.Rule) bool) Coverage {
 		}
 	}
 	known := map[string]bool{}
+	for _, d := range dead {
+		known[d.Rule] = true
+		out.Dead = append(out.Dead, Uncovered{Rule: d.Rule, File: d.Place.File, Line: d.Place.Line})
+	}
 	for r := range s.rules.Plan.Rules() {
 		if !isCounted(r) || known[r.String()] {
 			continue
 		}
 		known[r.String()] = true
-		if dead(r) {
-			out.Dead = append(out.Dead, uncovered(r))
-			continue
-		}
 		of := s.rule(r)
 		count(&rules, of.taken)
 		if !of.taken {

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/suite"
 )
 
@@ -49,7 +48,7 @@ func TestCoverage(t *testing.T) {
 	}
 	t.Run("a dead rule is not counted", func(t *testing.T) {
 		t.Parallel()
-		report := rulesOf(t, vs(covered)).Run(read(t, "tests: ["+last+"]"), func(r *plan.Rule) bool { return r.String() == "one/a.http[0].match[0]" })
+		report := rulesOf(t, vs(covered)).Run(read(t, "tests: ["+last+"]"), []suite.Dead{{Rule: "one/a.http[0].match[0]"}})
 		got := report.Coverage
 		assert.Equal(t, []int{1, 2, 3, 3}, []int{got.Rules.Covered, got.Rules.All, got.Conditions.All, got.Destinations.All})
 		require.Len(t, got.Dead, 1)

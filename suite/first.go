@@ -29,9 +29,9 @@ func (s *Rules) First(witness func(*plan.Rule) (verdict.Request, bool)) ([]byte,
 			fmt.Fprintf(&b, "# no request is known that %s takes\n", r.String())
 			continue
 		}
-		a := s.answer(Request{Request: q})
-		if a.rule() != r.String() {
-			fmt.Fprintf(&b, "# no request is known that %s takes on every listener\n", r.String())
+		a := s.witnessed(&q, r)
+		if a == nil {
+			fmt.Fprintf(&b, "# no request is known that %s takes\n", r.String())
 			continue
 		}
 		entry := firstTest{Name: nameOf(r, a), Request: requestOf(q), Expect: expectOf(a)}
@@ -42,6 +42,20 @@ func (s *Rules) First(witness func(*plan.Rule) (verdict.Request, bool)) ([]byte,
 		b.Write(text)
 	}
 	return b.Bytes(), nil
+}
+
+// witnessed is the answer to a request that a rule takes; nil if another one does. The port is left out of the request where
+// all listeners agree without it.
+func (s *Rules) witnessed(q *verdict.Request, r *plan.Rule) *answer {
+	anywhere := *q
+	anywhere.GatewayPort = 0
+	for _, asked := range []verdict.Request{anywhere, *q} {
+		if a := s.answer(Request{Request: asked}); a.rule() == r.String() {
+			*q = asked
+			return a
+		}
+	}
+	return nil
 }
 
 // firstTest is a test as it is written.

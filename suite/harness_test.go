@@ -15,7 +15,6 @@ import (
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/suite"
 	"waymark.dev/waymark/verdict"
 )
@@ -65,11 +64,8 @@ func read(t *testing.T, tests string) []*suite.File {
 // run runs tests against rules.
 func run(t *testing.T, rules, tests string) *suite.Report {
 	t.Helper()
-	return rulesOf(t, rules).Run(read(t, tests), none)
+	return rulesOf(t, rules).Run(read(t, tests), nil)
 }
-
-// none is that no rule is dead.
-func none(*plan.Rule) bool { return false }
 
 // mistakes are the findings of reading a file, each as line:column: message.
 func mistakes(t *testing.T, text string) (out []string) {

@@ -78,9 +78,9 @@ type Skipped struct {
 	Why  string `json:"why"`
 }
 
-// Run runs the tests of files. dead are the rules, by [plan.Rule.String], that no request can reach: they are not counted
-// as uncovered.
-func (s *Rules) Run(files []*File, dead func(*plan.Rule) bool) *Report {
+// Run runs the tests of files. dead are the rules that no request reaches, those that the plan does not have included: they
+// are not counted as uncovered.
+func (s *Rules) Run(files []*File, dead []Dead) *Report {
 	report := &Report{Files: []FileResult{}, Skipped: []Skipped{}, Assumed: []string{}}
 	seen := newSeen(s)
 	for _, f := range files {

@@ -79,3 +79,11 @@ func untried(host *plan.VirtualHost, in effect.Request) reason {
 		return tried
 	}
 }
+
+// TCPRule is the rule in tcp[] or tls[] that forwards a connection; "" if none does.
+func (v *Verdict) TCPRule() string {
+	if v.tcp == nil {
+		return ""
+	}
+	return v.tcp.Origin.String()
+}

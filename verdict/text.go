@@ -29,7 +29,16 @@ func (v *Verdict) Text(r Request) string {
 			fmt.Fprintf(b, " (%s)", v.Proxy)
 		}
 	}
-	b.WriteString(" -> ")
+	b.WriteString(" -> " + v.Outcome(r))
+	return diag.Printable(b.String())
+}
+
+// Outcome is what happens to the request, as in [Verdict.Text].
+func (v *Verdict) Outcome(r Request) string {
+	if v.Kind == Differs {
+		return "it differs by listener"
+	}
+	b := &strings.Builder{}
 	switch v.Kind {
 	case Route, TCP:
 		if v.Kind == TCP {

@@ -12,6 +12,8 @@ import (
 	"waymark.dev/waymark/envoy"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/explain"
+	"waymark.dev/waymark/istio/translate"
+	"waymark.dev/waymark/lint"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/suite"
 	"waymark.dev/waymark/verdict"
@@ -96,14 +98,14 @@ func (t *testCommand) run(c *cobra.Command) error {
 		VirtualServices: t.in.given.VirtualServices, ClusterDomain: t.in.clusterDomain,
 	}
 	if t.first != "" {
-		return t.writeFirst(c.OutOrStdout(), rules)
+		return t.writeFirst(c.OutOrStdout(), rules, j)
 	}
 	in := suite.Read(t.tests)
 	if len(in.Findings) > 0 {
 		_ = in.Findings.Write(talk, &in.Texts) // nobody could be told
 		return &exitError{status: exitBadInput}
 	}
-	report := rules.Run(in.Files, func(*plan.Rule) bool { return false })
+	report := rules.Run(in.Files, t.dead(j))
 	report.Assumed = append(report.Assumed, w.Assumed...)
 	if err := t.write(c.OutOrStdout(), report, paint); err != nil {
 		return err
@@ -132,9 +134,43 @@ func (t *testCommand) write(to io.Writer, r *suite.Report, paint func(explain.To
 	}
 }
 
+// reached is what the analysis of rules knows of each: a request that it takes, or that there is none. For one proxy that the
+// flags name, only the rules of its plan are looked at: others may be for another proxy.
+func (t *testCommand) reached(j *verdict.Judge) []lint.Rule {
+	working := newProgress()
+	defer working.end()
+	o := lint.Options{
+		DecidedBy: func(_, _ string) string { return "" },
+		Progress:  func(done, all int) { working.at("looking for requests, rule %d of %d", done, all) },
+	}
+	if !t.in.isOneProxy() {
+		o.Written = translate.Written(t.in.loaded, t.in.clusterDomain)
+	}
+	return lint.Check(j, o).Rules
+}
+
+// dead are the rules that no request reaches.
+func (t *testCommand) dead(j *verdict.Judge) (out []suite.Dead) {
+	for _, r := range t.reached(j) {
+		if !r.Live && !r.Unknown {
+			out = append(out, suite.Dead{Rule: r.Rule, Place: r.Source})
+		}
+	}
+	return out
+}
+
 // writeFirst writes a first file of tests. A file that is there is not overwritten.
-func (t *testCommand) writeFirst(to io.Writer, rules *suite.Rules) error {
-	text, err := rules.First(rules.Guess)
+func (t *testCommand) writeFirst(to io.Writer, rules *suite.Rules, j *verdict.Judge) error {
+	witnesses := map[string]*verdict.Request{}
+	for _, r := range t.reached(j) {
+		witnesses[r.Rule] = r.Witness
+	}
+	text, err := rules.First(func(r *plan.Rule) (q verdict.Request, ok bool) {
+		if w := witnesses[r.String()]; w != nil {
+			return *w, true
+		}
+		return q, false
+	})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,57 @@
+package diff
+
+import (
+	"strings"
+
+	"waymark.dev/waymark/plan"
+)
+
+// Match is a match in the form of a VirtualService: {"uri": {"prefix": "/api"}, "headers": {"beta": {"exact": "1"}}}.
+type Match map[string]any
+
+// add adds the conditions of a match. Of two conditions on one field, the one that was added last is kept.
+func (m Match) add(of *plan.Match) {
+	if p := of.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "/" || m["uri"] == nil) {
+		if p.Kind != plan.Prefix || p.Value != "/" && p.Value != "" {
+			m["uri"] = comparison(p.Kind, p.Value)
+		}
+		if p.IgnoreCase {
+			m["ignoreUriCase"] = true
+		}
+	}
+	for _, h := range of.Headers {
+		list, name, nested := strings.Cut(h.Field(), ".")
+		if nested {
+			m.in(list)[name] = comparison(h.Kind, h.Value)
+		} else {
+			m[list] = comparison(h.Kind, h.Value)
+		}
+	}
+	for _, q := range of.Query {
+		m.in("queryParams")[q.Name] = comparison(q.Kind, q.Value)
+	}
+}
+
+// in is the map of a field, made when it is asked for the first time.
+func (m Match) in(field string) map[string]any {
+	inner, ok := m[field].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		m[field] = inner
+	}
+	return inner
+}
+
+// comparison is a comparison in the form of a VirtualService.
+func comparison(kind plan.MatchKind, value string) map[string]string {
+	switch kind {
+	case plan.Exact:
+		return map[string]string{"exact": value}
+	case plan.Prefix, plan.Separated:
+		return map[string]string{"prefix": value}
+	case plan.Regex:
+		return map[string]string{"regex": value}
+	default:
+		return map[string]string{}
+	}
+}
