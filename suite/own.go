@@ -54,6 +54,9 @@ func (r *reader) ownTest(n *yaml.Node) *Test {
 	return t
 }
 
+// requestKeys are the keys of a request that is an object.
+var requestKeys = []string{"authority", "method", "path", "headers", "port", "tls", "sni", "scheme", "client", "protocol"}
+
 // ownRequests reads a request: "GET https://a.test/path", or an object whose lists are multiplied.
 func (r *reader) ownRequests(n *yaml.Node, what string) []Request {
 	if n.Kind == yaml.ScalarNode {
@@ -63,7 +66,7 @@ func (r *reader) ownRequests(n *yaml.Node, what string) []Request {
 		}
 		return []Request{q}
 	}
-	m := r.strict(n, what, "authority", "method", "path", "headers", "port", "tls", "sni", "scheme", "client", "protocol")
+	m := r.strict(n, what, requestKeys...)
 	if m == nil {
 		return nil
 	}

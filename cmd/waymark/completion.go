@@ -43,6 +43,7 @@ var outputsOf = map[string][]string{
 	"translate": {"bootstrap", "plan", "plan-json", "plugin-config"},
 	"check":     {"text", "json"},
 	"decide":    {"text", "json"},
+	"test":      {"text", "json", "junit"},
 }
 
 // fileValues complete flags from the resources in the files.

@@ -32,10 +32,11 @@ var (
 		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
 		"github.com/modern-go", "github.com/x448/float16",
 	})
-	system = []string{"golang.org/x/sys"}
-	wazero = slices.Concat(system, []string{"github.com/tetratelabs/wazero"})
-	model  = []string{"diag", "plan"}
-	works  = []string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex"}
+	junitReport = []string{"github.com/jstemmer/go-junit-report"}
+	system      = []string{"golang.org/x/sys"}
+	wazero      = slices.Concat(system, []string{"github.com/tetratelabs/wazero"})
+	model       = []string{"diag", "plan"}
+	works       = []string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex"}
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -62,6 +63,7 @@ var reaches = map[string]reach{
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
+	"suite":                 {append([]string{"envoy", "verdict", "explain", "istio/names", "istio/resource", "istio/translate", "internal/keypair"}, works...), slices.Concat(envoyAPI, istioAPI, junitReport)},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/keypair", "internal/listening"}, works...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},
 	"proxy/standin":         {works, nil},
