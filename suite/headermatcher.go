@@ -51,17 +51,17 @@ func valueMatcher(m *route.HeaderMatcher) (func(string) bool, error) {
 			n, err := strconv.ParseInt(value, 10, 64)
 			return err == nil && n >= s.RangeMatch.GetStart() && n < s.RangeMatch.GetEnd()
 		}, nil
-	// The forms below are deprecated, and older files have them.
+	// The forms below are deprecated, and still in force: older files have them.
 	case *route.HeaderMatcher_ExactMatch:
-		return func(value string) bool { return value == s.ExactMatch }, nil
+		return func(value string) bool { return value == s.ExactMatch }, nil //nolint:staticcheck // as above
 	case *route.HeaderMatcher_PrefixMatch:
-		return func(value string) bool { return strings.HasPrefix(value, s.PrefixMatch) }, nil
+		return func(value string) bool { return strings.HasPrefix(value, s.PrefixMatch) }, nil //nolint:staticcheck // as above
 	case *route.HeaderMatcher_SuffixMatch:
-		return func(value string) bool { return strings.HasSuffix(value, s.SuffixMatch) }, nil
+		return func(value string) bool { return strings.HasSuffix(value, s.SuffixMatch) }, nil //nolint:staticcheck // as above
 	case *route.HeaderMatcher_ContainsMatch:
-		return func(value string) bool { return strings.Contains(value, s.ContainsMatch) }, nil
+		return func(value string) bool { return strings.Contains(value, s.ContainsMatch) }, nil //nolint:staticcheck // as above
 	case *route.HeaderMatcher_SafeRegexMatch:
-		return whole(s.SafeRegexMatch.GetRegex())
+		return whole(s.SafeRegexMatch.GetRegex()) //nolint:staticcheck // as above
 	default:
 		return nil, fmt.Errorf("a condition %T is not known", s)
 	}

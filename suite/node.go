@@ -133,13 +133,12 @@ func (r *reader) number(n *yaml.Node, what string, least, most uint64) (uint64, 
 }
 
 // percent reads a number from 0 to 100, which may have a fraction, with or without a percent sign.
-func (r *reader) percent(n *yaml.Node, what string) (float64, bool) {
+func (r *reader) percent(n *yaml.Node, what string) float64 {
 	v, err := strconv.ParseFloat(strings.TrimSuffix(n.Value, "%"), 64)
 	if n.Kind != yaml.ScalarNode || err != nil || !(v >= 0 && v <= 100) {
 		r.fail(n, "%s: must be a percentage from 0 to 100", what)
-		return 0, false
 	}
-	return v, true
+	return v
 }
 
 // boolean reads true or false.

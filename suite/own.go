@@ -470,7 +470,7 @@ func (r *reader) ownMirror(n *yaml.Node, what string) (Check, bool) {
 		d, m, _ := r.destination(entry, what, "percent")
 		w := mirror{d, 100}
 		if m != nil && m.has("percent") {
-			w.Percent, _ = r.percent(m.at("percent"), what+".percent")
+			w.Percent = r.percent(m.at("percent"), what+".percent")
 		}
 		want = append(want, w)
 	}
@@ -490,8 +490,7 @@ func (r *reader) ownFault(n *yaml.Node, what string) (Check, bool) {
 	}
 	percentage := func(m *mapping, what string) float64 {
 		if v := m.at("percent"); v != nil {
-			p, _ := r.percent(v, what+".percent")
-			return p
+			return r.percent(v, what+".percent")
 		}
 		return 100
 	}

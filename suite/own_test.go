@@ -145,7 +145,7 @@ func TestMistakesInOwnFormat(t *testing.T) {
 		test string
 		want []string
 	}{
-		"a key that is misspelt":          {"{name: a, request: 'http://a.test/', expect: {destinaton: app}}", []string{`1:57: expect: the key "destinaton" is not known; did you mean "destination"?`}},
+		"a key that is misspelt":          {"{name: a, request: 'http://a.test/', expect: {destinatio: app}}", []string{`1:57: expect: the key "destinatio" is not known; did you mean "destination"?`}},
 		"a key that is like no other":     {"{name: a, request: 'http://a.test/', expect: {redirect: {zzz: app}}}", []string{`1:68: expect.redirect: the key "zzz" is not known; the keys are status, location, scheme, authority, path, query`}},
 		"a key that is there twice":       {"{name: a, name: b, request: 'http://a.test/', expect: {status: 404}}", []string{`1:21: test: the key "name" is there twice`}},
 		"several mistakes":                {"{request: 'a.test', expect: {}}", []string{"1:11: test: name is missing", `1:21: request: "a.test" is not a method and an address, such as GET https://shop.example.com/cart`, "1:39: expect: expects nothing, so the test would pass whatever happens"}},
