@@ -31,8 +31,8 @@ type taken struct {
 func (s *Rules) answer(q Request) *answer {
 	a := &answer{rules: s}
 	a.request, a.verdict = s.decide(q)
-	for w := range a.walks() {
-		if a.verdict.Kind != verdict.Differs {
+	if a.verdict.Kind != verdict.Differs {
+		for w := range a.walks() {
 			a.taken = taken{w.Host, w.Rule(), w.Received}
 		}
 	}

@@ -171,12 +171,19 @@ func toJSON(n *yaml.Node) (json.RawMessage, error) {
 	return b.Bytes(), err
 }
 
-// maxDepth bounds the nesting of a value, which an anchor that contains its own alias has without end.
-const maxDepth = 100
+// maxDepth and maxJSON bound a value: an anchor that contains its own alias is nested without end, and aliases of aliases
+// multiply.
+const (
+	maxDepth = 100
+	maxJSON  = 1 << 20
+)
 
 func writeNode(b *bytes.Buffer, n *yaml.Node, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("line %d: nested more than %d levels deep", n.Line, maxDepth)
+	switch {
+	case depth > maxDepth:
+		return fmt.Errorf("nested more than %d levels deep", maxDepth)
+	case b.Len() > maxJSON:
+		return fmt.Errorf("larger than %d MiB", maxJSON>>20)
 	}
 	switch n = resolve(n); n.Kind {
 	case yaml.MappingNode:
@@ -213,7 +220,7 @@ func writeNode(b *bytes.Buffer, n *yaml.Node, depth int) error {
 		}
 		text, err := json.Marshal(value)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", n.Line, err)
+			return err
 		}
 		b.Write(text)
 	}
