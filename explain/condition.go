@@ -2,12 +2,16 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	istio "istio.io/api/networking/v1alpha3"
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
+	"waymark.dev/waymark/verdict"
 )
 
 // Condition is a condition of a rule that a request does not meet, as it is written in the VirtualService.
@@ -26,8 +30,9 @@ type Condition struct {
 	invert  bool
 }
 
-// conditions are the unmet conditions of a rule, in its own words. in is the request as the rules see it.
-func conditions(r *plan.Rule, unmet []routing.Unmet, in effect.Request) []Condition {
+// conditions are the unmet conditions of a rule, in its own words.
+func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.Walk) []Condition {
+	in := w.Received
 	var out []Condition
 	for _, u := range unmet {
 		switch u.Part {
@@ -46,7 +51,15 @@ func conditions(r *plan.Rule, unmet []routing.Unmet, in effect.Request) []Condit
 				}
 			}
 		case routing.HeaderPart:
-			out = append(out, header(r.Match.Headers[u.Index], in))
+			m := r.Match.Headers[u.Index]
+			c := header(m, in)
+			if strings.HasPrefix(m.Name, ":") && !m.Invert && x.isWrittenAsHeader(r, m) {
+				c.Field = "headers." + m.Name
+			}
+			if w.Joined && len(c.Saw) > 1 {
+				c.Saw = []string{strings.Join(c.Saw, ",")}
+			}
+			out = append(out, c)
 		case routing.QueryPart:
 			m := r.Match.Query[u.Index]
 			c := Condition{Field: "queryParams." + m.Name, Want: want(m.Kind, m.Value), subject: "query parameter " + m.Name}
@@ -59,7 +72,7 @@ func conditions(r *plan.Rule, unmet []routing.Unmet, in effect.Request) []Condit
 	return out
 }
 
-// header is an unmet condition on a header or on a pseudo-header, which has a field of its own.
+// header is an unmet condition on a header or a pseudo-header.
 func header(m plan.HeaderMatch, in effect.Request) Condition {
 	name := strings.ToLower(m.Name)
 	c := Condition{Field: m.Field(), Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
@@ -68,12 +81,42 @@ func header(m plan.HeaderMatch, in effect.Request) Condition {
 	case name == "host":
 		c.Saw = []string{in.Authority}
 	case ok:
-		c.Saw = []string{value}
-		c.subject = name[1:]
+		c.Saw, c.subject = []string{value}, name[1:]
 	default:
 		c.Saw = in.Headers[name]
 	}
 	return c
+}
+
+// isWrittenAsHeader reports whether a condition on a pseudo-header was written in headers, such as {":authority": ...},
+// and not in the field for it; a plan has both in the same form. The matches of a delegate are merged with those of the
+// rule that delegates, so it may be in any of them.
+func (x *Explainer) isWrittenAsHeader(r *plan.Rule, m plan.HeaderMatch) bool {
+	isIn := func(match *istio.HTTPMatchRequest) bool {
+		value, ok := match.GetHeaders()[m.Name]
+		var text string
+		switch m.Kind {
+		case plan.Exact:
+			text = value.GetExact()
+		case plan.Prefix:
+			text = value.GetPrefix()
+		case plan.Regex:
+			text = value.GetRegex()
+		case plan.Present, plan.Separated:
+		}
+		return ok && text == m.Value
+	}
+	rule := func(o plan.Origin) []*istio.HTTPMatchRequest {
+		if vs := x.services[o.Key()]; vs != nil && o.Path.List == "http" {
+			return vs.Spec.GetHttp()[o.Path.Index].GetMatch()
+		}
+		return nil
+	}
+	matches := rule(r.Origin)
+	if r.Root.Kind != "" {
+		return slices.ContainsFunc(matches, isIn) || slices.ContainsFunc(rule(r.Root), isIn)
+	}
+	return r.Origin.Path.Match >= 0 && r.Origin.Path.Match < len(matches) && isIn(matches[r.Origin.Path.Match])
 }
 
 // parameter is the first query parameter of a name, as the rules see it: nothing is decoded (VS-MATCH-23).
@@ -115,25 +158,33 @@ func (c Condition) String() string {
 		}
 		text += " is " + strings.Join(values, " and ")
 	}
-	wanted := ""
-	for kind, value := range c.Want {
-		if kind == "exact" {
-			kind = "exactly"
-		}
-		wanted = kind + " " + quoted(value, isPath && kind != "regex")
-	}
-	if c.IgnoreCase {
-		wanted += " in any case"
-	}
-	switch {
-	case c.invert && wanted == "":
-		text += ", want it absent"
-	case c.invert:
-		text += ", want it not to be " + wanted
-	case wanted != "":
+	if wanted := c.wanted(isPath); wanted != "" {
 		text += ", want " + wanted
 	}
 	return diag.Printable(text)
+}
+
+// wanted is what the rule wants, in words; "" for any value.
+func (c Condition) wanted(isPath bool) string {
+	for kind, value := range c.Want { // one at most
+		value = quoted(value, isPath && kind != "regex")
+		switch {
+		case c.invert && kind == "exact":
+			return "anything but " + value
+		case c.invert:
+			return "no " + kind + " " + value
+		case kind == "exact":
+			kind = "exactly"
+		}
+		if c.IgnoreCase {
+			value += " in any case"
+		}
+		return kind + " " + value
+	}
+	if c.invert {
+		return "it absent"
+	}
+	return ""
 }
 
 // quoted is a value in quotes; a path is written without.

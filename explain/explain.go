@@ -10,6 +10,7 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,7 +42,8 @@ type Explanation struct {
 	Decision *verdict.Verdict `json:"decision"`
 	// Nearest are the rules that lack the fewest conditions, if no rule takes the request; at most mostNear.
 	Nearest []Nearest `json:"nearest"`
-	// NearHosts are hosts whose names differ by little from the request's, if no virtual host has it; at most mostNear.
+	// NearHosts are hosts whose names differ by little from the request's, if no virtual host or filter chain has it; at
+	// most mostNear.
 	NearHosts []string `json:"nearHosts,omitempty"`
 	// Listeners are the explanations of the listeners, if they differ.
 	Listeners []*Explanation `json:"listeners,omitempty"`
@@ -133,6 +135,8 @@ type Explainer struct {
 	plan   *plan.Plan
 	bound  []boundHosts
 	places map[string]diag.Place // of resources, by Kind/namespace/name
+	// services are the VirtualServices, by namespace/name.
+	services map[string]*resource.VirtualService
 	// policies are the DestinationRules of clusters, by the name of the cluster.
 	policies map[string][]string
 	served   map[*plan.RouteConfig]map[string]bool // see isServed
@@ -141,7 +145,13 @@ type Explainer struct {
 // New makes an explainer of a plan. judge decides on the plan, set is what the plan was made from, and clusterDomain ends
 // the full names of services.
 func New(p *plan.Plan, judge *verdict.Judge, set *resource.Set, clusterDomain string) *Explainer {
-	x := &Explainer{judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set), policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{}}
+	x := &Explainer{
+		judge: judge, plan: p, bound: hostsOf(set, clusterDomain), places: placesOf(set),
+		services: map[string]*resource.VirtualService{}, policies: map[string][]string{}, served: map[*plan.RouteConfig]map[string]bool{},
+	}
+	for _, vs := range set.VirtualServices {
+		x.services[vs.Key()] = vs
+	}
 	for _, c := range p.Clusters {
 		x.policies[c.Name] = c.Rules
 	}
@@ -182,18 +192,20 @@ func (x *Explainer) on(r verdict.Request, v *verdict.Verdict) *Explanation {
 		t := Tried{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, Result: Matched}
 		if len(s.Unmet) > 0 {
 			t.Result = Failed
-			t.Failed = &conditions(s.Rule, s.Unmet[:1], w.Received)[0]
+			t.Failed = &x.conditions(s.Rule, s.Unmet[:1], w)[0]
 		}
 		e.Tried = append(e.Tried, t)
 	}
 	e.Resources = x.resources(e.Listener.Gateways, w)
 	switch {
+	case w.Chain == nil && r.SNI != "":
+		e.NearHosts = x.nearHosts(r.SNI)
 	case w.Chain == nil || w.Chain.Routes == nil:
 	case w.Host != nil:
 		e.VirtualHost = virtualHost(w)
 		e.Dropped = x.dropped(w)
 		if w.Rule() == nil {
-			e.Nearest = nearest(w)
+			e.Nearest = x.nearest(w)
 		}
 	case v.Kind == verdict.NoVirtualHost:
 		e.Dropped = x.dropped(w)
@@ -237,12 +249,13 @@ func chain(w *verdict.Walk, r verdict.Request) *Chain {
 	case slices.Contains(c.ServerNames, sni):
 		out.Why = "has the server name " + sni
 	default:
-		for _, name := range c.ServerNames { // the longest is the one that counts
-			if strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]) && len(name) > len(out.Why) {
-				out.Why = name
+		covers := "" // the longest is the one that counts
+		for _, name := range c.ServerNames {
+			if strings.HasPrefix(name, "*.") && strings.HasSuffix(sni, name[1:]) && len(name) > len(covers) {
+				covers = name
 			}
 		}
-		out.Why += " has the server name " + sni
+		out.Why = fmt.Sprintf("has the server name %s, which covers %s", covers, sni)
 	}
 	if t := w.TCP(); t != nil {
 		out.Rule, out.File, out.Line = t.Origin.String(), t.Source.File, t.Source.Line
@@ -270,7 +283,7 @@ func virtualHost(w *verdict.Walk) *VirtualHost {
 
 // nearest are the rules that lack the fewest conditions; of two that lack as many, one whose path matches comes first.
 // Rules that no request meets are left out.
-func nearest(w *verdict.Walk) []Nearest {
+func (x *Explainer) nearest(w *verdict.Walk) []Nearest {
 	steps := slices.DeleteFunc(slices.Clone(w.Steps), func(s verdict.Step) bool {
 		return slices.ContainsFunc(s.Unmet, func(u routing.Unmet) bool { return u.Part == routing.NeverPart })
 	})
@@ -287,7 +300,7 @@ func nearest(w *verdict.Walk) []Nearest {
 		if len(out) == mostNear || len(s.Unmet) > len(steps[0].Unmet) {
 			break
 		}
-		n := Nearest{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, conditions: conditions(s.Rule, s.Unmet, w.Received)}
+		n := Nearest{Rule: s.Rule.String(), File: s.Rule.Source.File, Line: s.Rule.Source.Line, conditions: x.conditions(s.Rule, s.Unmet, w)}
 		for _, c := range n.conditions {
 			n.Missing = append(n.Missing, c.Field)
 		}
@@ -296,12 +309,18 @@ func nearest(w *verdict.Walk) []Nearest {
 	return out
 }
 
-// nearHosts are the domains of all listeners that differ by little from a host.
+// nearHosts are the domains and the server names of all listeners that differ by little from a host.
 func (x *Explainer) nearHosts(authority string) []string {
 	var all []string
-	for rc := range x.plan.RouteConfigs() {
-		for _, h := range rc.VirtualHosts {
-			all = append(all, h.Domains...)
+	for _, l := range x.plan.Listeners {
+		for _, c := range l.Chains {
+			all = append(all, c.ServerNames...)
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				all = append(all, h.Domains...)
+			}
 		}
 	}
 	near := resource.Near(strings.ToLower(routing.Host(authority)), all)

@@ -9,6 +9,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/routing"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -75,9 +76,13 @@ func (t *text) line(label, format string, args ...any) {
 }
 
 func (t *text) request(r verdict.Request) {
-	scheme := "http"
-	if r.TLS {
+	scheme := r.Scheme
+	switch {
+	case scheme != "":
+	case r.TLS:
 		scheme = "https"
+	default:
+		scheme = "http"
 	}
 	method := r.Method
 	if method == "" {
@@ -87,7 +92,7 @@ func (t *text) request(r verdict.Request) {
 	if r.GatewayPort != 0 {
 		line += fmt.Sprintf(" on port %d", r.GatewayPort)
 	}
-	if r.TLS && r.SNI != r.Authority {
+	if r.TLS && r.SNI != routing.Host(r.Authority) {
 		line += fmt.Sprintf(" with server name %q", r.SNI)
 	}
 	t.b.WriteString(t.Paint(Heading, diag.Printable(line)) + "\n")
@@ -232,7 +237,15 @@ func (t *text) decision(e *Explanation) {
 	if v.Kind == verdict.TCP && e.Chain != nil {
 		t.line("by", "%s  %s", diag.Printable(e.Chain.Rule), diag.Printable(place(e.Chain.File, e.Chain.Line)))
 	}
-	if answer := answer(v); answer != "" {
+	answer := answer(v)
+	switch w := e.walk; {
+	case w == nil:
+	case w.Exhausted:
+		answer = "404 Not Found: the proxy gives up, since the expressions of the rules would take too many steps for this request"
+	case v.Kind == verdict.NoRoute && w.Host != nil && len(w.Host.Rules) == 0:
+		answer = "404 Not Found: no VirtualService has a rule for this virtual host"
+	}
+	if answer != "" {
 		tone := Bad
 		if v.Status < http.StatusBadRequest && v.Status != 0 {
 			tone = Good

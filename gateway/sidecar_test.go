@@ -162,10 +162,10 @@ func TestSidecarVerdicts(t *testing.T) {
 		path   string
 		want   string
 	}{
-		"VS-MESH-04: the short name":                                  {port: 9080, host: "reviews", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
-		"VS-MESH-04: with the port":                                   {port: 9080, host: "reviews:9080", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
-		"VS-MESH-04: the full name, in capitals, with a dot":          {port: 9080, host: "Reviews.default.svc.cluster.local.:9080", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
-		"VS-MESH-04: the address":                                     {port: 9080, host: "10.0.0.1", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
+		"VS-MESH-04: the short name":                                  {port: 9080, host: "reviews", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local; fault: 100 % aborted with 418  (default/x.http[0].match[0])"},
+		"VS-MESH-04: with the port":                                   {port: 9080, host: "reviews:9080", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local; fault: 100 % aborted with 418  (default/x.http[0].match[0])"},
+		"VS-MESH-04: the full name, in capitals, with a dot":          {port: 9080, host: "Reviews.default.svc.cluster.local.:9080", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local; fault: 100 % aborted with 418  (default/x.http[0].match[0])"},
+		"VS-MESH-04: the address":                                     {port: 9080, host: "10.0.0.1", path: "/v2", want: "outbound|9080||ratings.other.svc.cluster.local; fault: 100 % aborted with 418  (default/x.http[0].match[0])"},
 		"VS-GW-06: a host with rules has no default route":            {port: 9080, host: "reviews", path: "/", want: "404 no route"},
 		"VS-MESH-04: another namespace's service has no bare name":    {port: 9080, host: "ratings", path: "/", want: "PassthroughCluster  (allow_any)"},
 		"VS-MESH-04: but name.namespace":                              {port: 9080, host: "ratings.other", path: "/", want: "outbound|9080||ratings.other.svc.cluster.local  (default)"},
@@ -175,7 +175,7 @@ func TestSidecarVerdicts(t *testing.T) {
 		"VS-MESH-05: an unknown host passes":                          {port: 80, host: "example.org", path: "/", want: "PassthroughCluster  (allow_any)"},
 		"VS-MESH-05: under REGISTRY_ONLY it gets 502":                 {policy: translate.RegistryOnly, port: 80, host: "example.org", path: "/", want: "502 direct response  (block_all)"},
 		"a service that has not the port is unknown there":            {port: 9080, host: "web", path: "/", want: "PassthroughCluster  (allow_any)"},
-		"VS-MESH-03: a host of another port is half known on port 80": {port: 80, host: "reviews.default.svc.cluster.local", path: "/v2", want: "outbound|80||ratings.other.svc.cluster.local  (default/x.http[0].match[0])"},
+		"VS-MESH-03: a host of another port is half known on port 80": {port: 80, host: "reviews.default.svc.cluster.local", path: "/v2", want: "outbound|80||ratings.other.svc.cluster.local; fault: 100 % aborted with 418  (default/x.http[0].match[0])"},
 		"a port that no service has":                                  {port: 1, host: "reviews", path: "/", want: "no listener on port 1; the listeners are 80 (*.example.com, *.shop.test, reviews.default.svc.cluster.local, web.default.svc.cluster.local and 1 more), 9080 (db.default.svc.cluster.local, ratings.other.svc.cluster.local, reviews.default.svc.cluster.local, *)"},
 	} {
 		t.Run(what, func(t *testing.T) {

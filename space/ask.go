@@ -97,7 +97,11 @@ func (s *Space) Compatible(a, b int) bool {
 	if a < 0 || b < 0 {
 		return true
 	}
-	return s.meets(s.pair(0, a, len(s.views)-1, b, nil))
+	last := len(s.views) - 1
+	if first, second := s.views[0].rules[a].path, s.views[last].rules[b].path; first != nil && second != nil && first.begin.excludes(second.begin) {
+		return false
+	}
+	return s.meets(s.pair(0, a, last, b, nil))
 }
 
 // Conflict returns the fields of a smallest set of conditions of a rule of the first view that no request meets together;

@@ -15,6 +15,7 @@ type condition struct {
 	part   *part
 	conditionKey
 	language language // of its values
+	begin literalBegin
 	// wholePath is set for a condition on the header :path, which is compared with the query as well. It is decided exactly
 	// for requests without a query alone.
 	wholePath bool
@@ -67,6 +68,7 @@ type use struct {
 type rule struct {
 	*plan.Rule
 	uses []use
+	path *condition // the one on the path, or nil
 	// never is set if no proxy of Waymark takes a request for it: it has a condition on a claim of a JWT.
 	never   bool
 	profile *effect.Profile // made when it is needed
@@ -133,6 +135,7 @@ func (s *Space) compile(r *plan.Rule) *rule {
 	}
 	if p := m.Path; !isEveryPath(p) {
 		add("uri", conditionKey{subject: subject{part: path}, kind: p.Kind, value: p.Value, ignoreCase: p.IgnoreCase && p.Kind != plan.Regex})
+		out.path = out.uses[len(out.uses)-1].condition
 	}
 	slices.SortStableFunc(out.uses, func(a, b use) int { return b.part.rank() - a.part.rank() })
 	out.never = slices.ContainsFunc(m.Claims, func(c plan.ClaimMatch) bool { return !c.Invert })
@@ -142,4 +145,46 @@ func (s *Space) compile(r *plan.Rule) *rule {
 // isEveryPath reports whether every path meets a condition: it begins with a slash.
 func isEveryPath(p plan.PathMatch) bool {
 	return p.Kind == plan.Present || p.Kind == plan.Prefix && (p.Value == "" || p.Value == "/")
+}
+
+// literalBegin is the text with which every value of a condition begins. whole is set if there is no other value.
+type literalBegin struct {
+	text  string
+	whole bool
+}
+
+// mostBegin bounds the text that an expression is searched for.
+const mostBegin = 64
+
+// beginOf finds how every text of a language begins.
+func beginOf(l language, kind plan.MatchKind, value string, ignoreCase bool) literalBegin {
+	switch {
+	case kind == plan.Present || ignoreCase || l == nil:
+		return literalBegin{}
+	case kind != plan.Regex:
+		return literalBegin{value, kind == plan.Exact}
+	}
+	var out literalBegin
+	for state := l.start(); state != dead && len(out.text) < mostBegin && !l.accepts(state); {
+		only, next, count := byte(0), int32(dead), 0
+		for b := range 256 {
+			if to := l.next(state, byte(b)); to != dead {
+				only, next = byte(b), to
+				if count++; count > 1 {
+					return out
+				}
+			}
+		}
+		out.text += string([]byte{only})
+		state = next
+	}
+	return out
+}
+
+// excludes reports whether no value begins as two conditions want it.
+func (b literalBegin) excludes(o literalBegin) bool {
+	if len(b.text) > len(o.text) {
+		b, o = o, b
+	}
+	return b.whole && len(b.text) < len(o.text) || o.text[:len(b.text)] != b.text || b.whole && o.whole && b.text != o.text
 }

@@ -158,6 +158,9 @@ func (s *Space) condition(key conditionKey) *condition {
 	c := s.conditions[key]
 	if c == nil {
 		c = &condition{number: len(s.conditions), part: s.part(key.subject), conditionKey: key, language: s.languageOf(key)}
+		if key.part == path && !key.wholePath {
+			c.begin = beginOf(c.language, key.kind, key.value, key.ignoreCase)
+		}
 		s.conditions[key] = c
 	}
 	return c

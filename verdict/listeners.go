@@ -17,7 +17,9 @@ import (
 var noHost = []Kind{NoVirtualHost, NoFilterChain, TLSError, TCP}
 
 // has reports whether a listener has the host of a request, by its verdict.
-func (v *Verdict) has() bool { return !v.empty && !v.isOther() && !slices.Contains(noHost, v.Kind) }
+func (v *Verdict) has() bool {
+	return v.named || !v.empty && !v.isOther() && !slices.Contains(noHost, v.Kind)
+}
 
 // isOther reports whether a request was taken by the virtual host of a sidecar for hosts that are not known.
 func (v *Verdict) isOther() bool {
@@ -42,7 +44,7 @@ func (j *Judge) onAll(listeners []*plan.Listener, r Request) *Verdict {
 	case len(having) == 0 && lacking == nil:
 		return &Verdict{Name: r.Name, Kind: NoListener, there: listed(j.plan.Listeners)}
 	case len(having) == 0:
-		if !lacking.isOther() {
+		if !lacking.isOther() && lacking.Kind != TCP {
 			lacking.there = listed(j.plan.Listeners)
 		}
 		return lacking

@@ -135,6 +135,7 @@ type Verdict struct {
 	rule  *plan.Rule
 	tcp   *plan.TCPProxy
 	empty bool     // the virtual host is, as that of a Gateway without rules
+	named bool     // bytes are forwarded by a chain that has the server name
 	alike []string // ports of other listeners with the same verdict
 	there string   // the listeners that there are, where none has the port or the host
 
@@ -320,7 +321,7 @@ func (j *Judge) decideHTTP(w *Walk) {
 		v.Kind, v.Status, v.Location = TLSRedirect, 301, effect.TLSLocation(in)
 		return
 	}
-	w.compared = !d.Exhausted
+	w.compared, w.Exhausted = !d.Exhausted, d.Exhausted
 	v.Unknown = unknown(host, d.Rule, in)
 	if d.Rule < 0 {
 		v.Kind, v.Status = NoRoute, 404

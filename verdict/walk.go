@@ -18,8 +18,12 @@ type Walk struct {
 	Host  *plan.VirtualHost
 	// Sent is the request as the client sends it, Received as the rules see it.
 	Sent, Received effect.Request
+	// Joined means that the values of a repeated header are compared as one, joined by commas.
+	Joined bool
+	// Exhausted means that the proxy gives up comparing, because expressions would take too many steps.
+	Exhausted bool
 	// Steps are the rules that the request was compared with, in order. There is none if the proxy answers before it
-	// compares any, or gives up comparing because expressions would take too long.
+	// compares any, or gives up comparing.
 	Steps []Step
 
 	compared bool // rules decided
@@ -56,7 +60,7 @@ func (j *Judge) Walk(l *plan.Listener, r Request) *Walk {
 // walk is [Judge.Walk] without the rules.
 func (j *Judge) walk(l *plan.Listener, r Request) *Walk {
 	v := &Verdict{Name: r.Name, listener: l}
-	w := &Walk{Verdict: v, Listener: l}
+	w := &Walk{Verdict: v, Listener: l, Joined: j.intake.Behaviour().RepeatedHeadersJoined}
 	chain, kind := findChain(l, r)
 	if chain == nil {
 		v.Kind = kind
@@ -65,6 +69,7 @@ func (j *Judge) walk(l *plan.Listener, r Request) *Walk {
 	w.Chain = chain
 	if chain.Routes == nil {
 		v.forward(chain.TCP)
+		v.named = len(chain.ServerNames) > 0
 		return w
 	}
 	w.Sent = r.sent()

@@ -31,6 +31,7 @@ var valuesOf = map[string][]string{
 	"escaped-slashes":          {"KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"},
 	"headers-with-underscores": {"ALLOW", "DROP_HEADER", "REJECT_REQUEST"},
 	"access-log":               {string(envoy.AccessLogJSON), string(envoy.AccessLogText)},
+	"color":                    {"auto", "always", "never"},
 	"log-format":               {"auto", "text", "json"},
 	"file-mode":                {"0600", "0640", "0644", "0604"},
 	"envoy-version":            envoyVersions(),
@@ -43,6 +44,7 @@ var outputsOf = map[string][]string{
 	"translate": {"bootstrap", "plan", "plan-json", "plugin-config"},
 	"check":     {"text", "json"},
 	"decide":    {"text", "json"},
+	"explain":   {"text", "json"},
 	"test":      {"text", "json", "junit"},
 }
 

@@ -21,8 +21,11 @@ func TestValuesThatAreCompleted(t *testing.T) {
 		if open[flag] != "" {
 			continue
 		}
-		root := newRoot()
-		root.SetArgs([]string{"run", "-f", rules, "--" + flag, "none-of-these"})
+		root, command := newRoot(), "run"
+		if flag == "color" {
+			command = "explain"
+		}
+		root.SetArgs([]string{command, "-f", rules, "--" + flag, "none-of-these"})
 		err := root.Execute()
 		require.Error(t, err, flag)
 		require.Equal(t, exitUsage, statusOf(err), "%s: %v", flag, err)

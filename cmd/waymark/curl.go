@@ -64,10 +64,13 @@ func shellWords(text string) ([]string, error) {
 		return []string{text}, nil
 	}
 	var words []*syntax.Word
-	err := syntax.NewParser().Words(strings.NewReader(text), func(w *syntax.Word) bool {
+	var err error
+	for w, broken := range syntax.NewParser().WordsSeq(strings.NewReader(text)) {
+		if err = broken; err != nil {
+			break
+		}
 		words = append(words, w)
-		return true
-	})
+	}
 	for _, w := range words {
 		syntax.Walk(w, func(n syntax.Node) bool {
 			switch n.(type) {

@@ -154,11 +154,18 @@ func printVerdicts(w io.Writer, output string, requests []verdict.Request, verdi
 	return writeAssumed(w, assumed)
 }
 
+// mostAssumed is how many assumptions the last line of a text names.
+const mostAssumed = 4
+
 // writeAssumed writes what was taken to be there, as the last line of a text.
 func writeAssumed(w io.Writer, assumed []string) error {
 	if len(assumed) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, "assumed: "+strings.Join(assumed, "; "))
+	line := "assumed: " + strings.Join(assumed[:min(len(assumed), mostAssumed)], "; ")
+	if more := len(assumed) - mostAssumed; more > 0 {
+		line += fmt.Sprintf("; and %d more, which -o json names", more)
+	}
+	_, err := fmt.Fprintln(w, line)
 	return err
 }

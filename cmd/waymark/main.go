@@ -87,7 +87,8 @@ func newRoot() *cobra.Command {
 
   waymark run -f examples/bookinfo  # serve the rules of a folder until Ctrl-C
   waymark translate -f examples/bookinfo > bootstrap.json  # print a bootstrap that a stock Envoy starts
-  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json  # show what happens to requests`,
+  waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json  # show what happens to requests
+  waymark explain -f examples/bookinfo http://bookinfo.example.com:8080/productpage  # show it for one request, and why`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {

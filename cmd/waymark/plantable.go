@@ -32,9 +32,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	if len(p.Listeners) == 0 {
 		b.WriteString("no listeners\n")
 	}
-	if n := len(p.Dropped); n > 0 {
-		fmt.Fprintf(&b, "%s in no listener; -o plan-json has the reasons\n", diag.Count(n, "object or rule is", "objects or rules are"))
-	}
+	writeDropped(&b, "", "in no listener", p.Dropped)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -79,9 +77,21 @@ func writeHosts(w io.Writer, rc *plan.RouteConfig, choices []envoy.Choice) {
 		_, _ = fmt.Fprintf(table, "  %s\t%5d\t%s\t%s\n", shortList(h.Domains), len(h.Rules), choices[i].Strategy, cmp.Or(redirected(h), choices[i].Why))
 	}
 	_ = table.Flush()
-	if n := len(rc.Dropped); n > 0 {
-		fmt.Fprintf(w, "  %s out here; -o plan-json has the reasons\n", diag.Count(n, "rule is left", "rules are left"))
+	writeDropped(w, "  ", "not here", rc.Dropped)
+}
+
+// writeDropped lists what was left out, each with the reason.
+func writeDropped(w io.Writer, indent, where string, all []plan.Dropped) {
+	if len(all) == 0 {
+		return
 	}
+	fmt.Fprintf(w, "%s%s:\n", indent, where)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, d := range all {
+		place := diag.Place{File: d.Source.File, Line: d.Source.Line}
+		_, _ = fmt.Fprintf(table, "%s  %s\t%s\t%s\n", indent, diag.Printable(d.String()), diag.Printable(place.String()), diag.Printable(d.Why())) // as above
+	}
+	_ = table.Flush()
 }
 
 // redirected is the reason why no rule of a host is tried, or "".

@@ -63,6 +63,7 @@ var reaches = map[string]reach{
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
+	"explain":               {append([]string{"envoy", "verdict", "istio/names", "istio/resource"}, works...), slices.Concat(envoyAPI, istioAPI)},
 	"suite":                 {append([]string{"envoy", "verdict", "explain", "istio/names", "istio/resource", "istio/translate", "internal/keypair"}, works...), slices.Concat(envoyAPI, istioAPI, junitReport)},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/keypair", "internal/listening"}, works...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},

@@ -40,7 +40,16 @@ func (h httpRule) originOf(match int) plan.Origin {
 // drop is the record that a match of the rule, by index, is left out of the plan; -1 is a rule without match. by is
 // what takes its place, if anything.
 func (h httpRule) drop(match int, code plan.DropCode, by plan.Origin) plan.Dropped {
-	return plan.Dropped{Origin: h.originOf(match), Root: h.root, Source: h.origin.Place(h.field("")), Code: code, By: by}
+	return plan.Dropped{Origin: h.originOf(match), Root: h.root, Source: h.origin.Place(h.field(h.place(match))), Code: code, By: by}
+}
+
+// place is where a match of the rule, by index, is written, below the rule. In a delegate it is the whole rule: its matches
+// were merged with those of the rule that delegates.
+func (h httpRule) place(match int) string {
+	if match < 0 || h.root.Kind != "" {
+		return ""
+	}
+	return ".match[" + strconv.Itoa(match) + "]"
 }
 
 // originOf is the origin for a VirtualService, or for a rule of it.

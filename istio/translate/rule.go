@@ -76,7 +76,7 @@ func (t *ruleTranslator) rule(vs *boundVirtualService, h httpRule, match int, c 
 		Origin: h.originOf(match),
 		Root:   h.root,
 		Name:   h.Name,
-		Source: h.origin.Place(h.field("")),
+		Source: h.origin.Place(h.field(h.place(match))),
 	}
 	var m *istio.HTTPMatchRequest
 	if match >= 0 {
