@@ -99,6 +99,22 @@ func TestNoteOfRefusedExpression(t *testing.T) {
 	assert.Equal(t, "istio-config-validator fails it: it cannot compile a regular expression", report.Files[0].Tests[0].Requests[0].Note)
 }
 
+// A delegate with gateways is refused by Istio, and that tool takes its rules.
+func TestNoteOfRefusedDelegate(t *testing.T) {
+	t.Parallel()
+	report := run(t, vs("  - match: [{uri: {prefix: /app}}]\n    delegate: {name: team}\n")+`---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: team, namespace: one}
+spec:
+  gateways: [mesh]
+  http:
+  - route: [{destination: {host: team}}]
+`, "testCases: [{wantMatch: true, request: {authority: [a.test], method: [GET], uri: [/app]}, route: [{destination: {host: team}}]}]")
+	assert.Equal(t, "istio-config-validator passes it: it takes one/team.http[0], and no rule of that VirtualService is in force: Istio refuses it, or nothing serves it",
+		report.Files[0].Tests[0].Requests[0].Note)
+}
+
 // The delegate of a rule is a VirtualService that is there.
 func TestDelegateOfConfigValidator(t *testing.T) {
 	t.Parallel()

@@ -168,11 +168,11 @@ func (c *validatorCase) why(a *answer, q Request, found *ruleOfTool) string {
 		return "it finds no rule, since " + missed(q, a, ours)
 	case found.Delegate != nil && ours == nil:
 		return "it compares the delegate of " + found.origin().String() + " as it is written; the delegate is not there or is refused, so Istio drops the rule"
-	case ours == nil:
-		return "it takes " + found.origin().String() + ", which Istio refuses, drops, or does not take, since " + mistaken(found)
-	case isOf(found, ours):
+	case ours == nil && !a.rules.has(found.vs):
+		return "it takes " + found.origin().String() + ", and no rule of that VirtualService is in force: Istio refuses it, or nothing serves it"
+	case ours != nil && isOf(found, ours):
 		return "it compares the rule as it is written, not what it does"
-	case isBefore(ours, found):
+	case ours != nil && isBefore(ours, found):
 		return "it passes over " + ours.String() + ", since " + missed(q, a, ours)
 	default:
 		return "it takes " + found.origin().String() + ", since " + mistaken(found)
@@ -186,6 +186,16 @@ func isBefore(r *plan.Rule, found *ruleOfTool) bool {
 		o = r.Root
 	}
 	return o.Key() == found.vs.Key() && o.Path.Index < found.index
+}
+
+// has reports whether the plan has a rule of a VirtualService.
+func (s *Rules) has(vs *resource.VirtualService) bool {
+	for r := range s.Plan.Rules() {
+		if r.Origin.Key() == vs.Key() {
+			return true
+		}
+	}
+	return false
 }
 
 // isOf reports whether the tool's rule is the http entry of a rule, or of the one that delegates to it.
