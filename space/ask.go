@@ -21,8 +21,11 @@ func (s *Space) conditionsOf(view, i int) []requirement {
 
 // Reach searches for a request that a rule of the first view takes.
 func (s *Space) Reach(i int) Result {
-	if s.views[0].rules[i].never {
+	switch r := s.views[0].rules[i]; {
+	case r.never:
 		return Result{Unknown: claimed}
+	case r.uncertain != "":
+		return Result{Unknown: uncertain(r)}
 	}
 	return s.ask(question{s.conditionsOf(0, i), []obstacles{{before: i}}})
 }

@@ -15,10 +15,7 @@ type condition struct {
 	part   *part
 	conditionKey
 	language language // of its values
-	begin literalBegin
-	// wholePath is set for a condition on the header :path, which is compared with the query as well. It is decided exactly
-	// for requests without a query alone.
-	wholePath bool
+	begin    literalBegin
 }
 
 // conditionKey is what makes a condition.
@@ -70,8 +67,11 @@ type rule struct {
 	uses []use
 	path *condition // the one on the path, or nil
 	// never is set if no proxy of Waymark takes a request for it: it has a condition on a claim of a JWT.
-	never   bool
-	profile *effect.Profile // made when it is needed
+	never bool
+	// uncertain is a header of which only the proxy knows the value, and that the rule compares; "" for most rules. The
+	// condition is not among the uses.
+	uncertain string
+	profile   *effect.Profile // made when it is needed
 }
 
 // compare compares what two rules do.
@@ -127,6 +127,10 @@ func (s *Space) compile(r *plan.Rule) *rule {
 			key.subject = subject{part: scheme}
 		case ":path":
 			key.subject, key.wholePath = subject{part: path}, true
+		}
+		if key.part == header && h.Kind != plan.Present && s.part(key.subject).isUnknown {
+			out.uncertain = name
+			continue
 		}
 		add(h.Field(), key)
 	}

@@ -10,6 +10,7 @@ import (
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/pluginconfig"
 	"waymark.dev/waymark/routing/regex"
+	"waymark.dev/waymark/verdict"
 )
 
 // kindOfPart is which part of a request.
@@ -57,7 +58,9 @@ type part struct {
 	// never are values that cannot be delivered, and withoutAbsent is set if the proxy always adds the header.
 	never         []language
 	withoutAbsent bool
-	solved        map[string]solution
+	// isWritten is set if the value is always the one that the proxy writes, and isUnknown if only the proxy knows it.
+	isWritten, isUnknown bool
+	solved               map[string]solution
 }
 
 type solution struct {
@@ -113,12 +116,7 @@ func (s *Space) newPart(of subject) *part {
 		p.within, p.standard = s.bytes(fieldValues), value{absent: true}
 		p.likely = []string{"1"}
 		p.several = !s.intake.Behaviour().RepeatedHeadersJoined && !effect.IsSingleHeader(of.name)
-		if of.name == "upgrade" {
-			p.within = s.bytes("(?i:websocket)")
-		}
-		if effect.IsRemoved(of.name) {
-			p.within = nothing
-		}
+		s.restrict(p)
 	case query:
 		p.within, p.standard = s.bytes(queryValues), value{absent: true}
 		p.likely = []string{"1"}
@@ -127,6 +125,55 @@ func (s *Space) newPart(of subject) *part {
 		}
 	}
 	return p
+}
+
+// restrict takes into account what the proxy does with some headers.
+func (s *Space) restrict(p *part) {
+	switch {
+	case effect.IsRemoved(p.name):
+		p.within = nothing
+	case p.name == upgrade: // any other upgrade is refused
+		p.within, p.likely = s.bytes("(?i:websocket)"), []string{"websocket"}
+	case p.name == connection: // else it is removed
+		p.within, p.likely = s.bytes("(?i:([!-+\\--~]+, *)*upgrade(, *[!-+\\--~]+)*)"), []string{"Upgrade"}
+	case p.name == "te":
+		p.within = newLiteral(plan.Exact, "trailers", false)
+	case p.name == "content-length":
+		p.within = s.bytes("[0-9]{1,19}")
+	case p.name == "referer":
+		p.likely = []string{"https://" + sample(s.Domain) + "/"}
+	case p.name == forwardedFor:
+		p.within, p.withoutAbsent = s.bytes("(?s:([!-~\\x80-\\xff]([\\t -~\\x80-\\xff]*[!-~\\x80-\\xff])?,)?)("+addresses+")"), true
+		p.standard = value{texts: []string{"192.0.2.1"}}
+	case p.name == forwardedProto && s.intake.TrustedHops > 0:
+		p.standard, p.withoutAbsent = s.written(p.name), true
+	case slices.Contains(effect.FromProxy, p.name):
+		p.standard, p.isWritten = s.written(p.name), true
+		p.withoutAbsent = !p.standard.absent
+		if p.within = nothing; !p.standard.absent {
+			p.within = newLiteral(plan.Exact, p.standard.text(), false)
+			p.isUnknown = effect.IsUnknown(p.standard.text())
+		}
+	}
+}
+
+const (
+	connection     = "connection"
+	upgrade        = "upgrade"
+	forwardedProto = "x-forwarded-proto"
+	// forwardedFor ends with the address of the client, after what the client sent.
+	forwardedFor = "x-forwarded-for"
+
+	addresses = "((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])|" +
+		"([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4})|([0-9a-f]{1,4}:){1,5}(:[0-9a-f]{1,4}){2}|::[0-9a-f]{1,4}|::"
+)
+
+// written is the value of a header that the proxy writes into a request.
+func (s *Space) written(name string) value {
+	v := s.at
+	r := verdict.Request{GatewayPort: s.Port, TLS: s.isTLS, SNI: s.serverName, Authority: sample(s.Domain), Path: "/"}
+	texts := v.judge.Take(v.chain, r).Received.Headers[name]
+	return value{absent: len(texts) == 0, texts: texts}
 }
 
 // nothing is the language without texts.

@@ -74,9 +74,6 @@ func (s *Space) ask(q question) Result {
 			break
 		}
 	}
-	if found == unknown {
-		x.unsure = workCap
-	}
 	if found == yes {
 		var request verdict.Request
 		if request, out.Found, _ = x.try(1); out.Found {
@@ -96,6 +93,12 @@ func (x *search) settle(i int) answer {
 	s := x.parts[i].solve(x.required[i], x.budget)
 	if s.found == yes {
 		x.values[i] = s.value
+	}
+	if s.found == unknown {
+		x.unsure = workCap
+		if slices.ContainsFunc(x.required[i], func(r requirement) bool { return r.wholePath }) {
+			x.unsure = "conditions on :path are compared with the query, which is not looked at"
+		}
 	}
 	return s.found
 }
@@ -125,13 +128,19 @@ func (x *search) try(level int) (request verdict.Request, found bool, reasons ma
 		x.order = append(x.order, at)
 		x.takers[at] = request
 	}
-	for _, u := range x.views[at[0]].rules[at[1]].uses {
+	rule := x.views[at[0]].rules[at[1]]
+	if rule.uncertain != "" && x.unsure == "" {
+		defer func() {
+			if !found {
+				x.unsure = uncertain(rule)
+			}
+		}()
+	}
+	for _, u := range rule.uses {
 		i := u.part.number
 		required, before := x.required[i], x.values[i]
 		x.required[i] = append(slices.Clip(required), requirement{u.condition, false, level})
 		switch x.settle(i) {
-		case unknown:
-			x.unsure = workCap
 		case no:
 			maps.Copy(reasons, x.core(i, level))
 		case yes:
@@ -178,6 +187,10 @@ func (x *search) core(i, level int) map[int]bool {
 // out, and others are found.
 func (x *search) deliverable() (verdict.Request, bool) {
 	for {
+		if !x.link() {
+			x.unsure = "an upgrade needs the headers connection and upgrade, on both of which there are conditions"
+			return verdict.Request{}, false
+		}
 		request := x.Space.request(x.values)
 		wrong, domain := x.wrong(request)
 		switch {
@@ -198,13 +211,27 @@ func (x *search) deliverable() (verdict.Request, bool) {
 		}
 		switch x.settle(wrong) {
 		case yes:
-		case unknown:
-			x.unsure = workCap
-			return request, false
-		case no:
+		default:
 			return request, false
 		}
 	}
+}
+
+// link gives the headers connection and upgrade values together: the proxy removes one without the other. It returns false
+// if the requirements on one of them do not allow that.
+func (x *search) link() bool {
+	for _, names := range [][2]string{{upgrade, connection}, {connection, upgrade}} {
+		p, other := x.bySubject[subject{header, names[0]}], x.bySubject[subject{header, names[1]}]
+		if p == nil || other == nil || x.values[p.number].absent || !x.values[other.number].absent {
+			continue
+		}
+		v := value{texts: other.likely}
+		if slices.ContainsFunc(x.required[other.number], func(r requirement) bool { return !r.holds(&v) }) {
+			return false
+		}
+		x.values[other.number] = v
+	}
+	return true
 }
 
 // block takes the value of a part out of those that it can have.
@@ -265,6 +292,11 @@ func (x *search) refused(v *view) int {
 	return len(x.parts)
 }
 
+// uncertain says why it is not known which requests a rule takes.
+func uncertain(r *rule) string {
+	return r.String() + " compares " + r.uncertain + ", which only the proxy knows"
+}
+
 const inconsistent = "the engine and the analysis disagree on a request; please report this"
 
 // taker is the first of the obstacles that takes the last request. What is found here is held against the engine.
@@ -284,7 +316,15 @@ func (x *search) taker() (at [2]int, taken bool) {
 			x.unsure = inconsistent
 			return at, false
 		}
-		if i >= 0 && i < o.before {
+		if i < 0 {
+			i = o.before
+		}
+		for _, k := range v.uncertain { // the proxy may decide in another way than the engine did here
+			if k < min(i, o.before) && v.rules[k].isMetBy(x.values) {
+				return [2]int{o.view, k}, true
+			}
+		}
+		if i < o.before {
 			return [2]int{o.view, i}, true
 		}
 	}

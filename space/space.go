@@ -69,7 +69,8 @@ type Languages map[string]language
 type view struct {
 	judge *verdict.Judge
 	Place
-	rules []*rule // none if the plan does not have the domain
+	rules     []*rule // none if the plan does not have the domain
+	uncertain []int   // the rules that compare what only the proxy knows
 }
 
 // Space is the requests that reach one domain. It has the rules of one plan, or those of two that are compared.
@@ -77,6 +78,7 @@ type Space struct {
 	Domain string
 	Port   uint32
 
+	at           asked
 	intake       effect.Intake
 	isTLS        bool
 	serverName   string
@@ -86,6 +88,12 @@ type Space struct {
 	bySubject    map[subject]*part
 	conditions   map[conditionKey]*condition
 	otherDomains []language // authorities that do not reach the domain
+}
+
+// asked is the chain on which the proxy is asked what it writes into requests.
+type asked struct {
+	judge *verdict.Judge
+	chain *plan.FilterChain
 }
 
 // New makes the space of a place.
@@ -99,11 +107,11 @@ func New(j *verdict.Judge, at Place, languages Languages) *Space {
 // domain. domain is the more specific one of those of the two places; moreSpecific are domains of either side that take
 // some of its requests.
 func NewPair(old, now *verdict.Judge, before, after Place, domain string, moreSpecific []string, languages Languages) *Space {
-	at := before
+	at, j := before, old
 	if at.Chain == nil {
-		at = after
+		at, j = after, now
 	}
-	s := newSpace(domain, old, at, languages)
+	s := newSpace(domain, j, at, languages)
 	for _, d := range moreSpecific {
 		s.otherDomains = append(s.otherDomains, s.domain(d))
 	}
@@ -114,7 +122,7 @@ func NewPair(old, now *verdict.Judge, before, after Place, domain string, moreSp
 
 func newSpace(domain string, j *verdict.Judge, at Place, languages Languages) *Space {
 	s := &Space{
-		Domain: domain, Port: at.Port(), intake: j.Intake(), isTLS: at.Chain.TLS != nil, languages: languages,
+		Domain: domain, Port: at.Port(), at: asked{j, at.Chain}, intake: j.Intake(), isTLS: at.Chain.TLS != nil, languages: languages,
 		bySubject: map[subject]*part{}, conditions: map[conditionKey]*condition{},
 	}
 	if s.isTLS && len(at.Chain.ServerNames) > 0 {
@@ -137,8 +145,11 @@ func (s *Space) addView(j *verdict.Judge, at Place) {
 	if at.Host == nil {
 		return
 	}
-	for _, r := range at.Host.Rules {
+	for i, r := range at.Host.Rules {
 		v.rules = append(v.rules, s.compile(r))
+		if v.rules[i].uncertain != "" {
+			v.uncertain = append(v.uncertain, i)
+		}
 	}
 }
 
@@ -183,7 +194,13 @@ func (s *Space) request(values []value) verdict.Request {
 				r.Scheme = v.text()
 			}
 		case header:
-			if !v.absent {
+			switch {
+			case p.name == forwardedFor:
+				at := strings.LastIndexByte(v.text(), ',')
+				if r.Client = v.text()[at+1:]; at >= 0 {
+					r.Headers[p.name] = verdict.Values{v.text()[:at]}
+				}
+			case !v.absent && !p.isWritten:
 				r.Headers[p.name] = v.texts
 			}
 		case query:
@@ -195,8 +212,14 @@ func (s *Space) request(values []value) verdict.Request {
 	if len(parameters) > 0 {
 		r.Path += "?" + strings.Join(parameters, "&")
 	}
-	if _, upgrades := r.Headers["upgrade"]; upgrades && r.Headers["connection"] == nil {
-		r.Headers["connection"] = verdict.Values{"Upgrade"}
+	if r.Headers[upgrade] != nil && r.Headers[connection] == nil {
+		r.Headers[connection] = verdict.Values{"Upgrade"}
+	}
+	if r.Headers[connection] != nil && r.Headers[upgrade] == nil {
+		r.Headers[upgrade] = verdict.Values{"websocket"}
+	}
+	if p := s.bySubject[subject{header, forwardedProto}]; p != nil && !p.isWritten && p.number < len(values) {
+		r.Scheme = values[s.bySubject[subject{part: scheme}].number].text()
 	}
 	if r.Method == "QUERY" && r.Headers["content-type"] == nil {
 		r.Headers["content-type"] = verdict.Values{"text/plain"}

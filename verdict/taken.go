@@ -87,3 +87,11 @@ func (v *Verdict) TCPRule() string {
 	}
 	return v.tcp.Origin.String()
 }
+
+// Ref is the rule that took the request, as [plan.Rule.String] names it; "" if no rule did.
+func (v *Verdict) Ref() string {
+	if v.rule == nil {
+		return ""
+	}
+	return v.rule.String()
+}

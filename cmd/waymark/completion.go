@@ -45,6 +45,7 @@ var outputsOf = map[string][]string{
 	"check":     checkOutputs,
 	"decide":    {"text", "json"},
 	"explain":   {"text", "json"},
+	"test":      {"text", "json", "junit"},
 }
 
 // fileValues complete flags from the resources in the files.

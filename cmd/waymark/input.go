@@ -39,6 +39,7 @@ type input struct {
 	flags         *pflag.FlagSet
 
 	texts   *diag.Texts   // of the files that were read last
+	given   *resource.Set // that was read last, with what validation refuses
 	loaded  *resource.Set // that was translated last
 	served  *resource.Set // whose plan is in force, where one is
 	unbound []unbound     // objects in them that have no effect
@@ -190,7 +191,9 @@ func (in *input) load() *resource.Input {
 	working := newProgress()
 	defer working.end()
 	working.at("reading")
-	read := gateway.Load(in.files, in.reading(working), in.envoys)
+	given := resource.Read(in.files, in.reading(working))
+	in.given = given.Set
+	read := gateway.Prepare(given, in.envoys)
 	in.texts = &read.Texts
 	return read
 }

@@ -99,8 +99,12 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 func copyExamples(ts *testscript.TestScript) {
 	from := ts.Getenv("EXAMPLES")
 	to := ts.MkAbs("examples")
-	for _, folder := range []string{"bookinfo", "bookinfo-next"} {
-		ts.Check(os.CopyFS(filepath.Join(to, folder), os.DirFS(filepath.Join(from, folder))))
+	folders, err := filepath.Glob(filepath.Join(from, "bookinfo*"))
+	ts.Check(err)
+	for _, folder := range folders {
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			ts.Check(os.CopyFS(filepath.Join(to, filepath.Base(folder)), os.DirFS(folder)))
+		}
 	}
 	requests, err := os.ReadFile(filepath.Join(from, "bookinfo-requests.json"))
 	ts.Check(err)

@@ -83,8 +83,8 @@ func words(letters string, most int) []string {
 	return out
 }
 
-// every are all values that are tried for a part of requests to a domain.
-func every(subject, domain string) (out []Value) {
+// every are all values that are tried for a part of requests to a domain. reaches reports whether an authority reaches it.
+func every(subject, domain string, reaches func(string) bool) (out []Value) {
 	one := func(texts ...string) {
 		for _, t := range texts {
 			out = append(out, Value{t})
@@ -92,16 +92,19 @@ func every(subject, domain string) (out []Value) {
 	}
 	switch kind, _, _ := strings.Cut(subject, " "); kind {
 	case "path":
-		for _, w := range words("/abzA", 4) {
+		for _, w := range words("/abzAB", 4) {
 			one("/" + w)
 		}
 	case "method":
 		one("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
 	case "authority":
-		host := strings.Replace(domain, "*", "zz", 1)
-		one(host, strings.ToUpper(host), host+":80", host+":8080")
-		if host != domain {
-			one("azz" + domain[1:])
+		for _, label := range []string{"zz", "azz", "a", "b"} {
+			host := strings.Replace(domain, "*", label, 1)
+			if reaches(host) {
+				for _, port := range []string{"", ":80", ":8080"} {
+					one(host+port, strings.ToUpper(host)+port)
+				}
+			}
 		}
 	default:
 		out = append(out, nil)
@@ -112,6 +115,11 @@ func every(subject, domain string) (out []Value) {
 				for _, b := range words("uvz", 2) {
 					if a < b {
 						out = append(out, Value{a, b})
+					}
+					for _, c := range words("uvz", 1) {
+						if a < b && b < c {
+							out = append(out, Value{a, b, c})
+						}
 					}
 				}
 			}
@@ -127,8 +135,9 @@ type Requests struct {
 	Parts  []Part
 }
 
-// Make finds the requests for lists of rules; members is how many values there are for each combination of answers.
-func Make(port uint32, domain string, members int, lists ...[]*plan.Rule) *Requests {
+// Make finds the requests to a domain for lists of rules; members is how many values there are for each combination of
+// answers. reaches reports whether an authority reaches the domain.
+func Make(port uint32, domain string, reaches func(string) bool, members int, lists ...[]*plan.Rule) *Requests {
 	bySubject := map[string][]condition{"path": nil, "method": nil, "authority": nil}
 	order := []string{"path", "method", "authority"}
 	for _, list := range lists {
@@ -149,7 +158,7 @@ func Make(port uint32, domain string, members int, lists ...[]*plan.Rule) *Reque
 			most = members
 		}
 		seen := map[string]int{}
-		for _, v := range every(subject, domain) {
+		for _, v := range every(subject, domain, reaches) {
 			answers := make([]byte, len(bySubject[subject]))
 			for i, c := range bySubject[subject] {
 				if c.holds(v) {
