@@ -1,8 +1,12 @@
 package diff
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -54,4 +58,43 @@ func comparison(kind plan.MatchKind, value string) map[string]string {
 	default:
 		return map[string]string{}
 	}
+}
+
+// String is the match in words: uri prefix "/api", headers.beta exact "1"; "" if it has no conditions.
+func (m Match) String() string {
+	var out []string
+	add := func(field string, of map[string]string) {
+		text := field + " present"
+		for kind, value := range of {
+			text = fmt.Sprintf("%s %s %q", field, kind, value)
+		}
+		out = append(out, text)
+	}
+	for _, field := range slices.Sorted(maps.Keys(m)) {
+		switch of := m[field].(type) {
+		case map[string]string:
+			add(field, of)
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(of)) {
+				if c, ok := of[name].(map[string]string); ok {
+					add(field+"."+name, c)
+				}
+			}
+		default:
+			out = append(out, field)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// String is the conditions in words.
+func (w When) String() string {
+	text := w.Match.String()
+	if text == "" {
+		text = "every request"
+	}
+	if len(w.Not) > 0 {
+		text += fmt.Sprintf(", but not what %s", diag.Count(len(w.Not), "earlier match takes", "earlier matches take"))
+	}
+	return text
 }
