@@ -30,7 +30,7 @@ type Checked struct {
 	// Findings are sorted by place.
 	Findings diag.Findings
 
-	replaced diag.Findings // of Istio's validation, for which there are better ones
+	unlisted diag.Findings // of Istio's validation, for which there are better ones or which are ignored
 }
 
 // Verdict is what Istio's validation answers for a resource.
@@ -47,7 +47,7 @@ const (
 // have do not count: those about the document alone, and those of Waymark (see [validate.IsBeyond] and [OwnCodes]).
 func (c *Checked) Verdict() Verdict {
 	out := VerdictOK
-	for _, f := range slices.Concat(c.Findings, c.replaced) {
+	for _, f := range slices.Concat(c.Findings, c.unlisted) {
 		switch {
 		case validate.IsBeyond(f.Code), isOwn(f.Code):
 		case f.Severity == diag.Notice:
@@ -78,6 +78,26 @@ func Check(paths []string, o resource.Options, envoys version.Range) *Report {
 		}
 	}
 	return report
+}
+
+// Ignore takes the findings for which ignored returns true out of the report. Verdicts stay as they are.
+func (r *Report) Ignore(ignored func(diag.Finding) bool) {
+	split := func(all diag.Findings) (stay, gone diag.Findings) {
+		for _, f := range all {
+			if ignored(f) {
+				gone = append(gone, f)
+			} else {
+				stay = append(stay, f)
+			}
+		}
+		return stay, gone
+	}
+	for i := range r.Resources {
+		c := &r.Resources[i]
+		stay, gone := split(c.Findings)
+		c.Findings, c.unlisted = stay, append(c.unlisted, gone...)
+	}
+	r.Other, _ = split(r.Other)
 }
 
 // Findings returns the findings of all resources, sorted by place, without Other.

@@ -4,18 +4,19 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/validate"
+	"waymark.dev/waymark/lint"
 )
 
 // section is the heading of a code and the first words below it.
-var section = regexp.MustCompile(`(?m)^### (\S+)\n(Error or warning|Error|Warning)?\.? `)
+var section = regexp.MustCompile(`(?m)^### (\S+)\n(Error or warning|Warning or notice|Error|Warning)?\.? `)
 
 // TestFindingsAreDocumented holds docs/findings.md against the codes: one section each, in the same order, with the
 // severity first.
@@ -27,13 +28,31 @@ func TestFindingsAreDocumented(t *testing.T) {
 		documented = append(documented, s[1]+" "+s[2])
 	}
 	for _, c := range append(slices.Clone(validate.Codes()), gateway.OwnCodes()...) {
-		severity := "Error or warning"
-		if len(c.Severities) == 1 {
-			severity = map[diag.Severity]string{diag.Error: "Error", diag.Warning: "Warning"}[c.Severities[0]]
+		severities := ""
+		for i, s := range c.Severities {
+			if i > 0 {
+				severities += " or "
+			}
+			severities += string(s)
 		}
-		listed = append(listed, c.ID+" "+severity)
+		listed = append(listed, c.ID+" "+strings.ToUpper(severities[:1])+severities[1:])
 	}
 	assert.Equal(t, listed, documented)
+}
+
+// TestCodesOfLintAreListed holds the list against the codes of package lint, which imports gateway, so that the list has them
+// as texts.
+func TestCodesOfLintAreListed(t *testing.T) {
+	var listed []string
+	for _, c := range gateway.OwnCodes() {
+		assert.NotEmpty(t, c.Summary, c.ID)
+		if strings.HasPrefix(c.ID, "WM01") {
+			listed = append(listed, c.ID)
+		}
+	}
+	assert.Equal(t, []string{
+		lint.Covered, lint.Contradictory, lint.BehindAll, lint.Nowhere, lint.Conflicting, lint.DeadSomewhere, lint.AlwaysMet, lint.Implied, lint.OrderDecides,
+	}, listed)
 }
 
 func TestCodesBeyondIstioAreDocumented(t *testing.T) {

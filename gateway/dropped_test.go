@@ -36,7 +36,7 @@ func TestDropped(t *testing.T) {
 		"a match for another Gateway (VS-STAT-02)": {everything + ruled("a", to("{gateways: [mesh]}")+to("")), "",
 			[]string{"VirtualService default/a.http[0].match[0] gateway"}},
 		"a match for other sources (VS-STAT-03)": {everything + ruled("a", to("{sourceLabels: {a: b}}, {sourceNamespace: other}")+to("")), "",
-			[]string{"VirtualService default/a.http[0].match[0] source", "VirtualService default/a.http[0].match[1] source"}},
+			[]string{"VirtualService default/a.http[0].match[0] source-labels", "VirtualService default/a.http[0].match[1] source-namespace"}},
 		"what stands behind a catch-all (VS-ORD-04)": {everything + ruled("a", to("{uri: {exact: /a}}, {uri: {prefix: /}}, {port: 7}")+to("{uri: {exact: /b}}")+to("")), "",
 			[]string{"VirtualService default/a.http[0].match[2] behind-catch-all default/a.http[0].match[1]",
 				"VirtualService default/a.http[1].match[0] behind-catch-all default/a.http[0].match[1]", "VirtualService default/a.http[2] behind-catch-all default/a.http[0].match[1]"}},

@@ -6,37 +6,8 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
-	"waymark.dev/waymark/istio/validate"
 	"waymark.dev/waymark/plan"
 )
-
-// Codes of Waymark's own findings.
-const (
-	// PathPasses is about a rule that denies requests and does not match another spelling of its path, which is
-	// forwarded.
-	PathPasses = "WM-PATH-01"
-	// ParametersPass is the same for a spelling that has a dot segment with parameters, which no flag resolves.
-	ParametersPass = "WM-PATH-02"
-)
-
-// OwnCodes lists the kinds of findings that Istio's validation does not have. They are not part of a verdict.
-func OwnCodes() []validate.Code { return ownCodes }
-
-var ownCodes = []validate.Code{
-	{ID: PathPasses, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match another spelling of its path"},
-	{ID: ParametersPass, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that denies does not match its path with parameters in a dot segment"},
-	{ID: translate.CodeNoGateway, Severities: []diag.Severity{diag.Warning}, Summary: "a VirtualService that names no Gateway, or one that is not there"},
-	{ID: translate.CodeNoServer, Severities: []diag.Severity{diag.Warning}, Summary: "a host that no server of the Gateways has"},
-	{ID: translate.CodeNoDelegate, Severities: []diag.Severity{diag.Warning}, Summary: "a rule that delegates to a VirtualService that is not there"},
-	{ID: translate.CodeNoHost, Severities: []diag.Severity{diag.Warning}, Summary: "a DestinationRule whose host no service has, although one has a similar host"},
-	{ID: translate.CodeNoDestination, Severities: []diag.Severity{diag.Error, diag.Warning}, Summary: "a destination that is not there"},
-	{ID: translate.CodeNoEndpoint, Severities: []diag.Severity{diag.Warning}, Summary: "a destination without endpoints"},
-	{ID: translate.CodeLost, Severities: []diag.Severity{diag.Warning}, Summary: "what is missing without a refused object"},
-}
-
-func isOwn(id string) bool {
-	return slices.ContainsFunc(ownCodes, func(c validate.Code) bool { return c.ID == id })
-}
 
 // Whole translates the set for all proxies that it is about (see [All]). What the translation finds about names that
 // nothing has is added to the report.

@@ -73,7 +73,7 @@ func (r *Report) Correct(known map[plan.Origin]Reached) {
 			own, ok := at[f.Field]
 			isDead := ok && own.Dead || !ok && len(matches[f.Field]) > 0 && !slices.ContainsFunc(matches[f.Field], func(m Reached) bool { return !m.Dead })
 			if isDead {
-				c.replaced = append(c.replaced, f)
+				c.unlisted = append(c.unlisted, f)
 			}
 			return isDead
 		})

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +10,7 @@ import (
 	"waymark.dev/waymark/envoy"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
+	"waymark.dev/waymark/istio/advise"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/lint"
@@ -17,25 +18,46 @@ import (
 	"waymark.dev/waymark/verdict"
 )
 
+// checkOutputs are the values of -o.
+var checkOutputs = []string{"text", "json", "sarif", "github"}
+
 func newCheck() *cobra.Command {
 	var files fileFlags
 	var output string
+	var ignore []string
 	var intake intakeFlags
+	var color colorFlag
 	c := &cobra.Command{
 		Use:   "check -f FILE|DIR",
-		Short: "Report what Istio's validation would refuse or warn of",
-		Long: `Check holds resources against the validation that Istio does before it takes them, and reports everything that it
-would refuse (error) or warn of (warning), with the place in the file. Beyond Istio, it warns of rules that deny a path
-and that another spelling of the path passes, at a gateway with the given normalisation. docs/findings.md explains each
-code.
+		Short: "Report rules that do not do what they seem to, and what Istio would refuse or warn of",
+		Long: `Check reports, with the place in the file,
+
+- what Istio's validation would refuse (error) or warn of (warning), and what Envoy would refuse;
+- rules that no request reaches and conditions that change nothing, each with the rules that take its requests and a
+  request for each, and VirtualServices of one host whose order decides;
+- names that nothing has, policies that are not applied, paths that another spelling passes, and the like.
+
+'waymark help CODE' explains a finding.
 
   waymark check -f examples/bookinfo
-  waymark check -f examples/bookinfo -o json
+  waymark check -f examples/bookinfo -o json --ignore WM0120=default/reviews
   waymark check -f examples/bookinfo --profile plain --envoy-version 1.38
 
-Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
+-o sarif is for code scanning, -o github for annotations in a workflow of GitHub; docs/findings.md describes -o json.
+--ignore leaves out the findings of a code: CODE, CODE=NAMESPACE/NAME, CODE=KIND/NAMESPACE/NAME, or CODE=RULE with a rule
+such as default/shop.http[2].
+
+Exit status: 0 nothing was found or only notices, 79 only warnings, 65 an error.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
+			if !slices.Contains(checkOutputs, output) {
+				return usageError("-o %q is not text, json, sarif or github", output)
+			}
+			paint, err := color.paint()
+			if err != nil {
+				return err
+			}
+			ignores, err := parseIgnored(ignore)
+			if err != nil {
 				return err
 			}
 			if len(files.files) == 0 {
@@ -54,27 +76,29 @@ Exit status: 0 nothing was found, 79 only warnings, 65 an error.`,
 			working.at("looking at %d resources", len(r.Resources))
 			w := r.Whole(translate.Options{})
 			warnOfPassages(r, w.Plan, &o)
-			rules := lintRules(r, w.Plan, &plain, working)
+			result := &checked{Report: r, rules: lintRules(r, w.Plan, &plain, working), assumed: w.Assumed}
+			r.Add(advise.Check(r.Set, translate.Options{}.WithDefaults().ClusterDomain))
 			working.end()
+			result.ignore(ignores)
 			_ = r.Other.Write(talk, r.Texts) // nobody could be told
-			var err error
-			if output == "json" {
-				err = writeChecked(c.OutOrStdout(), r, rules, w.Assumed)
-			} else {
-				err = writeFindings(c.OutOrStdout(), r, w.Assumed)
-			}
-			if err != nil {
+			if err := result.write(c.OutOrStdout(), output, paint); err != nil {
 				return err
 			}
 			status := checkStatus(r)
 			if status == nil && output == "text" {
-				fmt.Fprintf(talk, "all is well: nothing was found in %s\n", diag.Count(len(r.Resources), "resource", "resources"))
+				found := "nothing was"
+				if len(r.Findings()) > 0 {
+					found = "only notices were"
+				}
+				fmt.Fprintf(talk, "all is well: %s found in %s\n", found, diag.Count(len(r.Resources), "resource", "resources"))
 			}
 			return status
 		},
 	}
 	files.add(c)
-	addOutputFlag(c, &output)
+	c.Flags().StringVarP(&output, "output", "o", "text", "text, json, sarif or github")
+	c.Flags().StringArrayVar(&ignore, "ignore", nil, "leave out findings, CODE or CODE=OBJECT (repeatable)")
+	color.add(c)
 	intake.add(c, "edge for the spellings of paths, plain for everything else")
 	return c
 }
@@ -160,56 +184,4 @@ func checkStatus(r *gateway.Report) error {
 	default:
 		return nil
 	}
-}
-
-func writeFindings(w io.Writer, r *gateway.Report, assumed []string) error {
-	if err := r.Findings().Write(w, r.Texts); err != nil {
-		return err
-	}
-	return writeAssumed(w, assumed)
-}
-
-// checkedJSON and findingJSON are the documented form of 'check -o json': docs/findings.md.
-type checkedJSON struct {
-	Resource string          `json:"resource"`
-	Verdict  gateway.Verdict `json:"verdict"`
-	Findings []findingJSON   `json:"findings"`
-}
-
-type findingJSON struct {
-	Code     string        `json:"code"`
-	Severity diag.Severity `json:"severity"`
-	Message  string        `json:"message"`
-	Field    string        `json:"field"`
-	File     string        `json:"file"`
-	Line     int           `json:"line"`
-	Column   int           `json:"column"`
-	lint.Details
-}
-
-// ruleJSON is an entry of rules: Live is true, false or "unknown".
-type ruleJSON struct {
-	Rule    string           `json:"rule"`
-	Live    any              `json:"live"`
-	Witness *verdict.Request `json:"witness,omitempty"`
-	Why     string           `json:"why,omitempty"`
-}
-
-func writeChecked(w io.Writer, r *gateway.Report, rules []lint.Rule, assumed []string) error {
-	out := make([]checkedJSON, len(r.Resources))
-	for i, c := range r.Resources {
-		out[i] = checkedJSON{c.Kind + "/" + c.Namespace + "/" + c.Name, c.Verdict(), make([]findingJSON, len(c.Findings))}
-		for j, f := range c.Findings {
-			details, _ := f.Details.(lint.Details)
-			out[i].Findings[j] = findingJSON{f.Code, f.Severity, f.Message, f.Field, f.Place.File, f.Place.Line, f.Place.Column, details}
-		}
-	}
-	states := make([]ruleJSON, len(rules))
-	for i, s := range rules {
-		states[i] = ruleJSON{s.Rule, s.Live, s.Witness, s.Why}
-		if s.Unknown {
-			states[i].Live = "unknown"
-		}
-	}
-	return writeJSON(w, map[string]any{"resources": out, "rules": states, "assumed": append([]string{}, assumed...)})
 }

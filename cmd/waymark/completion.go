@@ -42,7 +42,7 @@ var valuesOf = map[string][]string{
 // outputsOf are the values of -o, by command. That of 'module' is a file.
 var outputsOf = map[string][]string{
 	"translate": {"bootstrap", "plan", "plan-json", "plugin-config"},
-	"check":     {"text", "json"},
+	"check":     checkOutputs,
 	"decide":    {"text", "json"},
 	"explain":   {"text", "json"},
 	"test":      {"text", "json", "junit"},

@@ -37,7 +37,7 @@ way, each pair of rules with a request that shows it. Rules that only move are n
 
   waymark diff examples/bookinfo examples/bookinfo-next
   waymark diff HEAD~1 HEAD -- examples/bookinfo
-  kubectl get vs,gw,dr,se,svc -A -o yaml | waymark diff - rules/
+  kubectl get vs,gw,dr,se,svc -A -o yaml | waymark diff - examples/bookinfo-next
 
 OLD and NEW are files or folders, - for standard input, or revisions of git with the paths after --; without paths, the
 whole folder. With one revision alone, it is compared with the files as they are.

@@ -103,6 +103,7 @@ func newRoot() *cobra.Command {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
 	root.AddCommand(newCheck(), newDecide(), newExplain(), newTest(), newDiff(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
+	root.SetHelpCommand(newHelp())
 	for _, c := range root.Commands() {
 		completeFlags(c)
 	}

@@ -37,6 +37,8 @@ var (
 	wazero      = slices.Concat(system, []string{"github.com/tetratelabs/wazero"})
 	model       = []string{"diag", "plan"}
 	works       = []string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex"}
+	reads       = []string{"gateway", "istio/advise", "istio/names", "istio/resource", "istio/translate", "istio/validate", "internal/keypair"}
+	solves      = append([]string{"envoy", "space", "verdict"}, works...)
 )
 
 // reaches says which way the arrows run. It has every package that another one could import, tests and programs aside.
@@ -56,19 +58,25 @@ var reaches = map[string]reach{
 	"istio/resource":        {[]string{"diag"}, istioAPI},
 	"istio/validate":        {[]string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex", "istio/names", "istio/resource"}, istioAPI},
 	"istio/translate":       {append([]string{"istio/names", "istio/resource", "internal/keypair"}, model...), istioAPI},
-	"gateway":               {[]string{"diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex", "istio/names", "istio/resource", "istio/validate", "istio/translate", "internal/keypair"}, istioAPI},
+	"istio/advise":          {[]string{"diag", "istio/names", "istio/resource"}, istioAPI},
+	"gateway":               {[]string{"istio/advise", "diag", "plan", "effect", "pluginconfig", "envoy/version", "routing", "routing/regex", "istio/names", "istio/resource", "istio/validate", "istio/translate", "internal/keypair"}, istioAPI},
 	"envoy":                 {works, envoyAPI},
 	"envoy/version":         {nil, nil},
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, system},
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
+	"docs":                  {nil, nil},
+	"space":                 {append([]string{"envoy", "verdict"}, works...), envoyAPI},
+	"lint":                  {slices.Concat(solves, reads), slices.Concat(envoyAPI, istioAPI)},
+	"diff":                  {append([]string{"explain", "istio/names", "istio/resource"}, solves...), slices.Concat(envoyAPI, istioAPI)},
 	"explain":               {append([]string{"envoy", "verdict", "istio/names", "istio/resource"}, works...), slices.Concat(envoyAPI, istioAPI)},
 	"suite":                 {append([]string{"envoy", "verdict", "explain", "istio/names", "istio/resource", "istio/translate", "internal/keypair"}, works...), slices.Concat(envoyAPI, istioAPI, junitReport)},
 	"proxy":                 {append([]string{"hostcalls", "proxy/vm", "internal/keypair", "internal/listening"}, works...), wazero},
 	"proxy/vm":              {[]string{"hostcalls"}, wazero},
 	"proxy/standin":         {works, nil},
 	"internal/ask":          {append([]string{"envoy", "verdict"}, works...), slices.Concat(gjson, envoyAPI)},
+	"internal/bruteforce":   {append([]string{"envoy", "verdict"}, works...), envoyAPI},
 	"internal/keypair":      {nil, nil},
 	"internal/lines":        {nil, nil},
 	"internal/listening":    {nil, system},

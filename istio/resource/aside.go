@@ -360,6 +360,9 @@ func plural(kind string, n int) string {
 	}
 }
 
+// CodePolicy is the code of an object that changes who may come in or what a proxy does, and that is not applied.
+const CodePolicy = "WM0206"
+
 // policies are kinds that change who may come in or what a proxy does, and that Waymark does not apply, with what is
 // missing without them.
 var policies = map[string]string{
@@ -369,6 +372,7 @@ var policies = map[string]string{
 	"networking.istio.io/EnvoyFilter":         "what it changes in Envoy's configuration is not changed",
 	"networking.istio.io/Sidecar":             "services that it hides are visible",
 	"extensions.istio.io/WasmPlugin":          "its module is not loaded",
+	"telemetry.istio.io/Telemetry":            "metrics, access logs and traces are Envoy's own",
 }
 
 // otherIstioKinds are kinds of networking.istio.io that exist and are not read.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	istio "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
 	core "k8s.io/api/core/v1"
 	discovery "k8s.io/api/discovery/v1"
 
@@ -354,7 +355,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 		r.asides.addForm(kustomizationForm, doc.source)
 		return
 	case !known || !kind.versions[version]:
-		r.other(o, version)
+		r.other(o, version, b)
 		return
 	case patchDirective.Match(b.json):
 		r.asides.addForm(patchForm, doc.source)
@@ -387,14 +388,17 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 }
 
 // other reports an object of a kind that Waymark does not read.
-func (r *reader) other(o *Object, version string) {
+func (r *reader) other(o *Object, version string, b *body) {
 	findings := &r.input.Findings
 	group := groupOf(version)
 	if missing, ok := policies[group+"/"+o.Kind]; ok {
 		if o.Namespace == "" {
 			o.Namespace = r.options.DefaultNamespace
 		}
-		findings.Add(diag.Warning, "", o, "", "is not applied: %s", missing)
+		findings.Add(diag.Warning, CodePolicy, o, "", "is not applied: %s", missing)
+		if spec := (&security.AuthorizationPolicy{}); o.Kind == "AuthorizationPolicy" && unmarshalSpec(b.member("spec"), spec, true) == nil {
+			r.input.Set.AuthorizationPolicies = append(r.input.Set.AuthorizationPolicies, &AuthorizationPolicy{o, spec})
+		}
 		return
 	}
 	near := misspelt(o.Kind)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	istio "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
 	core "k8s.io/api/core/v1"
 	discovery "k8s.io/api/discovery/v1"
 
@@ -24,6 +25,8 @@ type Set struct {
 	Namespaces       []*Object
 	WorkloadEntries  []*WorkloadEntry
 	Secrets          []*Secret
+	// AuthorizationPolicies are not applied. They are here so that their paths can be compared with those of rules.
+	AuthorizationPolicies []*AuthorizationPolicy
 
 	// Refused are objects that could not be decoded, or were removed with [Set.Without]. What needs them is affected.
 	Refused []Refused
@@ -122,6 +125,11 @@ type (
 	WorkloadEntry struct {
 		*Object
 		Spec *istio.WorkloadEntry
+	}
+	// AuthorizationPolicy says which requests are let in.
+	AuthorizationPolicy struct {
+		*Object
+		Spec *security.AuthorizationPolicy
 	}
 	// Secret has a certificate. Its data is never printed.
 	Secret struct {
