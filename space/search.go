@@ -34,10 +34,12 @@ type question struct {
 	obstacles []obstacles
 }
 
-// obstacles are the rules of a view that must not take the request: those before an index, or those of a list.
+// obstacles are the rules of a view that must not take the request: those before an index, without those that are left out,
+// or those of a list.
 type obstacles struct {
 	view, before int
-	only         []int // ascending; nil is all before
+	left         []bool // by index; nil is none
+	only         []int  // ascending; nil is all before
 }
 
 // search is the work on one question.
@@ -330,6 +332,14 @@ func (x *search) taker() (at [2]int, taken bool) {
 			}
 		}
 		if v.Host == nil || o.only != nil {
+			continue
+		}
+		if o.left != nil {
+			for i, r := range v.rules[:o.before] {
+				if !o.left[i] && r.isMetBy(x.values) {
+					return [2]int{o.view, i}, true
+				}
+			}
 			continue
 		}
 		i := x.taken[o.view].Rule
