@@ -17,7 +17,7 @@ type Match map[string]any
 func (m Match) add(of *plan.Match) {
 	if p := of.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "/" || m["uri"] == nil) {
 		if p.Kind != plan.Prefix || p.Value != "/" && p.Value != "" {
-			m["uri"] = comparison(p.Kind, p.Value)
+			m["uri"] = p.Kind.Written(p.Value)
 		}
 		if p.IgnoreCase {
 			m["ignoreUriCase"] = true
@@ -26,13 +26,13 @@ func (m Match) add(of *plan.Match) {
 	for _, h := range of.Headers {
 		list, name, nested := strings.Cut(h.Field(), ".")
 		if nested {
-			m.in(list)[name] = comparison(h.Kind, h.Value)
+			m.in(list)[name] = h.Kind.Written(h.Value)
 		} else {
-			m[list] = comparison(h.Kind, h.Value)
+			m[list] = h.Kind.Written(h.Value)
 		}
 	}
 	for _, q := range of.Query {
-		m.in("queryParams")[q.Name] = comparison(q.Kind, q.Value)
+		m.in("queryParams")[q.Name] = q.Kind.Written(q.Value)
 	}
 }
 
@@ -44,20 +44,6 @@ func (m Match) in(field string) map[string]any {
 		m[field] = inner
 	}
 	return inner
-}
-
-// comparison is a comparison in the form of a VirtualService.
-func comparison(kind plan.MatchKind, value string) map[string]string {
-	switch kind {
-	case plan.Exact:
-		return map[string]string{"exact": value}
-	case plan.Prefix, plan.Separated:
-		return map[string]string{"prefix": value}
-	case plan.Regex:
-		return map[string]string{"regex": value}
-	default:
-		return map[string]string{}
-	}
 }
 
 // String is the match in words: uri prefix "/api", headers.beta exact "1"; "" if it has no conditions.
