@@ -126,7 +126,7 @@ soak: build envoy ## send a million requests through 10,000 rules that change ev
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./e2e/plain:FuzzDecide
+	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./lint:FuzzFindings ./e2e/plain:FuzzDecide
 
 .PHONY: fuzz-long
 fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
@@ -136,8 +136,12 @@ fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes nativ
 attack: build envoy ## repeat the comparison of nasty requests and the fuzzers for ten minutes, with new seeds (MINUTES)
 	@build/attack.sh $(or $(MINUTES),10)
 
+.PHONY: judge
+judge: needs-go ## hold check and diff against generated rules whose truth is known by trying all requests (SETS, default 1000)
+	WAYMARK_RULE_SETS=$(or $(SETS),1000) go test -count=1 -timeout 60m ./lint ./diff -run 'Complete|Attacks|Formulas'
+
 .PHONY: mutants
-mutants: needs-go ## break the code in some 130 places, one at a time: a quick test must notice each (MUTANTS="-only routing/")
+mutants: needs-go ## break the code in some 140 places, one at a time: a quick test must notice each (MUTANTS="-only routing/")
 	go run ./build/mutants $(MUTANTS)
 
 .PHONY: vulnerabilities

@@ -3,9 +3,7 @@ package diff_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -80,16 +78,10 @@ func changed(r *rand.Rand, text string) string {
 }
 
 // TestChangesAreTrueAndComplete holds the changes between generated sets of rules against all requests that can make a
-// difference. WAYMARK_RULE_SETS is how many sets are compared, 150 if it is not set.
+// difference.
 func TestChangesAreTrueAndComplete(t *testing.T) {
-	n := 150
-	if text := os.Getenv("WAYMARK_RULE_SETS"); text != "" {
-		var err error
-		n, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
 	differing, same := 0, 0
-	for seed := range n {
+	for seed := range bruteforce.Sets(t) {
 		r := rand.New(rand.NewPCG(41, uint64(seed)))
 		before := bruteforce.Resources(r)
 		after := changed(r, before)
@@ -221,7 +213,7 @@ func ref(list []*plan.Rule, i int) string {
 // TestSameWithstandsAttacks sends random and targeted requests at both sides of changes. A request that is answered in another
 // way must belong to a pair of rules that is reported.
 func TestSameWithstandsAttacks(t *testing.T) {
-	for seed := range 20 {
+	for seed := range bruteforce.Sets(t) / 8 {
 		r := rand.New(rand.NewPCG(11, uint64(seed)))
 		before := bruteforce.Resources(r)
 		after := changed(r, before)

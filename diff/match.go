@@ -1,8 +1,12 @@
 package diff
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/plan"
 )
 
@@ -13,7 +17,7 @@ type Match map[string]any
 func (m Match) add(of *plan.Match) {
 	if p := of.Path; p.Kind != plan.Present && (p.Kind != plan.Prefix || p.Value != "/" || m["uri"] == nil) {
 		if p.Kind != plan.Prefix || p.Value != "/" && p.Value != "" {
-			m["uri"] = comparison(p.Kind, p.Value)
+			m["uri"] = p.Kind.Written(p.Value)
 		}
 		if p.IgnoreCase {
 			m["ignoreUriCase"] = true
@@ -22,13 +26,13 @@ func (m Match) add(of *plan.Match) {
 	for _, h := range of.Headers {
 		list, name, nested := strings.Cut(h.Field(), ".")
 		if nested {
-			m.in(list)[name] = comparison(h.Kind, h.Value)
+			m.in(list)[name] = h.Kind.Written(h.Value)
 		} else {
-			m[list] = comparison(h.Kind, h.Value)
+			m[list] = h.Kind.Written(h.Value)
 		}
 	}
 	for _, q := range of.Query {
-		m.in("queryParams")[q.Name] = comparison(q.Kind, q.Value)
+		m.in("queryParams")[q.Name] = q.Kind.Written(q.Value)
 	}
 }
 
@@ -42,16 +46,41 @@ func (m Match) in(field string) map[string]any {
 	return inner
 }
 
-// comparison is a comparison in the form of a VirtualService.
-func comparison(kind plan.MatchKind, value string) map[string]string {
-	switch kind {
-	case plan.Exact:
-		return map[string]string{"exact": value}
-	case plan.Prefix, plan.Separated:
-		return map[string]string{"prefix": value}
-	case plan.Regex:
-		return map[string]string{"regex": value}
-	default:
-		return map[string]string{}
+// String is the match in words: uri prefix "/api", headers.beta exact "1"; "" if it has no conditions.
+func (m Match) String() string {
+	var out []string
+	add := func(field string, of map[string]string) {
+		text := field + " present"
+		for kind, value := range of {
+			text = fmt.Sprintf("%s %s %q", field, kind, value)
+		}
+		out = append(out, text)
 	}
+	for _, field := range slices.Sorted(maps.Keys(m)) {
+		switch of := m[field].(type) {
+		case map[string]string:
+			add(field, of)
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(of)) {
+				if c, ok := of[name].(map[string]string); ok {
+					add(field+"."+name, c)
+				}
+			}
+		default:
+			out = append(out, field)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// String is the conditions in words.
+func (w When) String() string {
+	text := w.Match.String()
+	if text == "" {
+		text = "every request"
+	}
+	if len(w.Not) > 0 {
+		text += fmt.Sprintf(", but not what %s", diag.Count(len(w.Not), "earlier match takes", "earlier matches take"))
+	}
+	return text
 }

@@ -23,6 +23,7 @@ func (r *Report) Text(paint func(explain.Tone, string) string) string {
 		fmt.Fprintln(b, paint(explain.Heading, h.title()))
 		for _, c := range h.Changes[:min(len(h.Changes), mostShown)] {
 			fmt.Fprintf(b, "  %s\n", diag.Printable(c.Text))
+			fmt.Fprintf(b, "    when:   %s\n", diag.Printable(c.When.String()))
 			fmt.Fprintf(b, "    before: %s\n", c.Old.outcome(c))
 			fmt.Fprintf(b, "    now:    %s%s\n", c.New.outcome(c), loss(c, paint))
 		}

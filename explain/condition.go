@@ -42,12 +42,12 @@ func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.W
 			if i := strings.IndexAny(path, "?#"); i >= 0 {
 				path = path[:i]
 			}
-			out = append(out, Condition{Field: "uri", Want: want(m.Kind, m.Value), IgnoreCase: m.IgnoreCase, Saw: []string{path}, subject: "path"})
+			out = append(out, Condition{Field: "uri", Want: m.Kind.Written(m.Value), IgnoreCase: m.IgnoreCase, Saw: []string{path}, subject: "path"})
 		case routing.NeverPart:
 			for _, m := range r.Match.Claims {
 				if !m.Invert {
 					claim := "@request.auth.claims[" + strings.Join(m.Path, "][") + "]"
-					out = append(out, Condition{Field: "headers." + claim, Want: want(m.Kind, m.Value), subject: "JWT claim " + strings.Join(m.Path, ".")})
+					out = append(out, Condition{Field: "headers." + claim, Want: m.Kind.Written(m.Value), subject: "JWT claim " + strings.Join(m.Path, ".")})
 				}
 			}
 		case routing.HeaderPart:
@@ -62,7 +62,7 @@ func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.W
 			out = append(out, c)
 		case routing.QueryPart:
 			m := r.Match.Query[u.Index]
-			c := Condition{Field: "queryParams." + m.Name, Want: want(m.Kind, m.Value), subject: "query parameter " + m.Name}
+			c := Condition{Field: "queryParams." + m.Name, Want: m.Kind.Written(m.Value), subject: "query parameter " + m.Name}
 			if value, ok := parameter(in.Path, m.Name); ok {
 				c.Saw = []string{value}
 			}
@@ -75,7 +75,7 @@ func (x *Explainer) conditions(r *plan.Rule, unmet []routing.Unmet, w *verdict.W
 // header is an unmet condition on a header or a pseudo-header.
 func header(m plan.HeaderMatch, in effect.Request) Condition {
 	name := strings.ToLower(m.Name)
-	c := Condition{Field: m.Field(), Want: want(m.Kind, m.Value), subject: "header " + m.Name, invert: m.Invert}
+	c := Condition{Field: m.Field(), Want: m.Kind.Written(m.Value), subject: "header " + m.Name, invert: m.Invert}
 	pseudo := map[string]string{":method": in.Method, ":authority": in.Authority, ":scheme": in.Scheme, ":path": in.Path}
 	switch value, ok := pseudo[name]; {
 	case name == "host":
@@ -128,20 +128,6 @@ func parameter(path, name string) (value string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// want is a comparison as a VirtualService has it.
-func want(kind plan.MatchKind, value string) map[string]string {
-	switch kind {
-	case plan.Exact:
-		return map[string]string{"exact": value}
-	case plan.Prefix, plan.Separated:
-		return map[string]string{"prefix": value}
-	case plan.Regex:
-		return map[string]string{"regex": value}
-	default:
-		return map[string]string{}
-	}
 }
 
 // String is the condition in words: header x-user is "jaso", want exactly "jason".

@@ -28,7 +28,7 @@ func TestDeadRulesWithstandAttacks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			attacked := 0
-			for seed := range sets(t) / 10 {
+			for seed := range bruteforce.Sets(t) / 10 {
 				r := rand.New(rand.NewPCG(10, uint64(seed)))
 				j, report := checked(t, bruteforce.Resources(r), intake)
 				dead := map[string]bool{}

@@ -3,9 +3,7 @@ package lint_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -36,22 +34,10 @@ func checked(t *testing.T, text string, intake effect.Intake) (*verdict.Judge, *
 	return j, lint.Check(j, lint.Options{Written: translate.Written(in.Set, "cluster.local")})
 }
 
-// sets is how many sets of rules are generated: WAYMARK_RULE_SETS, or 150.
-func sets(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("WAYMARK_RULE_SETS")
-	if text == "" {
-		return 150
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	return n
-}
-
 // TestFindingsAreTrueAndComplete holds every finding about generated rules against all requests that can make a difference.
 func TestFindingsAreTrueAndComplete(t *testing.T) {
 	dead, contested, idle := 0, 0, 0
-	for seed := range sets(t) {
+	for seed := range bruteforce.Sets(t) {
 		truth := checkSeed(t, uint64(seed))
 		if truth == nil {
 			continue

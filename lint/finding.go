@@ -2,7 +2,6 @@ package lint
 
 import (
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
@@ -37,8 +36,7 @@ type Rule struct {
 	Why     string
 	Unknown bool
 	Source  diag.Place
-
-	origin plan.Origin
+	Origin  plan.Origin
 }
 
 // Where is a domain on a port.
@@ -78,18 +76,4 @@ type Details struct {
 	Rules           []string         `json:"rules,omitempty"`
 	Witness         *verdict.Request `json:"witness,omitempty"`
 	DecidedBy       string           `json:"decidedBy,omitempty"`
-}
-
-// Reached is what is known about each rule, by its origin.
-func (r *Report) Reached() map[plan.Origin]gateway.Reached {
-	out := map[plan.Origin]gateway.Reached{}
-	for _, s := range r.Rules {
-		switch {
-		case s.Live:
-			out[s.origin] = gateway.Reached{Witness: s.Witness.String()}
-		case !s.Unknown:
-			out[s.origin] = gateway.Reached{Dead: true}
-		}
-	}
-	return out
 }

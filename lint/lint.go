@@ -197,7 +197,7 @@ func (s stand) where() []Where {
 
 // conclude writes what is known about a rule.
 func (c *checker) conclude(s *state) {
-	out := Rule{Rule: s.name, Source: s.rule.Source, origin: s.rule.Origin}
+	out := Rule{Rule: s.name, Source: s.rule.Source, Origin: s.rule.Origin}
 	switch {
 	case s.witness != nil:
 		out.Live, out.Witness = true, s.witness

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -25,20 +24,24 @@ func (c *checker) compareVirtualServices(u *unit) {
 		byName[name] = append(byName[name], i)
 	}
 	for _, first := range order {
+		isFirst := make([]bool, len(u.Host.Rules))
+		for _, i := range byName[first] {
+			isFirst[i] = true
+		}
 		for _, second := range order {
 			if first == second {
 				continue
 			}
-			if a, b, request, found := u.contest(byName[first], byName[second], first); found {
+			if a, b, request, found := u.contest(byName[first], byName[second], isFirst); found {
 				c.contests(u, a, b, request)
 			}
 		}
 	}
 }
 
-// contest searches two rules of two VirtualServices between which the order decides.
-func (u *unit) contest(firsts, seconds []int, name string) (a, b int, request verdict.Request, found bool) {
-	isFirst := func(r *plan.Rule) bool { return r.VirtualService() == name }
+// contest searches two rules of two VirtualServices between which the order decides. isFirst says by index which rules are
+// those of the first one.
+func (u *unit) contest(firsts, seconds []int, isFirst []bool) (a, b int, request verdict.Request, found bool) {
 	for _, a := range firsts {
 		for _, b := range seconds {
 			if a > b || u.Host.Rules[a].Match.IsCatchAll() != u.Host.Rules[b].Match.IsCatchAll() {

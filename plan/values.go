@@ -86,3 +86,17 @@ func (h HeaderMatch) Field() string {
 		return "headers." + h.Name
 	}
 }
+
+// Written is a comparison as a VirtualService has it: {"exact": value}, or with prefix or regex; {} for presence.
+func (k MatchKind) Written(value string) map[string]string {
+	switch k {
+	case Exact:
+		return map[string]string{"exact": value}
+	case Prefix, Separated:
+		return map[string]string{"prefix": value}
+	case Regex:
+		return map[string]string{"regex": value}
+	default:
+		return map[string]string{}
+	}
+}

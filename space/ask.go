@@ -49,19 +49,13 @@ func (s *Space) Both(a, b int, except ...Except) Result {
 }
 
 // Instead searches for a request that rule a of the first view takes, and that rule b of it would take if the list had none
-// of the rules for which left is true.
-func (s *Space) Instead(a, b int, left func(*plan.Rule) bool, except ...Except) Result {
+// of the rules for which left is true, by index.
+func (s *Space) Instead(a, b int, left []bool, except ...Except) Result {
 	v := s.views[0]
 	if v.rules[a].never || v.rules[b].never {
 		return Result{}
 	}
-	others := []int{}
-	for i, r := range v.rules[:b] {
-		if !left(r.Rule) {
-			others = append(others, i)
-		}
-	}
-	return s.ask(question{s.pair(0, a, 0, b, except), []obstacles{{before: a}, {only: others}}})
+	return s.ask(question{s.pair(0, a, 0, b, except), []obstacles{{before: a}, {before: b, left: left}}})
 }
 
 // Except is a path that a request that is searched for must not have, or the only one that it may have.

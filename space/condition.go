@@ -97,7 +97,7 @@ func (r *rule) key() string {
 
 // isMetBy reports whether a request meets all conditions of the rule.
 func (r *rule) isMetBy(values []value) bool {
-	if r.never {
+	if r.never || r.path != nil && !strings.HasPrefix(values[r.path.part.number].text(), r.path.begin.text) {
 		return false
 	}
 	for _, u := range r.uses {

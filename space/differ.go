@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/effect"
-	"waymark.dev/waymark/plan"
 )
 
 // tries bounds the requests with different paths on which two rules are compared whose rewrites are not computed.
@@ -22,7 +21,7 @@ func (s *Space) Differing(a, b int) Result {
 }
 
 // DifferingWithout is [Space.Instead] for a request with which the two rules do different things.
-func (s *Space) DifferingWithout(a, b int, left func(*plan.Rule) bool) Result {
+func (s *Space) DifferingWithout(a, b int, left []bool) Result {
 	return s.differing(a, b, func(except ...Except) Result { return s.Instead(a, b, left, except...) })
 }
 

@@ -34,10 +34,12 @@ type question struct {
 	obstacles []obstacles
 }
 
-// obstacles are the rules of a view that must not take the request: those before an index, or those of a list.
+// obstacles are the rules of a view that must not take the request: those before an index, without those that are left out,
+// or those of a list.
 type obstacles struct {
 	view, before int
-	only         []int // ascending; nil is all before
+	left         []bool // by index; nil is none
+	only         []int  // ascending; nil is all before
 }
 
 // search is the work on one question.
@@ -57,11 +59,19 @@ type search struct {
 // maxBlocked bounds the values that cannot be delivered, for one question.
 const maxBlocked = 60
 
+// The work of one step of a search, and of one request that the engine decides, in states of automata.
+const (
+	workOfStep    = 50
+	workOfRequest = 300
+)
+
 const workCap = "work cap: 2,000,000 states"
 
 // ask searches for a request.
 func (s *Space) ask(q question) Result {
-	x := &search{Space: s, question: q, budget: &budget{Budget}, takers: map[[2]int]verdict.Request{}, taken: make([]verdict.Taken, len(s.views))}
+	x := &search{Space: s, question: q, budget: &budget{s.allowance()}, takers: map[[2]int]verdict.Request{}, taken: make([]verdict.Taken, len(s.views))}
+	given := x.budget.left
+	defer func() { s.spent += given - x.budget.left }()
 	x.required = make([][]requirement, len(s.parts))
 	x.values = make([]value, len(s.parts))
 	for _, r := range q.required {
@@ -107,20 +117,26 @@ func (x *search) settle(i int) answer {
 // that contradict each other: a decision that is not among them need not be changed.
 func (x *search) try(level int) (request verdict.Request, found bool, reasons map[int]bool) {
 	reasons = map[int]bool{}
-	if !x.budget.spend(50) {
+	if !x.budget.spend(workOfStep) {
 		x.unsure = workCap
 		return request, false, reasons
 	}
-	request, ok := x.deliverable()
-	if !ok {
-		for _, list := range x.required {
-			for _, r := range list {
-				reasons[r.level] = true
-			}
-		}
-		return request, false, reasons
+	at, taken := [2]int{}, false
+	if x.isOffline() {
+		at, taken = x.taker() // whether the values arrive does not matter before there is an answer
 	}
-	at, taken := x.taker()
+	if !taken {
+		var ok bool
+		if request, ok = x.deliverable(); !ok {
+			for _, list := range x.required {
+				for _, r := range list {
+					reasons[r.level] = true
+				}
+			}
+			return request, false, reasons
+		}
+		at, taken = x.taker()
+	}
 	if !taken {
 		return request, x.unsure != inconsistent, reasons
 	}
@@ -156,7 +172,8 @@ func (x *search) try(level int) (request verdict.Request, found bool, reasons ma
 		}
 		x.required[i], x.values[i] = required, before
 		if x.budget.left < 0 {
-			break
+			x.unsure = workCap
+			return request, false, reasons
 		}
 	}
 	delete(reasons, level)
@@ -181,6 +198,11 @@ func (x *search) core(i, level int) map[int]bool {
 		}
 	}
 	return out
+}
+
+// isOffline reports whether the rules that take a request are found without the engine.
+func (x *search) isOffline() bool {
+	return !slices.ContainsFunc(x.obstacles, func(o obstacles) bool { return o.only == nil })
 }
 
 // deliverable makes a request of the values that the proxy receives as it is meant. Values that do not arrive are taken
@@ -249,6 +271,7 @@ func (x *search) block(i int) {
 // wrong finds the part whose value does not arrive: -1 if all do, and len(parts) if the request is refused whatever its
 // parts are. domain is set if the authority reaches another domain.
 func (x *search) wrong(r verdict.Request) (part int, domain string) {
+	x.budget.left -= workOfRequest
 	for k, v := range x.views {
 		if v.Host == nil {
 			continue
@@ -309,6 +332,14 @@ func (x *search) taker() (at [2]int, taken bool) {
 			}
 		}
 		if v.Host == nil || o.only != nil {
+			continue
+		}
+		if o.left != nil {
+			for i, r := range v.rules[:o.before] {
+				if !o.left[i] && r.isMetBy(x.values) {
+					return [2]int{o.view, i}, true
+				}
+			}
 			continue
 		}
 		i := x.taken[o.view].Rule

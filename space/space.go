@@ -59,7 +59,7 @@ func (s *Space) Standard() verdict.Request {
 	return s.request(values)
 }
 
-// Budget is the work that a question may take, in states of automata that are looked at. It is about a second.
+// Budget is the work that a question may take, in states of automata that are looked at. It is less than a second.
 const Budget = 2_000_000
 
 // Languages are the automata of expressions, which spaces of one version of Envoy share.
@@ -88,6 +88,15 @@ type Space struct {
 	bySubject    map[subject]*part
 	conditions   map[conditionKey]*condition
 	otherDomains []language // authorities that do not reach the domain
+	spent        int        // the work of all questions so far
+}
+
+// allowance is the work that the next question may take: less once many questions have taken much.
+func (s *Space) allowance() int {
+	if s.spent > 50*Budget {
+		return Budget / 50
+	}
+	return Budget
 }
 
 // asked is the chain on which the proxy is asked what it writes into requests.

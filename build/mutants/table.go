@@ -4,6 +4,7 @@ package main
 // front door.
 var (
 	frontDoor = []string{"gateway"}
+	analyses  = []string{"lint", "diff"}
 )
 
 // table are the mistakes that matter.
@@ -166,4 +167,17 @@ var table = []mutant{
 	{"a tree takes rules that match on more than a path", "envoy/tree.go", "case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:", "case false:", nil},
 	{"a tree takes a prefix behind a shorter one", "envoy/tree.go", "			if covered(prefix) {\n				continue\n			}\n", "", nil},
 	{"a virtual host that Envoy matches is in the filter's configuration", "envoy/auto.go", "		if s.of[h] == StrategyFilter {\n", "		if true {\n", nil},
+
+	// Questions about all requests.
+	{"a decision is passed over although it matters", "space/search.go", "if !deeper[level] && x.unsure == \"\" {", "if x.unsure == \"\" {", analyses},
+	{"what is given up is called dead", "space/search.go", "		if x.budget.left < 0 {\n			x.unsure = workCap\n", "		if x.budget.left < 0 {\n", analyses},
+	{"one value must meet all conditions on a header", "space/part.go", "	several := p.several && len(needs) > 1\n", "	several := false\n", analyses},
+	{"dot segments reach rules", "space/path.go", "	case l.Normalizes() && (state == oneDot || state == twoDots):\n", "	case false:\n", analyses},
+	{"a missing header is never as empty", "space/condition.go", "	if c.kind != plan.Present && c.missingAsEmpty {\n", "	if false {\n", analyses},
+	{"paths that begin otherwise go together", "space/condition.go", "b.whole && len(b.text) < len(o.text) || o.text[:len(b.text)] != b.text ||", "o.text[:len(b.text)] == b.text ||", analyses},
+	{"a language that was refuted is not looked at", "space/shortest.go", "		against = append(against, out[refuting])\n", "		return text, yes\n", analyses},
+	{"the rule before a twin is no candidate", "space/compare.go", "now[:min(len(now), lastNow[a]+1)]", "now[:min(len(now), lastNow[a])]", analyses},
+	{"weights count as they are written", "effect/alike.go", "uint32(weights[keys[i]] * 1_000_000 / total)", "uint32(weights[keys[i]])", nil},
+	{"a cover has more than it needs", "lint/lint.go", "for i := len(names) - 1; i >= 0 && len(names) > 1; i-- {", "for i := len(names) - 1; i >= len(names); i-- {", analyses},
+	{"the order of catch-alls is the order of VirtualServices", "lint/order.go", "a > b || u.Host.Rules[a].Match.IsCatchAll() != u.Host.Rules[b].Match.IsCatchAll()", "a > b", analyses},
 }

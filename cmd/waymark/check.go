@@ -128,7 +128,16 @@ func lintRules(r *gateway.Report, p *plan.Plan, o *envoy.Options, working *progr
 	for _, f := range report.Findings {
 		r.AddRule(f.About, f.Severity, f.Code, f.Message, f.Details)
 	}
-	r.Correct(report.Reached())
+	known := map[plan.Origin]gateway.Reached{}
+	for _, rule := range report.Rules {
+		switch {
+		case rule.Live:
+			known[rule.Origin] = gateway.Reached{Witness: rule.Witness.String()}
+		case !rule.Unknown:
+			known[rule.Origin] = gateway.Reached{Dead: true}
+		}
+	}
+	r.Correct(known)
 	return report.Rules
 }
 

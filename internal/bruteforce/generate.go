@@ -9,8 +9,27 @@ package bruteforce
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
+	"testing"
 )
+
+// Sets is how many sets of rules a test generates: WAYMARK_RULE_SETS, or 150; with -short, 60.
+func Sets(t testing.TB) int {
+	t.Helper()
+	n := 150
+	if testing.Short() {
+		n = 60
+	}
+	if text := os.Getenv("WAYMARK_RULE_SETS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("WAYMARK_RULE_SETS: %v", err)
+		}
+	}
+	return n
+}
 
 // Resources generates a Gateway, Services and VirtualServices of one to three hosts, as YAML.
 func Resources(r *rand.Rand) string {
