@@ -155,7 +155,7 @@ func TestPlacesInTheFolderAreRelative(t *testing.T) {
 	require.NoError(t, err)
 	for file, want := range map[string]string{
 		filepath.Join(here, "a b", "rules.yaml"): "a%20b/rules.yaml", "rules.yaml": "rules.yaml", "-": "-", filepath.Join("..", "a:b.yaml"): "../a:b.yaml",
-		filepath.Join(filepath.Dir(here), "x.yaml"): "file://" + filepath.ToSlash(filepath.Join(filepath.Dir(here), "x.yaml")),
+		filepath.Join(filepath.Dir(here), "x.yaml"): "file:///" + strings.TrimPrefix(filepath.ToSlash(filepath.Join(filepath.Dir(here), "x.yaml")), "/"),
 	} {
 		at := sarifLocation(diag.Place{File: file})
 		assert.Equal(t, want, *at.PhysicalLocation.ArtifactLocation.URI)
