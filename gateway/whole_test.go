@@ -79,7 +79,7 @@ func TestAllProxiesThatGatewaysSelect(t *testing.T) {
 }
 
 func TestCertificatesThatAreNotAmongTheFilesAreAssumed(t *testing.T) {
-	w := whole(t, server("public", "443/HTTPS", "a.test", "{mode: SIMPLE, credentialName: shop}"))
+	w := whole(t, server("public", "443/HTTPS", "a.test", "mode: SIMPLE, credentialName: shop"))
 	assert.Empty(t, w.Findings)
 	assert.Equal(t, []string{"Certificates of 1 server: no Secret is among the files; taken to be there"}, w.Assumed)
 }
