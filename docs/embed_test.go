@@ -15,7 +15,7 @@ func TestPage(t *testing.T) {
 	assert.True(t, strings.HasPrefix(last, "Error. `exportTo` lists"), last)
 	assert.NotContains(t, last, "#", "the section ends where that of the http rules begins")
 	assert.Contains(t, docs.Page("WM-PATH-01"), "```yaml\n", "with its example")
-	for _, none := range []string{"", "VAL-H", "VAL-H-99", "Any resource", "val-h-02"} {
+	for _, none := range []string{"", "VAL-H", "VAL-H-2", "Any resource", "val-h-02"} {
 		assert.Empty(t, docs.Page(none), none)
 	}
 }

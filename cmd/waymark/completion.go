@@ -44,6 +44,7 @@ var outputsOf = map[string][]string{
 	"translate": {"bootstrap", "plan", "plan-json", "plugin-config"},
 	"check":     checkOutputs,
 	"decide":    {"text", "json"},
+	"diff":      {"text", "json", "markdown"},
 	"explain":   {"text", "json"},
 	"test":      {"text", "json", "junit"},
 }

@@ -55,7 +55,36 @@ func (c *checked) writeText(w io.Writer, paint func(explain.Tone, string) string
 			return err
 		}
 	}
+	if _, err := io.WriteString(w, c.unknown()); err != nil {
+		return err
+	}
 	return writeAssumed(w, c.assumed)
+}
+
+// mostUnknown bounds the rules that the line about what is not known names.
+const mostUnknown = 3
+
+// unknown is a line about the rules of which it is not known whether requests reach them; "" if there are none.
+func (c *checked) unknown() string {
+	var names []string
+	why, more := "", 0
+	for _, r := range c.rules {
+		switch {
+		case !r.Unknown:
+		case len(names) < mostUnknown:
+			names, why = append(names, r.Rule), r.Why
+		default:
+			more++
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	text := strings.Join(names, ", ")
+	if more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return diag.Printable(fmt.Sprintf("not known whether requests reach %s: %s", text, why)) + "\n"
 }
 
 // mostProved bounds the rules that the proof of a finding names.

@@ -217,3 +217,16 @@ func TestProofsAreBounded(t *testing.T) {
 	assert.Equal(t, "default/a.http[4] (a.yaml:5) takes GET a.test/", lines[mostProved-1])
 	assert.Equal(t, "and 2 more", lines[mostProved])
 }
+
+// What is not known is told, so that silence about a rule means that it is reached.
+func TestUnknownRulesAreNamed(t *testing.T) {
+	c := &checked{Report: &gateway.Report{}, rules: []lint.Rule{{Rule: "default/a.http[0]", Live: true}}}
+	assert.Empty(t, c.unknown())
+	for i := range mostUnknown + 2 {
+		c.rules = append(c.rules, lint.Rule{Rule: fmt.Sprintf("default/b.http[%d]", i), Unknown: true, Why: "work cap: 10 states"})
+	}
+	assert.Equal(t, "not known whether requests reach default/b.http[0], default/b.http[1], default/b.http[2] and 2 more: work cap: 10 states\n", c.unknown())
+	var out bytes.Buffer
+	require.NoError(t, c.writeJSON(&out))
+	assert.Contains(t, out.String(), `"live": "unknown",`)
+}

@@ -88,7 +88,10 @@ func newRoot() *cobra.Command {
   waymark run -f examples/bookinfo  # serve the rules of a folder until Ctrl-C
   waymark translate -f examples/bookinfo > bootstrap.json  # print a bootstrap that a stock Envoy starts
   waymark decide -f examples/bookinfo --requests examples/bookinfo-requests.json  # show what happens to requests
-  waymark explain -f examples/bookinfo http://bookinfo.example.com:8080/productpage  # show it for one request, and why`,
+  waymark explain -f examples/bookinfo http://bookinfo.example.com:8080/productpage  # show it for one request, and why
+  waymark check -f examples/bookinfo  # find rules that do nothing, and what Istio would refuse
+  waymark test -f examples/bookinfo examples/bookinfo-tests  # run tests of routes
+  waymark diff examples/bookinfo examples/bookinfo-next  # show what a change of rules changes in behaviour`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -109,9 +109,11 @@ func matcher(m *istio.HTTPMatchRequest) func(path string) bool {
 	}
 	switch uri := m.GetUri().GetMatchType().(type) {
 	case *istio.StringMatch_Exact:
-		return func(path string) bool { return fold(path) == fold(uri.Exact) }
+		exact := fold(uri.Exact)
+		return func(path string) bool { return fold(path) == exact }
 	case *istio.StringMatch_Prefix:
-		return func(path string) bool { return strings.HasPrefix(fold(path), fold(uri.Prefix)) }
+		prefix := fold(uri.Prefix)
+		return func(path string) bool { return strings.HasPrefix(fold(path), prefix) }
 	case *istio.StringMatch_Regex:
 		re, err := regexp.Compile("^(?:" + uri.Regex + ")$")
 		if err != nil {

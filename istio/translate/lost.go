@@ -114,6 +114,9 @@ func answersNow(r resource.Refused, p *plan.Plan, o *Options) string {
 		for rc := range p.RouteConfigs() {
 			if vh := bestVirtualHost(rc, host); vh != nil && len(vh.Rules) > 0 {
 				by = "by the rules of " + ownersOf(vh)
+				if vh.Rules[0].Origin.Kind == "" {
+					by = "without rules (" + vh.Rules[0].Name + ")" // of the outbound traffic policy, or of a service
+				}
 				break
 			}
 		}
