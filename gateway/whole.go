@@ -59,6 +59,10 @@ func all(set *resource.Set, o translate.Options, meshed bool) *Whole {
 		o.AssumeDestinations = true
 		w.assumeDestinations(set, o.ClusterDomain)
 	}
+	withoutSecrets := len(set.Secrets)+len(o.Secrets) == 0
+	if withoutSecrets {
+		w.assumeCertificates(set)
+	}
 	var parts []*plan.Plan
 	var proxies []string
 	var found []diag.Findings
@@ -67,7 +71,8 @@ func all(set *resource.Set, o translate.Options, meshed bool) *Whole {
 		found = append(found, slices.DeleteFunc(findings, func(f diag.Finding) bool {
 			isName := f.Code == translate.CodeNoGateway || f.Code == translate.CodeNoServer                         // see below
 			isAssumed := o.AssumeDestinations && f.Code == translate.CodeNoDestination && f.Severity == diag.Notice // see Assumed
-			return isName || isAssumed || o.Proxy == translate.SidecarProxy && f.Code == ""
+			isCertificate := withoutSecrets && strings.Contains(f.Field, "redentialName")                        // see Assumed
+			return isName || isAssumed || isCertificate || o.Proxy == translate.SidecarProxy && f.Code == ""
 		}))
 		if p == nil {
 			w.Plan = nil
@@ -207,6 +212,21 @@ func (w *Whole) assumeDestinations(set *resource.Set, domain string) {
 	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		w.assume("Service %s: not among the files; taken to be there, with the ports and subsets that rules name", host)
+	}
+}
+
+// assumeCertificates says that the certificates of servers are taken to be there: they decide nothing about a request.
+func (w *Whole) assumeCertificates(set *resource.Set) {
+	n := 0
+	for _, gw := range set.Gateways {
+		for _, s := range gw.Spec.GetServers() {
+			if s.GetTls().GetCredentialName() != "" || len(s.GetTls().GetCredentialNames()) > 0 {
+				n++
+			}
+		}
+	}
+	if n > 0 {
+		w.assume("Certificates of %s: no Secret is among the files; taken to be there", diag.Count(n, "server", "servers"))
 	}
 }
 

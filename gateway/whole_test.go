@@ -78,6 +78,12 @@ func TestAllProxiesThatGatewaysSelect(t *testing.T) {
 	assert.Empty(t, w.Findings)
 }
 
+func TestCertificatesThatAreNotAmongTheFilesAreAssumed(t *testing.T) {
+	w := whole(t, server("public", "443/HTTPS", "a.test", "mode: SIMPLE, credentialName: shop"))
+	assert.Empty(t, w.Findings)
+	assert.Equal(t, []string{"Certificates of 1 server: no Secret is among the files; taken to be there"}, w.Assumed)
+}
+
 func TestComparedSetsAreLookedAtOnTheSameProxies(t *testing.T) {
 	service := object("Service", "s", "ports: [{name: http, port: 80}]")
 	load := func(text string) *resource.Set {

@@ -45,7 +45,7 @@ func (s *Space) Both(a, b int, except ...Except) Result {
 	if a >= 0 && s.views[0].rules[a].never || b >= 0 && s.views[last].rules[b].never {
 		return Result{}
 	}
-	return s.ask(question{s.pair(0, a, last, b, except), []obstacles{s.before(0, a), s.before(last, b)}})
+	return s.ask(question{s.pair(a, last, b, except), []obstacles{s.before(0, a), s.before(last, b)}})
 }
 
 // Instead searches for a request that rule a of the first view takes, and that rule b of it would take if the list had none
@@ -55,7 +55,7 @@ func (s *Space) Instead(a, b int, left []bool, except ...Except) Result {
 	if v.rules[a].never || v.rules[b].never {
 		return Result{}
 	}
-	return s.ask(question{s.pair(0, a, 0, b, except), []obstacles{{before: a}, {before: b, left: left}}})
+	return s.ask(question{s.pair(a, 0, b, except), []obstacles{{before: a}, {before: b, left: left}}})
 }
 
 // Except is a path that a request that is searched for must not have, or the only one that it may have.
@@ -72,11 +72,11 @@ func (s *Space) before(view, i int) obstacles {
 	return obstacles{view: view, before: i}
 }
 
-// pair are the requirements that both of two rules match; -1 is none.
-func (s *Space) pair(view, a, other, b int, except []Except) []requirement {
+// pair are the requirements that rule a of the first view and rule b of another one match; -1 is none.
+func (s *Space) pair(a, other, b int, except []Except) []requirement {
 	var out []requirement
 	if a >= 0 {
-		out = append(out, s.conditionsOf(view, a)...)
+		out = append(out, s.conditionsOf(0, a)...)
 	}
 	if b >= 0 {
 		out = append(out, s.conditionsOf(other, b)...)
@@ -98,7 +98,7 @@ func (s *Space) Compatible(a, b int) bool {
 	if first, second := s.views[0].rules[a].path, s.views[last].rules[b].path; first != nil && second != nil && first.begin.excludes(second.begin) {
 		return false
 	}
-	return s.meets(s.pair(0, a, last, b, nil))
+	return s.meets(s.pair(a, last, b, nil))
 }
 
 // Conflict returns the fields of a smallest set of conditions of a rule of the first view that no request meets together;

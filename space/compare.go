@@ -64,7 +64,7 @@ func (s *Space) Earlier(a, b, most int) (out []*plan.Rule) {
 			if seen[r.key()] || r.never {
 				continue
 			}
-			if s.meets(append(s.pair(0, a, 1, b, nil), s.conditionsOf(view, i)...)) {
+			if s.meets(append(s.pair(a, 1, b, nil), s.conditionsOf(view, i)...)) {
 				seen[r.key()] = true
 				out = append(out, r.Rule)
 			}

@@ -16,7 +16,7 @@ func (s *Space) Differing(a, b int) Result {
 		return s.differing(a, b, func(except ...Except) Result { return s.Both(a, b, except...) })
 	}
 	return s.differing(a, b, func(except ...Except) Result {
-		return s.ask(question{s.pair(0, a, 0, b, except), []obstacles{{before: a}}})
+		return s.ask(question{s.pair(a, 0, b, except), []obstacles{{before: a}}})
 	})
 }
 

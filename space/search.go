@@ -213,7 +213,7 @@ func (x *search) deliverable() (verdict.Request, bool) {
 			x.unsure = "an upgrade needs the headers connection and upgrade, on both of which there are conditions"
 			return verdict.Request{}, false
 		}
-		request := x.Space.request(x.values)
+		request := x.request(x.values)
 		wrong, domain := x.wrong(request)
 		switch {
 		case domain != "":
@@ -308,7 +308,7 @@ func (x *search) refused(v *view) int {
 		}
 		one := slices.Clone(standard)
 		one[i] = x.values[i]
-		if v.judge.Take(v.Chain, x.Space.request(one)).Refused {
+		if v.judge.Take(v.Chain, x.request(one)).Refused {
 			return i
 		}
 	}
