@@ -71,7 +71,7 @@ func all(set *resource.Set, o translate.Options, meshed bool) *Whole {
 		found = append(found, slices.DeleteFunc(findings, func(f diag.Finding) bool {
 			isName := f.Code == translate.CodeNoGateway || f.Code == translate.CodeNoServer                         // see below
 			isAssumed := o.AssumeDestinations && f.Code == translate.CodeNoDestination && f.Severity == diag.Notice // see Assumed
-			isCertificate := withoutSecrets && strings.Contains(f.Field, "redentialName")                        // see Assumed
+			isCertificate := withoutSecrets && strings.Contains(f.Field, "redentialName")                           // see Assumed
 			return isName || isAssumed || isCertificate || o.Proxy == translate.SidecarProxy && f.Code == ""
 		}))
 		if p == nil {

@@ -116,6 +116,36 @@ func (j *Judge) passagesOf(l *plan.Listener, c *plan.FilterChain, h *plan.Virtua
 	return out
 }
 
+// Around looks for another spelling of a path that somebody else denies, such as a policy: a proxy forwards it, and denied
+// returns false for the path after normalisation. Spellings with parameters are left out, since nothing closes them. The
+// passage has no rule that is bypassed.
+func (j *Judge) Around(path string, denied func(authority, path string) bool) (Passage, bool) {
+	for _, l := range j.plan.Listeners {
+		for _, c := range l.Chains {
+			if c.Routes == nil {
+				continue
+			}
+			for _, h := range c.Routes.VirtualHosts {
+				request, ok := witness(l, c, h, &plan.Rule{})
+				if !ok {
+					continue
+				}
+				request.Path = path
+				if v := j.Decide(request); v.Kind != Route || !denied(request.Authority, v.NormalizedPath) {
+					continue
+				}
+				for _, s := range spellings(path) {
+					request.Path = s
+					if v := j.Decide(request); v.Kind == Route && !strings.Contains(s, ";") && !denied(request.Authority, v.NormalizedPath) {
+						return Passage{By: v.rule, Authority: request.Authority, Path: s, Forwarded: v.NormalizedPath}, true
+					}
+				}
+			}
+		}
+	}
+	return Passage{}, false
+}
+
 // witness returns a request that meets the conditions of a rule except that on the path. It is false for rules that
 // have a regular expression for a header, or compare query parameters.
 func witness(l *plan.Listener, c *plan.FilterChain, h *plan.VirtualHost, r *plan.Rule) (Request, bool) {

@@ -139,3 +139,20 @@ func TestPassages(t *testing.T) {
 	}
 	assert.Equal(t, []string{"default/passed //admin default/passed.http[1]"}, slices.Compact(paths), "at each of two ports")
 }
+
+// A path that somebody else denies is passed around by a spelling that is forwarded and not denied.
+func TestAround(t *testing.T) {
+	t.Parallel()
+	j := judge(t, effect.Intake{Minor: 39})
+	around := func(path string, denied ...string) string {
+		p, found := j.Around(path, func(authority, path string) bool { return authority == "passed.test" && slices.Contains(denied, path) })
+		if !found {
+			return ""
+		}
+		return p.Authority + p.Path + " as " + p.Forwarded + " by " + p.By.RouteName()
+	}
+	assert.Equal(t, "passed.test//open as //open by default/passed.http[1]", around("/open", "/open"))
+	assert.Equal(t, "passed.test/%2fopen as /%2fopen by default/passed.http[1]", around("/open", "/open", "//open", "/\\open"))
+	assert.Empty(t, around("/admin", "/admin"), "a rule denies it anyway")
+	assert.Empty(t, around("/open"), "nobody denies the path itself")
+}

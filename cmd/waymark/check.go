@@ -141,23 +141,25 @@ func lintRules(r *gateway.Report, p *plan.Plan, o *envoy.Options, working *progr
 	return report.Rules
 }
 
-// warnOfPassages reports the rules that deny a path and can be passed. Rules that cannot be translated are not looked at.
+// warnOfPassages reports the rules and policies that deny a path and can be passed. Rules that cannot be translated are not
+// looked at.
 func warnOfPassages(r *gateway.Report, p *plan.Plan, o *envoy.Options) {
-	if p == nil || !verdict.AnyDenies(p) {
+	denied := advise.DeniedPaths(r.Set)
+	if p == nil || len(denied) == 0 && !verdict.AnyDenies(p) {
 		return
 	}
 	j, err := verdict.New(p, o.Intake())
 	if err != nil {
 		return // as above
 	}
-	var found diag.Findings
+	var warnings diag.Findings
 	passages, all := j.Passages()
 	if !all {
 		fmt.Fprintf(talk, "notice: more than %d rules deny a path; the others are not checked for spellings that pass them\n", verdict.MostDenying)
 	}
 	for _, passage := range passages {
 		severity := diag.Warning
-		code, mend := gateway.PathPasses, "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
+		code, mend := gateway.PathPasses, closePassages
 		if passage.Parameters {
 			if o.Behaviour().DropsDotSegmentParameters {
 				severity = diag.Notice // no setting and no newer version closes it
@@ -167,11 +169,26 @@ func warnOfPassages(r *gateway.Report, p *plan.Plan, o *envoy.Options) {
 		if passage.Unmet {
 			mend = "no request has the path as the rule has it; write it as Envoy has it"
 		}
-		found.Add(severity, code, passage.Denied, "", "denies %s, but %s%s is sent on as %s by %s; %s",
+		warnings.Add(severity, code, passage.Denied, "", "denies %s, but %s%s is sent on as %s by %s; %s",
 			passage.Denied.Match.Path.Value, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), mend)
 	}
-	r.Add(found)
+	for _, d := range denied[:min(len(denied), mostDenied)] {
+		passage, found := j.Around(d.Path, func(authority, path string) bool {
+			return slices.ContainsFunc(denied, func(other advise.DeniedPath) bool { return other.IsFor(authority) && other.Denies(path) })
+		})
+		if found {
+			warnings.Add(diag.Warning, advise.CodeOtherSpelling, d.Policy, d.Field, "denies %s, but %s%s is sent on as %s by %s, which is not denied; %s",
+				d.Path, passage.Authority, passage.Path, passage.Forwarded, passage.By.RouteName(), closePassages)
+		}
+	}
+	r.Add(warnings)
 }
+
+// closePassages are the settings that make one spelling of all.
+const closePassages = "--path-normalization BASE, --merge-slashes and --escaped-slashes UNESCAPE_AND_REDIRECT together close this"
+
+// mostDenied bounds the paths of policies for which another spelling is looked for, on every host.
+const mostDenied = 200
 
 // checkStatus is 65 for an error, 79 for warnings.
 func checkStatus(r *gateway.Report) error {

@@ -75,6 +75,15 @@ var ownFindings = map[string]struct {
 	"a path that a policy denies in one case": {host("a", rule("{uri: {prefix: /admin}, ignoreUriCase: true}", "a")) +
 		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny}\nspec: {action: DENY, rules: [{to: [{operation: {paths: ['/admin*']}}]}]}\n", nil,
 		"WM0204 warning spec.http[0].match[0].uri\nWM0206 warning "},
+	"a path that a policy denies in one spelling": {host("a", rule("", "a")) +
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny}\nspec: {action: DENY, rules: [{to: [{operation: {paths: ['/admin*']}}]}]}\n", []string{"--profile", "plain"},
+		"WM0206 warning \nWM0204 warning spec.rules[0].to[0].operation.paths[0]"},
+	"one whose spellings the gateway makes one": {host("a", rule("", "a")) +
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny}\nspec: {action: DENY, rules: [{to: [{operation: {paths: ['/admin*']}}]}]}\n", []string{"--profile", "edge"},
+		"WM0206 warning "},
+	"one of another host": {host("a", rule("", "a")) +
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: deny}\nspec: {action: DENY, rules: [{to: [{operation: {hosts: [b.test], paths: ['/admin*']}}]}]}\n", []string{"--profile", "plain"},
+		"WM0206 warning "},
 	"a service of another namespace": {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n  hosts: [reviews]\n  http:\n" + rule("", "reviews.prod.svc.cluster") +
 		"---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: prod}\nspec: {ports: [{name: http, port: 80}]}\n", nil, "WM0205 warning spec.hosts[0]\nWM-DEST-01 warning spec.http[0].route[0].destination"},
 	"a policy of no use": {host("a", rule("", "a")) + "apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: t}\n", nil, "WM0206 warning "},

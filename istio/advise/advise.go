@@ -21,7 +21,7 @@ const (
 
 // Check looks at the VirtualServices of a set, delegates included. clusterDomain ends the full names of services.
 func Check(set *resource.Set, clusterDomain string) (findings diag.Findings) {
-	denied := deniedPaths(set.AuthorizationPolicies)
+	denied := DeniedPaths(set)
 	services := newServices(set, clusterDomain)
 	for _, vs := range set.VirtualServices {
 		for i, r := range vs.Spec.GetHttp() {

@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,29 +15,36 @@ import (
 	"waymark.dev/waymark/istio/resource"
 )
 
-// deniedPath is a path that a policy keeps from some clients: exact, /admin, or a prefix, /admin*.
-type deniedPath struct {
-	pattern string
-	hosts   []string // for which; none are all
-	policy  *resource.AuthorizationPolicy
+// DeniedPath is a path that a policy keeps from some clients: exact, /admin, or a prefix, /admin*.
+type DeniedPath struct {
+	Policy *resource.Object
+	// Field is where the policy has the path.
+	Field string
+	// Path is the path, without the star of a prefix.
+	Path string
+
+	isPrefix bool
+	hosts    []string // for which; none are all
 }
 
-// deniedPaths are the paths that policies deny. A policy that allows paths is left out: another spelling of such a path is
+// DeniedPaths are the paths that policies deny. A policy that allows paths is left out: another spelling of such a path is
 // refused. So are suffixes, which name no path.
-func deniedPaths(policies []*resource.AuthorizationPolicy) (out []deniedPath) {
-	for _, p := range policies {
-		for _, rule := range p.Spec.GetRules() {
-			for _, to := range rule.GetTo() {
+func DeniedPaths(set *resource.Set) (out []DeniedPath) {
+	for _, p := range set.AuthorizationPolicies {
+		for i, rule := range p.Spec.GetRules() {
+			for j, to := range rule.GetTo() {
 				o := to.GetOperation()
-				paths := o.GetNotPaths() // whatever else is allowed
+				field, paths := "notPaths", o.GetNotPaths() // whatever else is allowed
 				if p.Spec.GetAction() == security.AuthorizationPolicy_DENY {
-					paths = o.GetPaths()
+					field, paths = "paths", o.GetPaths()
 				} else if p.Spec.GetAction() != security.AuthorizationPolicy_ALLOW {
 					continue
 				}
-				for _, path := range paths {
-					if strings.HasPrefix(path, "/") && !strings.Contains(path, "{") {
-						out = append(out, deniedPath{path, o.GetHosts(), p})
+				for k, pattern := range paths {
+					path, isPrefix := strings.CutSuffix(pattern, "*")
+					if len(path) > 1 && path[0] == '/' && !strings.Contains(path, "{") {
+						at := fmt.Sprintf("spec.rules[%d].to[%d].operation.%s[%d]", i, j, field, k)
+						out = append(out, DeniedPath{p.Object, at, path, isPrefix, o.GetHosts()})
 					}
 				}
 			}
@@ -45,16 +53,13 @@ func deniedPaths(policies []*resource.AuthorizationPolicy) (out []deniedPath) {
 	return out
 }
 
-// has reports whether the policy denies a path, as Istio compares them: byte by byte.
-func (d deniedPath) has(path string) bool {
-	if prefix, ok := strings.CutSuffix(d.pattern, "*"); ok {
-		return strings.HasPrefix(path, prefix)
-	}
-	return path == d.pattern
+// Denies reports whether the policy denies a path, after normalisation, as Istio compares them: byte by byte.
+func (d DeniedPath) Denies(path string) bool {
+	return path == d.Path || d.isPrefix && strings.HasPrefix(path, d.Path)
 }
 
-// isFor reports whether the policy is about a host of a VirtualService. Hosts of a delegate are not known.
-func (d deniedPath) isFor(hosts []string) bool {
+// IsFor reports whether the policy is about one of some hosts, or these are not known, as those of a delegate.
+func (d DeniedPath) IsFor(hosts ...string) bool {
 	return len(d.hosts) == 0 || len(hosts) == 0 || slices.ContainsFunc(d.hosts, func(own string) bool {
 		return slices.ContainsFunc(hosts, func(h string) bool { return names.HostsMatch(strings.ToLower(own), h) })
 	})
@@ -69,7 +74,7 @@ const elsewhere = "/a-path-of-no-rule/0"
 //
 //	AuthorizationPolicy   DENY, paths: ["/admin*"]
 //	VirtualService        uri: {prefix: /admin}, ignoreUriCase: true     takes /ADMIN, which is not denied
-func checkSpellings(findings *diag.Findings, vs *resource.VirtualService, field string, r *istio.HTTPRoute, denied []deniedPath) {
+func checkSpellings(findings *diag.Findings, vs *resource.VirtualService, field string, r *istio.HTTPRoute, denied []DeniedPath) {
 	if len(denied) == 0 || len(r.GetRoute()) == 0 && r.GetDelegate() == nil {
 		return
 	}
@@ -79,16 +84,16 @@ func checkSpellings(findings *diag.Findings, vs *resource.VirtualService, field 
 			continue
 		}
 		for _, d := range denied {
-			path := strings.TrimSuffix(d.pattern, "*")
-			if !d.isFor(vs.Spec.GetHosts()) || !takes(path) {
+			path := d.Path
+			if !d.IsFor(vs.Spec.GetHosts()...) || !takes(path) {
 				continue
 			}
 			at := slices.IndexFunc(spellings(path), func(s string) bool {
-				return takes(s) && !slices.ContainsFunc(denied, func(other deniedPath) bool { return other.has(s) })
+				return takes(s) && !slices.ContainsFunc(denied, func(other DeniedPath) bool { return other.Denies(s) })
 			})
 			if at >= 0 {
 				findings.Add(diag.Warning, CodeOtherSpelling, vs.Object, field+".match["+strconv.Itoa(i)+"].uri",
-					"takes %s as well as %s, which %s denies in that spelling alone", spellings(path)[at], path, d.policy.Object)
+					"takes %s as well as %s, which %s denies in that spelling alone", spellings(path)[at], path, d.Policy)
 				break
 			}
 		}
