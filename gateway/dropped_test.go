@@ -38,7 +38,7 @@ func TestDropped(t *testing.T) {
 		"a match for other sources (VS-STAT-03)": {everything + ruled("a", to("{sourceLabels: {a: b}}, {sourceNamespace: other}")+to("")), "",
 			[]string{"VirtualService default/a.http[0].match[0] source-labels", "VirtualService default/a.http[0].match[1] source-namespace"}},
 		"what stands behind a catch-all (VS-ORD-04)": {everything + ruled("a", to("{uri: {exact: /a}}, {uri: {prefix: /}}, {port: 7}")+to("{uri: {exact: /b}}")+to("")), "",
-			[]string{"VirtualService default/a.http[0].match[2] behind-catch-all default/a.http[0].match[1]",
+			[]string{"VirtualService default/a.http[0].match[2] port",
 				"VirtualService default/a.http[1].match[0] behind-catch-all default/a.http[0].match[1]", "VirtualService default/a.http[2] behind-catch-all default/a.http[0].match[1]"}},
 		"a delegate that is not there (VS-DEL-03)": {everything + ruled("a", delegating("")+to("")), "",
 			[]string{"VirtualService default/a.http[0] no-delegate"}},

@@ -52,7 +52,7 @@ func (t *ruleTranslator) rules(vs *boundVirtualService, c listenerContext) (rule
 			match := i
 			if len(h.Match) == 0 {
 				match = -1
-			} else if code := misses(h.Match[i], c, t.options); code != "" && catchAll == nil {
+			} else if code := misses(h.Match[i], c, t.options); code != "" {
 				dropped = append(dropped, h.drop(match, code, plan.Origin{}))
 				continue
 			}
