@@ -22,7 +22,8 @@ type Options struct {
 	Progress func(done, all int)
 }
 
-// unit is rules that are looked at together: those of a virtual host, for domains where they mean the same.
+// unit is rules that are looked at together: those of a virtual host, for domains where they mean the same. Its space is there
+// while the unit is looked at, and stays if a rule of it is dead.
 type unit struct {
 	*space.Space
 	space.Place
@@ -39,9 +40,9 @@ type stand struct {
 type state struct {
 	name    string
 	rule    *plan.Rule
-	stands  []stand
+	stands  int
 	dead    []deadStand
-	lives   []stand
+	idle    [][]space.Idle // by stand
 	witness *verdict.Request
 	unknown string
 	dropped []plan.Dropped
@@ -72,12 +73,12 @@ func Check(j *verdict.Judge, o Options) *Report {
 	c.makeUnits()
 	c.addDropped()
 	c.reachAll()
+	orders := c.report.Findings // those about order come last
+	c.report.Findings = nil
 	for _, name := range c.order {
 		c.conclude(c.states[name])
 	}
-	for _, u := range c.units {
-		c.compareVirtualServices(u)
-	}
+	c.report.Findings = append(c.report.Findings, orders...)
 	c.joinOrder()
 	return c.report
 }
@@ -96,19 +97,17 @@ func (c *checker) state(r *plan.Rule) *state {
 
 // makeUnits makes the spaces. Domains of a virtual host differ only if a rule has a condition on the authority.
 func (c *checker) makeUnits() {
-	languages := space.Languages{}
 	var last *unit
 	for _, at := range space.Places(c.judge.Plan(), c.judge.Intake()) {
 		if last != nil && last.Host == at.Host && last.Chain == at.Chain && !space.HasAuthority(at.Host) {
 			last.domains = append(last.domains, at.Domain)
 			continue
 		}
-		last = &unit{space.New(c.judge, at, languages), at, []string{at.Domain}}
+		last = &unit{nil, at, []string{at.Domain}}
 		c.units = append(c.units, last)
-		for i, r := range at.Host.Rules {
+		for _, r := range at.Host.Rules {
 			if r.VirtualService() != "" {
-				s := c.state(r)
-				s.stands = append(s.stands, stand{last, i})
+				c.state(r).stands++
 			}
 		}
 	}
@@ -151,39 +150,45 @@ func (c *checker) addDropped() {
 func (c *checker) reachAll() {
 	all, done := 0, 0
 	for _, u := range c.units {
-		all += u.Rules(0)
+		all += len(u.Host.Rules)
 	}
+	languages := space.Languages{}
 	for _, u := range c.units {
+		u.Space = space.New(c.judge, u.Place, languages)
+		hasDead := false
 		for i, r := range u.Host.Rules {
 			if done++; c.Progress != nil {
 				c.Progress(done, all)
 			}
-			if r.VirtualService() == "" {
-				continue
-			}
-			s := c.state(r)
-			at := stand{u, i}
-			switch found := u.Reach(i); {
-			case found.Found:
-				if s.witness == nil {
-					s.witness = &found.Request
-				}
-				s.lives = append(s.lives, at)
-				for _, w := range at.where() {
-					s.reached[w] = true
-				}
-			case found.Unknown != "":
-				if s.unknown == "" {
-					s.unknown = found.Unknown
-				}
-				for _, w := range at.where() {
-					s.reached[w] = true // it must not be called dead there
-				}
-			default:
-				s.dead = append(s.dead, deadStand{at, found.Takers})
+			if r.VirtualService() != "" && !c.reach(c.state(r), stand{u, i}) {
+				hasDead = true
 			}
 		}
+		c.compareVirtualServices(u)
+		if !hasDead {
+			u.Space = nil
+		}
 	}
+}
+
+// reach searches a request for a rule where it stands. It is false if there is none.
+func (c *checker) reach(s *state, at stand) bool {
+	found := at.Reach(at.index)
+	switch {
+	case found.Found && s.witness == nil:
+		s.witness = &found.Request
+	case found.Unknown != "" && s.unknown == "":
+		s.unknown = found.Unknown
+	}
+	s.idle = append(s.idle, at.Idle(at.index))
+	if !found.Found && found.Unknown == "" {
+		s.dead = append(s.dead, deadStand{at, found.Takers})
+		return false
+	}
+	for _, w := range at.where() {
+		s.reached[w] = true // also if it is not known: it must not be called dead there
+	}
+	return true
 }
 
 // where are the places of a rule.
@@ -458,8 +463,8 @@ func (c *checker) idle(s *state) {
 	}
 	fields := map[string]*known{}
 	var order []string
-	for _, at := range s.stands {
-		for _, i := range at.Idle(at.index) {
+	for _, idle := range s.idle {
+		for _, i := range idle {
 			k := fields[i.Field]
 			if k == nil {
 				k = &known{Idle: i, always: true}
@@ -473,7 +478,7 @@ func (c *checker) idle(s *state) {
 	}
 	for _, field := range order {
 		switch k := fields[field]; {
-		case k.n < len(s.stands):
+		case k.n < s.stands:
 		case k.always:
 			c.add(s, AlwaysMet, diag.Warning, Details{Condition: field}, "the condition %s is met by every request", field)
 		default:

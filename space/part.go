@@ -98,7 +98,7 @@ func (s *Space) newPart(of subject) *part {
 	p := &part{number: len(s.parts), subject: of, solved: map[string]solution{}}
 	switch of.part {
 	case path:
-		p.within, p.standard = newPaths(s.intake.Paths), value{texts: []string{"/"}}
+		p.within, p.standard = s.shared("paths", func() language { return newPaths(s.intake.Paths) }), value{texts: []string{"/"}}
 	case method:
 		p.within, p.standard = s.bytes(tokens), value{texts: []string{http.MethodGet}}
 		p.likely = []string{"POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND"}
@@ -109,7 +109,7 @@ func (s *Space) newPart(of subject) *part {
 			p.standard = value{texts: []string{"https"}}
 		}
 	case authority:
-		p.within, p.standard = domainLanguage(s.Domain), value{texts: []string{sample(s.Domain)}}
+		p.within, p.standard = s.domain(s.Domain), value{texts: []string{sample(s.Domain)}}
 		p.likely = []string{strings.ToUpper(p.standard.texts[0]), p.standard.texts[0] + ":" + strconv.Itoa(int(s.Port)), p.standard.texts[0] + ":8080"}
 		p.never = s.otherDomains
 	case header:
@@ -180,30 +180,26 @@ func (s *Space) written(name string) value {
 var nothing = newExpression("[^\\x00-\\xff]", regex.Latin1)
 
 // bytes is the language of an expression of this package.
-func (s *Space) bytes(pattern string) language { return newExpression(pattern, regex.Latin1) }
-
-// domainLanguage are the authorities that a domain matches: with or without a port, in any case.
-func domainLanguage(domain string) language {
-	quoted := "(?i:" + quote(strings.TrimPrefix(domain, "*")) + ")"
-	switch {
-	case domain == "*":
-		return newExpression(authorities, regex.Latin1)
-	case strings.HasPrefix(domain, "*"):
-		quoted = "[A-Za-z0-9!$%&'()*+,\\-.:;=@\\[\\]_~]+" + quoted
-	}
-	return newExpression(quoted+"(:[A-Za-z0-9!$%&'()*+,\\-.;=@\\[_~]*)?", regex.Latin1)
+func (s *Space) bytes(pattern string) language {
+	return s.shared("bytes "+pattern, func() language { return newExpression(pattern, regex.Latin1) })
 }
 
-// quote escapes every byte that is not a letter or a digit.
-func quote(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		if c := text[i]; c < 0x80 && (c < '0' || '9' < c && c < 'A' || 'Z' < c && c < 'a' || 'z' < c) {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(text[i])
+// shared is a language that spaces share, made when it is asked for the first time.
+func (s *Space) shared(key string, makeIt func() language) language {
+	l := s.languages[key]
+	if l == nil {
+		l = makeIt()
+		s.languages[key] = l
 	}
-	return b.String()
+	return l
+}
+
+// domain is the language of the authorities that a domain matches.
+func (s *Space) domain(name string) language {
+	if name == "*" {
+		return s.bytes(authorities)
+	}
+	return newDomain(name)
 }
 
 // sample is an authority of a domain.
@@ -221,7 +217,7 @@ func sample(domain string) string {
 // languageOf is the language of the values of a condition; nil for an expression that Envoy refuses.
 func (s *Space) languageOf(key conditionKey) language {
 	if key.kind == plan.Regex {
-		return newExpression(key.value, pluginconfig.Encoding(s.intake.Behaviour()))
+		return s.shared("regex "+key.value, func() language { return newExpression(key.value, pluginconfig.Encoding(s.intake.Behaviour())) })
 	}
 	return newLiteral(key.kind, key.value, key.ignoreCase)
 }

@@ -62,7 +62,7 @@ func (s *Space) Standard() verdict.Request {
 // Budget is the work that a question may take, in states of automata that are looked at. It is less than a second.
 const Budget = 2_000_000
 
-// Languages are the automata of expressions, which spaces of one version of Envoy share.
+// Languages are the automata of expressions, which the spaces of one intake share.
 type Languages map[string]language
 
 // view is the rules of one plan for the domain of a space.
@@ -289,15 +289,6 @@ func (s *Space) arrived(in effect.Request, n int) []value {
 func (s *Space) exclude(domain string) {
 	p := s.part(subject{part: authority})
 	p.never = append(p.never, s.domain(domain))
-}
-
-// domain is the language of a domain's authorities.
-func (s *Space) domain(name string) language {
-	key := "domain " + name
-	if s.languages[key] == nil {
-		s.languages[key] = domainLanguage(name)
-	}
-	return s.languages[key]
 }
 
 // Rules is how many rules the view of a plan has: 0 is the plan of [New], or the first of [NewPair].

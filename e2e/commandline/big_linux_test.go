@@ -50,7 +50,7 @@ spec:
 }
 
 // TestBigFile bounds the memory of 'waymark check' by the size of its input: what is read document by document is not to be
-// kept in several forms. Measured are 22 times the input; half as much again is allowed. WAYMARK_BIG_DOCUMENTS=100000
+// kept in several forms. Measured are 31 times the input, 22 before rules were searched for requests; half as much again is allowed. WAYMARK_BIG_DOCUMENTS=100000
 // makes it a file of 100 MB.
 func TestBigFile(t *testing.T) {
 	documents := 20_000
@@ -59,7 +59,7 @@ func TestBigFile(t *testing.T) {
 		documents, err = strconv.Atoi(text)
 		require.NoError(t, err)
 	}
-	const most = 33 // times the input
+	const most = 46 // times the input
 	file := filepath.Join(t.TempDir(), "big.yaml")
 	writeBig(t, file, documents)
 	info, err := os.Stat(file)
