@@ -16,40 +16,52 @@ type Reached struct {
 	Witness string
 }
 
-// AddRule adds a finding about a rule, or an entry of a VirtualService, by its origin. A notice stays with its resource.
-func (r *Report) AddRule(origin plan.Origin, severity diag.Severity, code, message string, details any) {
-	var about diag.Subject
-	var place diag.Place
-	if o := r.object(origin); o != nil {
-		about, place = o, o.Place(origin.Field())
-	}
-	f := diag.Finding{
-		Severity: severity, Code: code, Place: place, Object: origin.Kind + " " + origin.Key(), Field: origin.Field(),
-		Message: message, About: about, Details: details,
-	}
-	for i := range r.Resources {
-		if c := &r.Resources[i]; c.Kind == origin.Kind && c.Namespace == origin.Namespace && c.Name == origin.Name {
-			c.Findings = append(c.Findings, f)
-			c.Findings.Sort()
-			return
-		}
-	}
-	r.Other = append(r.Other, f)
+// RuleFinding is a finding about a rule, or an entry of a VirtualService, by its origin.
+type RuleFinding struct {
+	Origin   plan.Origin
+	Severity diag.Severity
+	Code     string
+	Message  string
+	Details  any
 }
 
-// object is the VirtualService of an origin.
-func (r *Report) object(origin plan.Origin) *resource.Object {
+// AddRules adds findings about rules to their resources. Notices stay with the resources, too.
+func (r *Report) AddRules(all []RuleFinding) {
+	objects := make(map[string]*resource.Object, len(r.Set.VirtualServices))
 	for _, vs := range r.Set.VirtualServices {
-		if vs.Namespace == origin.Namespace && vs.Name == origin.Name {
-			return vs.Object
+		objects["VirtualService "+vs.Key()] = vs.Object
+	}
+	index := make(map[string]int, len(r.Resources))
+	for i, c := range r.Resources {
+		index[c.Kind+" "+c.Namespace+"/"+c.Name] = i
+	}
+	changed := map[int]bool{}
+	for _, a := range all {
+		f := diag.Finding{
+			Severity: a.Severity, Code: a.Code, Object: a.Origin.Kind + " " + a.Origin.Key(), Field: a.Origin.Field(), Message: a.Message, Details: a.Details,
+		}
+		if o := objects[f.Object]; o != nil {
+			f.About, f.Place = o, o.Place(f.Field)
+		}
+		if i, ok := index[f.Object]; ok {
+			r.Resources[i].Findings = append(r.Resources[i].Findings, f)
+			changed[i] = true
+		} else {
+			r.Other = append(r.Other, f)
 		}
 	}
-	return nil
+	for i := range changed {
+		r.Resources[i].Findings.Sort()
+	}
 }
 
 // Correct holds the warnings of Istio's analysis about rules that are not reached against what is known: one about a dead
 // rule that has a finding of its own is left out, and one about a rule that is reached says so. Verdicts stay as they are.
 func (r *Report) Correct(known map[plan.Origin]Reached) {
+	byObject := map[string][]plan.Origin{}
+	for origin := range known {
+		byObject[origin.Key()] = append(byObject[origin.Key()], origin)
+	}
 	for i := range r.Resources {
 		c := &r.Resources[i]
 		if c.Kind != "VirtualService" {
@@ -57,10 +69,8 @@ func (r *Report) Correct(known map[plan.Origin]Reached) {
 		}
 		at := map[string]Reached{} // by field
 		matches := map[string][]Reached{}
-		for origin, reached := range known {
-			if origin.Namespace != c.Namespace || origin.Name != c.Name {
-				continue
-			}
+		for _, origin := range byObject[c.Namespace+"/"+c.Name] {
+			reached := known[origin]
 			at[origin.Field()] = reached
 			entry := origin
 			entry.Path.Match = -1

@@ -369,7 +369,11 @@ func (c *checker) deadSomewhere(s *state) {
 		}
 	}
 	var behind []Cover
-	for _, u := range c.units {
+	units := c.units
+	if !slices.ContainsFunc(s.dropped, func(d plan.Dropped) bool { return d.Code == plan.DropBehindCatchAll }) {
+		units = nil
+	}
+	for _, u := range units {
 		i := slices.IndexFunc(u.Chain.Routes.Dropped, func(d plan.Dropped) bool { return d.Code == plan.DropBehindCatchAll && d.String() == s.name })
 		if i < 0 || !slices.ContainsFunc(u.Host.Rules, func(r *plan.Rule) bool { return r.VirtualService() == s.rule.VirtualService() }) ||
 			slices.ContainsFunc(u.Host.Rules, func(r *plan.Rule) bool { return r.String() == s.name }) {

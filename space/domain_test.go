@@ -42,7 +42,7 @@ func TestDomain(t *testing.T) {
 				next := l.next(state, b)
 				for other := range 256 {
 					if classes[other] == classes[b] && next != l.next(state, byte(other)) {
-						t.Fatalf("%s: bytes %q and %q are not one class", name, b, other)
+						t.Fatalf("%s: bytes %q and %q are not one class", name, b, byte(other))
 					}
 				}
 				if state = next; state == dead {

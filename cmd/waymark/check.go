@@ -125,9 +125,11 @@ func lintRules(r *gateway.Report, p *plan.Plan, o *envoy.Options, working *progr
 		},
 		Progress: func(done, all int) { working.at("looking for requests, rule %d of %d", done, all) },
 	})
-	for _, f := range report.Findings {
-		r.AddRule(f.About, f.Severity, f.Code, f.Message, f.Details)
+	found := make([]gateway.RuleFinding, len(report.Findings))
+	for i, f := range report.Findings {
+		found[i] = gateway.RuleFinding{Origin: f.About, Severity: f.Severity, Code: f.Code, Message: f.Message, Details: f.Details}
 	}
+	r.AddRules(found)
 	known := map[plan.Origin]gateway.Reached{}
 	for _, rule := range report.Rules {
 		switch {
