@@ -84,9 +84,9 @@ func TestDecideReadsStandardInput(t *testing.T) {
 
 func TestDecideRefusesWhatItDoesNotKnow(t *testing.T) {
 	for requests, want := range map[string]string{
-		`[{"gatewayPort": 80, "authorty": "a.test"}]`:                      `-: not a list of requests: json: unknown field "authorty"`,
+		`[{"gatewayPort": 80, "authorty": "a.test"}]`:                      `-: not a list of requests: unknown field "[0].authorty"`,
 		`[{"protocol": "HTTP/2"}, {"protocol": "HTTP/1.0"}]`:               `-: request 1: protocol: "HTTP/1.0" is neither HTTP/1.1 nor HTTP/2`,
-		`[{"authority": "a.test", "path": "/"}] [{"authority": "b.test"}]`: `-: there is text after the list of requests`,
+		`[{"authority": "a.test", "path": "/"}] [{"authority": "b.test"}]`: `-: not a list of requests: invalid character '[' after top-level value`,
 		`{"authority": "a.test"}`:                                          `-: not a list of requests: `,
 	} {
 		_, stderr, status := program.Run(t, requests, "decide", "-f", "examples/bookinfo", "--requests", "-")
