@@ -61,8 +61,11 @@ type group struct {
 	most     int32 // how many rules have the key
 }
 
-// member is one rule in a group.
-type member struct{ rule, next int32 }
+// member is one rule in a group. condition is the number of its condition that is the group's key.
+type member struct {
+	rule, next int32
+	condition  uint8
+}
 
 // bucket files rules, in ascending order, and returns the new bucket.
 func (ix *indexer) bucket(rules []pending, divisions int) int32 {
@@ -100,7 +103,7 @@ func (ix *indexer) divide(id int32, rules []pending, divisions int) (rest []pend
 		for j := range keys {
 			at := ix.place(&keys[j])
 			m := int32(len(members))
-			members = append(members, member{int32(i), -1})
+			members = append(members, member{int32(i), -1, keys[j].condition})
 			if most := ix.counts[at]; most >= 0 {
 				if keys[j].kind&keyText != 0 {
 					texts++
@@ -128,9 +131,9 @@ func (ix *indexer) divide(id int32, rules []pending, divisions int) (rest []pend
 		below := withRoom(level.below, int(g.size))
 		for j := g.from; j >= 0; j = members[j].next {
 			u := rules[members[j].rule]
-			u.used |= 1 << g.condition
+			u.used |= 1 << members[j].condition // rules of a group may have the same condition at different places
 			if g.kind == keySet {
-				u.proved |= 1 << g.condition
+				u.proved |= 1 << members[j].condition
 			}
 			below = append(below, u)
 		}

@@ -2,6 +2,7 @@ package bruteforce
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -310,4 +311,13 @@ func (q *Requests) Idle(r *plan.Rule) (out []string) {
 		}
 	}
 	return out
+}
+
+// Random is one of the requests.
+func (q *Requests) Random(r *rand.Rand) Request {
+	values := make([]int, len(q.Parts))
+	for i, p := range q.Parts {
+		values[i] = r.IntN(len(p.Values))
+	}
+	return Request{q, values}
 }
