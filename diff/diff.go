@@ -95,6 +95,12 @@ func Compare(old, now *verdict.Judge, o Options) *Report {
 	return c.report
 }
 
+// NotCompared adds what was not compared, so that nothing is said to be the same.
+func (r *Report) NotCompared(what string) {
+	r.Unknown = append(r.Unknown, what)
+	r.Same = false
+}
+
 // pair is a domain with its places on both sides, one of which may not have it.
 type pair struct {
 	domain   string
@@ -144,23 +150,35 @@ func (c *comparer) compare(p pair) {
 		}
 	}
 	redirects := [2]bool{isRedirected(p.old), isRedirected(p.now)}
-	switch {
-	case redirects[0] && redirects[1]: // no rule is tried
-	case redirects[0] || redirects[1]:
-		host.Changes = append(host.Changes, c.redirected(p, at))
-	default:
-		s := space.NewPair(c.old, c.now, p.old, p.now, p.domain, specific, c.languages)
-		s.Candidates(func(a, b int) {
-			switch r := s.Differing(a, b); {
-			case r.Found:
-				host.Changes = append(host.Changes, c.change(s, a, b, r.Request))
-			case r.Unknown != "":
-				c.report.Unknown = append(c.report.Unknown, fmt.Sprintf("%s on port %d: %s, now %s: %s", p.domain, host.Port, name(s, 0, a), name(s, 1, b), r.Unknown))
-			}
-		})
+	if !redirects[0] || !redirects[1] { // else no rule is tried
+		c.comparePairs(&host, p, specific, redirects)
 	}
 	host.Same = len(host.Changes) == 0
 	c.report.Hosts = append(c.report.Hosts, host)
+}
+
+// comparePairs compares each pair of rules of a domain. A side on which every request is redirected to https has no rules.
+func (c *comparer) comparePairs(host *Host, p pair, specific []string, redirects [2]bool) {
+	old, now := p.old, p.now
+	if redirects[0] {
+		old.Host = nil
+	}
+	if redirects[1] {
+		now.Host = nil
+	}
+	s := space.NewPair(c.old, c.now, old, now, p.domain, specific, c.languages)
+	add := func(a, b int, r space.Result) {
+		switch {
+		case r.Found:
+			host.Changes = append(host.Changes, c.change(s, a, b, r.Request, redirects))
+		case r.Unknown != "":
+			c.report.Unknown = append(c.report.Unknown, fmt.Sprintf("%s on port %d: %s, now %s: %s", p.domain, host.Port, name(s, 0, a), name(s, 1, b), r.Unknown))
+		}
+	}
+	s.Candidates(func(a, b int) { add(a, b, s.Differing(a, b)) })
+	if redirects[0] != redirects[1] { // what no rule takes is answered in another way as well
+		add(-1, -1, s.Both(-1, -1))
+	}
 }
 
 // isRedirected reports whether every request is redirected to https before rules are tried.
@@ -168,34 +186,11 @@ func isRedirected(at space.Place) bool {
 	return at.Host != nil && at.Host.RequireTLS && at.Chain.TLS == nil
 }
 
-// redirected is the change of a domain that is redirected to https on one side alone.
-func (c *comparer) redirected(p pair, at space.Place) Change {
-	request := space.New(c.judgeOf(p, at), at, c.languages).Standard()
-	return Change{
-		Old: Side{Decision: decide(c.old, p.old, request)}, New: Side{Decision: decide(c.now, p.now, request)}, Witness: request, Whole: true, Text: request.String(),
-		When: When{Match: Match{}},
-	}
-}
-
-func (c *comparer) judgeOf(p pair, at space.Place) *verdict.Judge {
-	if at == p.old {
-		return c.old
-	}
-	return c.now
-}
-
-func decide(j *verdict.Judge, at space.Place, r verdict.Request) *verdict.Verdict {
-	if at.Listener == nil {
-		return j.Decide(r)
-	}
-	return j.On(at.Listener, r)
-}
-
 // change describes a pair of rules.
-func (c *comparer) change(s *space.Space, a, b int, request verdict.Request) Change {
+func (c *comparer) change(s *space.Space, a, b int, request verdict.Request, redirects [2]bool) Change {
 	out := Change{
 		Old: side(s, 0, a, request), New: side(s, 1, b, request), Witness: request, Text: request.String(),
-		Loss: b < 0 && a >= 0 && s.Rule(0, a).Route != nil,
+		Loss: b < 0 && a >= 0 && s.Rule(0, a).Route != nil && !redirects[1],
 		When: When{Match: Match{}},
 	}
 	like := s.Likeness(a, b)

@@ -62,7 +62,24 @@ func behaviour(r *plan.Rule) string {
 		route := *r.Route
 		route.PrefixRewrite, route.RegexRewrite = "", nil
 		route.Weighted, route.Destinations = false, shares(r.Route)
+		route.Mirrors = slices.Clone(route.Mirrors)
+		for i, m := range route.Mirrors {
+			route.Mirrors[i].Numerator, route.Mirrors[i].Denominator = plan.Percentage{Numerator: m.Numerator, Denominator: m.Denominator}.PerMillion(), 1_000_000
+		}
+		if route.Retry != nil {
+			retry := *route.Retry
+			on := strings.Split(retry.On, ",")
+			slices.Sort(on)
+			retry.On = strings.Join(on, ",")
+			route.Retry = &retry
+		}
 		c.Route = &route
+	}
+	if r.Route == nil {
+		c.RequestHeaders = plan.HeaderOperations{} // no destination gets them
+	}
+	if r.DirectResponse != nil {
+		c.DirectResponse = &plan.DirectResponse{Status: r.DirectResponse.Status, Body: append([]byte{}, r.DirectResponse.Body...)}
 	}
 	if r.Redirect != nil {
 		redirect := *r.Redirect
@@ -154,7 +171,7 @@ func pathChangeOf(r *plan.Rule) pathChange {
 	case m.Kind == plan.Present:
 		return pathChange{text: prefix, cut: 1, known: "/", isKnown: true}
 	default:
-		return pathChange{text: prefix, cut: len(m.Value), known: m.Value, isKnown: !m.IgnoreCase}
+		return pathChange{text: prefix, cut: len(m.Value), known: m.Value, isKnown: !m.IgnoreCase || strings.ToLower(m.Value) == strings.ToUpper(m.Value)}
 	}
 }
 

@@ -181,6 +181,10 @@ func (c *checker) reach(s *state, at stand) bool {
 		s.unknown = found.Unknown
 	}
 	s.idle = append(s.idle, at.Idle(at.index))
+	if !found.Found && found.Unknown == "" && len(found.Takers) == 0 && at.Conflict(at.index) == nil {
+		found.Unknown = "no request was found, and no reason either" // never: it would not be a proof
+		s.unknown = found.Unknown
+	}
 	if !found.Found && found.Unknown == "" {
 		s.dead = append(s.dead, deadStand{at, found.Takers})
 		return false

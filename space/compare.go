@@ -91,7 +91,7 @@ func (s *Space) meets(required []requirement) bool {
 // Partner is the place of another plan where a request of a place arrives. Its Host is nil if the plan has no virtual host
 // for the request, or only that for hosts that a sidecar does not know; its Listener is nil if there is no such listener.
 func Partner(at Place, other *verdict.Judge) Place {
-	request := newSpace(at.Domain, other, at, Languages{}).request(nil)
+	request := newSpace(at.Domain, nil, other, at, Languages{}).request(nil)
 	for _, l := range other.Plan().Listeners {
 		if l.Port != at.Listener.Port || l.Proxy != at.Listener.Proxy || l.Bind != at.Listener.Bind {
 			continue

@@ -110,7 +110,7 @@ func (s *Space) newPart(of subject) *part {
 		}
 	case authority:
 		p.within, p.standard = s.domain(s.Domain), value{texts: []string{sample(s.Domain)}}
-		p.likely = []string{strings.ToUpper(p.standard.texts[0]), p.standard.texts[0] + ":" + strconv.Itoa(int(s.Port)), p.standard.texts[0] + ":8080"}
+		p.likely = append(others(s.Domain), strings.ToUpper(p.standard.texts[0]), p.standard.texts[0]+":"+strconv.Itoa(int(s.Port)), p.standard.texts[0]+":8080")
 		p.never = s.otherDomains
 	case header:
 		p.within, p.standard = s.bytes(fieldValues), value{absent: true}
@@ -200,6 +200,18 @@ func (s *Space) domain(name string) language {
 		return s.bytes(authorities)
 	}
 	return newDomain(name)
+}
+
+// others are more authorities of a wildcard.
+func others(domain string) []string {
+	suffix, ok := strings.CutPrefix(domain, "*")
+	switch {
+	case !ok:
+		return nil
+	case suffix == "":
+		suffix = ".example"
+	}
+	return []string{"some" + suffix, "other" + suffix}
 }
 
 // sample is an authority of a domain.

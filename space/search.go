@@ -210,7 +210,7 @@ func (x *search) isOffline() bool {
 func (x *search) deliverable() (verdict.Request, bool) {
 	for {
 		if !x.link() {
-			x.unsure = "an upgrade needs the headers connection and upgrade, on both of which there are conditions"
+			x.unsure = "there are conditions on two parts of a request of which one decides the other"
 			return verdict.Request{}, false
 		}
 		request := x.request(x.values)
@@ -239,9 +239,18 @@ func (x *search) deliverable() (verdict.Request, bool) {
 	}
 }
 
-// link gives the headers connection and upgrade values together: the proxy removes one without the other. It returns false
-// if the requirements on one of them do not allow that.
+// link gives parts values that go together: the proxy removes one of the headers connection and upgrade without the other,
+// and takes the scheme from a proxy in front. It returns false if the requirements do not allow that.
 func (x *search) link() bool {
+	if p := x.bySubject[subject{header, forwardedProto}]; p != nil && !p.isWritten {
+		at := x.bySubject[subject{part: scheme}].number
+		if said := x.values[p.number]; said.text() != x.values[at].text() && (said.text() == "http" || said.text() == "https") {
+			if slices.ContainsFunc(x.required[at], func(r requirement) bool { return !r.holds(&said) }) {
+				return false
+			}
+			x.values[at] = said
+		}
+	}
 	for _, names := range [][2]string{{upgrade, connection}, {connection, upgrade}} {
 		p, other := x.bySubject[subject{header, names[0]}], x.bySubject[subject{header, names[1]}]
 		if p == nil || other == nil || x.values[p.number].absent || !x.values[other.number].absent {
@@ -282,8 +291,11 @@ func (x *search) wrong(r verdict.Request) (part int, domain string) {
 			return x.refused(v), ""
 		}
 		for i, arrived := range x.arrived(taken.Received, len(x.values)) {
-			if !arrived.equal(x.values[i]) {
-				return i, ""
+			if p := x.parts[i]; !arrived.equal(x.values[i]) && !p.isUnknown {
+				if x.isWrongAlone(v, i) {
+					return i, ""
+				}
+				return len(x.parts), "" // it depends on other parts
 			}
 		}
 		if taken.Host == nil {
@@ -296,19 +308,28 @@ func (x *search) wrong(r verdict.Request) (part int, domain string) {
 	return -1, ""
 }
 
+// isWrongAlone reports whether the value of a part does not arrive whatever the others are: it does not with the standard
+// values of all others either.
+func (x *search) isWrongAlone(v *view, i int) bool {
+	one := x.standard(i)
+	taken := v.judge.Take(v.Chain, x.request(one))
+	return taken.Refused || !x.arrived(taken.Received, len(one))[i].equal(one[i])
+}
+
+// standard are the standard values of all parts but one.
+func (x *search) standard(but int) []value {
+	out := make([]value, len(x.values))
+	for i := range out {
+		out[i] = x.parts[i].standard
+	}
+	out[but] = x.values[but]
+	return out
+}
+
 // refused finds the part because of which a request is refused.
 func (x *search) refused(v *view) int {
-	standard := make([]value, len(x.values))
-	for i := range standard {
-		standard[i] = x.parts[i].standard
-	}
 	for i := range x.values {
-		if x.values[i].equal(standard[i]) {
-			continue
-		}
-		one := slices.Clone(standard)
-		one[i] = x.values[i]
-		if v.judge.Take(v.Chain, x.request(one)).Refused {
+		if !x.values[i].equal(x.parts[i].standard) && v.judge.Take(v.Chain, x.request(x.standard(i))).Refused {
 			return i
 		}
 	}

@@ -107,7 +107,7 @@ type asked struct {
 
 // New makes the space of a place.
 func New(j *verdict.Judge, at Place, languages Languages) *Space {
-	s := newSpace(at.Domain, j, at, languages)
+	s := newSpace(at.Domain, nil, j, at, languages)
 	s.addView(j, at)
 	return s
 }
@@ -120,16 +120,13 @@ func NewPair(old, now *verdict.Judge, before, after Place, domain string, moreSp
 	if at.Chain == nil {
 		at, j = after, now
 	}
-	s := newSpace(domain, j, at, languages)
-	for _, d := range moreSpecific {
-		s.otherDomains = append(s.otherDomains, s.domain(d))
-	}
+	s := newSpace(domain, moreSpecific, j, at, languages)
 	s.addView(old, before)
 	s.addView(now, after)
 	return s
 }
 
-func newSpace(domain string, j *verdict.Judge, at Place, languages Languages) *Space {
+func newSpace(domain string, moreSpecific []string, j *verdict.Judge, at Place, languages Languages) *Space {
 	s := &Space{
 		Domain: domain, Port: at.Port(), at: asked{j, at.Chain}, intake: j.Intake(), isTLS: at.Chain.TLS != nil, languages: languages,
 		bySubject: map[subject]*part{}, conditions: map[conditionKey]*condition{},
@@ -141,6 +138,9 @@ func newSpace(domain string, j *verdict.Judge, at Place, languages Languages) *S
 				s.serverName = sample(domain)
 			}
 		}
+	}
+	for _, d := range moreSpecific {
+		s.otherDomains = append(s.otherDomains, s.domain(d))
 	}
 	for _, k := range []kindOfPart{path, method, authority, scheme} {
 		s.part(subject{part: k})
@@ -199,7 +199,7 @@ func (s *Space) request(values []value) verdict.Request {
 		case authority:
 			r.Authority = v.text()
 		case scheme:
-			if !v.equal(p.standard) {
+			if v.text() != s.impliedScheme(values) {
 				r.Scheme = v.text()
 			}
 		case header:
@@ -227,9 +227,6 @@ func (s *Space) request(values []value) verdict.Request {
 	if r.Headers[connection] != nil && r.Headers[upgrade] == nil {
 		r.Headers[upgrade] = verdict.Values{"websocket"}
 	}
-	if p := s.bySubject[subject{header, forwardedProto}]; p != nil && !p.isWritten && p.number < len(values) {
-		r.Scheme = values[s.bySubject[subject{part: scheme}].number].text()
-	}
 	if r.Method == "QUERY" && r.Headers["content-type"] == nil {
 		r.Headers["content-type"] = verdict.Values{"text/plain"}
 	}
@@ -240,6 +237,16 @@ func (s *Space) request(values []value) verdict.Request {
 		r.Headers = nil
 	}
 	return r
+}
+
+// impliedScheme is the scheme of a request that does not say it.
+func (s *Space) impliedScheme(values []value) string {
+	if p := s.bySubject[subject{header, forwardedProto}]; p != nil && !p.isWritten && p.number < len(values) {
+		if text := values[p.number].text(); text == "http" || text == "https" {
+			return text
+		}
+	}
+	return s.bySubject[subject{part: scheme}].standard.text()
 }
 
 // sent is the path that a client sends so that it is read as a normalised path. Only dot segments with parameters are sent

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -112,6 +113,9 @@ func (in *input) compare(sides [2]side, o envoy.Options) (report *diff.Report, a
 	}
 	var read [2]*resource.Input
 	for i, s := range sides {
+		if read[i] = (&resource.Input{Set: &resource.Set{}}); len(s.files) == 0 {
+			continue // what one side does not have at all is empty
+		}
 		in.files = s.files
 		read[i] = in.load()
 		if len(read[i].Objects) == 0 && read[i].Findings.HasErrors() {
@@ -122,6 +126,7 @@ func (in *input) compare(sides [2]side, o envoy.Options) (report *diff.Report, a
 	var wholes [2]*gateway.Whole
 	wholes[0], wholes[1] = gateway.Pair(read[0].Set, read[1].Set, options)
 	var judges [2]*verdict.Judge
+	var refused [2]int
 	for i, w := range wholes {
 		findings := sides[i].named(diag.Merge(read[i].Findings, w.Findings))
 		if w.Plan == nil || in.strict && findings.HasErrors() {
@@ -130,7 +135,7 @@ func (in *input) compare(sides [2]side, o envoy.Options) (report *diff.Report, a
 		}
 		errors := slices.DeleteFunc(findings, func(f diag.Finding) bool { return f.Severity != diag.Error })
 		_ = errors.Write(talk, &read[i].Texts) // nobody could be told
-		failed = failed || len(errors) > 0
+		failed, refused[i] = failed || len(errors) > 0, len(errors)
 		if judges[i], err = verdict.New(w.Plan, o.Intake()); err != nil {
 			return nil, nil, false, err
 		}
@@ -143,6 +148,11 @@ func (in *input) compare(sides [2]side, o envoy.Options) (report *diff.Report, a
 	working := newProgress()
 	defer working.end()
 	report = diff.Compare(judges[0], judges[1], diff.Options{Progress: func(done, all int) { working.at("comparing host %d of %d", done+1, all) }})
+	for i, s := range sides {
+		if refused[i] > 0 {
+			report.NotCompared(fmt.Sprintf("%s in %s: the resources that have them are not compared", diag.Count(refused[i], "error", "errors"), cmp.Or(s.name, strings.Join(s.files, " "))))
+		}
+	}
 	return report, assumed, failed, nil
 }
 
@@ -202,12 +212,18 @@ func sidesOf(args []string, dash int) (sides [2]side, clean func(), err error) {
 		if err != nil {
 			return sides, clean, err
 		}
-		sides[i] = side{files: []string{folder}, folder: folder, name: revision}
+		if sides[i] = (side{folder: folder, name: revision}); folder != "" {
+			sides[i].files = []string{folder}
+		}
 	}
 	if len(args) == 1 {
-		if sides[1].files = paths; len(paths) == 0 {
-			sides[1].files = []string{"."}
+		if len(paths) == 0 {
+			paths = []string{"."}
 		}
+		sides[1].files = slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isFile(p) })
+	}
+	if len(sides[0].files) == 0 && len(sides[1].files) == 0 {
+		return sides, clean, &exitError{exitBadInput, fmt.Errorf("%s: neither side has it", strings.Join(paths, " "))}
 	}
 	return sides, clean, nil
 }
