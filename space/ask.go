@@ -95,7 +95,7 @@ func (s *Space) Compatible(a, b int) bool {
 		return true
 	}
 	last := len(s.views) - 1
-	if first, second := s.views[0].rules[a].path, s.views[last].rules[b].path; first != nil && second != nil && first.begin.excludes(second.begin) {
+	if s.rule(0, a).excludes(s.rule(last, b)) {
 		return false
 	}
 	return s.meets(s.pair(a, last, b, nil))

@@ -61,7 +61,7 @@ func (s *Space) Earlier(a, b, most int) (out []*plan.Rule) {
 			if len(out) == most {
 				return out
 			}
-			if seen[r.key()] || r.never {
+			if r.never || r.excludes(s.rule(0, a)) || r.excludes(s.rule(1, b)) || seen[r.key()] {
 				continue
 			}
 			if s.meets(append(s.pair(a, 1, b, nil), s.conditionsOf(view, i)...)) {
@@ -71,6 +71,19 @@ func (s *Space) Earlier(a, b, most int) (out []*plan.Rule) {
 		}
 	}
 	return out
+}
+
+// rule is a rule of a view; nil for -1.
+func (s *Space) rule(view, i int) *rule {
+	if i < 0 {
+		return nil
+	}
+	return s.views[view].rules[i]
+}
+
+// excludes reports whether the paths of two rules begin in different ways, so that no request matches both.
+func (r *rule) excludes(o *rule) bool {
+	return o != nil && r.path != nil && o.path != nil && r.path.begin.excludes(o.path.begin)
 }
 
 // meets reports whether requirements may be met together: each part on its own has a value, as far as is known.
