@@ -89,7 +89,11 @@ func (r *Report) Correct(known map[plan.Origin]Reached) {
 		})
 		for k := range c.Findings {
 			f := &c.Findings[k]
-			if own := at[f.Field]; strings.HasPrefix(f.Code, "VAL-W-") && own.Witness != "" {
+			own, ok := at[f.Field]
+			if entry, _, isMatch := strings.Cut(f.Field, ".match["); !ok && isMatch { // a rule that delegates
+				own = at[entry]
+			}
+			if strings.HasPrefix(f.Code, "VAL-W-") && own.Witness != "" {
 				f.Message += "; Istio will warn here, wrongly: this request comes: " + own.Witness
 			}
 		}

@@ -36,7 +36,8 @@ type Rule struct {
 	Why     string
 	Unknown bool
 	Source  diag.Place
-	Origin  plan.Origin
+	// Origin is where the rule is written; Root is the rule that delegates to it, or the zero value.
+	Origin, Root plan.Origin
 }
 
 // Where is a domain on a port.

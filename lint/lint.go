@@ -206,7 +206,7 @@ func (s stand) where() []Where {
 
 // conclude writes what is known about a rule.
 func (c *checker) conclude(s *state) {
-	out := Rule{Rule: s.name, Source: s.rule.Source, Origin: s.rule.Origin}
+	out := Rule{Rule: s.name, Source: s.rule.Source, Origin: s.rule.Origin, Root: s.rule.Root}
 	switch {
 	case s.witness != nil:
 		out.Live, out.Witness = true, s.witness

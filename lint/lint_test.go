@@ -100,6 +100,17 @@ func TestRules(t *testing.T) {
 			{"headers: {x-forwarded-for: {regex: '10\\..*,10.0.0.1'}}", "live GET a.test/ with x-forwarded-for: 10."},
 			{"headers: {x-forwarded-for: {exact: nobody}}", "WM0102 headers.x-forwarded-for"},
 		}},
+		"the address of the client in two headers": {rules: [][2]string{
+			{"headers: {x-envoy-external-address: {}}\n      uri: {prefix: /admin}", "live GET a.test/admin"},
+			{"headers: {x-forwarded-for: {exact: 10.0.0.1}}", "live GET a.test/"},
+			{"method: {exact: GET}", "live GET a.test/"},
+			{"uri: {prefix: /z}", "live POST a.test/z"},
+		}},
+		"an upgrade behind a proxy that is trusted": {intake: effect.Intake{TrustedHops: 1}, rules: [][2]string{
+			{"headers: {upgrade: {exact: websocket}}", "live GET a.test/ with connection: Upgrade, upgrade: websocket, x-forwarded-proto: http"},
+			{"headers: {x-forwarded-proto: {exact: http}}", "live GET a.test/ with x-forwarded-proto: http"},
+			{"headers: {x-forwarded-proto: {exact: https}}\n      scheme: {exact: https}", "live GET a.test/ with x-forwarded-proto: https"},
+		}},
 		"a referer must be one": {rules: [][2]string{{"headers: {referer: {prefix: 'https://x'}}", "live GET a.test/ with referer: https://x"}}},
 		"claims": {rules: [][2]string{
 			{"headers: {'@request.auth.claims.sub': {exact: x}}", "unknown it has conditions on claims of a JWT, which only a proxy with a JWT filter knows"},

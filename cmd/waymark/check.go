@@ -130,17 +130,44 @@ func lintRules(r *gateway.Report, p *plan.Plan, o *envoy.Options, working *progr
 		found[i] = gateway.RuleFinding{Origin: f.About, Severity: f.Severity, Code: f.Code, Message: f.Message, Details: f.Details}
 	}
 	r.AddRules(found)
+	tellUnused(r, report)
 	known := map[plan.Origin]gateway.Reached{}
 	for _, rule := range report.Rules {
-		switch {
-		case rule.Live:
-			known[rule.Origin] = gateway.Reached{Witness: rule.Witness.String()}
-		case !rule.Unknown:
-			known[rule.Origin] = gateway.Reached{Dead: true}
+		if rule.Unknown {
+			continue
+		}
+		reached := gateway.Reached{Dead: !rule.Live}
+		if rule.Live {
+			reached.Witness = rule.Witness.String()
+		}
+		known[rule.Origin] = reached
+		if rule.Root.Kind == "" {
+			continue
+		}
+		if root, told := known[rule.Root]; !told || root.Dead { // it is reached if one of its delegate's rules is
+			known[rule.Root] = reached
 		}
 	}
 	r.Correct(known)
 	return report.Rules
+}
+
+// tellUnused adds a notice for each VirtualService that has rules which are dead without a finding: they are hidden from the
+// proxies by exportTo, or stand only where every request is redirected to https.
+func tellUnused(r *gateway.Report, report *lint.Report) {
+	explained := map[string]bool{}
+	for _, f := range report.Findings {
+		explained[f.Rule] = true
+	}
+	told := map[string]bool{}
+	for _, rule := range report.Rules {
+		key := rule.Origin.Key() + rule.Why
+		if rule.Live || rule.Unknown || explained[rule.Rule] || told[key] {
+			continue
+		}
+		told[key] = true
+		r.Other.AddAt(rule.Source, diag.Notice, "", diag.Name("VirtualService "+rule.Origin.Key()), rule.Origin.Field(), "no request comes here: %s", rule.Why)
+	}
 }
 
 // warnOfPassages reports the rules and policies that deny a path and can be passed. Rules that cannot be translated are not
