@@ -39,6 +39,10 @@ func TestChanges(t *testing.T) {
 		"nothing changes":                    {"host: s}", "host: s}", nil},
 		"another name and other white space": {"host: s}", "host:  s.default.svc.cluster.local}", nil},
 		"another destination":                {"host: s}", "host: u}", []string{"* http[0].match[0] http[0].match[0]"}},
+		"a rewrite by an expression that few paths meet": {"{host: s}}]", "{host: s}}]\n    rewrite: {uriRegexRewrite: {match: '^/a/x[0-9]{9}', rewrite: /b}}", []string{
+			"* http[0].match[0] http[0].match[0]",
+		}},
+		"a rewrite by an expression that no path meets": {"{host: s}}]", "{host: s}}]\n    rewrite: {uriRegexRewrite: {match: '^/b', rewrite: /c}}", nil},
 		"a redirect to https is turned on": {"hosts: ['*']}]", "hosts: ['*'], tls: {httpsRedirect: true}}]", []string{
 			"* http[0].match[0] none", "* http[1] none",
 		}},

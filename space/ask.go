@@ -58,10 +58,12 @@ func (s *Space) Instead(a, b int, left []bool, except ...Except) Result {
 	return s.ask(question{s.pair(a, 0, b, except), []obstacles{{before: a}, {before: b, left: left}}})
 }
 
-// Except is a path that a request that is searched for must not have, or the only one that it may have.
+// Except is a path that a request that is searched for must not have, or the only one that it may have; or, if Pattern is set,
+// an expression that must match somewhere in its path.
 type Except struct {
-	Path string
-	Only bool
+	Path    string
+	Only    bool
+	Pattern string
 }
 
 // before are the obstacles for a rule, or for no rule.
@@ -82,6 +84,13 @@ func (s *Space) pair(a, other, b int, except []Except) []requirement {
 		out = append(out, s.conditionsOf(other, b)...)
 	}
 	for _, e := range except {
+		if e.Pattern != "" {
+			key := conditionKey{subject: subject{part: path}, kind: plan.Regex, value: ".*(?:" + e.Pattern + ").*"}
+			if s.languageOf(key) != nil { // it may be too large with what is around it
+				out = append(out, requirement{s.condition(key), true, 0})
+			}
+			continue
+		}
 		c := s.condition(conditionKey{subject: subject{part: path}, kind: plan.Exact, value: e.Path})
 		out = append(out, requirement{c, e.Only, 0})
 	}

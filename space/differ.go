@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"waymark.dev/waymark/effect"
+	"waymark.dev/waymark/plan"
 )
 
 // tries bounds the requests with different paths on which two rules are compared whose rewrites are not computed.
@@ -45,6 +46,37 @@ func (s *Space) differing(a, b int, search func(...Except) Result) Result {
 		}
 		return search(except...)
 	}
+	patterns := rewritesOf(s.Rule(0, a), s.Rule(len(s.views)-1, b))
+	if len(patterns) == 0 {
+		return s.tryOut(a, b, search)
+	}
+	var last Result
+	for _, p := range patterns { // a path that no pattern matches stays as it is
+		if r := s.tryOut(a, b, search, Except{Pattern: p}); r.Found || r.Unknown != "" {
+			if last = r; r.Found {
+				return r
+			}
+		}
+	}
+	return last
+}
+
+// rewritesOf are the patterns of two rules that rewrite paths by regular expressions, if neither changes paths otherwise.
+func rewritesOf(rules ...*plan.Rule) (out []string) {
+	for _, r := range rules {
+		switch {
+		case r.Route == nil || r.Route.PrefixRewrite != "":
+			return nil
+		case r.Route.RegexRewrite != nil:
+			out = append(out, r.Route.RegexRewrite.Pattern)
+		}
+	}
+	return out
+}
+
+// tryOut searches for a request on whose path two rules differ, among several. If they agree on all that were tried, that is
+// not known.
+func (s *Space) tryOut(a, b int, search func(...Except) Result, except ...Except) Result {
 	for range tries {
 		r := search(except...)
 		if !r.Found {
@@ -56,5 +88,5 @@ func (s *Space) differing(a, b int, search func(...Except) Result) Result {
 		}
 		except = append(except, Except{Path: path})
 	}
-	return Result{Unknown: "two rewrites by regular expressions agree on all paths that were tried"}
+	return Result{Unknown: "two rewrites agree on all paths that were tried"}
 }
