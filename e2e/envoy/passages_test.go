@@ -126,7 +126,7 @@ func TestCheckWarnsOfPassages(t *testing.T) {
 	for _, flags := range [][]string{nil, {"--profile", "plain", "--merge-slashes", "--escaped-slashes", "reject_request"}} {
 		stdout, stderr, status := program.Run(t, "", append([]string{"check", "-f", file}, flags...)...)
 		assert.Zero(t, status, "what nothing closes is a notice")
-		assert.Empty(t, stdout)
+		assert.Equal(t, "assumed: Service up.svc: not among the files; taken to be there, with the ports and subsets that rules name\n", stdout)
 		assert.Contains(t, stderr, "notice: VirtualService default/a: spec.http[0].match[0]: denies /admin, but a.test/x/%2e%2e;a=b/admin is sent on as /x/..;a=b/admin by default/a.http[6]:all")
 		assert.Contains(t, stderr, "[WM-PATH-02]")
 	}
@@ -155,7 +155,7 @@ spec:
 	}
 }
 
-// Thousands of rules that deny take no longer than a moment.
+// Thousands of rules that deny do not multiply.
 func TestCheckOfManyDenials(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(gatewayRules + "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: default}\nspec:\n  hosts: [a.test]\n  gateways: [gw]\n  http:\n")
@@ -166,7 +166,7 @@ func TestCheckOfManyDenials(t *testing.T) {
 	_, stderr, status := program.Run(t, b.String(), "check", "-f", "-")
 	assert.Zero(t, status)
 	assert.Contains(t, stderr, "notice: more than 2000 rules deny a path; the others are not checked for spellings that pass them")
-	assert.Less(t, time.Since(begun), time.Minute)
+	assert.Less(t, time.Since(begun), 5*time.Minute)
 }
 
 // decide gives the answer of the chosen version and normalisation.
@@ -180,11 +180,12 @@ func TestDecideOfPaths(t *testing.T) {
 		{"/x/..;a=b/admin", "403 direct response", nil},
 		{"/x/..;a=b/admin", "outbound|80||up.svc", []string{"--envoy-version", "1.38"}},
 		{"/x/%2e%2e;a=b/admin", "outbound|80||up.svc", nil},
-		{"//admin", "403 direct response", nil},
+		{"//admin", "403 direct response", []string{"--profile", "edge"}},
 		{"//admin", "outbound|80||up.svc", []string{"--profile", "plain"}},
-		{"/%2fadmin", "307 /admin", nil},
+		{"//admin", "outbound|80||up.svc", nil},
+		{"/%2fadmin", "307 /admin", []string{"--profile", "edge"}},
 		{"/%2fadmin", "400 bad request", []string{"--escaped-slashes", "REJECT_REQUEST"}},
-		{"/%2fadmin", "403 direct response", []string{"--escaped-slashes", "UNESCAPE_AND_FORWARD"}},
+		{"/%2fadmin", "403 direct response", []string{"--merge-slashes", "--escaped-slashes", "UNESCAPE_AND_FORWARD"}},
 		{"/%2fadmin", "outbound|80||up.svc", []string{"--escaped-slashes", "KEEP_UNCHANGED"}},
 	} {
 		args := append([]string{"decide", "-f", file, "--requests", "-"}, c.flags...)
@@ -221,7 +222,7 @@ func TestDecideSaysWhatItDoesNotKnow(t *testing.T) {
 		{"the client of a proxy", `"headers": {"x-forwarded-for": "10.0.0.1, 2.2.2.2"}, "client": "3.3.3.3"`, "client.svc  (", []string{"--trusted-hops", "2"}},
 		{"no client", `"headers": {}`, "[not certain: rules compare x-envoy-external-address, which only the proxy knows]", nil},
 		{"a random id", `"path": "/id", "headers": {"x-request-id": "a"}, "client": "1.1.1.1"`, "up.svc  (default/a.http[3].match[0])  [not certain: rules compare x-request-id, which only the proxy knows]", nil},
-		{"underscores", `"headers": {"x_a": "1"}`, "400 bad request", nil},
+		{"underscores", `"headers": {"x_a": "1"}`, "400 bad request", []string{"--profile", "edge"}},
 		{"underscores in a plain proxy", `"headers": {"x_a": "1"}, "client": "1.1.1.1"`, "up.svc", []string{"--profile", "plain"}},
 		{"an upgrade", `"headers": {"connection": "upgrade", "upgrade": "foo"}`, "403 upgrade refused", nil},
 		{"a method of no codec", `"method": "FOO"`, "400 bad request", nil},
@@ -234,7 +235,13 @@ func TestDecideSaysWhatItDoesNotKnow(t *testing.T) {
 		{"gRPC", `"authority": "b.test", "headers": {"content-type": "application/grpc"}`, "404 no virtual host (to gRPC: 200, grpc-status 12)", nil},
 	} {
 		args := append([]string{"decide", "-f", file, "--requests", "-"}, c.flags...)
-		stdout, stderr, status := program.Run(t, `[{"gatewayPort": 80, "authority": "a.test", "path": "/", `+c.request+`}]`, args...)
+		request := `{"gatewayPort": 80, ` + c.request
+		for field, value := range map[string]string{"authority": "a.test", "path": "/"} {
+			if !strings.Contains(c.request, `"`+field+`": `) {
+				request += `, "` + field + `": "` + value + `"`
+			}
+		}
+		stdout, stderr, status := program.Run(t, "["+request+"}]", args...)
 		assert.Zero(t, status, stderr)
 		assert.Contains(t, stdout, c.want, c.what)
 	}
