@@ -119,10 +119,10 @@ func (c *comparer) pairs() (out []pair) {
 	}
 	for _, at := range c.places(c.old) {
 		seen[of(at)] = true
-		out = append(out, pair{at.Domain, at, space.Partner(at, c.now)})
+		out = append(out, pair{at.Domain, at, space.Partner(at, c.now.Plan())})
 	}
 	for _, at := range c.places(c.now) {
-		partner := space.Partner(at, c.old)
+		partner := space.Partner(at, c.old.Plan())
 		if k := of(at); seen[k] || partner.Chain != nil && partner.Domain == at.Domain && seen[of(partner)] {
 			continue
 		}
@@ -276,10 +276,8 @@ func (c *comparer) connection(l *plan.Listener, chain *plan.FilterChain, serverN
 
 // connectionOn is the verdict of the listener of a plan that stands for another one.
 func connectionOn(j *verdict.Judge, l *plan.Listener, r verdict.Request) *verdict.Verdict {
-	for _, o := range j.Plan().Listeners {
-		if o.Port == l.Port && o.Proxy == l.Proxy && o.Bind == l.Bind {
-			return j.On(o, r)
-		}
+	if o := space.PartnerOf(l, j.Plan()); o != nil {
+		return j.On(o, r)
 	}
 	return &verdict.Verdict{Kind: verdict.NoListener}
 }

@@ -60,13 +60,19 @@ func (r *Report) addNames(findings diag.Findings) {
 	r.Add(found)
 }
 
+// index finds resources by their names, as findings have them.
+func (r *Report) index() map[string]int {
+	out := make(map[string]int, len(r.Resources))
+	for i, c := range r.Resources {
+		out[c.Kind+" "+c.Namespace+"/"+c.Name] = i
+	}
+	return out
+}
+
 // Add adds findings about resources, and about rules, which have a [plan.Rule] as their subject, to the resources; notices and
 // findings about other subjects go to Other.
 func (r *Report) Add(found diag.Findings) {
-	index := make(map[string]int, len(r.Resources))
-	for i, c := range r.Resources {
-		index[c.Kind+" "+c.Namespace+"/"+c.Name] = i
-	}
+	index := r.index()
 	changed := map[int]bool{}
 	for _, f := range found {
 		if rule, about := f.About.(*plan.Rule); about {

@@ -31,10 +31,7 @@ func (r *Report) AddRules(all []RuleFinding) {
 	for _, vs := range r.Set.VirtualServices {
 		objects["VirtualService "+vs.Key()] = vs.Object
 	}
-	index := make(map[string]int, len(r.Resources))
-	for i, c := range r.Resources {
-		index[c.Kind+" "+c.Namespace+"/"+c.Name] = i
-	}
+	index := r.index()
 	changed := map[int]bool{}
 	for _, a := range all {
 		f := diag.Finding{

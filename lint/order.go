@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/verdict"
@@ -81,11 +82,7 @@ func (c *checker) contests(u *unit, a, b int, request verdict.Request) {
 
 func appendNew(all, more []Where) []Where {
 	for _, w := range more {
-		known := false
-		for _, o := range all {
-			known = known || o == w
-		}
-		if !known {
+		if !slices.Contains(all, w) {
 			all = append(all, w)
 		}
 	}

@@ -12,11 +12,7 @@ const claimed = "it has conditions on claims of a JWT, which only a proxy with a
 
 // conditionsOf are the requirements that a rule matches.
 func (s *Space) conditionsOf(view, i int) []requirement {
-	var out []requirement
-	for _, u := range s.views[view].rules[i].uses {
-		out = append(out, requirement{u.condition, true, 0})
-	}
-	return out
+	return asRequired(s.views[view].rules[i].uses)
 }
 
 // Reach searches for a request that a rule of the first view takes.
@@ -38,8 +34,8 @@ func (s *Space) Covers(i int, rules []int) bool {
 	return !r.Found && r.Unknown == ""
 }
 
-// Both searches for a request that rule a of the first view takes and rule b of the last view takes, where they do not do
-// the same. An index of -1 is that no rule takes it.
+// Both searches for a request that rule a of the first view takes and rule b of the last view takes. An index of -1 is that no
+// rule takes it.
 func (s *Space) Both(a, b int, except ...Except) Result {
 	last := len(s.views) - 1
 	if a >= 0 && s.views[0].rules[a].never || b >= 0 && s.views[last].rules[b].never {

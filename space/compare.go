@@ -6,7 +6,6 @@ import (
 
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/plan"
-	"waymark.dev/waymark/verdict"
 )
 
 // Candidates visits the pairs of a rule of the first plan and a rule of the second that may take one request, in order. -1 is
@@ -37,11 +36,11 @@ func (s *Space) Candidates(visit func(a, b int)) {
 func twins(list, other []*rule) []int {
 	first := map[string]int{}
 	for i := len(other) - 1; i >= 0; i-- {
-		first[other[i].key()] = i
+		first[other[i].key] = i
 	}
 	out := make([]int, len(list))
 	for i, r := range list {
-		at, ok := first[r.key()]
+		at, ok := first[r.key]
 		if out[i] = at; !ok {
 			out[i] = len(other)
 		}
@@ -61,11 +60,11 @@ func (s *Space) Earlier(a, b, most int) (out []*plan.Rule) {
 			if len(out) == most {
 				return out
 			}
-			if r.never || r.excludes(s.rule(0, a)) || r.excludes(s.rule(1, b)) || seen[r.key()] {
+			if r.never || r.excludes(s.rule(0, a)) || r.excludes(s.rule(1, b)) || seen[r.key] {
 				continue
 			}
 			if s.meets(append(s.pair(a, 1, b, nil), s.conditionsOf(view, i)...)) {
-				seen[r.key()] = true
+				seen[r.key] = true
 				out = append(out, r.Rule)
 			}
 		}
@@ -103,44 +102,34 @@ func (s *Space) meets(required []requirement) bool {
 
 // Partner is the place of another plan where a request of a place arrives. Its Host is nil if the plan has no virtual host
 // for the request, or only that for hosts that a sidecar does not know; its Listener is nil if there is no such listener.
-func Partner(at Place, other *verdict.Judge) Place {
-	request := newSpace(at.Domain, nil, other, at, Languages{}).request(nil)
-	for _, l := range other.Plan().Listeners {
-		if l.Port != at.Listener.Port || l.Proxy != at.Listener.Proxy || l.Bind != at.Listener.Bind {
-			continue
-		}
-		i := effect.ChainFor(l, request.SNI)
-		if i < 0 {
-			return Place{Listener: l}
-		}
-		c := l.Chains[i]
-		if c.Routes == nil || (c.TLS == nil) != (at.Chain.TLS == nil) {
-			return Place{Listener: l}
-		}
-		out := Place{Listener: l, Chain: c}
-		if h, domain := covering(c.Routes, at.Domain); h != nil && !IsOther(h) {
-			out.Host, out.Domain = h, domain
-		}
-		return out
+func Partner(at Place, other *plan.Plan) Place {
+	l := PartnerOf(at.Listener, other)
+	if l == nil {
+		return Place{}
 	}
-	return Place{}
+	i := effect.ChainFor(l, at.serverName(at.Domain))
+	if i < 0 {
+		return Place{Listener: l}
+	}
+	c := l.Chains[i]
+	if c.Routes == nil || (c.TLS == nil) != (at.Chain.TLS == nil) {
+		return Place{Listener: l}
+	}
+	out := Place{Listener: l, Chain: c}
+	if h := effect.HostFor(c.Routes, at.Domain); h != nil && !IsOther(h) { // a wildcard is covered as its names are
+		out.Host, out.Domain = h, effect.Domain(h, at.Domain)
+	}
+	return out
 }
 
-// covering is the virtual host that has a domain, or else the longest domain that covers it, with that domain.
-func covering(rc *plan.RouteConfig, domain string) (best *plan.VirtualHost, by string) {
-	for _, h := range rc.VirtualHosts {
-		for _, d := range h.Domains {
-			switch {
-			case d == domain:
-				return h, d
-			case d == "*", strings.HasPrefix(d, "*") && len(domain) > len(d)-1 && strings.HasSuffix(domain, d[1:]):
-				if len(d) > len(by) {
-					best, by = h, d
-				}
-			}
+// PartnerOf is the listener of another plan that stands for a listener; nil if there is none.
+func PartnerOf(l *plan.Listener, other *plan.Plan) *plan.Listener {
+	for _, o := range other.Listeners {
+		if o.Port == l.Port && o.Proxy == l.Proxy && o.Bind == l.Bind {
+			return o
 		}
 	}
-	return best, by
+	return nil
 }
 
 // IsOther reports whether a virtual host is that of a sidecar for hosts that are not known.

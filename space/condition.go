@@ -72,6 +72,7 @@ type rule struct {
 	// condition is not among the uses.
 	uncertain string
 	profile   *effect.Profile // made when it is needed
+	key       string          // identifies the conditions among those of the space
 }
 
 // compare compares what two rules do.
@@ -83,16 +84,6 @@ func (r *rule) compare(o *rule) effect.Likeness {
 		}
 	}
 	return r.profile.Compare(*o.profile)
-}
-
-// key identifies the conditions of the rule among those of its space.
-func (r *rule) key() string {
-	numbers := make([]int, len(r.uses))
-	for i, u := range r.uses {
-		numbers[i] = u.number
-	}
-	slices.Sort(numbers)
-	return fmt.Sprint(r.never, slices.Compact(numbers))
 }
 
 // isMetBy reports whether a request meets all conditions of the rule.
@@ -143,6 +134,12 @@ func (s *Space) compile(r *plan.Rule) *rule {
 	}
 	slices.SortStableFunc(out.uses, func(a, b use) int { return b.part.rank() - a.part.rank() })
 	out.never = slices.ContainsFunc(m.Claims, func(c plan.ClaimMatch) bool { return !c.Invert })
+	numbers := make([]int, len(out.uses))
+	for i, u := range out.uses {
+		numbers[i] = u.number
+	}
+	slices.Sort(numbers)
+	out.key = fmt.Sprint(out.never, slices.Compact(numbers))
 	return out
 }
 

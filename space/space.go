@@ -20,6 +20,20 @@ type Place struct {
 // Port is the port of the listener.
 func (p Place) Port() uint32 { return p.Listener.Port }
 
+// serverName is the server name of a request to a domain on the place's chain: that of the domain, if the chain has it; ""
+// without TLS.
+func (p Place) serverName(domain string) string {
+	names := p.Chain.ServerNames
+	switch {
+	case p.Chain.TLS == nil || len(names) == 0:
+		return ""
+	case slices.Contains(names, domain):
+		return sample(domain)
+	default:
+		return sample(names[0])
+	}
+}
+
 // AllPlaces are all places of a plan that speak HTTP, in order. Of a service of the mesh, only the full name is a place: its
 // other domains have the same rules.
 func AllPlaces(p *plan.Plan) (out []Place) {
@@ -48,15 +62,6 @@ func Places(p *plan.Plan, intake effect.Intake) []Place {
 	return slices.DeleteFunc(AllPlaces(p), func(at Place) bool {
 		return at.Host.RequireTLS && at.Chain.TLS == nil && intake.TrustedHops == 0
 	})
-}
-
-// Standard is the request in which every part has its standard value.
-func (s *Space) Standard() verdict.Request {
-	var values []value
-	for _, p := range s.parts {
-		values = append(values, p.standard)
-	}
-	return s.request(values)
 }
 
 // Budget is the work that a question may take, in states of automata that are looked at. It is less than a second.
@@ -131,14 +136,7 @@ func newSpace(domain string, moreSpecific []string, j *verdict.Judge, at Place, 
 		Domain: domain, Port: at.Port(), at: asked{j, at.Chain}, intake: j.Intake(), isTLS: at.Chain.TLS != nil, languages: languages,
 		bySubject: map[subject]*part{}, conditions: map[conditionKey]*condition{},
 	}
-	if s.isTLS && len(at.Chain.ServerNames) > 0 {
-		s.serverName = sample(at.Chain.ServerNames[0])
-		for _, name := range at.Chain.ServerNames {
-			if name == domain {
-				s.serverName = sample(domain)
-			}
-		}
-	}
+	s.serverName = at.serverName(domain)
 	for _, d := range moreSpecific {
 		s.otherDomains = append(s.otherDomains, s.domain(d))
 	}
@@ -297,9 +295,6 @@ func (s *Space) exclude(domain string) {
 	p := s.part(subject{part: authority})
 	p.never = append(p.never, s.domain(domain))
 }
-
-// Rules is how many rules the view of a plan has: 0 is the plan of [New], or the first of [NewPair].
-func (s *Space) Rules(view int) int { return len(s.views[view].rules) }
 
 // Rule is a rule of a view.
 func (s *Space) Rule(view, i int) *plan.Rule { return s.views[view].rules[i].Rule }

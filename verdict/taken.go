@@ -23,9 +23,7 @@ type Taken struct {
 // Take finds the rule that takes a request on a chain that speaks HTTP. It is [Judge.On] for those who ask about many
 // requests.
 func (j *Judge) Take(c *plan.FilterChain, r Request) Taken {
-	sent := r.sent()
-	sent.ClientCertificate = c.TLS != nil && c.TLS.RequireClient
-	in, refusal := j.intake.Receive(sent)
+	in, refusal := j.intake.Receive(r.sent(c))
 	if refusal != nil {
 		return Taken{Received: in, Refused: true, Rule: -1}
 	}

@@ -258,9 +258,12 @@ func (v *Verdict) refuse(r *effect.Refusal) {
 	}
 }
 
-// sent returns the request as a client sends it, with defaults filled in.
-func (r Request) sent() effect.Request {
-	in := effect.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: effect.Headers{}}
+// sent returns the request as a client sends it to a chain, with defaults filled in.
+func (r Request) sent(c *plan.FilterChain) effect.Request {
+	in := effect.Request{
+		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Path: r.Path, TLS: r.TLS, HTTP2: r.Protocol == HTTP2, Client: r.Client, Headers: effect.Headers{},
+		ClientCertificate: c.TLS != nil && c.TLS.RequireClient,
+	}
 	if in.Method == "" {
 		in.Method = "GET"
 	}

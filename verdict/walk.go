@@ -72,8 +72,7 @@ func (j *Judge) walk(l *plan.Listener, r Request) *Walk {
 		v.named = len(chain.ServerNames) > 0
 		return w
 	}
-	w.Sent = r.sent()
-	w.Sent.ClientCertificate = chain.TLS != nil && chain.TLS.RequireClient
+	w.Sent = r.sent(chain)
 	v.RouteConfig = chain.Routes.Name
 	var refusal *effect.Refusal
 	w.Received, refusal = j.intake.Receive(w.Sent)

@@ -12,8 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	sigsjson "sigs.k8s.io/json"
 
-	"waymark.dev/waymark/envoy"
-	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/verdict"
 )
 
@@ -49,11 +47,10 @@ Requests are a JSON list of objects. All fields are optional:
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			var o envoy.Options
-			if err := intake.intake(&o, envoy.ProfilePlain); err != nil {
+			o, err := in.asking(&intake)
+			if err != nil {
 				return err
 			}
-			in.envoys = envoyversion.Only(o.Minor)
 			if requests == "" {
 				return usageError("give the requests with --requests FILE")
 			}

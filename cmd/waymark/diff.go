@@ -13,7 +13,6 @@ import (
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/diff"
 	"waymark.dev/waymark/envoy"
-	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/verdict"
@@ -57,11 +56,10 @@ now.`,
 			if err != nil {
 				return err
 			}
-			var o envoy.Options
-			if err := intake.intake(&o, envoy.ProfilePlain); err != nil {
+			o, err := in.asking(&intake)
+			if err != nil {
 				return err
 			}
-			in.envoys = envoyversion.Only(o.Minor)
 			sides, clean, err := sidesOf(args, c.ArgsLenAtDash())
 			defer clean()
 			if err != nil {

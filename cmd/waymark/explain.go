@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"waymark.dev/waymark/envoy"
-	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/explain"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/verdict"
@@ -46,11 +44,10 @@ docs/explain.md describes -o json.`,
 			if err != nil {
 				return err
 			}
-			var o envoy.Options
-			if err := intake.intake(&o, envoy.ProfilePlain); err != nil {
+			o, err := in.asking(&intake)
+			if err != nil {
 				return err
 			}
-			in.envoys = envoyversion.Only(o.Minor)
 			list, fromURL, err := explained(c, &in, requests, headers)
 			if err != nil {
 				return err

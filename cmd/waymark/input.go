@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"waymark.dev/waymark/diag"
+	"waymark.dev/waymark/envoy"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
@@ -159,6 +160,15 @@ func (in *input) translate() (p *plan.Plan, failed bool, err error) {
 // isOneProxy reports whether the flags name one proxy. Otherwise a question is about all proxies that the files speak of.
 func (in *input) isOneProxy() bool {
 	return slices.ContainsFunc([]string{"proxy", "labels", "gateway", "namespace"}, in.flags.Changed)
+}
+
+// asking are the options of the Envoy that a question is about, which reads requests as Istio's do unless a flag says
+// otherwise.
+func (in *input) asking(f *intakeFlags) (envoy.Options, error) {
+	var o envoy.Options
+	err := f.intake(&o, envoy.ProfilePlain)
+	in.envoys = envoyversion.Only(o.Minor)
+	return o, err
 }
 
 // everything is [input.translate] for a question: unless the flags name one proxy, the plan has the listeners of all that

@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"waymark.dev/waymark/envoy"
-	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/explain"
 	"waymark.dev/waymark/istio/translate"
 	"waymark.dev/waymark/lint"
@@ -80,11 +78,10 @@ func (t *testCommand) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var o envoy.Options
-	if err := t.intake.intake(&o, envoy.ProfilePlain); err != nil {
+	o, err := t.in.asking(&t.intake)
+	if err != nil {
 		return err
 	}
-	t.in.envoys = envoyversion.Only(o.Minor)
 	w, failed, err := t.in.everything()
 	if err != nil {
 		return err
