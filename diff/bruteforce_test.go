@@ -1,6 +1,7 @@
 package diff_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -254,4 +255,29 @@ func taker(v *verdict.Verdict) string {
 		return "none"
 	}
 	return v.Ref()
+}
+
+// TestTheSameAnswerEachTime: witnesses do not depend on the order in which maps are visited. The rules have conditions on two
+// headers, so that a request needs several values of each.
+func TestTheSameAnswerEachTime(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 13))
+	values := []string{"exact: u", "exact: v", "prefix: u", "regex: '.*v'", "regex: 'u.+'"}
+	for range 40 {
+		var list []string
+		for i := range 6 {
+			list = append(list, fmt.Sprintf("  - match: [{headers: {x-a: {%s}, x-b: {%s}}, withoutHeaders: {x-a: {%s}}}]\n    directResponse: {status: %d}\n",
+				values[r.IntN(5)], values[r.IntN(5)], values[r.IntN(5)], 200+i))
+		}
+		head, _, _ := strings.Cut(rules, "  - match")
+		before := head + strings.Join(list, "")
+		r.Shuffle(len(list), func(i, k int) { list[i], list[k] = list[k], list[i] })
+		old, now := judges(t, before, head+strings.Join(list, ""))
+		first, err := json.Marshal(diff.Compare(old, now, diff.Options{}))
+		require.NoError(t, err)
+		for range 5 {
+			again, err := json.Marshal(diff.Compare(old, now, diff.Options{}))
+			require.NoError(t, err)
+			require.Equal(t, string(first), string(again))
+		}
+	}
 }

@@ -110,16 +110,7 @@ func (s *Space) Compatible(a, b int) bool {
 // none if there is no such set, or it is not known.
 func (s *Space) Conflict(i int) []string {
 	work := &budget{Budget}
-	byPart := map[*part][]use{}
-	var order []*part
-	for _, u := range s.views[0].rules[i].uses {
-		if byPart[u.part] == nil {
-			order = append(order, u.part)
-		}
-		byPart[u.part] = append(byPart[u.part], u)
-	}
-	for _, p := range order {
-		needed := byPart[p]
+	for p, needed := range byPart(s.views[0].rules[i].uses, func(u use) *part { return u.part }) {
 		if p.solve(asRequired(needed), work).found != no {
 			continue
 		}

@@ -1,6 +1,7 @@
 package space
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -88,16 +89,33 @@ func (r *rule) excludes(o *rule) bool {
 // meets reports whether requirements may be met together: each part on its own has a value, as far as is known.
 func (s *Space) meets(required []requirement) bool {
 	work := &budget{Budget}
-	byPart := map[*part][]requirement{}
-	for _, r := range required {
-		byPart[r.part] = append(byPart[r.part], r)
-	}
-	for p, list := range byPart {
+	for p, list := range byPart(required, func(r requirement) *part { return r.part }) {
 		if p.solve(list, work).found == no {
 			return false
 		}
 	}
 	return true
+}
+
+// byPart visits conditions grouped by the part that they are on, in the order in which parts occur first: what is found for a
+// part must not depend on the order of a map.
+func byPart[C any](all []C, partOf func(C) *part) iter.Seq2[*part, []C] {
+	groups := map[*part][]C{}
+	var order []*part
+	for _, c := range all {
+		p := partOf(c)
+		if groups[p] == nil {
+			order = append(order, p)
+		}
+		groups[p] = append(groups[p], c)
+	}
+	return func(yield func(*part, []C) bool) {
+		for _, p := range order {
+			if !yield(p, groups[p]) {
+				return
+			}
+		}
+	}
 }
 
 // Partner is the place of another plan where a request of a place arrives. Its Host is nil if the plan has no virtual host
