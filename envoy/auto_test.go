@@ -20,11 +20,11 @@ func TestStrategies(t *testing.T) {
 		}
 		return h
 	}
-	claims := named("claims", hostOf("/a+", "/b+"))
+	claims := named("claims", hostOf("~.*/a", "~.*/b"))
 	claims.Rules[1].Match.Claims = []plan.ClaimMatch{{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"}}
-	costly := named("costly", hostOf("~/(.*a.{400}b|.*b.{400}a){2}", "/b+"))
+	costly := named("costly", hostOf("~(.*a.{400}b|.*b.{400}a){2}", "~.*/b"))
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{
-		named("conditions", hostOf("/a+", "/b+", "/c+")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
+		named("presence", hostOf("/ a", "/ b", "/ c")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
 	}}
 	for _, choice := range chooseStrategies(rc, &Options{Matching: MatchingFilter}).choices {
 		want := StrategyFilter
@@ -37,9 +37,9 @@ func TestStrategies(t *testing.T) {
 		costs Costs
 		want  map[string]Strategy
 	}{
-		"the filter is cheap":    {Costs{Path: 1, Regex: 1, Header: 1, Tree: 0.01, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyTree}},
-		"the filter costs much":  {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 99}, map[string]Strategy{"conditions": StrategyList, "claims": StrategyList, "costly": StrategyList, "paths": StrategyList}},
-		"a tree costs even more": {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyFilter}},
+		"the filter is cheap":    {Costs{Path: 1, Regex: 1, Header: 1, Tree: 0.01, Level: 0.01, Filter: 0.8}, map[string]Strategy{"presence": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyTree}},
+		"the filter costs much":  {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 99}, map[string]Strategy{"presence": StrategyList, "claims": StrategyList, "costly": StrategyList, "paths": StrategyList}},
+		"a tree costs even more": {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 0.1}, map[string]Strategy{"presence": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyFilter}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			o := &Options{Matching: MatchingAuto, Costs: &c.costs}
