@@ -1,9 +1,11 @@
 package envoy
 
 import (
-	"cmp"
 	"fmt"
+	"math"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/pluginconfig"
@@ -33,6 +35,15 @@ type Choice struct {
 	Cost map[Strategy]float64 `json:"cost,omitempty"`
 	// Tree describes the tree, if one is possible.
 	Tree *TreeSize `json:"tree,omitempty"`
+	// Size is what the virtual host takes with the strategy; only [SizedChoices] sets it.
+	Size *Size `json:"size,omitempty"`
+}
+
+// Size is the number of routes of a virtual host, and its bytes in Envoy's configuration together with those in the
+// filter's.
+type Size struct {
+	Routes int `json:"routes"`
+	Bytes  int `json:"bytes"`
 }
 
 // Costs are what matching costs Envoy, in units of one path prefix in a list. Only their proportions matter.
@@ -49,7 +60,7 @@ type Costs struct {
 
 // measured are the costs that runs of 'make bench-envoy' came to, rounded, at the numbers of rules where two strategies
 // cost the same: with more rules a list costs more for each of them, since its routes leave the processor's caches, but
-// then the others are cheaper anyway. See docs/performance.md.
+// then they are cheaper anyway. See docs/performance.md.
 var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 10, Level: 20, Filter: 160, Faults: 15}
 
 // choose takes the cheapest strategy for a virtual host.
@@ -76,9 +87,9 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 			c.Cost[StrategyFilter] += costs.Faults
 		}
 	}
-	noTree := "no tree: no text with which values begin divides the rules"
+	noTree := "no tree: the rules ask for no beginnings of values that would divide them"
 	if c.Cost[StrategyList] <= costs.Tree+costs.Level {
-		noTree = "a tree is not searched in less"
+		noTree = "a look-up in a tree costs as much as that"
 	} else if tree, cost := newTree(h, costs, o); tree != nil {
 		s.trees[h], c.Cost[StrategyTree] = tree, cost
 		size := tree.size()
@@ -90,17 +101,22 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 			c.Strategy = candidate
 		}
 	}
+	for strategy, cost := range c.Cost {
+		c.Cost[strategy] = math.Round(10*cost) / 10
+	}
+	var reasons []string
 	switch c.Strategy {
 	case StrategyTree:
-		c.Why = c.Tree.String()
-		if notFilter != "" {
-			c.Why += "; no filter: " + notFilter
-		}
+		reasons = append(reasons, c.Tree.String())
 	case StrategyList:
-		c.Why = fmt.Sprintf("trying %s costs least; %s", quantity(len(h.Rules), "rule"), cmp.Or(notFilter, noTree))
+		reasons = append(reasons, fmt.Sprintf("trying %s costs least", quantity(len(h.Rules), "rule")), noTree)
 	default:
-		c.Why = fmt.Sprintf("trying %s costs more than asking the filter; %s", quantity(len(h.Rules), "rule"), noTree)
+		reasons = append(reasons, fmt.Sprintf("the filter costs less than trying %s", quantity(len(h.Rules), "rule")), noTree)
 	}
+	if notFilter != "" {
+		reasons = append(reasons, "no filter: "+notFilter)
+	}
+	c.Why = strings.Join(reasons, "; ")
 	return c
 }
 
@@ -178,6 +194,39 @@ func Choices(p *plan.Plan, o Options) []Choice {
 		out = append(out, chooseStrategies(rc, &o).choices...)
 	}
 	return out
+}
+
+// SizedChoices are [Choices] with their sizes, for which the configuration is built.
+func SizedChoices(p *plan.Plan, o Options) ([]Choice, error) {
+	var out []Choice
+	for rc := range p.RouteConfigs() {
+		s := chooseStrategies(rc, &o)
+		for i, h := range rc.VirtualHosts {
+			size, err := s.size(rc, h, &o)
+			if err != nil {
+				return nil, err
+			}
+			s.choices[i].Size = size
+		}
+		out = append(out, s.choices...)
+	}
+	return out, nil
+}
+
+func (s *strategies) size(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) (*Size, error) {
+	built := virtualHost(rc, h, s, o)
+	out := &Size{Routes: len(h.Rules), Bytes: proto.Size(built)}
+	switch s.of[h] {
+	case StrategyTree:
+		out.Routes = s.trees[h].size().Routes
+	case StrategyFilter:
+		config, err := pluginconfig.Write(&plan.RouteConfig{Name: rc.Name, VirtualHosts: []*plan.VirtualHost{h}}, o.Behaviour())
+		if err != nil {
+			return nil, err
+		}
+		out.Routes, out.Bytes = len(outcomes(built)), out.Bytes+len(config)
+	}
+	return out, nil
 }
 
 // PluginConfig is the configuration of the filter for one route configuration, as JSON.

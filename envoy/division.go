@@ -114,12 +114,12 @@ type divided struct {
 // fewKeys is the number of exact keys up to which the rest is copied to each of them.
 const fewKeys = 8
 
-// divide divides a list, or returns nil if that needs more than the budget, or divides nothing.
+// divide divides a list, or returns nil if that needs more than the budget, or divides nothing. The longer lists may become
+// by which keys are made one, the fewer copies are needed.
 func (b *treeBuilder) divide(list []int32, subject string, budget amount) *division {
-	d := &division{subject: subject, guarded: !b.joined && !strings.HasPrefix(subject, ":")}
 	rules := map[string][]int32{} // by their beginning
 	whole := make([]bool, len(b.rules))
-	d.exact = subject != pathSubject
+	d := division{subject: subject, guarded: !b.joined && !strings.HasPrefix(subject, ":"), exact: subject != pathSubject}
 	for _, i := range list {
 		x := b.beginningOf(b.rules[i], subject)
 		if x.text == "" {
@@ -130,21 +130,32 @@ func (b *treeBuilder) divide(list []int32, subject string, budget amount) *divis
 		whole[i] = x.whole
 		d.exact = d.exact && x.whole
 	}
+	if len(rules) == 0 {
+		return nil
+	}
 	d.exact = d.exact && (len(d.rest) == 0 || len(rules) <= fewKeys)
 	d.amount = b.amount(d.rest)
 	if d.guarded {
 		d.amount = d.amount.plus(b.amount(list))
 	}
-	v := &divider{treeBuilder: b, division: d, budget: budget, texts: sortedKeys(rules), rules: rules, whole: whole}
-	if len(v.texts) == 0 || !v.visit(0, len(v.texts), d.rest) {
-		return nil
+	texts := sortedKeys(rules)
+	for _, merging := range []int{1, 4, 16} {
+		v := &divider{treeBuilder: b, division: d, budget: budget, texts: texts, rules: rules, whole: whole, merging: merging}
+		if v.visit(0, len(texts), d.rest) {
+			v.division.cost = b.costOf(&v.division, len(list))
+			return &v.division
+		}
 	}
-	d.cost = float64(len(d.rest)) * b.list(d.rest)
+	return nil
+}
+
+// costOf is the cost of a division of n rules, if all its lists stay as they are.
+func (b *treeBuilder) costOf(d *division, n int) float64 {
+	cost := float64(len(d.rest)) * b.list(d.rest)
 	for _, k := range d.keys {
-		d.cost += float64(k.own) * b.list(k.list)
+		cost += float64(k.own) * b.list(k.list)
 	}
-	d.cost = d.cost/float64(len(list)) + b.costs.Level
-	return d
+	return cost/float64(n) + b.costs.Level
 }
 
 func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.bytes + o.bytes} }
@@ -152,8 +163,9 @@ func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.byt
 // divider makes the keys of a division out of the beginnings of rules.
 type divider struct {
 	*treeBuilder
-	division *division
+	division division
 	budget   amount
+	merging  int      // by how much longer lists may become than usual
 	texts    []string // the beginnings, sorted: those with a common beginning stand together
 	rules    map[string][]int32
 	whole    []bool // by rule: its beginning is the whole value
@@ -171,7 +183,7 @@ func (v *divider) visit(from, to int, above []int32) bool {
 	for _, text := range v.texts[from:to] {
 		all = append(all, v.rules[text]...)
 	}
-	if common != "" && !v.division.exact && len(all) <= mergedKeys(len(above)) && utf8.ValidString(common) {
+	if common != "" && !v.division.exact && len(all) <= v.merging*mergedKeys(len(above)) && utf8.ValidString(common) {
 		slices.Sort(all)
 		return v.add(common, above, all)
 	}

@@ -157,6 +157,8 @@ type TreeSize struct {
 	Levels  int `json:"levels"`
 	Keys    int `json:"keys"`
 	Longest int `json:"longest"`
+	// Routes is the number of routes in all lists: a rule stands in each list where it can match.
+	Routes int `json:"routes"`
 	// Repeated is the longest list of rules that are tried for a request that repeats one of the headers, or has a comma in
 	// it; 0 if none is looked up.
 	Repeated int `json:"repeated,omitempty"`
@@ -171,6 +173,7 @@ func (n *node) size() TreeSize {
 
 func (n *node) measure(s *TreeSize, level int, repeated bool) {
 	if n.rules != nil {
+		s.Routes += len(n.rules)
 		if repeated {
 			s.Repeated = max(s.Repeated, len(n.rules))
 		} else {

@@ -9,6 +9,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/internal/envoymodel"
@@ -111,15 +112,6 @@ func TestTrees(t *testing.T) {
 	}
 }
 
-// asTree is a virtual host with its tree, or nil if it has none.
-func asTree(h *plan.VirtualHost, costs *Costs, o *Options) (*routev3.VirtualHost, *node) {
-	tree, _ := newTree(h, costs, o)
-	if tree == nil {
-		return nil, nil
-	}
-	return &routev3.VirtualHost{Matcher: tree.matcher(o)}, tree
-}
-
 // asList is a virtual host with its routes in a list.
 func asList(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
 	out := &routev3.VirtualHost{}
@@ -129,58 +121,132 @@ func asList(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
 	return out
 }
 
-// TestTreesMeanTheSame holds trees against lists and against a plain implementation of the filter's rules, on rules and
-// requests made by chance.
-func TestTreesMeanTheSame(t *testing.T) {
-	dice := rand.New(rand.NewPCG(7, 7))
-	found, trees, deep, repeated := 0, 0, 0, 0
-	for range 4_000 {
-		s := routingtest.NewSource(routingtest.Noise(dice, 6000))
-		c, plain := s.Rules()
-		minor, ok := envoymodel.VersionOf(c, plain.Encoding)
-		if !ok {
+// compared counts what was compared.
+type compared struct{ met, repeated, trees, deep int }
+
+// compare makes rules and requests of data. Envoy must choose the rule that the filter chooses, in a list and in a tree; both
+// are modelled in plain Go.
+func (n *compared) compare(t testing.TB, data []byte, requests int) {
+	s := routingtest.NewSource(data)
+	c, plain := s.Rules()
+	minor, ok := envoymodel.VersionOf(c, plain.Encoding)
+	if !ok {
+		return
+	}
+	o := &Options{Minor: minor}
+	var as [3]struct{ list, tree *routev3.VirtualHost }
+	for i := range c.VirtualHosts {
+		h := routingtest.VirtualHost(c, i)
+		as[i].list = asList(h, o)
+		tree, _ := newTree(h, free, o)
+		if tree == nil {
 			continue
 		}
-		o := &Options{Minor: minor}
-		var as [3]struct{ list, tree *routev3.VirtualHost }
-		for i := range c.VirtualHosts {
-			h := routingtest.VirtualHost(c, i)
-			as[i].list = asList(h, o)
-			var tree *node
-			if as[i].tree, tree = asTree(h, free, o); tree != nil {
-				trees++
-				if tree.size().Levels > 2 {
-					deep++
-				}
-			}
-		}
-		model := envoymodel.New(o.Behaviour())
-		for range 40 {
-			r := s.Request()
-			if !r.HasPath {
-				continue // Envoy has a route for no request without a path
-			}
-			i, _ := plain.Decide(r)
-			if i < 0 || as[i].tree == nil {
-				continue
-			}
-			want := plain.Outcome(r)
-			require.Equal(t, want, model.Route(as[i].list, r).GetName(), "a list: %+v", r)
-			require.Equal(t, want, model.Route(as[i].tree, r).GetName(), "a tree: %+v\n%v", r, as[i].tree)
-			if want != "" {
-				found++
-			}
-			names := map[string]bool{}
-			for _, line := range r.Headers {
-				if names[line.Name] {
-					repeated++
-				}
-				names[line.Name] = true
-			}
+		as[i].tree = &routev3.VirtualHost{Matcher: tree.matcher(o)}
+		n.trees++
+		if tree.size().Levels > 2 {
+			n.deep++
 		}
 	}
-	t.Logf("%d requests met a rule, %d repeated a header; %d trees, %d of them with three levels or more", found, repeated, trees, deep)
-	assert.Greater(t, found, 10_000)
-	assert.Greater(t, repeated, 10_000)
-	assert.Greater(t, deep, 100)
+	model := envoymodel.New(o.Behaviour())
+	for range requests {
+		r := s.Request()
+		i, _ := plain.Decide(r)
+		if !r.HasPath || i < 0 || as[i].tree == nil { // Envoy has a route for no request without a path
+			continue
+		}
+		want := plain.Outcome(r)
+		asked := fmt.Sprintf("%s %s%s %v", r.Method, r.Authority, r.Path, r.Headers)
+		require.Equal(t, want, model.Route(as[i].list, r).GetName(), "a list: %s", asked)
+		require.Equal(t, want, model.Route(as[i].tree, r).GetName(), "a tree: %s\n%v", asked, as[i].tree)
+		if want != "" {
+			n.met++
+		}
+		names := map[string]bool{}
+		for _, line := range r.Headers {
+			if names[line.Name] {
+				n.repeated++
+			}
+			names[line.Name] = true
+		}
+	}
+}
+
+func TestTreesMeanTheSame(t *testing.T) {
+	dice := rand.New(rand.NewPCG(7, 7))
+	var n compared
+	for range 2_500 {
+		n.compare(t, routingtest.Noise(dice, 6000), 40)
+	}
+	t.Logf("%+v", n)
+	assert.Greater(t, n.met, 10_000)
+	assert.Greater(t, n.repeated, 10_000)
+	assert.Greater(t, n.deep, 1_000)
+}
+
+// FuzzDecide looks for rules and requests for which a tree means something else. testdata/fuzz/FuzzDecide leads to the folder
+// of routing's FuzzDecide, which holds the filter against the same plain rules.
+func FuzzDecide(f *testing.F) {
+	f.Add(routingtest.Noise(rand.New(rand.NewPCG(1, 1)), 3000))
+	f.Fuzz(func(t *testing.T, data []byte) { new(compared).compare(t, data, 8) })
+}
+
+// TestTreesOfTheShapes holds large trees against lists, on the shapes of rules for which decisions are measured.
+func TestTreesOfTheShapes(t *testing.T) {
+	const rules = 600
+	n := 0
+	for i := range routingtest.Shapes {
+		shape := &routingtest.Shapes[i]
+		c := shape.Config(rules)
+		if len(c.VirtualHosts) > 1 {
+			continue // a host for each rule
+		}
+		o := &Options{Minor: version.Newest}
+		h := routingtest.VirtualHost(c, 0)
+		tree, _ := newTree(h, &measured, o)
+		if tree == nil {
+			continue
+		}
+		n++
+		size := tree.size()
+		assert.LessOrEqual(t, size.Routes, maxCopies*rules+moreCopies, shape.Name)
+		assert.LessOrEqual(t, size.Longest, 25, shape.Name)
+		model, list, as := envoymodel.New(o.Behaviour()), asList(h, o), &routev3.VirtualHost{Matcher: tree.matcher(o)}
+		for k := range rules {
+			r := shape.Request(k)
+			want := model.Route(list, r).GetName()
+			require.NotEmpty(t, want, "%s %d", shape.Name, k)
+			require.Equal(t, want, model.Route(as, r).GetName(), "%s %d", shape.Name, k)
+		}
+	}
+	assert.GreaterOrEqual(t, n, 9)
+}
+
+// TestCopiesAreBounded: rules that can all match together need more copies than there may be, or longer lists than one tries
+// as fast as one asks the filter.
+func TestCopiesAreBounded(t *testing.T) {
+	nested, crossed, everywhere := []string{}, []string{}, []string{}
+	for i := range 2000 {
+		nested = append(nested, "/"+strings.Repeat("a", i))
+		crossed = append(crossed, fmt.Sprintf("/%d/ x=%d y=%d", i%40, i/40, i%7))
+		everywhere = append(everywhere, fmt.Sprintf("/p%d/", i), fmt.Sprintf("~.*x%d", i))
+	}
+	for what, rules := range map[string][]string{"nested": nested, "crossed": crossed, "everywhere": everywhere} {
+		h := hostOf(rules...)
+		tree, _ := newTree(h, &measured, &Options{Minor: version.Newest})
+		if tree != nil {
+			assert.LessOrEqual(t, tree.size().Routes, maxCopies*len(rules)+moreCopies, what)
+		}
+	}
+	heavy := hostOf("/a/", "/b/", "/c/", "/d/", "/e/", "/f/", "/")
+	heavy.Rules[6].DirectResponse.Body = make([]byte, 20_000)
+	many := hostOf(nested[:1000]...)
+	for i := range many.Rules {
+		many.Rules[i].Match.Path.Value = fmt.Sprintf("/p%d/", i)
+	}
+	many.Rules = append(many.Rules, heavy.Rules[6])
+	tree, _ := newTree(many, &measured, &Options{Minor: version.Newest})
+	require.NotNil(t, tree)
+	w := proto.Size(tree.matcher(&Options{Minor: version.Newest}))
+	assert.Less(t, w, 1_000_000, "a route of 20 kB is not copied a thousand times")
 }

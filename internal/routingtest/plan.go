@@ -1,19 +1,22 @@
 package routingtest
 
 import (
+	"cmp"
+	"strconv"
+
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/routing"
 )
 
-// VirtualHost returns virtual host i of a configuration as the model has it. Each rule is called by its outcome, and
-// answers by itself. Rules that never match are left out.
+// VirtualHost returns virtual host i of a configuration as the model has it. Each rule is called by its outcome, or by
+// its number if it has several, and answers by itself. Rules that never match are left out.
 func VirtualHost(c *routing.Config, i int) *plan.VirtualHost {
 	h := &plan.VirtualHost{Name: c.VirtualHosts[i].Name, Domains: c.VirtualHosts[i].Domains}
-	for _, u := range c.VirtualHosts[i].Rules {
+	for n, u := range c.VirtualHosts[i].Rules {
 		if u.Never {
 			continue
 		}
-		r := &plan.Rule{Name: u.Outcome, DirectResponse: &plan.DirectResponse{Status: 200}}
+		r := &plan.Rule{Name: cmp.Or(u.Outcome, strconv.Itoa(n)), DirectResponse: &plan.DirectResponse{Status: 200}}
 		if p := u.Path; p != nil {
 			r.Match.Path.Kind, r.Match.Path.Value = condition(c, p.StringMatch)
 			r.Match.Path.IgnoreCase = p.IgnoreCase
