@@ -61,7 +61,7 @@ type Costs struct {
 // measured are the costs that runs of 'make bench-envoy' came to, rounded, at the numbers of rules where two strategies
 // cost the same: with more rules a list costs more for each of them, since its routes leave the processor's caches, but
 // then they are cheaper anyway. See docs/performance.md.
-var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 10, Level: 20, Filter: 160, Faults: 15}
+var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 3, Level: 6, Filter: 160, Faults: 15}
 
 // choose takes the cheapest strategy for a virtual host.
 func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
