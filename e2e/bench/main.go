@@ -28,6 +28,7 @@ type options struct {
 	round           time.Duration
 	skipEnvoy       bool
 	skipLibrary     bool
+	print           bool
 	shapes          []*shape
 }
 
@@ -41,6 +42,7 @@ func main() {
 	names := flag.String("shapes", "mixed", "kinds of rules, separated by commas, or all")
 	flag.BoolVar(&o.skipEnvoy, "no-envoy", false, "leave the real Envoy out")
 	flag.BoolVar(&o.skipLibrary, "no-library", false, "measure in a real Envoy alone")
+	flag.BoolVar(&o.print, "print", false, "print the YAML of the first shape and number of rules, and measure nothing")
 	flag.Parse()
 	if err := run(&o, *sizes, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
@@ -70,6 +72,10 @@ func run(o *options, sizes, names string) error {
 			return err
 		}
 		o.shapes = append(o.shapes, s)
+	}
+	if o.print {
+		fmt.Print(o.shapes[0].rules(o.sizes[0]))
+		return nil
 	}
 	if !o.skipLibrary {
 		if err := library(o); err != nil {

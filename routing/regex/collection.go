@@ -47,7 +47,7 @@ func (c *Collection) Add(source, place string) (int, error) {
 		return 0, e.err
 	}
 	c.index[source] = len(c.patterns)
-	c.patterns = append(c.patterns, &pattern{expression: e, place: place})
+	c.patterns = append(c.patterns, &pattern{expression: e.divide(), place: place})
 	return len(c.patterns) - 1, nil
 }
 
@@ -64,18 +64,11 @@ func (c *Collection) Write(config *routing.Config) {
 		return i
 	}
 	c.choose()
-	automata := map[string][]byte{} // by marshalled program: many patterns have the same rest
 	for _, p := range c.patterns {
-		text := p.rest.Marshal()
-		b, ok := automata[string(text)]
-		if !ok {
-			b = text
-			if a := determinize([]*routing.Program{p.rest}, single); a != nil {
-				b = a.MarshalShort()
-			}
-			automata[string(text)] = b
+		b := p.rest.automaton()
+		if p.fallback = b == nil; p.fallback {
+			b = p.rest.program.Marshal()
 		}
-		p.fallback = string(b) == string(text)
 		config.Regexes = append(config.Regexes, routing.Regex{Pattern: p.source, Prefix: p.prefix, Contains: p.clue.contains, EndsWith: p.clue.endsWith, Program: add(b)})
 	}
 	for _, set := range c.sets() {

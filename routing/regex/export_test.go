@@ -28,6 +28,7 @@ func Forget() {
 	expressions.mu.Lock()
 	defer expressions.mu.Unlock()
 	clear(expressions.known)
+	clear(expressions.remainders)
 	expressions.size = 0
 }
 

@@ -2,6 +2,7 @@ package regex
 
 import (
 	"regexp/syntax"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -140,8 +141,14 @@ const mostFollowers = 4
 
 // ended returns the clue of a literal together with the bytes that can follow it, if they are few.
 func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool) {
+	if literal == "" {
+		return clue{}, false
+	}
+	if i := slices.IndexFunc(rest, takesBytes); i >= 0 {
+		rest = rest[:i+1] // what follows does not matter
+	}
 	p, err := compile(&syntax.Regexp{Op: syntax.OpConcat, Sub: rest}, encoding)
-	if err != nil || literal == "" {
+	if err != nil {
 		return clue{}, false
 	}
 	next, canEnd := first(p)
@@ -161,6 +168,18 @@ func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool
 		}
 	}
 	return c, c.size() > 0
+}
+
+// takesBytes reports whether every match of an expression has a byte at least. It may be false for one that does.
+func takesBytes(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpLiteral, syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpPlus, syntax.OpCapture:
+		return takesBytes(re.Sub[0])
+	default:
+		return false
+	}
 }
 
 // first returns the bytes that a match can begin with, and whether a match can be empty. If one of the bytes is beyond
