@@ -36,9 +36,12 @@ func newExpression(source string, encoding Encoding) *expression {
 	return e
 }
 
-// divide sets prefix, clues and rest of a pattern that can be compiled.
+// divide sets prefix, clues and rest of a pattern, if it can be compiled.
 func (e *expression) divide() *expression {
 	e.once.Do(func() {
+		if e.err != nil {
+			return
+		}
 		rest := e.whole
 		if prefix, after := cut(e.tree, e.encoding); prefix != "" {
 			if program, err := compile(after, e.encoding); err == nil { // it is smaller than the whole
