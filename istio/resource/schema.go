@@ -47,7 +47,7 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 	}
 	fields := message.Fields()
 	set := map[protoreflect.FullName]string{} // the field that is set, by oneof
-	for _, key := range slices.Sorted(maps.Keys(object)) {
+	for _, key := range sortedKeys(object) {
 		at := diag.KeyField(field, key)
 		f := fields.ByJSONName(key)
 		if f == nil && deprecatedNames[message.FullName()] == key {
@@ -152,7 +152,7 @@ func (s *schema) field(value any, f protoreflect.FieldDescriptor, at string) {
 			return
 		}
 		s.count(at, "entries", len(object), limit)
-		for _, key := range slices.Sorted(maps.Keys(object)) {
+		for _, key := range sortedKeys(object) {
 			if object[key] != nil { // null: the API server removes it
 				s.value(object[key], f.MapValue(), limit, diag.KeyField(at, key))
 			} else if f.MapValue().Message() != nil {
@@ -177,6 +177,13 @@ func (s *schema) field(value any, f protoreflect.FieldDescriptor, at string) {
 	default:
 		s.value(value, f, limit, at)
 	}
+}
+
+// sortedKeys are the keys of an object, sorted.
+func sortedKeys(object map[string]any) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(object)), maps.Keys(object))
+	slices.Sort(keys)
+	return keys
 }
 
 // null reports a null in a list or a map.
