@@ -29,6 +29,7 @@ func Forget() {
 	defer expressions.mu.Unlock()
 	clear(expressions.known)
 	clear(expressions.remainders)
+	clear(expressions.merges)
 	expressions.size = 0
 }
 

@@ -1,6 +1,7 @@
 package regex
 
 import (
+	"encoding/binary"
 	"regexp/syntax"
 	"sync"
 
@@ -83,7 +84,14 @@ type memory struct {
 	mu         sync.Mutex
 	known      map[expressionKey]*expression
 	remainders map[string]*remainder // by marshalled program
+	merges     map[string]merge      // by patterns; see merged
 	size       int                   // of all: instructions, and bytes of patterns and automata
+}
+
+// merge is a result of [Collection.merge].
+type merge struct {
+	patterns  int
+	automaton []byte
 }
 
 type expressionKey struct {
@@ -95,7 +103,7 @@ type expressionKey struct {
 // exceeded, so that old patterns do not stay for ever.
 const maxRemembered = 1 << 22
 
-var expressions = memory{known: map[expressionKey]*expression{}, remainders: map[string]*remainder{}}
+var expressions = memory{known: map[expressionKey]*expression{}, remainders: map[string]*remainder{}, merges: map[string]merge{}}
 
 // of returns the expression of a pattern, from the cache if it is there.
 func (m *memory) of(source string, encoding Encoding) *expression {
@@ -135,6 +143,27 @@ func (m *memory) remainder(p *routing.Program) *remainder {
 	return r
 }
 
+// merged returns what [Collection.merge] returns, from the cache if it is there.
+func (m *memory) merged(c *Collection, patterns []int) (n int, automaton []byte) {
+	key := []byte{byte(c.encoding)}
+	for _, i := range patterns {
+		source := c.patterns[i].source
+		key = append(binary.AppendUvarint(key, uint64(len(source))), source...)
+	}
+	m.mu.Lock()
+	known, ok := m.merges[string(key)]
+	m.mu.Unlock()
+	if ok {
+		return known.patterns, known.automaton
+	}
+	known.patterns, known.automaton = c.merge(patterns)
+	m.grow(len(key) + len(known.automaton))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.merges[string(key)] = known
+	return known.patterns, known.automaton
+}
+
 // grow makes room for something of a size.
 func (m *memory) grow(size int) {
 	m.mu.Lock()
@@ -142,6 +171,7 @@ func (m *memory) grow(size int) {
 	if m.size += size; m.size > maxRemembered {
 		clear(m.known)
 		clear(m.remainders)
+		clear(m.merges)
 		m.size = size
 	}
 }
