@@ -46,6 +46,12 @@ func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
 	return e.whole, e.err
 }
 
+// Check returns the number of instructions that a pattern has, or the error of [Compile]. It is for patterns that are not
+// run in this encoding: nothing but the result is kept.
+func Check(pattern string, encoding Encoding) (instructions int, err error) {
+	return expressions.check(pattern, encoding)
+}
+
 // onParse is called with every pattern that is parsed. Only tests set it.
 var onParse func(pattern string)
 

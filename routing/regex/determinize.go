@@ -32,8 +32,14 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: accept, Lists: d.lists})
 }
 
+// onExplore is called before states are looked for. Only tests set it.
+var onExplore func()
+
 // explore finds all states and the edges between them. It returns nil if a limit is reached.
 func explore(programs []*routing.Program, most limits) *determinizer {
+	if onExplore != nil {
+		onExplore()
+	}
 	d := newDeterminizer(programs, most)
 	for i := 0; i < len(d.sets); i++ {
 		if d.next = d.row(i, d.next); d.exceeded() {

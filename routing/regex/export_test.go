@@ -23,6 +23,14 @@ func Parses(pattern string, f func()) (n int) {
 	return n
 }
 
+// Explorations counts how often the states of automata are looked for while f runs.
+func Explorations(f func()) (n int) {
+	onExplore = func() { n++ }
+	defer func() { onExplore = nil }()
+	f()
+	return n
+}
+
 // Forget forgets all expressions.
 func Forget() {
 	expressions.mu.Lock()
@@ -30,6 +38,7 @@ func Forget() {
 	clear(expressions.known)
 	clear(expressions.remainders)
 	clear(expressions.merges)
+	clear(expressions.checked)
 	expressions.size = 0
 }
 

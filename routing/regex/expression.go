@@ -85,6 +85,7 @@ type memory struct {
 	known      map[expressionKey]*expression
 	remainders map[string]*remainder // by marshalled program
 	merges     map[string]merge      // by patterns; see merged
+	checked    map[expressionKey]check
 	size       int                   // of all: instructions, and bytes of patterns and automata
 }
 
@@ -92,6 +93,12 @@ type memory struct {
 type merge struct {
 	patterns  int
 	automaton []byte
+}
+
+// check is a result of [Check].
+type check struct {
+	instructions int
+	err          error
 }
 
 type expressionKey struct {
@@ -103,7 +110,7 @@ type expressionKey struct {
 // exceeded, so that old patterns do not stay for ever.
 const maxRemembered = 1 << 22
 
-var expressions = memory{known: map[expressionKey]*expression{}, remainders: map[string]*remainder{}, merges: map[string]merge{}}
+var expressions = memory{known: map[expressionKey]*expression{}, remainders: map[string]*remainder{}, merges: map[string]merge{}, checked: map[expressionKey]check{}}
 
 // of returns the expression of a pattern, from the cache if it is there.
 func (m *memory) of(source string, encoding Encoding) *expression {
@@ -124,6 +131,29 @@ func (m *memory) of(source string, encoding Encoding) *expression {
 	defer m.mu.Unlock()
 	m.known[key] = e
 	return e
+}
+
+// check returns the result of a check of a pattern, from the cache if it is there.
+func (m *memory) check(source string, encoding Encoding) (instructions int, err error) {
+	key := expressionKey{source, encoding}
+	m.mu.Lock()
+	e := m.known[key]
+	c, ok := m.checked[key]
+	m.mu.Unlock()
+	if ok {
+		return c.instructions, c.err
+	}
+	if e == nil {
+		e = newExpression(source, encoding)
+	}
+	if c.err = e.err; c.err == nil {
+		c.instructions = len(e.whole.Code)
+	}
+	m.grow(1 + len(source))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.checked[key] = c
+	return c.instructions, c.err
 }
 
 // remainder returns the remainder with a program, from the cache if it is there.
@@ -172,6 +202,7 @@ func (m *memory) grow(size int) {
 		clear(m.known)
 		clear(m.remainders)
 		clear(m.merges)
+		clear(m.checked)
 		m.size = size
 	}
 }
