@@ -86,7 +86,7 @@ type memory struct {
 	remainders map[string]*remainder // by marshalled program
 	merges     map[string]merge      // by patterns; see merged
 	checked    map[expressionKey]check
-	size       int                   // of all: instructions, and bytes of patterns and automata
+	size       int // of all: instructions, and bytes of patterns and automata
 }
 
 // merge is a result of [Collection.merge].
