@@ -197,8 +197,8 @@ func Choices(p *plan.Plan, o Options) []Choice {
 }
 
 // SizedChoices are [Choices] with their sizes, for which the configuration is built.
-func SizedChoices(p *plan.Plan, o Options) ([]Choice, error) {
-	var out []Choice
+func SizedChoices(p *plan.Plan, o Options) (out []Choice, err error) {
+	defer catchRefusal(&err)
 	for rc := range p.RouteConfigs() {
 		s := chooseStrategies(rc, &o)
 		for i, h := range rc.VirtualHosts {
