@@ -63,6 +63,9 @@ type Costs struct {
 // then they are cheaper anyway. See docs/performance.md.
 var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 10, Level: 20, Filter: 160, Faults: 15}
 
+// MeasuredCosts returns the costs that are used where [Options.Costs] is nil.
+func MeasuredCosts() Costs { return measured }
+
 // choose takes the cheapest strategy for a virtual host.
 func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
