@@ -63,6 +63,9 @@ type Costs struct {
 // then they are cheaper anyway. See docs/performance.md.
 var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 3, Level: 6, Filter: 160, Faults: 15}
 
+// MeasuredCosts returns the costs that are used where [Options.Costs] is nil.
+func MeasuredCosts() Costs { return measured }
+
 // choose takes the cheapest strategy for a virtual host.
 func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
@@ -197,8 +200,8 @@ func Choices(p *plan.Plan, o Options) []Choice {
 }
 
 // SizedChoices are [Choices] with their sizes, for which the configuration is built.
-func SizedChoices(p *plan.Plan, o Options) ([]Choice, error) {
-	var out []Choice
+func SizedChoices(p *plan.Plan, o Options) (out []Choice, err error) {
+	defer catchRefusal(&err)
 	for rc := range p.RouteConfigs() {
 		s := chooseStrategies(rc, &o)
 		for i, h := range rc.VirtualHosts {

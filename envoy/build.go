@@ -60,7 +60,8 @@ func (b *builder) source(k Key) *corev3.ConfigSource {
 	return fromFile(b.Dir, k)
 }
 
-func (b *builder) build(p *plan.Plan) (*Resources, error) {
+func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
+	defer catchRefusal(&err)
 	p = closeUnusable(p)
 	if err := p.CheckIDs(); err != nil {
 		return nil, err
@@ -83,7 +84,10 @@ func (b *builder) build(p *plan.Plan) (*Resources, error) {
 	if err := b.parts(p, r); err != nil {
 		return nil, err
 	}
-	return r, r.validate()
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // blackHole is Istio's name of a cluster that does not exist: connections to it are closed.

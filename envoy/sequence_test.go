@@ -216,7 +216,7 @@ func TestMergeRoutes(t *testing.T) {
 				got = append(got, describeHost(t, h))
 			}
 			assert.Equal(t, c.want, got)
-			assert.NoError(t, validate(merged))
+			assert.NoError(t, validatePacked(merged))
 			assert.True(t, proto.Equal(oldBefore, old) && proto.Equal(nextBefore, next), "neither is changed")
 		})
 	}

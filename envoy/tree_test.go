@@ -114,7 +114,7 @@ func TestTrees(t *testing.T) {
 
 // asList is a virtual host with its routes in a list.
 func asList(h *plan.VirtualHost, o *Options) *routev3.VirtualHost {
-	out := &routev3.VirtualHost{}
+	out := &routev3.VirtualHost{Name: "list", Domains: []string{"*"}}
 	for _, r := range h.Rules {
 		out.Routes = append(out.Routes, nativeRoute(r, o))
 	}
@@ -139,7 +139,7 @@ func (n *compared) compare(t testing.TB, data []byte, requests int) {
 		h := routingtest.VirtualHost(c, i)
 		as[i].list = asList(h, o)
 		tree, _ := newTree(h, free, o)
-		if tree == nil {
+		if tree == nil || validate(as[i].list) != nil { // such as a rule for the path "?", which would not be packed
 			continue
 		}
 		as[i].tree = &routev3.VirtualHost{Matcher: tree.matcher(o)}
@@ -175,7 +175,7 @@ func (n *compared) compare(t testing.TB, data []byte, requests int) {
 func TestTreesMeanTheSame(t *testing.T) {
 	dice := rand.New(rand.NewPCG(7, 7))
 	var n compared
-	for range 2_500 {
+	for range 3_500 {
 		n.compare(t, routingtest.Noise(dice, 6000), 40)
 	}
 	t.Logf("%+v", n)

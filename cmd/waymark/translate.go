@@ -185,7 +185,7 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
+	_, err = w.Write(append(text, '\n'))
 	return err
 }
 
