@@ -24,7 +24,7 @@ needs-go:
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
 		*) echo "$$(go env GOVERSION) is too old: Waymark is built with Go 1.26 or later" >&2; exit 1 ;; esac
 needs-python:
-	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, draws docs/speed.svg and checks links" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, makes pictures and tables of docs and checks links" >&2; exit 1; }
 
 .PHONY: build
 build: needs-go ## write bin/waymark and bin/waymark.wasm
@@ -113,12 +113,17 @@ conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those
 bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side (BENCHFLAGS)
 	@mkdir -p .cache/bench
 	@for m in floor naive; do go -C e2e run waymark.dev/waymark/build/module -package ./bench/$$m -o ../.cache/bench/$$m.wasm || exit 1; done
+	@if [ -f filter/embedded/waymark-small.wasm.gz ]; then gzip -dc filter/embedded/waymark-small.wasm.gz > .cache/bench/small.wasm; fi
 	@go -C e2e build -o ../.cache/bench/bench ./bench
 	.cache/bench/bench $(BENCHFLAGS)
 
 .PHONY: bench-envoy
 bench-envoy: ## measure every shape of rules in a real Envoy: filter, list, tree, Lua (BENCHFLAGS)
-	@$(MAKE) --no-print-directory bench BENCHFLAGS="-shapes all -no-library $(BENCHFLAGS)"
+	@$(MAKE) --no-print-directory bench BENCHFLAGS="-shapes all -tables requests $(BENCHFLAGS)"
+
+.PHONY: bench-docs
+bench-docs: ## measure what docs/performance.json has, which takes about an hour (BENCHFLAGS)
+	@$(MAKE) --no-print-directory bench BENCHFLAGS="-shapes all -tables requests,starts,translation -rules 10,100,1000,10000 -o docs/performance.json $(BENCHFLAGS)"
 
 .PHONY: soak
 soak: build envoy ## send a million requests through 10,000 rules that change every five seconds
@@ -148,14 +153,14 @@ mutants: needs-go ## break the code in some 140 places, one at a time: a quick t
 vulnerabilities: needs-go ## look for known vulnerabilities in what is built, where their database can be reached
 	@build/vulnerabilities.sh
 
-.PHONY: speed
-speed: needs-python ## draw docs/speed.svg from the tables of docs/performance.md
-	build/speed.py
+.PHONY: plots
+plots: needs-python ## make the pictures and tables of docs from docs/performance.json, which bench-docs measures
+	build/plots.py
 
 .PHONY: lint
-lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, links of documents, docs/speed.svg
+lint: needs-python $(TOOLS)/golangci-lint-$(LINTER) ## check style, import directions, formatting, links of documents, what make plots makes
 	build/links.py
-	build/speed.py --check
+	build/plots.py --check
 	$(TOOLS)/golangci-lint-$(LINTER) run ./...
 	cd e2e && $(TOOLS)/golangci-lint-$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(TOOLS)/golangci-lint-$(LINTER) run --tests=false ./routing ./hostcalls ./filter/...

@@ -122,7 +122,7 @@ func newRequestRow(shape string, n int, subjects map[string]*subject) *requestRo
 	for name, pair := range map[string][2]string{
 		"least/fewest": {wayLeast, wayLeast + fewest}, "filter/fewest": {wayFilter, wayFilter + fewest}, "auto/best": {wayAuto, best},
 	} {
-		out.Quotients[name] = thousandths(ratio(subjects[pair[0]], subjects[pair[1]]))
+		out.Quotients[name] = thousandths(quotient(subjects[pair[0]].micros, subjects[pair[1]].micros))
 	}
 	for name, pair := range map[string][2]string{
 		"filter/least": {wayFilter, wayLeast}, "small/least": {waySmall, wayLeast}, "list/filter": {wayList, wayFilter}, "auto/filter": {wayAuto, wayFilter},
@@ -192,10 +192,10 @@ func added(s, above *subject) quartiles {
 	return quartiles{tenths(quantile(all, 0.25)), tenths(median(all)), tenths(quantile(all, 0.75))}
 }
 
-// ratio is the median of what one way costs in proportion to another.
-func ratio(s, other *subject) float64 {
-	all := slices.Clone(s.micros)
-	for i, x := range other.micros {
+// quotient is the median of what something costs in proportion to something else, taken in each round on its own.
+func quotient(costs, others []float64) float64 {
+	all := slices.Clone(costs)
+	for i, x := range others {
 		all[i] /= x
 	}
 	return median(all)

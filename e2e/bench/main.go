@@ -6,6 +6,7 @@
 //	make bench BENCHFLAGS="-shapes all -tables library"           every shape, without Envoy
 //	make bench-envoy                                              every shape in Envoy, and which way --matching auto takes
 //	make bench BENCHFLAGS="-tables starts -rules 10,10000"        what Envoys take to start
+//	.cache/bench/bench -tables translation OLD bin/waymark        what translating takes, beside another program
 //	.cache/bench/bench -print -shapes mixed -rules 10000          the rules, as YAML
 //
 // Times are of this machine and this hour; compare the columns, not two runs.
@@ -31,6 +32,7 @@ type options struct {
 	round           time.Duration
 	shapes          []*shape
 	tables          []string
+	programs        []string
 	results         string
 	print           bool
 }
@@ -40,6 +42,7 @@ const (
 	libraryTable  = "library"
 	requestsTable = "requests"
 	startsTable   = "starts"
+	translated    = "translation"
 )
 
 func main() {
@@ -50,11 +53,14 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 60, "rounds in a real Envoy; a tenth as many starts")
 	flag.DurationVar(&o.round, "round", 25*time.Millisecond, "length of a round")
 	names := flag.String("shapes", "mixed", "kinds of rules, separated by commas, or all")
-	tables := flag.String("tables", libraryTable+","+requestsTable, "what is measured: library (without Envoy), requests, starts (rules of shape "+startShape+")")
-	flag.StringVar(&o.results, "o", "", "file for the tables of requests and starts, as JSON; tables that are not measured stay in it")
+	tables := flag.String("tables", libraryTable+","+requestsTable, "what is measured: library (without Envoy), requests, starts (rules of shape "+startShape+"), translation (by the programs that are named, or bin/waymark)")
+	flag.StringVar(&o.results, "o", "", "file for all tables but library, as JSON; tables that are not measured stay in it")
 	flag.BoolVar(&o.print, "print", false, "print the YAML of the first shape and number of rules, and measure nothing")
 	flag.Parse()
-	o.tables = strings.Split(*tables, ",")
+	o.tables, o.programs = strings.Split(*tables, ","), flag.Args()
+	if len(o.programs) == 0 {
+		o.programs = []string{"bin/waymark"}
+	}
 	if err := run(&o, *sizes, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
 		os.Exit(1)
@@ -74,28 +80,41 @@ func run(o *options, sizes, names string) error {
 			return err
 		}
 	}
-	if len(o.tables) == 1 && o.tables[0] == libraryTable {
+	var measured results
+	if slices.Contains(o.tables, translated) {
+		var err error
+		if measured.Translations, err = translations(o); err != nil {
+			return err
+		}
+	}
+	if err := inEnvoy(o, &measured); err != nil {
+		return err
+	}
+	if o.results == "" {
+		return nil
+	}
+	return measured.write(o.results)
+}
+
+// inEnvoy measures the tables for which Envoys run.
+func inEnvoy(o *options, measured *results) error {
+	withRequests, withStarts := slices.Contains(o.tables, requestsTable), slices.Contains(o.tables, startsTable)
+	if !withRequests && !withStarts {
 		return nil
 	}
 	b, err := envoytest.Default()
 	if err != nil {
 		return err
 	}
-	var measured results
-	if slices.Contains(o.tables, requestsTable) {
+	if withRequests {
 		if measured.Requests, err = requests(o, b); err != nil {
 			return err
 		}
 	}
-	if slices.Contains(o.tables, startsTable) {
-		if measured.Starts, err = starts(o, b); err != nil {
-			return err
-		}
+	if withStarts {
+		measured.Starts, err = starts(o, b)
 	}
-	if o.results == "" {
-		return nil
-	}
-	return measured.write(o.results)
+	return err
 }
 
 // read reads lists of numbers of rules, of shapes, and of tables.
@@ -108,7 +127,7 @@ func (o *options) read(sizes, names string) error {
 		o.sizes = append(o.sizes, n)
 	}
 	for _, table := range o.tables {
-		if !slices.Contains([]string{libraryTable, requestsTable, startsTable}, table) {
+		if !slices.Contains([]string{libraryTable, requestsTable, startsTable, translated}, table) {
 			return fmt.Errorf("-tables: there is no table %q", table)
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // results are the tables of docs/performance.json, from which 'make plots' makes those of docs/performance.md and the
 // pictures. Each is of one run.
 type results struct {
-	Requests *requestTable `json:"requests,omitempty"`
-	Starts   *startTable   `json:"starts,omitempty"`
+	Requests     *requestTable     `json:"requests,omitempty"`
+	Starts       *startTable       `json:"starts,omitempty"`
+	Translations *translationTable `json:"translations,omitempty"`
 }
 
 // requestTable is what requests cost.
@@ -69,6 +70,19 @@ type start struct {
 	Loaded float64 `json:"loaded"` // MiB after requests
 }
 
+// translationTable is what translating takes.
+type translationTable struct {
+	Rounds int               `json:"rounds"`
+	Rows   []*translationRow `json:"rows"`
+}
+
+type translationRow struct {
+	Shape  string  `json:"shape"`
+	Rules  int     `json:"rules"`
+	CPU    float64 `json:"cpu"`    // ms of processor time
+	Memory float64 `json:"memory"` // MiB at the peak
+}
+
 // tenths and thousandths round numbers that are written.
 func tenths(x float64) float64      { return math.Round(10*x) / 10 }
 func thousandths(x float64) float64 { return math.Round(1000*x) / 1000 }
@@ -91,6 +105,9 @@ func (r *results) write(file string) error {
 	}
 	if r.Starts != nil {
 		all.Starts = r.Starts
+	}
+	if r.Translations != nil {
+		all.Translations = r.Translations
 	}
 	if text, err = json.Marshal(&all); err != nil {
 		return err

@@ -3,6 +3,7 @@ package envoy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -35,6 +36,8 @@ var elsewhere = map[string]string{
 	"make lint":        "run by .ci/run",
 	"make bench":       "TestBench runs a short one",
 	"make bench-envoy": "TestBench runs a short one",
+	"make bench-docs":  "TestBench runs a short one",
+	"make plots":       "make lint looks whether it would change something",
 	"make image":       "TestDockerImages builds them",
 	"build/compose.sh -f examples/docker-compose/docker-compose.yaml up":                                   "TestDockerImages brings it up",
 	"prometheus --config.file examples/observability/prometheus.yml --storage.tsdb.path .cache/prometheus": "TestPrometheus starts one on this file",
@@ -306,11 +309,14 @@ func TestDemo(t *testing.T) {
 // decides otherwise.
 func TestBench(t *testing.T) {
 	path, _ := program.ReadModule(t)
+	binary, err := program.Path()
+	require.NoError(t, err)
 	modules := t.TempDir()
+	results := filepath.Join(modules, "performance.json")
 	for _, args := range [][]string{
 		{"run", "waymark.dev/waymark/build/module", "-package", "./bench/floor", "-o", filepath.Join(modules, "floor.wasm")},
 		{"run", "waymark.dev/waymark/build/module", "-package", "./bench/naive", "-o", filepath.Join(modules, "naive.wasm")},
-		{"run", "./bench", "-rules", "10,50", "-rounds", "1", "-round", "100ms", "-module", path, "-modules", modules},
+		{"run", "./bench", "-rules", "10,50", "-rounds", "1", "-round", "100ms", "-module", path, "-modules", modules, "-tables", "library,requests,starts,translation", "-o", results, binary},
 	} {
 		c := exec.Command("go", args...)
 		c.Dir = filepath.Join(repository.Root, "e2e")
@@ -321,8 +327,20 @@ func TestBench(t *testing.T) {
 			assert.Regexp(t, `(?m)^ +mixed +10( +\d+){8} +\d+\.\d +\d+\.\d +\d+ +\d+ +\d+\.\d +\d+\.\d *$`, string(text))
 			assert.Contains(t, string(text), "nothing allocates")
 			assert.Regexp(t, `(?m)^ +regex of classes +\d+ +\d+ +\d+\.\d\d +\d+ +\d+ *$`, string(text))
-			assert.Regexp(t, `no filter +least filter +without contexts +Waymark +list +auto +Lua +naive `, string(text))
+			assert.Regexp(t, `mixed: rules +none +least +stateless +filter +small +list +tree +auto +Lua +naive +filter/least `, string(text))
 			assert.Regexp(t, `(?m)^ +50 +\d+\.\d +-?\d+\.\d \(`, string(text))
+			assert.Regexp(t, `(?m)^ +50 +filter( +\d+){3}( +\d+\.\d){2} *$`, string(text))
 		}
+	}
+	text, err := os.ReadFile(results)
+	require.NoError(t, err)
+	var tables map[string]struct{ Rows []struct{ Rules int } }
+	require.NoError(t, json.Unmarshal(text, &tables))
+	for name, lines := range map[string]int{"requests": 1, "starts": 1, "translations": 5} {
+		rules := map[int]int{}
+		for _, row := range tables[name].Rows {
+			rules[row.Rules]++
+		}
+		assert.Equal(t, map[int]int{10: lines, 50: lines}, rules, name)
 	}
 }
