@@ -158,8 +158,6 @@ func (b *treeBuilder) costOf(d *division, n int) float64 {
 	return cost/float64(n) + b.costs.Level
 }
 
-func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.bytes + o.bytes} }
-
 // divider makes the keys of a division out of the beginnings of rules.
 type divider struct {
 	*treeBuilder
