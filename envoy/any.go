@@ -22,7 +22,12 @@ func pack(m proto.Message) *anypb.Any {
 	if err != nil {
 		panic(refusal{err})
 	}
-	return &anypb.Any{TypeUrl: "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName()), Value: b}
+	return &anypb.Any{TypeUrl: typeURL(m), Value: b}
+}
+
+// typeURL is the name of the type of a message.
+func typeURL(m proto.Message) string {
+	return "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())
 }
 
 // refusal is the reason why a message cannot be packed.

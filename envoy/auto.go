@@ -261,8 +261,9 @@ type strategies struct {
 	choices []Choice
 	of      map[*plan.VirtualHost]Strategy
 	trees   map[*plan.VirtualHost]*node // of those that can be one
-	// filter: the filter decides for some virtual host. faults: some rule has a fault.
-	filter, faults bool
+	// filter: the filter decides for some virtual host. placed: it has a place in the chain, see [builder.httpFilters].
+	// faults: some rule has a fault.
+	filter, placed, faults bool
 }
 
 func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
@@ -276,6 +277,7 @@ func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 		s.of[h] = c.Strategy
 		s.filter = s.filter || c.Strategy == StrategyFilter
 	}
+	s.placed = s.filter || o.Matching == MatchingAuto && o.Dir != ""
 	return s
 }
 

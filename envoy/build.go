@@ -151,14 +151,18 @@ func (b *builder) parts(p *plan.Plan, r *Resources) error {
 			r.Set(routeConfiguration(rc, s, &b.Options))
 		}
 		name := pluginName(rc)
-		if !s.filter || b.source(Key{ExtensionType, name}) == nil {
+		if !s.placed || b.source(Key{ExtensionType, name}) == nil {
 			continue
 		}
-		config, err := b.wasmFilter(rc)
-		if err != nil {
-			return err
+		config := typed(placeholder())
+		if s.filter {
+			filter, err := b.wasmFilter(rc)
+			if err != nil {
+				return err
+			}
+			config = typed(filter)
 		}
-		r.Set(&corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(config)})
+		r.Set(&corev3.TypedExtensionConfig{Name: name, TypedConfig: config})
 	}
 	for _, c := range p.Clusters {
 		if b.source(Key{EndpointType, c.Name}) != nil {

@@ -158,8 +158,6 @@ func (b *treeBuilder) costOf(d *division, n int) float64 {
 	return cost/float64(n) + b.costs.Level
 }
 
-func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.bytes + o.bytes} }
-
 // divider makes the keys of a division out of the beginnings of rules.
 type divider struct {
 	*treeBuilder
@@ -179,11 +177,11 @@ type divider struct {
 //	                                                  or few keys are one:   /api [2]   /api/v1/ [0 1 2]
 func (v *divider) visit(from, to int, above []int32) bool {
 	common := commonPrefix(v.texts[from], v.texts[to-1])
-	var all []int32
-	for _, text := range v.texts[from:to] {
-		all = append(all, v.rules[text]...)
-	}
-	if common != "" && !v.division.exact && len(all) <= v.merging*mergedKeys(len(above)) && utf8.ValidString(common) {
+	if common != "" && !v.division.exact && utf8.ValidString(common) && v.count(from, to) <= v.merging*mergedKeys(len(above)) {
+		var all []int32
+		for _, text := range v.texts[from:to] {
+			all = append(all, v.rules[text]...)
+		}
 		slices.Sort(all)
 		return v.add(common, above, all)
 	}
@@ -208,6 +206,14 @@ func (v *divider) visit(from, to int, above []int32) bool {
 		from = next
 	}
 	return true
+}
+
+// count is the number of rules with a beginning in texts[from:to].
+func (v *divider) count(from, to int) (n int) {
+	for _, text := range v.texts[from:to] {
+		n += len(v.rules[text])
+	}
+	return n
 }
 
 // mergedKeys is the number of rules up to which their keys are made one, so that rules above them are copied once: it

@@ -17,9 +17,9 @@ import (
 // match a request which comes there, in their order, and Envoy checks each route's own match. So a tree means the same as
 // the list of all rules, whatever the rules are, as long as no list lacks a rule.
 //
-//	http[0]  prefix /api/v2            /api/v2 -> [0 1]      a request for /api/v2/x has both prefixes
-//	http[1]  prefix /api               /api    -> [1 2]      a request for /api/v1/x
-//	http[2]  regex  /api/v[0-9]+/x                           its matches begin with /api/v, which begins with /api
+//	http[0]  prefix /api/v2            /api/v -> [0 1 2]     all that match the expression begin with /api/v, too
+//	http[1]  prefix /api               /api   -> [1]         a request for /api/x can match no other rule
+//	http[2]  regex  /api/v[0-9]+/x
 //
 // The hard case is a header that a request has several times. Envoy's matcher sees one value, joined by commas, and routes
 // compare the values one by one from Envoy 1.39 on ([version.Behaviour]). So a value with a comma leads to a list, or to a
@@ -47,6 +47,8 @@ const (
 
 // amount is the size of lists: their routes, and the bytes of these.
 type amount struct{ routes, bytes float64 }
+
+func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.bytes + o.bytes} }
 
 func (a amount) within(budget amount) bool {
 	return a.routes <= budget.routes && a.bytes <= budget.bytes

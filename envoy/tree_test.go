@@ -88,6 +88,7 @@ func TestTrees(t *testing.T) {
 		"a shorter prefix goes to every longer one": {[]string{"/api/v2", "/api", "/b"}, "{:path, /api [1], /api/v2 [0 1], /b [2]}"},
 		"a catch-all goes everywhere":               {[]string{"/b/1", "/c/2", "/"}, "{:path, / [2], /b/1 [0 2], /c/2 [1 2]}"},
 		"few keys below a catch-all are one":        {[]string{"/b/1", "/b/2", "/c/2", "/"}, "{:path, / [3], /b/ [0 1 3], /c/2 [2 3]}"},
+		"a prefix of a prefix, and an expression":   {[]string{"/api/v2", "/api", "~/api/v[0-9]+/x"}, "{:path, /api [1], /api/v [0 1 2]}"},
 		"an expression by its beginning":            {[]string{"~/a/[0-9]+", "/b"}, "{:path, /a/ [0], /b [1]}"},
 		"an expression without one goes everywhere": {[]string{"~.*x", "/a", "/b"}, "{:path, / [0 1 2], else [0]}"},
 		"a path with a query":                       {[]string{"=/a?x", "/b"}, "{:path, /a [0], /b [1]}"},

@@ -292,15 +292,15 @@ func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 	assert.Less(t, float64(late), 1.15*float64(early), "memory is flat")
 }
 
-// TestWaysChangeUnderLoad makes changes of rules together with the way in which they are matched, from every way to every
-// other: no request fails, and none is answered by other rules than those before and after.
+// TestWaysChangeUnderLoad makes changes of rules after which --matching auto takes another way for them, from every way to
+// every other: no request fails, none is answered by other rules than those before and after, and no connection is closed.
 func TestWaysChangeUnderLoad(t *testing.T) { onModernEnvoys(t, waysChangeUnderLoad) }
 
 func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) {
 	r := startRolling(t, b)
-	g := generation{matching: envoy.MatchingFilter}
+	g := generation{matching: listsAlone}
 	load := r.press(t, g, "/rule", "/stable", "/split")
-	ways := []envoy.Matching{treesAlone, envoy.MatchingNative, envoy.MatchingFilter, envoy.MatchingNative, treesAlone, treesAlone, envoy.MatchingFilter}
+	ways := []envoy.Matching{filterAlone, listsAlone, treesAlone, filterAlone, filterAlone, treesAlone, treesAlone, listsAlone, filterAlone}
 	for _, way := range ways {
 		g.matching = way
 		g.rule++
@@ -309,6 +309,9 @@ func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) {
 		time.Sleep(200 * time.Millisecond) // requests in between
 	}
 	load.end(t)
+	connections, err := r.envoy.Stat(context.Background(), "http."+envoy.StatName("http.80")+".downstream_cx_total")
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, connections, "each worker keeps its connection")
 	t.Logf("%d requests during %d changes", load.sent.Load(), len(ways))
 }
 

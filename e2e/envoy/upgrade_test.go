@@ -160,8 +160,12 @@ func (s *switching) upgrade(t testing.TB, address, raw string) upgraded {
 	return out
 }
 
-// treesAlone is auto, with a tree wherever the rules can be divided.
-const treesAlone envoy.Matching = "trees"
+// Kinds of auto, which take one way for all virtual hosts: trees only where the rules can be divided.
+const (
+	listsAlone  envoy.Matching = "lists"
+	treesAlone  envoy.Matching = "trees"
+	filterAlone envoy.Matching = "filter, by auto"
+)
 
 // matchings are the ways to match of a test that compares them.
 var matchings = []envoy.Matching{envoy.MatchingNative, envoy.MatchingFilter, envoy.MatchingAuto, treesAlone}
@@ -170,10 +174,20 @@ var matchings = []envoy.Matching{envoy.MatchingNative, envoy.MatchingFilter, env
 // and all others the filter.
 func matchingOf(m envoy.Matching) func(*envoy.Options) {
 	return func(o *envoy.Options) {
-		o.Matching, o.Costs = m, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 0.01, Filter: 0.8}
-		if m == treesAlone {
-			o.Matching, o.Costs.Tree, o.Costs.Filter = envoy.MatchingAuto, 0, 1e6
+		const never = 1e6
+		costs := envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 0.01, Filter: 0.8}
+		o.Matching = envoy.MatchingAuto
+		switch m {
+		case listsAlone:
+			costs.Tree, costs.Filter = never, never
+		case treesAlone:
+			costs.Tree, costs.Filter = 0, never
+		case filterAlone:
+			costs.Tree, costs.Filter = never, 0
+		default:
+			o.Matching = m
 		}
+		o.Costs = &costs
 	}
 }
 

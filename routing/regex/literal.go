@@ -14,7 +14,9 @@ import (
 // that matches /[a-z]+/item-7(/.*)? contains /item-7.
 
 // Prefix returns a text with which every value begins that matches a pattern, in UTF-8; "" if none is known.
-func Prefix(source string, encoding Encoding) string { return expressions.of(source, encoding).divide().prefix }
+func Prefix(source string, encoding Encoding) string {
+	return expressions.of(source, encoding).divide().prefix
+}
 
 // text returns the only value that an expression matches, if it is a literal or a class of one character. Values that
 // are not UTF-8 are left out, since a configuration is JSON and cannot contain them.
