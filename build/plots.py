@@ -43,7 +43,7 @@ STYLE = """
   .key { stroke: #57606a; fill: #57606a }
   text.list, text.filter, text.small, text.tree, text.auto, text.key { stroke: none }
   .way { stroke-width: 2.5; fill: none }
-  .shape { stroke-width: 1; stroke-opacity: 0.25; fill: none }
+  .shape { stroke-width: 1; stroke-opacity: 0.4; fill: none }
   .tree.way { stroke-dasharray: 5 4 }
   .bar { stroke-width: 3; stroke-opacity: 0.45 }
   circle.few { fill: #ffffff; stroke-width: 1.6 }
@@ -168,7 +168,7 @@ def draw_starts(table):
         out.append(f'<text class="{kind}" x="{label}" y="{top + row_height * i + 19}" text-anchor="end">{escape(name)}</text>')
     for text, member, unit, left in panels:
         span = 310
-        high = max(w[member] for r in rows.values() for w in r.values()) / unit * 1.02
+        high = max(w[member] for n in (few, many) for w in rows[n].values()) / unit * 1.02
         step = 10 ** math.floor(math.log10(high))
         step = next(s for s in (step / 5, step / 2, step) if high / s <= 8)
         out.append(f'<text class="quiet" x="{left}" y="{top - 24}">{escape(text)}</text>')
