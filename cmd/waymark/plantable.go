@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -30,7 +29,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 				continue
 			}
 			n := len(c.Routes.VirtualHosts)
-			writeHosts(&b, c.Routes, choices[:n])
+			writeHosts(&b, c, choices[:n], o.TrustedHops)
 			choices = choices[n:]
 		}
 	}
@@ -78,7 +77,8 @@ func writeForwarding(w io.Writer, t *plan.TCPProxy) {
 	fmt.Fprintf(w, "  to %s (%s)\n", shortList(clusters), t.Origin)
 }
 
-func writeHosts(w io.Writer, rc *plan.RouteConfig, choices []envoy.Choice) {
+func writeHosts(w io.Writer, chain *plan.FilterChain, choices []envoy.Choice, trustedHops uint32) {
+	rc := chain.Routes
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	cost := ""
 	if slices.ContainsFunc(choices, func(c envoy.Choice) bool { return len(c.Cost) > 0 }) {
@@ -87,10 +87,14 @@ func writeHosts(w io.Writer, rc *plan.RouteConfig, choices []envoy.Choice) {
 	_, _ = fmt.Fprintln(table, "  HOST\tRULES\tMATCHING\tROUTES\tSIZE\t"+cost+"WHY") // the writer below is a [strings.Builder], as in all of these
 	for i, h := range rc.VirtualHosts {
 		c := &choices[i]
+		why := c.Why
+		if h.RequireTLS && chain.TLS == nil && trustedHops == 0 {
+			why = "httpsRedirect: every request is redirected before a rule is tried"
+		}
 		if cost != "" {
 			cost = costs(c) + "\t"
 		}
-		_, _ = fmt.Fprintf(table, "  %s\t%5d\t%s\t%6d\t%s\t%s%s\n", shortList(h.Domains), len(h.Rules), c.Strategy, c.Size.Routes, kilobytes(c.Size.Bytes), cost, cmp.Or(redirected(h), c.Why))
+		_, _ = fmt.Fprintf(table, "  %s\t%5d\t%s\t%6d\t%s\t%s%s\n", shortList(h.Domains), len(h.Rules), c.Strategy, c.Size.Routes, kilobytes(c.Size.Bytes), cost, why)
 	}
 	_ = table.Flush()
 	writeDropped(w, "  ", "not here", rc.Dropped)
@@ -122,14 +126,6 @@ func writeDropped(w io.Writer, indent, where string, all []plan.Dropped) {
 		_, _ = fmt.Fprintf(table, "%s  %s\t%s\t%s\n", indent, diag.Printable(d.String()), diag.Printable(place.String()), diag.Printable(d.Why())) // as above
 	}
 	_ = table.Flush()
-}
-
-// redirected is the reason why no rule of a host is tried, or "".
-func redirected(h *plan.VirtualHost) string {
-	if h.RequireTLS {
-		return "httpsRedirect: every request is redirected before a rule is tried"
-	}
-	return ""
 }
 
 // shortList names the first of some names, and how many more there are.
