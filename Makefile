@@ -27,15 +27,22 @@ needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, draws docs/speed.svg and checks links" >&2; exit 1; }
 
 .PHONY: build
-build: needs-go ## write bin/waymark and bin/waymark.wasm
+build: needs-go ## write bin/waymark and the modules bin/waymark.wasm and bin/waymark-small.wasm
 	@mkdir -p bin
 	@go run ./build/module -check || $(MAKE) --no-print-directory module
+	@go run ./build/module -small -check || $(MAKE) --no-print-directory module-small || \
+		echo "bin/waymark-small.wasm is built from older sources, and its tests will fail." >&2
 	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
 	bin/waymark module -o bin/waymark.wasm
+	bin/waymark module --small -o bin/waymark-small.wasm
 
 .PHONY: module
 module: needs-go ## build the filter's module again, which bin/waymark has in it (filter/embedded)
 	go run ./build/module
+
+.PHONY: module-small
+module-small: needs-go ## build the filter's small module again, with TinyGo, which is compiled first and needs clang 19
+	go run ./build/module -small -tools $(TOOLS)
 
 .PHONY: image
 image: build ## build the images waymark (command line, module, Envoy) and waymark-plugin (the module alone)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/internal/routingtest"
+	"waymark.dev/waymark/proxy/vm"
 	"waymark.dev/waymark/routing"
 )
 
@@ -20,75 +21,78 @@ const heapStep = 768 << 10
 // stands, so there are two for a moment. As long as there are as many rules, memory stays as it is to the byte. Where their
 // number goes up and down, holes that the next ones do not fit into may cost one step more.
 func TestMemoryStaysFlat(t *testing.T) {
-	for what, c := range map[string]struct {
-		rules func(change int) int
-		more  uint32 // bytes, after 500 changes against after ten
-	}{
-		"as many rules each time": {func(int) int { return 2000 }, 0},
-		"more rules, and fewer":   {func(change int) int { return 1000 - 70*(change%10) }, heapStep},
-	} {
-		t.Run(what, func(t *testing.T) {
-			v := newVM(t)
-			ctx := context.Background()
-			var old, afterTen uint32
-			for change := range 501 {
-				first, n := 10_000+170*change, c.rules(change)
-				config, err := json.Marshal(routingtest.Shaped("mixed").From(first, n))
-				require.NoError(t, err)
-				next, err := v.Configure(ctx, config)
-				require.NoError(t, err)
-				if old != 0 {
-					require.NoError(t, v.Delete(ctx, old))
+	onModules(t, func(t *testing.T, m *vm.Module) {
+		for what, c := range map[string]struct {
+			rules func(change int) int
+			more  uint32 // bytes, after 500 changes against after ten
+		}{
+			"as many rules each time": {func(int) int { return 2000 }, 0},
+			"more rules, and fewer":   {func(change int) int { return 1000 - 70*(change%10) }, heapStep},
+		} {
+			t.Run(what, func(t *testing.T) {
+				v := newVM(t, m)
+				ctx := context.Background()
+				var old, afterTen uint32
+				for change := range 501 {
+					first, n := 10_000+170*change, c.rules(change)
+					config, err := json.Marshal(routingtest.Shaped("mixed").From(first, n))
+					require.NoError(t, err)
+					next, err := v.Configure(ctx, config)
+					require.NoError(t, err)
+					if old != 0 {
+						require.NoError(t, v.Delete(ctx, old))
+					}
+					old = next
+					switch change {
+					case 10:
+						afterTen = v.MemorySize()
+					case 500:
+						last := first + n - 1
+						sent := linesOf(routingtest.Shaped("mixed").Request(last))
+						assert.Equal(t, fmt.Sprintf("k%012d", last), decide(t, v, old, sent), "the rules in force are the last ones")
+					}
 				}
-				old = next
-				switch change {
-				case 10:
-					afterTen = v.MemorySize()
-				case 500:
-					last := first + n - 1
-					sent := linesOf(routingtest.Shaped("mixed").Request(last))
-					assert.Equal(t, fmt.Sprintf("k%012d", last), decide(t, v, old, sent), "the rules in force are the last ones")
-				}
-			}
-			t.Logf("%d bytes of memory after 10 changes, %d after 500", afterTen, v.MemorySize())
-			assert.LessOrEqual(t, v.MemorySize(), afterTen+c.more)
-		})
-	}
+				t.Logf("%d bytes of memory after 10 changes, %d after 500", afterTen, v.MemorySize())
+				assert.LessOrEqual(t, v.MemorySize(), afterTen+c.more)
+			})
+		}
+	})
 }
 
 // TestMemoryOfTenThousandRules bounds what a listener costs at its peak, while it is read: linear memory never shrinks. The
 // aim is four times the configuration; where each rule asks for a header that no other one asks for, it is missed.
 func TestMemoryOfTenThousandRules(t *testing.T) {
-	const n, aim = 10_000, 4
-	over := map[string]float64{"same-path-header-name": 4.5}
-	m := compiled(t)
-	configs := map[string]func() *routing.Config{
-		"prefix and header": func() *routing.Config {
-			return routingtest.List(func(*routingtest.Rulebook) (rules []routing.Rule) {
-				for i := range n {
-					u := routingtest.Path(routing.StringMatch{Prefix: routingtest.Text("/team-%d/service/", i)})
-					u.Headers = []routing.HeaderMatch{routingtest.Header("x-version", routing.StringMatch{Exact: routingtest.Text("v%d", i%7)})}
-					rules = append(rules, u)
-				}
-				return rules
+	onModules(t, func(t *testing.T, m *vm.Module) {
+		const n, aim = 10_000, 4
+		over := map[string]float64{"same-path-header-name": 4.5}
+		configs := map[string]func() *routing.Config{
+			"prefix and header": func() *routing.Config {
+				return routingtest.List(func(*routingtest.Rulebook) (rules []routing.Rule) {
+					for i := range n {
+						u := routingtest.Path(routing.StringMatch{Prefix: routingtest.Text("/team-%d/service/", i)})
+						u.Headers = []routing.HeaderMatch{routingtest.Header("x-version", routing.StringMatch{Exact: routingtest.Text("v%d", i%7)})}
+						rules = append(rules, u)
+					}
+					return rules
+				})
+			},
+		}
+		for i := range routingtest.Shapes {
+			s := &routingtest.Shapes[i]
+			configs[s.Name] = func() *routing.Config { return s.Config(n) }
+		}
+		for name, config := range configs {
+			t.Run(name, func(t *testing.T) {
+				v := newVM(t, m)
+				before := v.MemorySize()
+				text, err := json.Marshal(config())
+				require.NoError(t, err)
+				_, err = v.Configure(context.Background(), text)
+				require.NoError(t, err)
+				times := float64(v.MemorySize()-before) / float64(len(text))
+				t.Logf("%d bytes of configuration: memory grows from %d to %d bytes, by %.2f times the configuration; all of it is %.2f times", len(text), before, v.MemorySize(), times, float64(v.MemorySize())/float64(len(text)))
+				assert.LessOrEqual(t, times, max(aim, over[name]))
 			})
-		},
-	}
-	for i := range routingtest.Shapes {
-		s := &routingtest.Shapes[i]
-		configs[s.Name] = func() *routing.Config { return s.Config(n) }
-	}
-	for name, config := range configs {
-		t.Run(name, func(t *testing.T) {
-			v := newVMOf(t, m)
-			before := v.MemorySize()
-			text, err := json.Marshal(config())
-			require.NoError(t, err)
-			_, err = v.Configure(context.Background(), text)
-			require.NoError(t, err)
-			times := float64(v.MemorySize()-before) / float64(len(text))
-			t.Logf("%d bytes of configuration: memory grows from %d to %d bytes, by %.2f times the configuration; all of it is %.2f times", len(text), before, v.MemorySize(), times, float64(v.MemorySize())/float64(len(text)))
-			assert.LessOrEqual(t, times, max(aim, over[name]))
-		})
-	}
+		}
+	})
 }
