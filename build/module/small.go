@@ -53,6 +53,34 @@ func random_get(address unsafe.Pointer, size uint32) (errno uint32)
 `},
 	// The message of a panic goes to standard error, which Envoy logs as an error; standard output it logs as information.
 	{"runtime/runtime_tinygowasm.go", "stdout            = 1\n", "stdout            = 2\n"},
+	// The heap grows by an eighth, or by what is needed, and not to its double: it never shrinks. See RATIONALE.md, "How
+	// does the small module use memory?".
+	{"runtime/arch_tinygowasm.go", "func growHeap() bool {\n", "func growHeap(needed uintptr) bool {\n"},
+	{"runtime/arch_tinygowasm.go", `	// Grow memory by the available size, which means the heap size is doubled.
+	memorySize := wasm_memory_size(wasmMemoryIndex)
+`, `	memorySize := max(wasm_memory_size(wasmMemoryIndex)/8, int32((needed+needed/32)/wasmPageSize)) + 1
+`},
+	{"runtime/gc_blocks.go", "growHeap()", "growHeap(size)"},
+	// A pointer into the middle of an object leads to its beginning by a search backwards, which is long where thousands
+	// of texts are parts of one configuration. The last long search is kept: all its blocks are of the same object.
+	{"runtime/gc_blocks.go", "func (b gcBlock) findHead() gcBlock {\n\tfor {\n", `// searched are the blocks of the last long search, from the beginning of an object to where the search began.
+var searched struct{ head, from gcBlock }
+
+func (b gcBlock) findHead() gcBlock {
+	from := b
+	for {
+		if b > searched.head && b <= searched.from {
+			b = searched.head
+			break
+		}
+`},
+	{"runtime/gc_blocks.go", `	if gcAsserts {
+		if b.state() != blockStateHead`, `	if from-b > 64 {
+		searched.head, searched.from = b, from
+	}
+	if gcAsserts {
+		if b.state() != blockStateHead`},
+	{"runtime/gc_blocks.go", "	// Mark phase: mark", "	searched.from = 0 // other objects may be there now\n	// Mark phase: mark"},
 	// Functions for processors without a minimum of floating-point numbers would be exports of the module.
 	{"runtime/float.go", "//export f", "// f"},
 }
