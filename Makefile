@@ -34,7 +34,7 @@ build: needs-go ## write bin/waymark and the modules bin/waymark.wasm and bin/wa
 		echo "bin/waymark-small.wasm is built from older sources, and its tests will fail." >&2
 	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
 	bin/waymark module -o bin/waymark.wasm
-	bin/waymark module --small -o bin/waymark-small.wasm
+	bin/waymark module small -o bin/waymark-small.wasm
 
 .PHONY: module
 module: needs-go ## build the filter's module again, which bin/waymark has in it (filter/embedded)
