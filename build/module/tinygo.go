@@ -2,15 +2,14 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
-// The pinned TinyGo. It is compiled from its Go module, with the libraries of LLVM that Debian and Ubuntu have; the sum
-// is that of go.sum.
+// The pinned TinyGo. It is compiled from its Go module, with the libraries of LLVM 19 and clang that Debian has ('make
+// needs-clang'); the sum is that of go.sum.
 const (
 	tinyGoModule  = "github.com/tinygo-org/tinygo"
 	tinyGoVersion = "v0.41.1"
@@ -20,9 +19,6 @@ const (
 // installTinyGo compiles TinyGo into the folder tools, unless it is there, and returns the compiler and the folder of
 // its source.
 func installTinyGo(tools string) (compiler, source string, err error) {
-	if err := needsClang(); err != nil {
-		return "", "", err
-	}
 	if source, err = downloadTinyGo(); err != nil {
 		return "", "", err
 	}
@@ -39,18 +35,6 @@ func installTinyGo(tools string) (compiler, source string, err error) {
 		return "", "", fmt.Errorf("compiling TinyGo %s: %w", tinyGoVersion, err)
 	}
 	return compiler, source, nil
-}
-
-// needsClang returns an error that names the packages where one of them is missing.
-func needsClang() error {
-	_, clang := exec.LookPath("clang-19")
-	_, linker := exec.LookPath("wasm-ld-19")
-	_, llvm := os.Stat("/usr/lib/llvm-19/include/llvm-c/Core.h")
-	_, library := os.Stat("/usr/lib/llvm-19/include/clang-c/Index.h")
-	if errors.Join(clang, linker, llvm, library) != nil {
-		return errors.New("TinyGo cannot be compiled: install the packages clang-19, lld-19, llvm-19-dev and libclang-19-dev of Debian or Ubuntu")
-	}
-	return nil
 }
 
 // downloadTinyGo returns the folder of TinyGo's source in Go's module cache.

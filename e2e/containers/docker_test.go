@@ -129,8 +129,9 @@ func TestDockerImages(t *testing.T) {
 		}
 	})
 	t.Run("plugin", func(t *testing.T) {
-		_, wasm := program.ReadModule(t)
-		assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(wasm))}, onlyLayer(t, "waymark-plugin"))
+		for image, m := range map[string]program.Module{"waymark-plugin": program.Modules(t)[0], "waymark-plugin:small": program.Modules(t)[1]} {
+			assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(m.Wasm))}, onlyLayer(t, image))
+		}
 	})
 }
 
