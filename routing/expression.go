@@ -11,6 +11,7 @@ type expression struct {
 	set            int32 // the set that the expression is in, or -1
 }
 
+// In range: s was compared with the length n, and a program without code has a number in large.
 func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	n := int(e.prefix.size)
 	m.work.readBytes(n)

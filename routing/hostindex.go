@@ -33,6 +33,8 @@ type domain struct {
 //	a.test:8443        a.test            the port is ignored (VS-GW-04)
 //	[::1]:80           [::1]
 //	a.test.            a.test.           a trailing dot is not ignored (GW-HCM-09)
+//
+// In range: n is less than the length of the host.
 func (hi *hostIndex) find(authority string, w *work) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
@@ -52,6 +54,8 @@ func (hi *hostIndex) find(authority string, w *work) int32 {
 }
 
 // lookUp returns the index of a domain in domains, or -1.
+//
+// In range: the number of slots is a power of two, and mask is one less.
 func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
 	w.key()
 	w.readBytes(len(text))
@@ -116,5 +120,5 @@ func Host(authority string) string {
 	if colon < 0 || strings.LastIndexByte(authority, ']') > colon {
 		return authority
 	}
-	return authority[:colon]
+	return authority[:colon] // In range: it is not negative here.
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -22,6 +23,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/repository"
 	"waymark.dev/waymark/e2e/internal/wasmfile"
 	"waymark.dev/waymark/hostcalls"
+	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/proxy/vm"
 )
 
@@ -218,6 +220,19 @@ func TestStrangeRequestsNeverTrap(t *testing.T) {
 		} {
 			assert.Equal(t, c.want, decide(t, v, good, append(vm.Headers{}, c.headers...)), what)
 		}
+	})
+}
+
+// TestMatchingStaysGivenUp is the test of routing of the same name, where int has 64 bits and where it has 32.
+func TestMatchingStaysGivenUp(t *testing.T) {
+	config, r := routingtest.GivenUp()
+	text, err := json.Marshal(config)
+	require.NoError(t, err)
+	onModules(t, func(t *testing.T, m *vm.Module) {
+		v := newVM(t, m)
+		root, err := v.Configure(context.Background(), text)
+		require.NoError(t, err)
+		assert.Empty(t, decide(t, v, root, linesOf(r)))
 	})
 }
 
