@@ -257,7 +257,9 @@ func (f *function) risk(n ast.Node, path []ast.Node) ast.Expr {
 			return &ast.BinaryExpr{X: n.Lhs[0], Op: n.Tok, OpPos: n.TokPos, Y: n.Rhs[0]}
 		}
 	case *ast.TypeAssertExpr:
-		if assign, ok := path[len(path)-1].(*ast.AssignStmt); n.Type != nil && !(ok && len(assign.Lhs) == 2 && len(assign.Rhs) == 1) {
+		assign, ok := path[len(path)-1].(*ast.AssignStmt)
+		isChecked := ok && len(assign.Lhs) == 2 && len(assign.Rhs) == 1
+		if n.Type != nil && !isChecked { // the type of a switch is nil
 			return n
 		}
 	case *ast.CallExpr:
