@@ -143,7 +143,7 @@ fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 3
 	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./routing/regex:FuzzMatch ./lint:FuzzFindings ./e2e/plain:FuzzDecide
 
 .PHONY: fuzz-long
-fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
+fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the modules
 	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e/plain:FuzzDecide
 
 .PHONY: attack

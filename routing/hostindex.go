@@ -112,6 +112,8 @@ func hashDomain(text string, suffix bool) uint64 {
 
 // Host returns the authority without its port. Domains are compared with it without regard to case. A colon inside the
 // brackets of an IPv6 address does not begin a port (Envoy: HeaderUtility::getPortStart).
+//
+// In range: colon is an index in authority, or the function has returned.
 func Host(authority string) string {
 	if indexEither(authority, ':', ':') == len(authority) {
 		return authority
@@ -120,5 +122,5 @@ func Host(authority string) string {
 	if colon < 0 || strings.LastIndexByte(authority, ']') > colon {
 		return authority
 	}
-	return authority[:colon] // In range: it is not negative here.
+	return authority[:colon]
 }
