@@ -136,11 +136,11 @@ const compactStep = 2
 // spend counts steps, and reports whether they are within [MaxWork]. Beyond it, it counts no more: thousands of rules may
 // be left, and int has 32 bits in the small module.
 func (m *Machine) spend(steps int) bool {
+	m.work.readBytes(steps)
 	if m.isExhausted() {
 		return false
 	}
 	m.spent += steps
-	m.work.readBytes(steps)
 	return m.spent <= MaxWork || m.unbounded
 }
 
