@@ -1,82 +1,55 @@
 package envoy
 
 import (
-	"sync"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// eachMessage visits a message and all that are packed in it, the outermost first.
-func eachMessage(m proto.Message, visit func(proto.Message) error) error {
-	if err := visit(m); err != nil {
-		return err
+// typed packs a message. It is validated here, once: nothing looks into an Any later. It panics with a [refusal] if the
+// message is invalid, since packed messages are deep in what is built; [builder.build] returns the refusal as an error.
+func typed(m proto.Message) *anypb.Any {
+	if err := validate(m); err != nil {
+		panic(refusal{err})
 	}
-	return eachPacked(m.ProtoReflect(), visit)
+	return pack(m)
 }
 
-// eachPacked visits the messages that are packed into a message or into parts of it.
-func eachPacked(m protoreflect.Message, visit func(proto.Message) error) (err error) {
-	if packed, ok := m.Interface().(*anypb.Any); ok {
-		unpacked, err := packed.UnmarshalNew()
-		if err != nil {
-			return err
-		}
-		return eachMessage(unpacked, visit)
+// pack packs a message that is valid. It panics with a [refusal] if a text in it is not UTF-8.
+func pack(m proto.Message) *anypb.Any {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic(refusal{err})
 	}
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case f.IsMap():
-			if d := f.MapValue().Message(); d != nil && canPack(d) {
-				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-					err = eachPacked(v.Message(), visit)
-					return err == nil
-				})
-			}
-		case f.Message() == nil || !canPack(f.Message()):
-		case f.IsList():
-			for i := 0; i < v.List().Len() && err == nil; i++ {
-				err = eachPacked(v.List().Get(i).Message(), visit)
-			}
-		default:
-			err = eachPacked(v.Message(), visit)
-		}
-		return err == nil
-	})
-	return err
+	return &anypb.Any{TypeUrl: typeURL(m), Value: b}
 }
 
-// packers caches which messages can have an Any, themselves or in their parts. Most cannot, and are not searched.
-var packers sync.Map
-
-func canPack(d protoreflect.MessageDescriptor) bool {
-	if known, ok := packers.Load(d.FullName()); ok {
-		return known.(bool)
-	}
-	can := reaches(d, map[protoreflect.FullName]bool{})
-	packers.Store(d.FullName(), can)
-	return can
+// typeURL is the name of the type of a message.
+func typeURL(m proto.Message) string {
+	return "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())
 }
 
-// reaches looks for an Any among all that can be in a message.
-func reaches(d protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
-	if d.FullName() == "google.protobuf.Any" {
-		return true
+// refusal is the reason why a message cannot be packed.
+type refusal struct{ error }
+
+// catchRefusal sets an error to the refusal of what panics. It is deferred.
+func catchRefusal(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case refusal:
+		*err = r.error
+	default:
+		panic(r)
 	}
-	if seen[d.FullName()] {
-		return false
-	}
-	seen[d.FullName()] = true
-	for i := range d.Fields().Len() {
-		f := d.Fields().Get(i)
-		inner := f.Message()
-		if f.IsMap() {
-			inner = f.MapValue().Message()
+}
+
+// validate checks a message by the rules of Envoy's API. What is packed in it has been validated when it was packed.
+func validate(m proto.Message) error {
+	if v, ok := m.(interface{ ValidateAll() error }); ok {
+		if err := v.ValidateAll(); err != nil {
+			return fmt.Errorf("envoy's API does not allow this: %w", err)
 		}
-		if inner != nil && reaches(inner, seen) {
-			return true
-		}
 	}
-	return false
+	return nil
 }

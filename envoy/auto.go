@@ -2,7 +2,10 @@ package envoy
 
 import (
 	"fmt"
+	"math"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/pluginconfig"
@@ -17,7 +20,7 @@ const (
 	StrategyFilter Strategy = "filter"
 	// StrategyList lets Envoy try the routes one by one.
 	StrategyList Strategy = "list"
-	// StrategyTree lets Envoy find the route by its path, in a tree; see [pathTree] for when that means the same.
+	// StrategyTree lets Envoy look up the path and headers of a request, and try the few routes that can match; see [node].
 	StrategyTree Strategy = "tree"
 )
 
@@ -28,8 +31,19 @@ type Choice struct {
 	Rules       int      `json:"rules"`
 	Strategy    Strategy `json:"way"`
 	Why         string   `json:"why"`
-	// Cost of each strategy that means the same, in units of what matching one path prefix costs in a list.
+	// Cost of each strategy that is possible, in units of what matching one path prefix costs in a list.
 	Cost map[Strategy]float64 `json:"cost,omitempty"`
+	// Tree describes the tree, if one is possible.
+	Tree *TreeSize `json:"tree,omitempty"`
+	// Size is what the virtual host takes with the strategy; only [SizedChoices] sets it.
+	Size *Size `json:"size,omitempty"`
+}
+
+// Size is the number of routes of a virtual host, and its bytes in Envoy's configuration together with those in the
+// filter's.
+type Size struct {
+	Routes int `json:"routes"`
+	Bytes  int `json:"bytes"`
 }
 
 // Costs are what matching costs Envoy, in units of one path prefix in a list. Only their proportions matter.
@@ -37,18 +51,22 @@ type Costs struct {
 	// Of one rule in a list that does not match: by an exact path or a prefix, a prefix that ends at a segment, an
 	// expression, a header, a query parameter.
 	Path, Separated, Regex, Header, Query float64
-	// Of a look-up in a tree, however large; of a decision of the filter, however many rules; and of the fault filter that
-	// obeys its headers, where a rule has a fault.
-	Tree, Filter, Faults float64
+	// Of a tree, and of each look-up in it, however many keys it has.
+	Tree, Level float64
+	// Of a decision of the filter, however many rules; and of the fault filter that obeys its headers, where a rule has a
+	// fault.
+	Filter, Faults float64
 }
 
-// measured are the costs that runs of 'make bench-envoy' came to, rounded, at the numbers of rules where list and filter
+// measured are the costs that runs of 'make bench-envoy' came to, rounded, at the numbers of rules where two strategies
 // cost the same: with more rules a list costs more for each of them, since its routes leave the processor's caches, but
-// then the filter is cheaper anyway. See docs/performance.md.
-var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 30, Filter: 160, Faults: 15}
+// then they are cheaper anyway. See docs/performance.md.
+var measured = Costs{Path: 1, Separated: 1, Regex: 1.7, Header: 1.15, Query: 1.2, Tree: 3, Level: 6, Filter: 160, Faults: 15}
 
-// choose takes the cheapest strategy for a virtual host. A list is read to its half on the average: requests hit its rules all
-// over.
+// MeasuredCosts returns the costs that are used where [Options.Costs] is nil.
+func MeasuredCosts() Costs { return measured }
+
+// choose takes the cheapest strategy for a virtual host.
 func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) Choice {
 	c := Choice{RouteConfig: rc.Name, VirtualHost: h.Name, Rules: len(h.Rules)}
 	if o.Matching != MatchingAuto {
@@ -64,18 +82,21 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 	if o.Costs != nil {
 		costs = o.Costs
 	}
-	c.Cost = map[Strategy]float64{StrategyList: costs.list(h)}
-	listAlone := listAlone(h, o)
-	if listAlone == "" {
+	c.Cost = map[Strategy]float64{StrategyList: costs.list(h.Rules)}
+	notFilter := listAlone(h, o)
+	if notFilter == "" {
 		c.Cost[StrategyFilter] = costs.Filter
 		if s.faults {
 			c.Cost[StrategyFilter] += costs.Faults
 		}
 	}
-	tree, whyNot := pathTree(h)
-	if whyNot == "" {
-		s.trees[h] = tree
-		c.Cost[StrategyTree] = costs.Tree
+	noTree := "no tree: the rules ask for no beginnings of values that would divide them"
+	if c.Cost[StrategyList] <= costs.Tree+costs.Level {
+		noTree = "a look-up in a tree costs as much as that"
+	} else if tree, cost := newTree(h, costs, o); tree != nil {
+		s.trees[h], c.Cost[StrategyTree] = tree, cost
+		size := tree.size()
+		c.Tree, noTree = &size, "a tree "+size.String()
 	}
 	c.Strategy = StrategyList
 	for _, candidate := range []Strategy{StrategyTree, StrategyFilter} {
@@ -83,19 +104,40 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 			c.Strategy = candidate
 		}
 	}
-	switch {
-	case c.Strategy == StrategyTree:
-		c.Why = "all rules match on the path alone, and a longer path always comes first: the longest one that fits is the first that matches"
-	case c.Strategy == StrategyList && whyNot == "":
-		c.Why = fmt.Sprintf("%d rules are tried faster than a tree is searched", len(h.Rules))
-	case c.Strategy == StrategyList && listAlone != "":
-		c.Why = listAlone
-	case c.Strategy == StrategyList:
-		c.Why = fmt.Sprintf("trying %d rules costs less than asking the filter; no tree: %s", len(h.Rules), whyNot)
-	default:
-		c.Why = fmt.Sprintf("trying %d rules costs more than asking the filter; no tree: %s", len(h.Rules), whyNot)
+	for strategy, cost := range c.Cost {
+		c.Cost[strategy] = math.Round(10*cost) / 10
 	}
+	var reasons []string
+	switch c.Strategy {
+	case StrategyTree:
+		reasons = append(reasons, c.Tree.String())
+	case StrategyList:
+		reasons = append(reasons, fmt.Sprintf("trying %s costs least", quantity(len(h.Rules), "rule")), noTree)
+	default:
+		reasons = append(reasons, fmt.Sprintf("the filter costs less than trying %s", quantity(len(h.Rules), "rule")), noTree)
+	}
+	if notFilter != "" {
+		reasons = append(reasons, "no filter: "+notFilter)
+	}
+	c.Why = strings.Join(reasons, "; ")
 	return c
+}
+
+// String says how the tree is searched.
+func (s *TreeSize) String() string {
+	text := fmt.Sprintf("by %s: %s, at most %s at each", strings.Join(s.Subjects, ", "), quantity(s.Keys, "key"), quantity(s.Longest, "rule"))
+	if s.Repeated > 0 {
+		text += fmt.Sprintf("; %s for a request in which a header that is looked up is repeated or has a comma", quantity(s.Repeated, "rule"))
+	}
+	return text
+}
+
+// quantity is a number with its unit.
+func quantity(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
 }
 
 // listAlone says why only Envoy's own list can decide for a virtual host, or "".
@@ -108,10 +150,10 @@ func listAlone(h *plan.VirtualHost, o *Options) string {
 	return pluginconfig.TooCostly(h, o.Behaviour())
 }
 
-// list is what trying the rules one by one costs on the average.
-func (c *Costs) list(h *plan.VirtualHost) float64 {
+// list is what trying rules one by one costs on the average. It is read to its half: requests hit its rules all over.
+func (c *Costs) list(rules []*plan.Rule) float64 {
 	var all float64
-	for _, r := range h.Rules {
+	for _, r := range rules {
 		all += c.rule(&r.Match)
 	}
 	return all / 2
@@ -157,6 +199,39 @@ func Choices(p *plan.Plan, o Options) []Choice {
 	return out
 }
 
+// SizedChoices are [Choices] with their sizes, for which the configuration is built.
+func SizedChoices(p *plan.Plan, o Options) (out []Choice, err error) {
+	defer catchRefusal(&err)
+	for rc := range p.RouteConfigs() {
+		s := chooseStrategies(rc, &o)
+		for i, h := range rc.VirtualHosts {
+			size, err := s.size(rc, h, &o)
+			if err != nil {
+				return nil, err
+			}
+			s.choices[i].Size = size
+		}
+		out = append(out, s.choices...)
+	}
+	return out, nil
+}
+
+func (s *strategies) size(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) (*Size, error) {
+	built := virtualHost(rc, h, s, o)
+	out := &Size{Routes: len(h.Rules), Bytes: proto.Size(built)}
+	switch s.of[h] {
+	case StrategyTree:
+		out.Routes = s.trees[h].size().Routes
+	case StrategyFilter:
+		config, err := pluginconfig.Write(&plan.RouteConfig{Name: rc.Name, VirtualHosts: []*plan.VirtualHost{h}}, o.Behaviour())
+		if err != nil {
+			return nil, err
+		}
+		out.Routes, out.Bytes = len(outcomes(built)), out.Bytes+len(config)
+	}
+	return out, nil
+}
+
 // PluginConfig is the configuration of the filter for one route configuration, as JSON.
 type PluginConfig struct {
 	RouteConfig string
@@ -185,14 +260,15 @@ func PluginConfigs(p *plan.Plan, o Options) ([]PluginConfig, error) {
 type strategies struct {
 	choices []Choice
 	of      map[*plan.VirtualHost]Strategy
-	trees   map[*plan.VirtualHost]*paths // of those that can be one
-	// filter: the filter decides for some virtual host. faults: some rule has a fault.
-	filter, faults bool
+	trees   map[*plan.VirtualHost]*node // of those that can be one
+	// filter: the filter decides for some virtual host. placed: it has a place in the chain, see [builder.httpFilters].
+	// faults: some rule has a fault.
+	filter, placed, faults bool
 }
 
 func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 	s := &strategies{
-		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*paths{}, filter: o.Matching == MatchingFilter,
+		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*node{}, filter: o.Matching == MatchingFilter,
 		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
 	}
 	for _, h := range rc.VirtualHosts {
@@ -201,6 +277,7 @@ func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 		s.of[h] = c.Strategy
 		s.filter = s.filter || c.Strategy == StrategyFilter
 	}
+	s.placed = s.filter || o.Matching == MatchingAuto && o.Dir != ""
 	return s
 }
 

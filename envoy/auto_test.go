@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,11 +21,11 @@ func TestStrategies(t *testing.T) {
 		}
 		return h
 	}
-	claims := named("claims", hostOf("/a+", "/b+"))
+	claims := named("claims", hostOf("~.*/a", "~.*/b"))
 	claims.Rules[1].Match.Claims = []plan.ClaimMatch{{Path: []string{"group"}, Kind: plan.Exact, Value: "admin"}}
-	costly := named("costly", hostOf("~/(.*a.{400}b|.*b.{400}a){2}", "/b+"))
+	costly := named("costly", hostOf("~(.*a.{400}b|.*b.{400}a){2}", "~.*/b"))
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{
-		named("conditions", hostOf("/a+", "/b+", "/c+")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
+		named("presence", hostOf("/ a", "/ b", "/ c")), claims, costly, named("paths", hostOf("/a", "/b", "/c")),
 	}}
 	for _, choice := range chooseStrategies(rc, &Options{Matching: MatchingFilter}).choices {
 		want := StrategyFilter
@@ -37,9 +38,9 @@ func TestStrategies(t *testing.T) {
 		costs Costs
 		want  map[string]Strategy
 	}{
-		"the filter is cheap":    {Costs{Path: 1, Regex: 1, Header: 1, Tree: 0.01, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyTree}},
-		"the filter costs much":  {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 99}, map[string]Strategy{"conditions": StrategyList, "claims": StrategyList, "costly": StrategyList, "paths": StrategyList}},
-		"a tree costs even more": {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 0.1}, map[string]Strategy{"conditions": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyFilter}},
+		"the filter is cheap":    {Costs{Path: 1, Regex: 1, Header: 1, Tree: 0.01, Level: 0.01, Filter: 0.8}, map[string]Strategy{"presence": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyTree}},
+		"the filter costs much":  {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 99}, map[string]Strategy{"presence": StrategyList, "claims": StrategyList, "costly": StrategyList, "paths": StrategyList}},
+		"a tree costs even more": {Costs{Path: 1, Regex: 1, Header: 1, Tree: 90, Filter: 0.1}, map[string]Strategy{"presence": StrategyFilter, "claims": StrategyList, "costly": StrategyList, "paths": StrategyFilter}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			o := &Options{Matching: MatchingAuto, Costs: &c.costs}
@@ -54,6 +55,36 @@ func TestStrategies(t *testing.T) {
 				usesFilter = usesFilter || choice.Strategy == StrategyFilter
 			}
 			assert.Equal(t, usesFilter, s.filter)
+		})
+	}
+}
+
+func TestTheCheapestWayIsTaken(t *testing.T) {
+	many := func(n int, format string) (rules []string) {
+		for i := range n {
+			rules = append(rules, fmt.Sprintf(format, i))
+		}
+		return rules
+	}
+	for what, c := range map[string]struct {
+		rules    []string
+		strategy Strategy
+		why      string
+	}{
+		"a few prefixes":                 {many(10, "/p%d"), StrategyList, "trying 10 rules costs least; a look-up in a tree costs as much as that"},
+		"many prefixes":                  {many(1000, "/p%d/"), StrategyTree, "by path: 1000 keys, at most 1 rule at each"},
+		"many whole paths":               {many(1000, "=/p%d"), StrategyTree, "by path: 1000 keys"},
+		"many expressions with a start":  {many(1000, "~/p%d/.*"), StrategyTree, "by path: 1000 keys"},
+		"some expressions without one":   {many(50, "~.*/p%d/.*"), StrategyList, "trying 50 rules costs least; no tree: the rules ask for no beginnings"},
+		"many expressions without one":   {many(1000, "~.*/p%d/.*"), StrategyFilter, "the filter costs less than trying 1000 rules; no tree: "},
+		"many headers that few ask for":  {many(2000, "/p x%d"), StrategyFilter, "the filter costs less than trying 2000 rules; no tree: "},
+		"many values of a header":        {many(2000, "/p x=%d"), StrategyTree, "by x: 2000 keys, at most 1 rule at each; 2000 rules for a request in which a header that is looked up is repeated"},
+		"many that nothing divides well": {append(many(200, "/p%d"), many(400, "~.*%d")...), StrategyFilter, "a tree by path"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			choice := chooseStrategies(&plan.RouteConfig{VirtualHosts: []*plan.VirtualHost{hostOf(c.rules...)}}, &Options{Matching: MatchingAuto, Minor: 40}).choices[0]
+			assert.Equal(t, c.strategy, choice.Strategy, "%v", choice.Cost)
+			assert.Contains(t, choice.Why, c.why)
 		})
 	}
 }

@@ -135,5 +135,6 @@ func listenAddress(ip string, port uint32) *corev3.Address {
 
 // JSON is a message as text that is the same for the same message.
 func JSON(m proto.Message) ([]byte, error) {
-	return protojson.MarshalOptions{Multiline: true, Indent: " ", UseProtoNames: true}.Marshal(m)
+	text := make([]byte, 0, 4*proto.Size(m)) // as long as it will be, about
+	return protojson.MarshalOptions{Multiline: true, Indent: " ", UseProtoNames: true}.MarshalAppend(text, m)
 }

@@ -60,7 +60,8 @@ func (b *builder) source(k Key) *corev3.ConfigSource {
 	return fromFile(b.Dir, k)
 }
 
-func (b *builder) build(p *plan.Plan) (*Resources, error) {
+func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
+	defer catchRefusal(&err)
 	p = closeUnusable(p)
 	if err := p.CheckIDs(); err != nil {
 		return nil, err
@@ -83,7 +84,10 @@ func (b *builder) build(p *plan.Plan) (*Resources, error) {
 	if err := b.parts(p, r); err != nil {
 		return nil, err
 	}
-	return r, r.validate()
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // blackHole is Istio's name of a cluster that does not exist: connections to it are closed.
@@ -147,14 +151,18 @@ func (b *builder) parts(p *plan.Plan, r *Resources) error {
 			r.Set(routeConfiguration(rc, s, &b.Options))
 		}
 		name := pluginName(rc)
-		if !s.filter || b.source(Key{ExtensionType, name}) == nil {
+		if !s.placed || b.source(Key{ExtensionType, name}) == nil {
 			continue
 		}
-		config, err := b.wasmFilter(rc)
-		if err != nil {
-			return err
+		config := typed(placeholder())
+		if s.filter {
+			filter, err := b.wasmFilter(rc)
+			if err != nil {
+				return err
+			}
+			config = typed(filter)
 		}
-		r.Set(&corev3.TypedExtensionConfig{Name: name, TypedConfig: typed(config)})
+		r.Set(&corev3.TypedExtensionConfig{Name: name, TypedConfig: config})
 	}
 	for _, c := range p.Clusters {
 		if b.source(Key{EndpointType, c.Name}) != nil {

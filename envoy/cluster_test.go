@@ -26,7 +26,7 @@ func clusterWith(change func(*plan.Cluster)) *plan.Cluster {
 func members(t *testing.T, c *plan.Cluster, o Options) map[string]json.RawMessage {
 	t.Helper()
 	built := (&builder{Options: o}).cluster(c)
-	require.NoError(t, validate(built))
+	require.NoError(t, validatePacked(built))
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(built)
 	require.NoError(t, err)
 	var out map[string]json.RawMessage

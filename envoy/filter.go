@@ -4,6 +4,7 @@ import (
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
@@ -25,9 +26,12 @@ func pluginName(rc *plan.RouteConfig) string { return filterName + "." + rc.Name
 func discoveredFilter(name string, source *corev3.ConfigSource) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
 		ConfigSource: source,
-		TypeUrls:     []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
+		TypeUrls:     []string{typeURL(&wasmfilterv3.Wasm{}), typeURL(placeholder())},
 	}}}
 }
+
+// placeholder is a filter that does nothing, in the place of ours.
+func placeholder() *mutationv3.HeaderMutation { return &mutationv3.HeaderMutation{} }
 
 // wasmFilter loads the module, and lets it do what it needs to, see [Capabilities]. A VM that died is made anew for the next
 // request; until then requests get 503: the filter never fails open.

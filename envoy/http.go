@@ -38,13 +38,17 @@ func (b *builder) connectionManager(rc *plan.RouteConfig) (*hcmv3.HttpConnection
 // httpFilters in Istio's order: ours, then gRPC-Web, then faults, then CORS, then the router (VS-FAULT-01). Those for faults
 // and CORS are there whether or not a rule needs them, as in Istio: else the first rule that does would change the filter
 // chain, and Envoy closes the connections of a chain that changes. They cost a request 2 µs (docs/performance.md).
+//
+// With --matching auto the next change of rules may need our filter, or no longer need it. So where rules change, its place
+// is always there, with a filter that does nothing while ours is not needed: a connection that is open has the chain with
+// which it began for minutes, and without our filter there would be no route for its requests.
 func (b *builder) httpFilters(rc *plan.RouteConfig) ([]*hcmv3.HttpFilter, error) {
 	s := b.strategies[rc]
 	var out []*hcmv3.HttpFilter
 	add := func(name string, config proto.Message) {
 		out = append(out, &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed(config)}})
 	}
-	if s.filter {
+	if s.placed {
 		name := pluginName(rc)
 		if source := b.source(Key{ExtensionType, name}); source != nil {
 			out = append(out, discoveredFilter(name, source))
@@ -60,7 +64,7 @@ func (b *builder) httpFilters(rc *plan.RouteConfig) ([]*hcmv3.HttpFilter, error)
 		add("envoy.filters.http.grpc_web", &grpcwebv3.GrpcWeb{})
 	}
 	fault := &faultv3.HTTPFault{}
-	if s.filter {
+	if s.placed {
 		fault = headerFault()
 	}
 	add(faultFilter, fault)

@@ -245,12 +245,3 @@ func percent(p plan.Percentage) *typev3.FractionalPercent {
 	}
 	return out
 }
-
-// typed wraps a message; only an invalid message fails to marshal, and these are built here.
-func typed(m proto.Message) *anypb.Any {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		panic("envoy: " + err.Error())
-	}
-	return &anypb.Any{TypeUrl: "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName()), Value: b}
-}

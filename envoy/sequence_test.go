@@ -134,8 +134,8 @@ func hostWith(name, strategy, domains string, prefixes ...string) *routev3.Virtu
 		h.Rules = append(h.Rules, r)
 	}
 	rc := &plan.RouteConfig{Name: "r", VirtualHosts: []*plan.VirtualHost{h}}
-	tree, _ := pathTree(h)
-	s := &strategies{of: map[*plan.VirtualHost]Strategy{h: Strategy(strategy)}, trees: map[*plan.VirtualHost]*paths{h: tree}, filter: true}
+	tree, _ := newTree(h, free, &Options{Minor: 40})
+	s := &strategies{of: map[*plan.VirtualHost]Strategy{h: Strategy(strategy)}, trees: map[*plan.VirtualHost]*node{h: tree}, filter: true}
 	return virtualHost(rc, h, s, &Options{Minor: 40, Module: "x"})
 }
 
@@ -216,7 +216,7 @@ func TestMergeRoutes(t *testing.T) {
 				got = append(got, describeHost(t, h))
 			}
 			assert.Equal(t, c.want, got)
-			assert.NoError(t, validate(merged))
+			assert.NoError(t, validatePacked(merged))
 			assert.True(t, proto.Equal(oldBefore, old) && proto.Equal(nextBefore, next), "neither is changed")
 		})
 	}

@@ -1,119 +1,204 @@
 package envoy
 
 import (
-	"strings"
+	"slices"
 
-	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
-	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/plan"
+	"waymark.dev/waymark/pluginconfig"
+	regexes "waymark.dev/waymark/routing/regex"
 )
 
-// paths are the keys of a tree: whole paths, and beginnings of which the longest that fits is taken.
-type paths struct {
-	exact, prefix map[string]*plan.Rule
+// node is a part of a tree that Envoy searches for the rule of a request. It is a list of rules, of which the first that
+// matches is taken; or it divides the rules by the beginning of one value of the request, see [division].
+//
+// The tree never decides whether a rule matches: it only leaves out rules that cannot. In each list are all rules that can
+// match a request which comes there, in their order, and Envoy checks each route's own match. So a tree means the same as
+// the list of all rules, whatever the rules are, as long as no list lacks a rule.
+//
+//	http[0]  prefix /api/v2            /api/v -> [0 1 2]     all that match the expression begin with /api/v, too
+//	http[1]  prefix /api               /api   -> [1]         a request for /api/x can match no other rule
+//	http[2]  regex  /api/v[0-9]+/x
+//
+// The hard case is a header that a request has several times. Envoy's matcher sees one value, joined by commas, and routes
+// compare the values one by one from Envoy 1.39 on ([version.Behaviour]). So a value with a comma leads to a list, or to a
+// part of the tree, that was made without a look at this header.
+type node struct {
+	rules []*plan.Rule // of a list; nil for a division
+
+	subject string // what is looked up: :path, or the name of another header in lower case
+	exact   bool   // the whole value is a key; otherwise the longest key with which the value begins is taken
+	keys    map[string]*node
+	rest    *node // for a request to which no key leads, and that may have no such value; nil: no rule can match
+	// repeated is for a request that may have several values; nil if none can.
+	repeated *node
 }
 
-// pathTree puts the rules of a virtual host into a tree by path, or returns the reason why that would not mean the same.
-//
-// Envoy takes the longest key that fits, Istio the first rule that matches. After rules that can never be reached are
-// left out, both are the same: of two prefixes that fit, the longer one stands first, or it would never be reached.
-//
-//	/api/v2   -> two      the request /api/v2/x has both prefixes; the first rule that matches is also the longest key
-//	/api      -> one
-//	/api/v2/y -> dead     never reached behind /api, so no key; as a key it would be the longest
-//
-// The hard case is a whole path. Envoy compares keys with path and query together, so the whole path /a is two keys:
-// "/a" as a whole, and "/a?" as a beginning, which no other path has. A whole path that no prefix of the tree covers is
-// one key, a beginning: where it is the longest that fits and the path goes on, the route's own match fails, and
-// no other rule could match.
-func pathTree(h *plan.VirtualHost) (*paths, string) {
-	t := &paths{map[string]*plan.Rule{}, map[string]*plan.Rule{}}
-	known := map[string]bool{} // prefixes that are reached
-	lengths := 0               // the longest of them
-	covered := func(path string) bool {
-		for i := range min(len(path), lengths) + 1 {
-			if known[path[:i]] {
-				return true
+// Limits of a tree. A rule may stand in several lists, each of which needs a route of its own.
+const (
+	// maxLevels is how many values of a request are looked up one after the other.
+	maxLevels = 5
+	// A tree has at most maxCopies routes for each rule and moreCopies, and as many times the bytes of the list.
+	maxCopies, moreCopies = 4, 1000
+	// maxSubjects is how many headers are tried as the subject of a division: those that most rules ask for.
+	maxSubjects = 3
+)
+
+// amount is the size of lists: their routes, and the bytes of these.
+type amount struct{ routes, bytes float64 }
+
+func (a amount) plus(o amount) amount { return amount{a.routes + o.routes, a.bytes + o.bytes} }
+
+func (a amount) within(budget amount) bool {
+	return a.routes <= budget.routes && a.bytes <= budget.bytes
+}
+
+// share is the part of a budget for one of several lists, in proportion to their amounts.
+func (a amount) share(budget, all amount) amount {
+	return amount{a.routes * budget.routes / all.routes, a.bytes * budget.bytes / all.bytes}
+}
+
+// treeBuilder builds the tree of one virtual host. Rules are named by their indexes, and lists of rules are sorted.
+type treeBuilder struct {
+	rules    []*plan.Rule
+	bytes    []float64 // of the route of each rule
+	tried    []float64 // what it costs to try each
+	costs    *Costs
+	encoding regexes.Encoding
+	// joined: the rules of this Envoy compare a repeated header as one value, too.
+	joined bool
+}
+
+// newTree returns the tree of a virtual host and what searching it costs on the average, or nil if the rules have nothing in
+// common by which they can be divided within the limits.
+func newTree(h *plan.VirtualHost, costs *Costs, o *Options) (root *node, cost float64) {
+	b := &treeBuilder{rules: h.Rules, costs: costs, encoding: pluginconfig.Encoding(o.Behaviour()), joined: o.Behaviour().RepeatedHeadersJoined}
+	all := make([]int32, len(h.Rules))
+	for i, r := range h.Rules {
+		all[i] = int32(i)
+		b.bytes = append(b.bytes, float64(proto.Size(nativeRoute(r, o))))
+		b.tried = append(b.tried, costs.rule(&r.Match))
+	}
+	list := b.amount(all)
+	n := float64(len(all))
+	root, cost = b.node(all, nil, amount{maxCopies*n + moreCopies, (maxCopies + moreCopies/max(n, 1)) * list.bytes})
+	if root.rules != nil {
+		return nil, 0
+	}
+	return root, cost + costs.Tree
+}
+
+func (b *treeBuilder) amount(list []int32) amount {
+	a := amount{routes: float64(len(list))}
+	for _, i := range list {
+		a.bytes += b.bytes[i]
+	}
+	return a
+}
+
+// node returns the cheapest node for a list of rules, and its cost. used are the subjects of the divisions above it.
+func (b *treeBuilder) node(list []int32, used []string, budget amount) (*node, float64) {
+	cost := b.list(list)
+	var best *division
+	if len(used) < maxLevels {
+		for _, subject := range b.subjects(list, used) {
+			if d := b.divide(list, subject, budget); d != nil && d.cost < cost {
+				best, cost = d, d.cost
 			}
 		}
-		return false
 	}
-	whole := map[string]*plan.Rule{}
-	var order []string
-	for _, r := range h.Rules {
-		p := r.Match.Path
-		switch {
-		case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:
-			return nil, r.String() + " matches on more than a path"
-		case p.Kind == plan.Regex || p.Kind == plan.Separated || p.IgnoreCase:
-			return nil, r.String() + " matches on more than the beginning or the whole of a path"
-		case strings.ContainsAny(p.Value, "?#"):
-			continue // no path has these: never reached
-		case p.Kind == plan.Exact:
-			if whole[p.Value] == nil && !covered(p.Value) {
-				whole[p.Value] = r
-				order = append(order, p.Value)
-			}
-		default:
-			prefix := p.Value
-			if p.Kind == plan.Present {
-				prefix = "/"
-			}
-			if covered(prefix) {
-				continue
-			}
-			known[prefix] = true
-			lengths = max(lengths, len(prefix))
-			t.prefix[prefix] = r
+	if best == nil {
+		return &node{rules: b.of(list)}, cost
+	}
+	n := &node{subject: best.subject, exact: best.exact, keys: map[string]*node{}}
+	used = append(slices.Clip(used), best.subject)
+	child := func(list []int32) (*node, float64) {
+		return b.node(list, used, b.amount(list).share(budget, best.amount))
+	}
+	cost = 0
+	for _, k := range best.keys {
+		at, its := child(k.list)
+		n.keys[k.text] = at
+		cost += its * float64(k.own)
+	}
+	if len(best.rest) > 0 {
+		at, its := child(best.rest)
+		n.rest = at
+		cost += its * float64(len(best.rest))
+	}
+	if best.guarded {
+		n.repeated, _ = child(list)
+	}
+	return n, cost/float64(len(list)) + b.costs.Level
+}
+
+// list is what trying the rules of a list one by one costs on the average, as [Costs.list] has it.
+func (b *treeBuilder) list(list []int32) float64 {
+	var all float64
+	for _, i := range list {
+		all += b.tried[i]
+	}
+	return all / 2
+}
+
+func (b *treeBuilder) of(list []int32) []*plan.Rule {
+	rules := make([]*plan.Rule, len(list))
+	for i, r := range list {
+		rules[i] = b.rules[r]
+	}
+	return rules
+}
+
+// TreeSize describes a tree.
+type TreeSize struct {
+	// Subjects are what is looked up, in the order in which it first occurs: path, or the name of a header.
+	Subjects []string `json:"subjects"`
+	// Levels is the largest number of values that are looked up one after the other, Keys the number of keys, Longest the
+	// longest list of rules that are tried.
+	Levels  int `json:"levels"`
+	Keys    int `json:"keys"`
+	Longest int `json:"longest"`
+	// Routes is the number of routes in all lists: a rule stands in each list where it can match.
+	Routes int `json:"routes"`
+	// Repeated is the longest list of rules that are tried for a request that repeats one of the headers, or has a comma in
+	// it; 0 if none is looked up.
+	Repeated int `json:"repeated,omitempty"`
+}
+
+// size describes the tree below a node.
+func (n *node) size() TreeSize {
+	var s TreeSize
+	n.measure(&s, 1, false)
+	return s
+}
+
+func (n *node) measure(s *TreeSize, level int, repeated bool) {
+	if n.rules != nil {
+		s.Routes += len(n.rules)
+		if repeated {
+			s.Repeated = max(s.Repeated, len(n.rules))
+		} else {
+			s.Longest = max(s.Longest, len(n.rules))
 		}
+		return
 	}
-	for _, path := range order {
-		if !covered(path) {
-			t.prefix[path] = whole[path]
-			continue
-		}
-		t.exact[path] = whole[path]
-		t.prefix[path+"?"] = whole[path]
+	s.Levels = max(s.Levels, level)
+	s.Keys += len(n.keys)
+	name := n.subject
+	if name == pathSubject {
+		name = "path"
 	}
-	if t.prefix[""] != nil {
-		return nil, "an empty prefix is not a valid key of a tree"
+	if !slices.Contains(s.Subjects, name) {
+		s.Subjects = append(s.Subjects, name)
 	}
-	if len(t.prefix) == 0 {
-		return nil, "there is nothing to find"
+	for _, key := range sortedKeys(n.keys) {
+		n.keys[key].measure(s, level+1, repeated)
 	}
-	return t, ""
-}
-
-// matcher is the tree as Envoy has it: whole paths first, then beginnings.
-func (t *paths) matcher(o *Options) *xdsmatcherv3.Matcher {
-	beginnings := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-		Input:    pathInput(),
-		TreeType: &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.prefix, o)}},
-	}}}
-	if len(t.exact) == 0 {
-		return beginnings
+	if n.rest != nil {
+		n.rest.measure(s, level+1, repeated)
 	}
-	return &xdsmatcherv3.Matcher{
-		MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: &xdsmatcherv3.Matcher_MatcherTree{
-			Input:    pathInput(),
-			TreeType: &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: nativeActions(t.exact, o)}},
-		}},
-		OnNoMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: beginnings}},
+	if n.repeated != nil {
+		n.repeated.measure(s, level+1, true)
 	}
-}
-
-func pathInput() *xdscorev3.TypedExtensionConfig {
-	return &xdscorev3.TypedExtensionConfig{Name: "path", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: ":path"})}
-}
-
-func nativeActions(rules map[string]*plan.Rule, o *Options) map[string]*xdsmatcherv3.Matcher_OnMatch {
-	out := make(map[string]*xdsmatcherv3.Matcher_OnMatch, len(rules))
-	for key, r := range rules {
-		out[key] = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
-			Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: typed(nativeRoute(r, o))},
-		}}
-	}
-	return out
 }

@@ -4,7 +4,6 @@ import (
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
 
 // allowedUpgrade is the one protocol that a client may change to, as in Istio (GW-HCM-07).
@@ -21,20 +20,10 @@ const allowedUpgrade = "websocket"
 // Requests without an upgrade still have no route before the filter has written: they are answered as if this were not
 // here. The order of checks is that of ConnectionManagerImpl::ActiveStream::decodeHeaders (conn_manager_impl.cc).
 func refusedUpgrades() *xdsmatcherv3.Matcher {
-	asks := func(m *xdsmatcherv3.StringMatcher) *xdsmatcherv3.Matcher_MatcherList_Predicate {
-		return &xdsmatcherv3.Matcher_MatcherList_Predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_{
-			SinglePredicate: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate{
-				Input: &xdscorev3.TypedExtensionConfig{Name: "upgrade", TypedConfig: typed(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: "upgrade"})},
-				Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
-					ValueMatch: m,
-				},
-			},
-		}}
-	}
-	anything := asks(&xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
+	anything := headerPredicate("upgrade", &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
 		EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}}, Regex: `\C*`, // any bytes: a dot takes no others than UTF-8 before Envoy 1.39
 	}}})
-	allowed := asks(&xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Exact{Exact: allowedUpgrade}, IgnoreCase: true})
+	allowed := headerPredicate("upgrade", &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Exact{Exact: allowedUpgrade}, IgnoreCase: true})
 	not := &xdsmatcherv3.Matcher_MatcherList_Predicate{MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: allowed}}
 	return &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
 		Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{

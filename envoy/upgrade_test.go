@@ -27,5 +27,5 @@ func TestUpgradesAreRefusedWhileAHostChangesToTheFilter(t *testing.T) {
 	list := &routev3.RouteList{}
 	require.NoError(t, upgrades.OnNoMatch.GetAction().TypedConfig.UnmarshalTo(list))
 	assert.Len(t, list.Routes, 1)
-	assert.NoError(t, validate(merged))
+	assert.NoError(t, validatePacked(merged))
 }

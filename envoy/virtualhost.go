@@ -42,7 +42,7 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, s *strategies, o *Op
 			out.Routes = append(out.Routes, nativeRoute(r, o))
 		}
 	}
-	if s.filter {
+	if s.placed {
 		// Where Envoy matches by itself, our filter does not run, and nobody's headers make a fault.
 		out.TypedPerFilterConfig = map[string]*anypb.Any{
 			pluginName(rc): typed(&routev3.FilterConfig{Disabled: true}), faultFilter: typed(&faultv3.HTTPFault{}),

@@ -166,8 +166,14 @@ var table = []mutant{
 	{"one Envoy that refuses is enough", "istio/validate/validate.go", "case newest != nil && oldest != nil:", "case newest != nil:", []string{"gateway"}},
 	{"an expression is held against the newest Envoy alone", "istio/validate/validate.go", "refusal(pattern, v.Envoys.From)", "refusal(pattern, v.Envoys.To)", []string{"gateway"}},
 	{"an interval is written for every Envoy", "envoy/cluster.go", "minor >= version.RetryBudgetInterval {", "minor > 0 && version.RetryBudgetInterval > 0 {", nil},
-	{"a tree takes rules that match on more than a path", "envoy/tree.go", "case len(r.Match.Headers)+len(r.Match.Query)+len(r.Match.Claims) > 0:", "case false:", nil},
-	{"a tree takes a prefix behind a shorter one", "envoy/tree.go", "			if covered(prefix) {\n				continue\n			}\n", "", nil},
+	{"a repeated header is looked up like one value", "envoy/division.go", "guarded: !b.joined && !strings.HasPrefix(subject, \":\")", "guarded: false", nil},
+	{"a key leaves out shorter prefixes", "envoy/division.go", "			above = merge(above, ", "			_ = merge(above, ", nil},
+	{"a negation is a key", "envoy/division.go", "		if h.Invert || h.MissingAsEmpty || !strings.EqualFold", "		if !strings.EqualFold", nil},
+	{"a query in a rule is part of a key", "envoy/division.go", "i := strings.IndexAny(x.text, \"?#\"); i >= 0", "i := strings.IndexAny(x.text, \"?#\"); i > 99", nil},
+	{"a path in any case is a key", "envoy/division.go", "	if p.IgnoreCase {\n		return beginning{}\n	}\n", "", nil},
+	{"a beginning is looked up as a whole value", "envoy/division.go", "		d.exact = d.exact && x.whole\n", "", nil},
+	{"copies have no bound", "envoy/division.go", "	return v.division.amount.within(v.budget)\n", "	return true\n", nil},
+	{"rules without a key are forgotten", "envoy/treematcher.go", "	if n.rest != nil {\n", "	if false {\n", nil},
 	{"a virtual host that Envoy matches is in the filter's configuration", "envoy/auto.go", "		if s.of[h] == StrategyFilter {\n", "		if true {\n", nil},
 
 	// Questions about all requests.

@@ -185,7 +185,7 @@ func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
+	_, err = w.Write(append(text, '\n'))
 	return err
 }
 
@@ -208,10 +208,14 @@ func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) {
 
 // writePlanJSON prints all of a plan, with the matching strategy of each virtual host. Its form may change.
 func writePlanJSON(w io.Writer, p *plan.Plan, o envoy.Options) error {
+	choices, err := envoy.SizedChoices(p, o)
+	if err != nil {
+		return err
+	}
 	return writeJSON(w, struct {
 		*plan.Plan
 		Matching []envoy.Choice
-	}{p, envoy.Choices(p, o)})
+	}{p, choices})
 }
 
 // pluginConfigWriter prints the configuration of the filter for one route configuration, as an Envoy takes it. If there are

@@ -69,7 +69,8 @@ func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module,
 	}
 	var everything, all []question
 	var compared []func() error
-	for _, rules := range [][]int{{0}, {n - 1}, spread(n), {n}} {
+	count := s.count(n)
+	for _, rules := range [][]int{{0}, {count - 1}, spread(count), {count}} {
 		asked, err := questions(table, s, n, rules)
 		if err != nil {
 			return err
@@ -122,7 +123,7 @@ func libraryRow(ctx context.Context, w io.Writer, modules map[string]*vm.Module,
 		_, _ = fmt.Fprintf(w, "%.0f\t", m.median())
 	}
 	natively, waymark, naive := t[4], t[6], t[7]
-	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n", waymark.times(natively), naive.times(waymark), len(config), len(config)/n, float64(read.Microseconds())/1e3, memory)
+	_, err = fmt.Fprintf(w, "%.1f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n", waymark.times(natively), naive.times(waymark), len(config), len(config)/count, float64(read.Microseconds())/1e3, memory)
 	return err
 }
 

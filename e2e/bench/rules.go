@@ -36,6 +36,18 @@ type shape struct {
 	lua string
 	// segments says that a prefix ends at a segment, hosts that each rule is the only one of its host.
 	segments, hosts bool
+	// extra is one more rule for so many: 0 is none.
+	extra int
+
+	asked map[int][]vm.Headers // what requests has returned
+}
+
+// count is the number of rules that a shape has where n are asked for.
+func (s *shape) count(n int) int {
+	if s.extra == 0 {
+		return n
+	}
+	return n + n/s.extra
 }
 
 func noHeaders(int) [][2]string { return nil }
@@ -93,7 +105,39 @@ var shapes = []shape{
 		return [][2]string{{"x-tenant", "nobody"}}
 	}},
 	{name: "hosts", match: format("uri: {prefix: /}"), path: format("/orders/17"), headers: noHeaders, hosts: true},
+	{name: "services", match: func(i int) string {
+		service, k := i/(perService+1), i%(perService+1)
+		if k == perService {
+			return fmt.Sprintf("uri: {prefix: /svc-%d/}", service)
+		}
+		return fmt.Sprintf([...]string{
+			"uri: {prefix: /svc-%[1]d/v%[2]d/}",
+			"uri: {prefix: /svc-%[1]d/}, headers: {x-tenant: {exact: tenant-%[2]d}}",
+			"uri: {prefix: /svc-%[1]d/items-%[2]d/}, method: {exact: POST}",
+			"uri: {exact: /svc-%[1]d/page-%[2]d}",
+		}[k%4], service, k)
+	}, path: func(i int) string {
+		service, k := i/(perService+1), i%(perService+1)
+		path := [...]string{"/svc-%[1]d/v%[2]d/list", "/svc-%[1]d/orders", "/svc-%[1]d/items-%[2]d/17", "/svc-%[1]d/page-%[2]d"}[k%4]
+		if k == perService {
+			path = "/svc-%[1]d/none-%[2]d"
+		}
+		return fmt.Sprintf(path, service, k)
+	}, headers: func(i int) [][2]string {
+		switch k := i % (perService + 1); {
+		case k == perService:
+			return nil
+		case k%4 == 1:
+			return tenant(k)
+		case k%4 == 2:
+			return [][2]string{{":method", "POST"}}
+		}
+		return nil
+	}, extra: perService},
 }
+
+// perService is how many rules each service of the shape of that name has, beside one that takes the rest of its requests.
+const perService = 20
 
 func shapeNamed(name string) (*shape, error) {
 	for i := range shapes {
@@ -114,7 +158,7 @@ spec:
 ---
 `
 
-// rules are n rules of a shape, on one host or on one each.
+// rules are as many rules of a shape as [shape.count] has, on one host or on one each.
 func (s *shape) rules(n int) string {
 	var b strings.Builder
 	b.WriteString(benchGateway)
@@ -122,7 +166,7 @@ func (s *shape) rules(n int) string {
 	if s.segments {
 		annotations = ", annotations: {internal.istio.io/route-semantics: gateway}"
 	}
-	for i := range n {
+	for i := range s.count(n) {
 		if i == 0 || s.hosts {
 			fmt.Fprintf(&b, `apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -160,10 +204,10 @@ func (s *shape) host(i int) string {
 	return host
 }
 
-// ruleName is what rule i of n is called; "" for rule n, which is none.
+// ruleName is what rule i is called; "" for the one behind the last of n, which is none.
 func (s *shape) ruleName(i, n int) string {
 	switch {
-	case i == n:
+	case i == s.count(n):
 		return ""
 	case s.hosts:
 		return fmt.Sprintf("default/bench-%d.http[0].match[0]", i)
@@ -184,6 +228,9 @@ func spread(n int) (rules []int) {
 
 // requests are some that rules take, from all over the list.
 func (s *shape) requests(n int) (all []vm.Headers, err error) {
+	if known, ok := s.asked[n]; ok {
+		return known, nil
+	}
 	config, err := pluginConfig(s, n)
 	if err != nil {
 		return nil, err
@@ -192,10 +239,14 @@ func (s *shape) requests(n int) (all []vm.Headers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	asked, err := questions(table, s, n, spread(n))
+	asked, err := questions(table, s, n, spread(s.count(n)))
 	for _, q := range asked {
 		all = append(all, q.headers)
 	}
+	if s.asked == nil {
+		s.asked = map[int][]vm.Headers{}
+	}
+	s.asked[n] = all
 	return all, err
 }
 

@@ -71,11 +71,10 @@ func TestReplayOnEnvoy(t *testing.T) {
 	}
 	b := defaultEnvoy(t)
 	t.Run(b.Version+" native", func(t *testing.T) { replayOnEnvoy(t, b, "") })
-	t.Run(b.Version+" auto", func(t *testing.T) { // a tree wherever it means the same, else the filter
-		replayOnEnvoy(t, b, path, func(o *envoy.Options) {
-			o.Matching, o.Costs = envoy.MatchingAuto, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Filter: 0.1}
-		})
-	})
+	t.Run(b.Version+" auto", func(t *testing.T) { replayOnEnvoy(t, b, path, matchingOf(envoy.MatchingAuto)) })
+	for _, b := range envoys(t) {
+		t.Run(b.Version+" trees", func(t *testing.T) { replayOnEnvoy(t, b, path, matchingOf(treesAlone)) })
+	}
 }
 
 // replayOnEnvoy replays all vectors. Before 1.39, those that depend on the reading of repeated headers are expected as

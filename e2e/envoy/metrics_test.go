@@ -16,6 +16,7 @@ import (
 
 	"waymark.dev/waymark/e2e/internal/echo"
 	"waymark.dev/waymark/e2e/internal/program"
+	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
@@ -104,10 +105,10 @@ func TestMetrics(t *testing.T) {
 	module, _ := program.ReadModule(t)
 	const completed = "envoy_vhost_route_upstream_rq_completed"
 	for _, b := range envoys(t) {
-		for matching, path := range map[string]string{"filter": module, "native": ""} {
-			t.Run(b.Version+" "+matching, func(t *testing.T) {
+		for _, matching := range []envoy.Matching{envoy.MatchingFilter, envoy.MatchingNative, treesAlone} {
+			t.Run(fmt.Sprintf("%s %s", b.Version, matching), func(t *testing.T) {
 				r := rulesTestbed(t, metricsRules)
-				p := startEnvoy(t, b, r, path)
+				p := startEnvoy(t, b, r, module, matchingOf(matching))
 				went := map[string]float64{}
 				c := r.client()
 				defer c.close()
@@ -137,10 +138,10 @@ func TestMetrics(t *testing.T) {
 				for name, n := range went {
 					assert.Equal(t, n, total(all, "envoy_cluster_upstream_rq_total", map[string]string{"envoy_cluster_name": name})-map[bool]float64{true: 1}[name == "outbound|80||b.test"], "/mine went to b, too")
 					split["destination"] = name
-					if matching == "filter" {
+					if matching == envoy.MatchingFilter {
 						assert.Equal(t, n, total(all, completed, split))
 					} else {
-						assert.EqualValues(t, -1, total(all, completed, split), "a list of routes does not tell the destinations of a split apart")
+						assert.EqualValues(t, -1, total(all, completed, split), "a list or a tree does not tell the destinations of a split apart")
 					}
 				}
 				assert.EqualValues(t, 1, total(all, completed, map[string]string{"envoy_route": "my.own", "rule": "", "envoy_virtual_host": "a.test:80"}), "a statPrefix of the user's keeps its meaning")

@@ -84,7 +84,7 @@ func TestRefusedChanges(t *testing.T) {
 		for kind, change := range spoil {
 			t.Run(kind, func(t *testing.T) {
 				before := contents(t, r.dir)
-				next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, g.certificate + 1}
+				next := generation{rule: g.rule + 1, endpoint: g.endpoint + 1, destination: g.destination + 1, certificate: g.certificate + 1}
 				bad := r.files(t, next)
 				change(t, bad)
 				d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}}

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -36,6 +37,7 @@ import (
 // generation is one state of the rules that a rollout goes through. Every part of it depends on its number.
 type generation struct {
 	rule, endpoint, destination, certificate int
+	matching                                 envoy.Matching // "": by the filter
 }
 
 // yaml writes a generation: /rule answers with its number by a direct response, /split goes to one of two destinations
@@ -128,7 +130,9 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 		ip, port := r.echo.Address(destination)
 		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	f, err := envoy.Build(p, envoy.Options{Minor: r.binary.Minor, Module: r.module, Matching: envoy.MatchingFilter, AdminPort: r.admin, Dir: r.dir})
+	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.admin, Dir: r.dir}
+	matchingOf(cmp.Or(g.matching, envoy.MatchingFilter))(&o)
+	f, err := envoy.Build(p, o)
 	require.NoError(t, err)
 	return f
 }
@@ -157,6 +161,77 @@ func (r *rolling) start(t *testing.T) {
 
 func (r *rolling) client() *client { return &client{address: fmt.Sprintf("127.0.0.1:%d", r.port)} }
 
+// pressure is a constant load of requests while generations are rolled out, each judged by the generations that were in
+// force meanwhile.
+type pressure struct {
+	rolling     *rolling
+	done, begun atomic.Pointer[generation] // rolled out, and being rolled out
+	stop        chan struct{}
+	problems    chan string
+	workers     sync.WaitGroup
+	sent        atomic.Int64
+}
+
+// press rolls a generation out and sends requests for paths from then on.
+func (r *rolling) press(t *testing.T, g generation, paths ...string) *pressure {
+	p := &pressure{rolling: r, stop: make(chan struct{}), problems: make(chan string, 100)}
+	p.roll(t, g)
+	for worker := range 3 {
+		p.workers.Go(func() {
+			c := r.client()
+			defer c.close()
+			for i := 0; !p.isOver(); i++ {
+				path := paths[(i+worker)%len(paths)]
+				if path == "/split" {
+					path = fmt.Sprintf("/split/%d", i)
+				}
+				from := *p.done.Load()
+				got, err := c.send(request(path, nil))
+				p.report(judge(path, got, err, from, *p.begun.Load()))
+				p.sent.Add(1)
+			}
+		})
+	}
+	return p
+}
+
+func (p *pressure) isOver() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *pressure) report(problem string) {
+	if problem == "" {
+		return
+	}
+	select {
+	case p.problems <- problem:
+	default: // there are enough
+	}
+}
+
+// roll rolls a generation out.
+func (p *pressure) roll(t *testing.T, g generation) {
+	p.begun.Store(&g)
+	p.rolling.apply(t, g)
+	p.done.Store(&g)
+}
+
+// end ends the load, and fails the test with what was wrong.
+func (p *pressure) end(t *testing.T) {
+	close(p.stop)
+	p.workers.Wait()
+	close(p.problems)
+	for problem := range p.problems {
+		t.Error(problem)
+	}
+	assert.Greater(t, p.sent.Load(), int64(1000))
+}
+
 // changes is how many changes go under load.
 const changes = 200
 
@@ -166,57 +241,16 @@ func TestChangesUnderLoad(t *testing.T) { onModernEnvoys(t, changesUnderLoad) }
 
 func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 	r := startRolling(t, b)
-	r.apply(t, generation{})
-	var done, begun atomic.Pointer[generation] // rolled out, and being rolled out
-	done.Store(&generation{})
-	begun.Store(&generation{})
-	stop := make(chan struct{})
-	problems := make(chan string, 100)
-	var load sync.WaitGroup
-	var sent atomic.Int64
-	for worker := range 3 {
-		load.Go(func() {
-			c := r.client()
-			defer c.close()
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				path := []string{"/rule", "/stable", "/endpoint", fmt.Sprintf("/split/%d", i)}[(i+worker)%4]
-				from := *done.Load()
-				got, err := c.send(request(path, nil))
-				to := *begun.Load()
-				sent.Add(1)
-				if problem := judge(path, got, err, from, to); problem != "" {
-					select {
-					case problems <- problem:
-					default: // there are enough
-					}
-				}
-			}
-		})
-	}
-	load.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			from := *done.Load()
+	var g generation
+	load := r.press(t, g, "/rule", "/stable", "/endpoint", "/split")
+	load.workers.Go(func() {
+		for !load.isOver() {
+			time.Sleep(20 * time.Millisecond)
+			from := *load.done.Load()
 			name, err := r.handshake()
-			to := *begun.Load()
-			if problem := judgeCertificate(name, err, from, to); problem != "" {
-				select {
-				case problems <- problem:
-				default:
-				}
-			}
+			load.report(judgeCertificate(name, err, from, *load.begun.Load()))
 		}
 	})
-	var g generation
 	var early int64
 	reloads := func() int64 {
 		n, err := r.envoy.Stat(context.Background(), "extension_config_discovery.http_filter.waymark.http.80.config_reload")
@@ -236,10 +270,7 @@ func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 		case 3:
 			g.certificate++
 		}
-		next := g
-		begun.Store(&next)
-		r.apply(t, g)
-		done.Store(&next)
+		load.roll(t, g)
 		if what == 1 {
 			assert.Equal(t, []string{envoy.ClustersFile}, r.changed, "what a change of endpoints touches")
 			assert.Equal(t, before, reloads(), "a change of endpoints does not touch the filter")
@@ -254,17 +285,34 @@ func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 			require.NoError(t, err)
 		}
 	}
-	close(stop)
-	load.Wait()
-	close(problems)
-	for p := range problems {
-		t.Error(p)
-	}
+	load.end(t)
 	late, err := envoytest.RSS(r.envoy)
 	require.NoError(t, err)
-	t.Logf("%d requests during %d changes; memory %d MiB after 40 changes, %d MiB after all", sent.Load(), changes, early>>20, late>>20)
-	assert.Greater(t, sent.Load(), int64(1000))
+	t.Logf("%d requests during %d changes; memory %d MiB after 40 changes, %d MiB after all", load.sent.Load(), changes, early>>20, late>>20)
 	assert.Less(t, float64(late), 1.15*float64(early), "memory is flat")
+}
+
+// TestWaysChangeUnderLoad makes changes of rules after which --matching auto takes another way for them, from every way to
+// every other: no request fails, none is answered by other rules than those before and after, and no connection is closed.
+func TestWaysChangeUnderLoad(t *testing.T) { onModernEnvoys(t, waysChangeUnderLoad) }
+
+func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) {
+	r := startRolling(t, b)
+	g := generation{matching: listsAlone}
+	load := r.press(t, g, "/rule", "/stable", "/split")
+	ways := []envoy.Matching{filterAlone, listsAlone, treesAlone, filterAlone, filterAlone, treesAlone, treesAlone, listsAlone, filterAlone}
+	for _, way := range ways {
+		g.matching = way
+		g.rule++
+		g.destination++
+		load.roll(t, g)
+		time.Sleep(200 * time.Millisecond) // requests in between
+	}
+	load.end(t)
+	connections, err := r.envoy.Stat(context.Background(), "http."+envoy.StatName("http.80")+".downstream_cx_total")
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, connections, "each worker keeps its connection")
+	t.Logf("%d requests during %d changes", load.sent.Load(), len(ways))
 }
 
 // handshake shakes hands with the TLS listener and returns the name in the certificate that it shows.
@@ -298,7 +346,7 @@ func judge(path string, got answer, err error, from, to generation) string {
 		return fmt.Sprintf("%s: %s", path, err)
 	}
 	if got.status != 200 {
-		return fmt.Sprintf("%s: status %d", path, got.status)
+		return fmt.Sprintf("%s: status %d, between %+v and %+v", path, got.status, from, to)
 	}
 	if path == "/rule" {
 		var n int
@@ -340,7 +388,7 @@ func TestKilledWhileItChanges(t *testing.T) {
 	r.apply(t, g)
 	dice := rand.New(rand.NewPCG(1, 2))
 	for range 4 {
-		next := generation{g.rule + 1, g.endpoint + 1, g.destination + 1, g.certificate + 1}
+		next := generation{rule: g.rule + 1, endpoint: g.endpoint + 1, destination: g.destination + 1, certificate: g.certificate + 1}
 		ctx, cancel := context.WithCancel(context.Background())
 		killed := make(chan struct{})
 		after := time.Duration(dice.IntN(600)) * time.Millisecond

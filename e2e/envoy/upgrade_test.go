@@ -52,8 +52,8 @@ spec:
   hosts: [some.test]
   gateways: [gw]
   http:
-  - {name: one, match: [{uri: {exact: /some}, headers: {x-a: {exact: b}}}], route: [{destination: {host: up.svc}}]}
-  - {name: two, match: [{uri: {exact: /some}, headers: {x-a: {exact: c}}}], route: [{destination: {host: up.svc}}]}
+  - {name: one, match: [{uri: {exact: /some}, headers: {x-a: {}}}], route: [{destination: {host: up.svc}}]}
+  - {name: two, match: [{uri: {exact: /some}, headers: {x-b: {}}}], route: [{destination: {host: up.svc}}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -160,14 +160,34 @@ func (s *switching) upgrade(t testing.TB, address, raw string) upgraded {
 	return out
 }
 
-// matchings are the ways to match of a test that compares them.
-var matchings = []envoy.Matching{envoy.MatchingNative, envoy.MatchingFilter, envoy.MatchingAuto}
+// Kinds of auto, which take one way for all virtual hosts: trees only where the rules can be divided.
+const (
+	listsAlone  envoy.Matching = "lists"
+	treesAlone  envoy.Matching = "trees"
+	filterAlone envoy.Matching = "filter, by auto"
+)
 
-// matchingOf chooses a way to match. With auto, a virtual host of one rule has a list, one of paths alone a tree, and all
-// others the filter.
+// matchings are the ways to match of a test that compares them.
+var matchings = []envoy.Matching{envoy.MatchingNative, envoy.MatchingFilter, envoy.MatchingAuto, treesAlone}
+
+// matchingOf chooses a way to match. With auto, a virtual host of one rule has a list, one whose rules share nothing a tree,
+// and all others the filter.
 func matchingOf(m envoy.Matching) func(*envoy.Options) {
 	return func(o *envoy.Options) {
-		o.Matching, o.Costs = m, &envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 0.7, Filter: 0.8}
+		const never = 1e6
+		costs := envoy.Costs{Path: 1, Separated: 1, Regex: 1, Header: 1, Query: 1, Tree: 0.01, Filter: 0.8}
+		o.Matching = envoy.MatchingAuto
+		switch m {
+		case listsAlone:
+			costs.Tree, costs.Filter = never, never
+		case treesAlone:
+			costs.Tree, costs.Filter = 0, never
+		case filterAlone:
+			costs.Tree, costs.Filter = never, 0
+		default:
+			o.Matching = m
+		}
+		o.Costs = &costs
 	}
 }
 
@@ -182,10 +202,11 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 				o := envoy.Options{Minor: b.Minor}
 				matchingOf(m)(&o)
 				for _, c := range envoy.Choices(p, o) {
-					want := map[envoy.Matching]envoy.Strategy{envoy.MatchingNative: envoy.StrategyList, envoy.MatchingFilter: envoy.StrategyFilter, envoy.MatchingAuto: envoy.StrategyFilter}[m]
-					if m == envoy.MatchingAuto && c.Rules == 1 {
+					want := envoy.StrategyFilter
+					switch {
+					case m == envoy.MatchingNative, m != envoy.MatchingFilter && c.Rules == 1, m == treesAlone && c.Rules == 2:
 						want = envoy.StrategyList
-					} else if m == envoy.MatchingAuto && c.Rules == 3 {
+					case m == treesAlone, m == envoy.MatchingAuto && c.Rules == 3:
 						want = envoy.StrategyTree
 					}
 					require.Equal(t, want, c.Strategy, c.VirtualHost)
@@ -253,7 +274,7 @@ func TestUpgrades(t *testing.T) {
 		// Where a virtual host has no rule for a request, Envoy knows so with a list, and says 404. The filter has not
 		// decided yet: it is refused all the same, and as the other upgrades are.
 		want := nowhere
-		if m != envoy.MatchingNative {
+		if m == envoy.MatchingFilter || m == envoy.MatchingAuto {
 			want = refused
 		}
 		assert.Equal(t, want, up.upgrade(t, address, ask("/none", "some.test", "foo")), "another protocol that no rule takes")

@@ -80,7 +80,8 @@ var reaches = map[string]reach{
 	"internal/keypair":      {nil, nil},
 	"internal/lines":        {nil, nil},
 	"internal/listening":    {nil, system},
-	"internal/routingtest":  {[]string{"routing", "routing/regex"}, nil},
+	"internal/envoymodel":   {[]string{"envoy/version", "routing", "routing/regex"}, envoyAPI},
+	"internal/routingtest":  {[]string{"diag", "plan", "routing", "routing/regex"}, nil},
 }
 
 // allows says whether a package may be depended on. Packages of the standard library have no dot in their first element.

@@ -23,16 +23,16 @@ type Plain struct {
 	// Steps counts what it did, in the measure of the engine: rules, names of headers, comparisons, and the bytes that
 	// they read, those of an expression twice.
 	Steps int
+	// Encoding is how bytes of values are read as characters, which is not in the configuration.
+	Encoding regex.Encoding
 
-	config   *routing.Config
-	encoding regex.Encoding
-	regexes  []*regexp.Regexp
+	config  *routing.Config
+	regexes []*regexp.Regexp
 }
 
-// NewPlain makes a Plain of a configuration. Its patterns must be ASCII. encoding is how bytes of values are read as
-// characters, which is not in the configuration.
+// NewPlain makes a Plain of a configuration. Its patterns must be ASCII.
 func NewPlain(c *routing.Config, encoding regex.Encoding) *Plain {
-	o := &Plain{config: c, encoding: encoding}
+	o := &Plain{config: c, Encoding: encoding}
 	for _, r := range c.Regexes {
 		o.regexes = append(o.regexes, regexp.MustCompile(`\A(?:`+r.Pattern+`)\z`))
 	}
@@ -164,7 +164,7 @@ func (o *Plain) path(p *routing.PathMatch, path string) bool {
 
 func (o *Plain) regex(i int, value string) bool {
 	o.Steps += 2 * len(value)
-	if o.encoding == regex.Latin1 {
+	if o.Encoding == regex.Latin1 {
 		characters := make([]rune, 0, len(value))
 		for i := range len(value) {
 			characters = append(characters, rune(value[i]))

@@ -65,7 +65,7 @@ func chartOf(file string) string {
 }
 
 // sopsValue is how SOPS writes a value.
-var sopsValue = regexp.MustCompile(`ENC\[AES256_GCM,`)
+var sopsValue = []byte("ENC[AES256_GCM,")
 
 var sopsForm = form{name: "encrypted with SOPS", way: func(file string) string {
 	return "run sops -d " + file + " | waymark check -f -"
@@ -156,7 +156,7 @@ func templateOfName(b *body, metadata *body) *form {
 
 // unfilledIn is the first placeholder of a text, or else the first expression of a template; "" for none.
 func unfilledIn(text string) string {
-	if at := placeholder.FindString(text); at != "" {
+	if at := firstPlaceholder(text); at != "" {
 		return at
 	}
 	f := templateOf(text)
@@ -184,7 +184,15 @@ func placeholderIn(document []byte) string {
 	if bytes.Contains(document, []byte(`\u003c%`)) {
 		document = bytes.ReplaceAll(bytes.ReplaceAll(document, []byte(`\u003c`), []byte("<")), []byte(`\u003e`), []byte(">"))
 	}
-	return string(placeholder.Find(document))
+	return firstPlaceholder(string(document))
+}
+
+// firstPlaceholder is the first placeholder of a text; "" for none.
+func firstPlaceholder(text string) string {
+	if !strings.Contains(text, "${") && !strings.Contains(text, "$(") && !strings.Contains(text, "<%") {
+		return "" // found much faster than by the pattern
+	}
+	return placeholder.FindString(text)
 }
 
 // placeholderLine matches a line that has a placeholder and nothing else, for which there may be any number of lines.

@@ -348,7 +348,7 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	findings := &r.input.Findings
 	kind, known := kinds[key]
 	switch {
-	case sopsValue.Match(b.json) && b.members["sops"] != nil:
+	case b.members["sops"] != nil && bytes.Contains(b.json, sopsValue):
 		r.form(sopsForm, doc.source)
 		return
 	case isKustomize(version):
@@ -463,16 +463,35 @@ var coreKinds = []string{
 
 // headOf returns apiVersion and kind of a document in block style, "" where they cannot be seen without parsing.
 func headOf(text string) (version, kind string) {
-	versions, kindsFound := versionLine.FindAllStringSubmatch(text, 2), kindWholeLine.FindAllStringSubmatch(text, 2)
-	if len(versions) == 1 && len(kindsFound) == 1 {
-		return versions[0][1], kindsFound[0][1]
+	version, kind = onlyValue(text, "apiVersion:", versionLine), onlyValue(text, "kind:", kindLine)
+	if version == "" || kind == "" {
+		return "", ""
 	}
-	return "", ""
+	return version, kind
+}
+
+// onlyValue returns what a pattern captures in the only line of a text that it matches, "" if there is none or a second
+// one. Only lines with the key, which is a part of the pattern, are compared with it.
+func onlyValue(text, key string, pattern *regexp.Regexp) (value string) {
+	for {
+		at := strings.Index(text, key)
+		if at < 0 {
+			return value
+		}
+		line := text[strings.LastIndexByte(text[:at], '\n')+1:]
+		line, text, _ = strings.Cut(line, "\n")
+		if found := pattern.FindStringSubmatch(line); found != nil {
+			if value != "" {
+				return ""
+			}
+			value = found[1]
+		}
+	}
 }
 
 var (
-	versionLine   = regexp.MustCompile(`(?m)^(?:- |  )?apiVersion: *["']?([^\s"'#]+)["']?[ \t\r]*$`)
-	kindWholeLine = regexp.MustCompile(`(?m)^(?:- |  )?kind: *["']?([A-Za-z]+)["']?[ \t\r]*$`)
+	versionLine = regexp.MustCompile(`^(?:- |  )?apiVersion: *["']?([^\s"'#]+)["']?[ \t\r]*$`)
+	kindLine    = regexp.MustCompile(`^(?:- |  )?kind: *["']?([A-Za-z]+)["']?[ \t\r]*$`)
 )
 
 func groupOf(apiVersion string) string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
@@ -46,7 +47,7 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 	}
 	fields := message.Fields()
 	set := map[protoreflect.FullName]string{} // the field that is set, by oneof
-	for _, key := range slices.Sorted(maps.Keys(object)) {
+	for _, key := range sortedKeys(object) {
 		at := diag.KeyField(field, key)
 		f := fields.ByJSONName(key)
 		if f == nil && deprecatedNames[message.FullName()] == key {
@@ -72,9 +73,8 @@ func (s *schema) message(value any, message protoreflect.MessageDescriptor, fiel
 		s.field(object[key], f, at)
 	}
 	s.empty(object, message, field)
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		if isRequired(f) && object[f.JSONName()] == nil {
+	for _, f := range requiredFields(message) {
+		if object[f.JSONName()] == nil {
 			s.report(SchemaCode, diag.KeyField(field, f.JSONName()), false, "is missing")
 		}
 	}
@@ -115,6 +115,23 @@ var removedFields = map[protoreflect.FullName][]string{
 	},
 }
 
+// required caches the fields of messages that must be there, by the message's descriptor.
+var required sync.Map
+
+// requiredFields are the fields of a message that must be there.
+func requiredFields(message protoreflect.MessageDescriptor) (fields []protoreflect.FieldDescriptor) {
+	if known, ok := required.Load(message); ok {
+		return known.([]protoreflect.FieldDescriptor)
+	}
+	for i := range message.Fields().Len() {
+		if f := message.Fields().Get(i); isRequired(f) {
+			fields = append(fields, f)
+		}
+	}
+	required.Store(message, fields)
+	return fields
+}
+
 // isRequired reports whether a field must be there.
 func isRequired(f protoreflect.FieldDescriptor) bool {
 	behaviors, _ := proto.GetExtension(f.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
@@ -135,7 +152,7 @@ func (s *schema) field(value any, f protoreflect.FieldDescriptor, at string) {
 			return
 		}
 		s.count(at, "entries", len(object), limit)
-		for _, key := range slices.Sorted(maps.Keys(object)) {
+		for _, key := range sortedKeys(object) {
 			if object[key] != nil { // null: the API server removes it
 				s.value(object[key], f.MapValue(), limit, diag.KeyField(at, key))
 			} else if f.MapValue().Message() != nil {
@@ -150,7 +167,7 @@ func (s *schema) field(value any, f protoreflect.FieldDescriptor, at string) {
 		}
 		s.count(at, "entries", len(list), limit)
 		for i, item := range list {
-			at := fmt.Sprintf("%s[%d]", at, i)
+			at := at + "[" + strconv.Itoa(i) + "]"
 			if item == nil {
 				s.null(f, at)
 				continue
@@ -160,6 +177,13 @@ func (s *schema) field(value any, f protoreflect.FieldDescriptor, at string) {
 	default:
 		s.value(value, f, limit, at)
 	}
+}
+
+// sortedKeys are the keys of an object, sorted.
+func sortedKeys(object map[string]any) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(object)), maps.Keys(object))
+	slices.Sort(keys)
+	return keys
 }
 
 // null reports a null in a list or a map.

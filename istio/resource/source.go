@@ -55,6 +55,8 @@ func plainText(text string) string {
 		low, high = 0, 1
 	case strings.HasPrefix(text, "\xFE\xFF"):
 		low, high = 1, 0
+	case !strings.Contains(text, byteOrderMark):
+		return text
 	default:
 		return joinedMark.ReplaceAllString(strings.TrimPrefix(text, byteOrderMark), "$1")
 	}
@@ -122,7 +124,8 @@ type lineCounter struct {
 }
 
 func newLineCounter(text string) *lineCounter {
-	odd := strings.ContainsAny(text, "\u0085\u2028\u2029") || strings.Count(text, "\r") != strings.Count(text, "\r\n")
+	odd := strings.Contains(text, "\u0085") || strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") ||
+		strings.Count(text, "\r") != strings.Count(text, "\r\n")
 	return &lineCounter{text: text, simple: !odd, line: 1}
 }
 
@@ -243,6 +246,9 @@ var (
 // one item at a time takes memory, and a broken item does not affect the others. Each item is a source with a
 // sequence of one element. ok is false where a source is not such a list; it is parsed as a whole then.
 func listItems(s *source) (kind string, items []*source, ok bool) {
+	if !strings.Contains(s.text, "items:") {
+		return "", nil, false
+	}
 	key, is := itemsKey.FindStringIndex(s.text), listKind.FindStringSubmatch(s.text)
 	if key == nil || is == nil || alias.MatchString(s.text) {
 		return "", nil, false

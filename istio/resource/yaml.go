@@ -62,19 +62,17 @@ func (c *converter) json(s *source) (text []byte, twice bool, err error) {
 
 // isDeep reports whether a text may be nested too deeply for the parser's stack.
 func isDeep(text string) bool {
-	return len(text) > maxNesting && (strings.Count(text, "[")+strings.Count(text, "{") > maxNesting || strings.Count(text, "- -") > maxNesting/4 || deepIndent.MatchString(text))
+	return len(text) > maxNesting && (strings.Count(text, "[")+strings.Count(text, "{") > maxNesting || strings.Count(text, "- -") > maxNesting/4 || strings.Contains(text, deepIndent))
 }
 
-var deepIndent = regexp.MustCompile(`(?m)^ {500}`)
+// deepIndent is the indentation of a part that may be nested too deeply.
+var deepIndent = strings.Repeat(" ", maxNesting/2)
 
-// bound checks what the aliases of a source would expand to, before anything expands them.
+// bound checks what the aliases of a source would expand to, before anything expands them. A text that is not YAML passes:
+// the conversion reports what is wrong.
 func (c *converter) bound(s *source) error {
-	var root yaml.Node
-	if yaml.Unmarshal([]byte(s.text), &root) != nil {
-		return nil // the conversion says what is wrong
-	}
 	e := expansion{sizes: map[*yaml.Node]size{}}
-	if err := e.walk(&root, 0); err != nil {
+	if err := e.walk(s.trees.get(s).root, 1); err != nil {
 		return err
 	}
 	if e.aliases.nodes > maxAliasNodes || e.aliases.bytes > maxAliasBytes {

@@ -76,7 +76,7 @@ func mergeDelegates(all []*resource.VirtualService, refused []resource.Refused, 
 		if len(vs.Spec.Hosts) == 0 {
 			continue
 		}
-		root := &boundVirtualService{VirtualService: vs}
+		root := &boundVirtualService{VirtualService: vs, rules: make([]httpRule, 0, len(vs.Spec.Http))}
 		extensions := extensionsOf(vs)
 		for i, rule := range vs.Spec.Http {
 			if rule.GetDelegate() == nil {

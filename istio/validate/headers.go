@@ -17,6 +17,9 @@ import (
 // headers checks header operations. nameCode is for names (VAL-H-12, VAL-H-41), valueCode for values (VAL-H-13,
 // VAL-H-41).
 func (v *validator) headers(nameCode, valueCode, field string, h *istio.Headers) {
+	if h == nil {
+		return
+	}
 	request, response := h.GetRequest(), h.GetResponse()
 	v.operations(nameCode, valueCode, field+".request.set", request.GetSet(), true)
 	v.operations(nameCode, valueCode, field+".request.add", request.GetAdd(), true)

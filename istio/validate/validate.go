@@ -209,18 +209,18 @@ func (v *validator) regex(code, field, pattern string) {
 	case len(pattern) > maxRegex:
 		v.refuse(code, field, "a regular expression has at most %d bytes, this one %d", maxRegex, len(pattern))
 	default:
-		program, err := regex.Compile(pattern, regex.UTF8)
+		newest, oldest := refusal(pattern, v.Envoys.To), refusal(pattern, v.Envoys.From)
+		instructions, err := regex.Check(pattern, regex.UTF8)
 		if err != nil {
 			v.refuse(code, field, "%q: %s", pattern, err)
 			return
 		}
-		newest, oldest := refusal(pattern, v.Envoys.To), refusal(pattern, v.Envoys.From)
 		switch {
 		case newest != nil && oldest != nil:
 			v.refuse("VAL-X-03", field, "%q: Envoy 1.%d refuses it, and with it the whole configuration: %s", pattern, v.Envoys.From, oldest)
 		case newest != nil:
 			v.warn("VAL-X-03", field, "%q: Envoy 1.39 and later refuse it: %s", pattern, newest)
-		case len(program.Code) > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
+		case instructions > smallProgram && regex.IsSlow(pattern, regex.Latin1) && regex.Steps(pattern, regex.Latin1) > regex.MaxSlow:
 			v.warn("VAL-X-06", field, "%q has so many states that a long value could cost the filter too much; Envoy's own list of routes is used for the whole virtual host, as with --matching native", pattern)
 		}
 	}

@@ -47,7 +47,7 @@ func (c *Collection) Add(source, place string) (int, error) {
 		return 0, e.err
 	}
 	c.index[source] = len(c.patterns)
-	c.patterns = append(c.patterns, &pattern{expression: e, place: place})
+	c.patterns = append(c.patterns, &pattern{expression: e.divide(), place: place})
 	return len(c.patterns) - 1, nil
 }
 
@@ -64,22 +64,15 @@ func (c *Collection) Write(config *routing.Config) {
 		return i
 	}
 	c.choose()
-	automata := map[string][]byte{} // by marshalled program: many patterns have the same rest
 	for _, p := range c.patterns {
-		text := p.rest.Marshal()
-		b, ok := automata[string(text)]
-		if !ok {
-			b = text
-			if a := determinize([]*routing.Program{p.rest}, single); a != nil {
-				b = a.MarshalShort()
-			}
-			automata[string(text)] = b
+		b := p.rest.automaton()
+		if p.fallback = b == nil; p.fallback {
+			b = p.rest.program.Marshal()
 		}
-		p.fallback = string(b) == string(text)
 		config.Regexes = append(config.Regexes, routing.Regex{Pattern: p.source, Prefix: p.prefix, Contains: p.clue.contains, EndsWith: p.clue.endsWith, Program: add(b)})
 	}
 	for _, set := range c.sets() {
-		config.Sets = append(config.Sets, routing.RegexSet{Regexes: set.members, Program: add(set.automaton.Marshal())})
+		config.Sets = append(config.Sets, routing.RegexSet{Regexes: set.members, Program: add(set.automaton)})
 	}
 }
 
@@ -87,25 +80,32 @@ func (c *Collection) Write(config *routing.Config) {
 // clues that few patterns have, and among these the one with the longest text: a value is searched once for each length
 // of a text.
 func (c *Collection) choose() {
-	patterns := map[string]int{} // by text: how many patterns have it in one of their clues
+	prefixes := c.prefixes()
+	var searched []*pattern
 	for _, p := range c.patterns {
-		own := map[string]bool{}
-		for _, k := range p.clues {
-			k.each(func(text string) { own[text] = true })
-		}
-		for text := range own {
-			patterns[text]++
+		if !isPrefixRare(p, prefixes) {
+			searched = append(searched, p)
 		}
 	}
-	prefixes := c.prefixes()
-	for _, p := range c.patterns {
-		if p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns {
-			continue
+	if len(searched) == 0 {
+		return
+	}
+	type count struct{ patterns, last int } // last is the last pattern that was counted
+	counts := map[string]count{}            // by text: how many patterns have it in one of their clues
+	for i, p := range c.patterns {
+		for _, k := range p.clues {
+			k.each(func(text string) {
+				if n := counts[text]; n.patterns == 0 || n.last != i {
+					counts[text] = count{n.patterns + 1, i}
+				}
+			})
 		}
+	}
+	for _, p := range searched {
 		least := fewPatterns + 1
 		for _, k := range p.clues {
 			most := 0
-			k.each(func(text string) { most = max(most, patterns[text]) })
+			k.each(func(text string) { most = max(most, counts[text].patterns) })
 			if most < least || most == least && p.clue.size() > 0 && k.longest() > p.clue.longest() {
 				least, p.clue = most, k
 			}
@@ -130,19 +130,27 @@ func (c clue) longest() (n int) {
 	return n
 }
 
-// prefixes counts the patterns with the same place and prefix, by the two joined by a space.
-func (c *Collection) prefixes() map[string]int {
-	n := map[string]int{}
+// prefixKey is what patterns of a place have in common that have the same prefix.
+type prefixKey struct{ place, prefix string }
+
+// prefixes counts the patterns with the same place and prefix.
+func (c *Collection) prefixes() map[prefixKey]int {
+	n := map[prefixKey]int{}
 	for _, p := range c.patterns {
-		n[p.place+" "+p.prefix]++
+		n[prefixKey{p.place, p.prefix}]++
 	}
 	return n
+}
+
+// isPrefixRare reports whether few patterns of its place have the prefix of a pattern.
+func isPrefixRare(p *pattern, prefixes map[prefixKey]int) bool {
+	return p.prefix != "" && prefixes[prefixKey{p.place, p.prefix}] <= fewPatterns
 }
 
 // set is a group of patterns that one automaton evaluates together. members are indexes of patterns.
 type set struct {
 	members   []int
-	automaton *routing.Automaton
+	automaton []byte // as a configuration has it
 }
 
 // sets groups the patterns that no prefix and no clue distinguishes from many others, place by place, in the order in
@@ -165,36 +173,37 @@ func (c *Collection) sets() []set {
 	for _, place := range places {
 		most := len(open[place])
 		for rest := open[place]; len(rest) > 1; {
-			members, automaton := c.merge(rest, most)
-			if len(members) > 1 {
-				all = append(all, set{members, automaton})
+			joined := rest[:min(len(rest), most)]
+			n, automaton := expressions.merged(c, joined)
+			if n > 1 {
+				all = append(all, set{rest[:n], automaton})
 			}
-			rest = rest[len(members):]
-			most = 2 * len(members) // the next patterns are probably similar
+			rest = rest[n:]
+			most = 2 * n // the next patterns are probably similar
 		}
 	}
 	return all
 }
 
 // standsAlone reports whether the prefix or the clue of a pattern leads to it and to few other patterns.
-func (c *Collection) standsAlone(p *pattern, prefixes map[string]int) bool {
-	return p.clue.size() > 0 || p.prefix != "" && prefixes[p.place+" "+p.prefix] <= fewPatterns
+func (c *Collection) standsAlone(p *pattern, prefixes map[prefixKey]int) bool {
+	return p.clue.size() > 0 || isPrefixRare(p, prefixes)
 }
 
-// merge finds how many of the patterns, from the first on, have an automaton within the limits. It tries as many as
-// most allows, then half of them, and so on. For a result of one pattern there is no automaton.
-func (c *Collection) merge(patterns []int, most int) (members []int, automaton *routing.Automaton) {
-	for n := min(len(patterns), most); n > 1; n = (n + 1) / 2 {
+// merge finds how many of the patterns, from the first on, have an automaton within the limits. It tries all of them,
+// then half of them, and so on. For a result of one pattern there is no automaton.
+func (c *Collection) merge(patterns []int) (n int, automaton []byte) {
+	for n := len(patterns); n > 1; n = (n + 1) / 2 {
 		var programs []*routing.Program
 		for _, i := range patterns[:n] {
 			programs = append(programs, c.patterns[i].whole)
 		}
 		if a := determinize(programs, together(n)); a != nil {
-			return patterns[:n], a
+			return n, a.Marshal()
 		}
 		if n == 2 {
 			break
 		}
 	}
-	return patterns[:1], nil
+	return 1, nil
 }

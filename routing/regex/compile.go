@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp/syntax"
+	"slices"
+	"sync"
 	"unicode"
 
 	"waymark.dev/waymark/routing"
@@ -42,6 +44,12 @@ const (
 func Compile(pattern string, encoding Encoding) (*routing.Program, error) {
 	e := expressions.of(pattern, encoding)
 	return e.whole, e.err
+}
+
+// Check returns the number of instructions that a pattern has, or the error of [Compile]. It is for patterns that are not
+// run in this encoding: nothing but the result is kept.
+func Check(pattern string, encoding Encoding) (instructions int, err error) {
+	return expressions.check(pattern, encoding)
 }
 
 // onParse is called with every pattern that is parsed. Only tests set it.
@@ -91,20 +99,27 @@ func withoutAnchors(re *syntax.Regexp) *syntax.Regexp {
 }
 
 func compile(re *syntax.Regexp, encoding Encoding) (*routing.Program, error) {
-	c := &compiler{encoding: encoding}
+	c := compilers.Get().(*compiler)
+	defer compilers.Put(c)
+	c.encoding, c.code, c.tooLarge = encoding, c.code[:0], false
 	match := c.emit(routing.Instruction{Op: routing.OpMatch})
 	start := c.compile(re.Simplify(), match)
 	if c.tooLarge {
+		c.code = nil // it is large
 		return nil, fmt.Errorf("pattern too large: more than %d instructions", maxInstructions)
 	}
-	return &routing.Program{Start: uint32(start), Code: c.code}, nil
+	return &routing.Program{Start: uint32(start), Code: slices.Clone(c.code)}, nil
 }
+
+// compilers are those at rest, whose slices the next programs use.
+var compilers = sync.Pool{New: func() any { return &compiler{suffixes: map[suffix]int{}} }}
 
 // compiler emits a program backwards: each construct is compiled after the state that follows it, which is passed as
 // next; the result is the first state of the construct.
 type compiler struct {
 	encoding Encoding
 	code     []routing.Instruction
+	suffixes map[suffix]int // scratch
 	tooLarge bool
 }
 
@@ -194,6 +209,9 @@ func (c *compiler) char(r rune, fold bool, next int) int {
 		r -= caseless
 		fold = false
 	}
+	if !fold && (r <= unicode.MaxASCII || c.encoding == Latin1 && r <= unicode.MaxLatin1) {
+		return c.byte(byteRange{byte(r), byte(r)}, next)
+	}
 	ranges := []rune{r, r}
 	if fold {
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
@@ -207,37 +225,45 @@ func (c *compiler) char(r rune, fold bool, next int) int {
 
 // class emits states for one character of a list of ranges: pairs of the first and the last character.
 func (c *compiler) class(ranges []rune, next int) int {
-	suffixes := map[suffix]int{}
+	clear(c.suffixes)
 	first := -1
-	add := func(sequence []byteRange) {
-		state := next
-		for j := len(sequence) - 1; j >= 0; j-- {
-			key := suffix{sequence[j], state}
-			if known, ok := suffixes[key]; ok && j > 0 {
-				state = known // many sequences have the same end
-				continue
-			}
-			state = c.emit(routing.Instruction{Op: routing.OpRange, Lo: sequence[j].lo, Hi: sequence[j].hi, Out: uint32(state)})
-			suffixes[key] = state
-		}
+	alternative := func(state int) {
 		if first < 0 {
 			first = state
 		} else {
 			first = c.either(first, state)
 		}
 	}
+	add := func(sequence []byteRange) {
+		state := next
+		for j := len(sequence) - 1; j >= 0; j-- {
+			key := suffix{sequence[j], state}
+			if known, ok := c.suffixes[key]; ok && j > 0 {
+				state = known // many sequences have the same end
+				continue
+			}
+			state = c.byte(sequence[j], state)
+			c.suffixes[key] = state
+		}
+		alternative(state)
+	}
 	for i := 0; i < len(ranges); i += 2 {
 		lo, hi := ranges[i], ranges[i+1]
-		if c.encoding == UTF8 {
+		if c.encoding == UTF8 && hi > unicode.MaxASCII {
 			eachSequence(lo, hi, add)
 		} else if hi = min(hi, unicode.MaxLatin1); lo <= hi {
-			add([]byteRange{{byte(lo), byte(hi)}})
+			alternative(c.byte(byteRange{byte(lo), byte(hi)}, next))
 		}
 	}
 	if first < 0 {
 		return c.fail()
 	}
 	return first
+}
+
+// byte emits a state for one byte.
+func (c *compiler) byte(r byteRange, next int) int {
+	return c.emit(routing.Instruction{Op: routing.OpRange, Lo: r.lo, Hi: r.hi, Out: uint32(next)})
 }
 
 type byteRange struct{ lo, hi byte }

@@ -32,8 +32,14 @@ func determinize(programs []*routing.Program, most limits) *routing.Automaton {
 	return minimize(&routing.Automaton{Classes: &d.classes, Width: d.width, Start: d.begin, Next: d.next, Accept: accept, Lists: d.lists})
 }
 
+// onExplore is called before states are looked for. Only tests set it.
+var onExplore func()
+
 // explore finds all states and the edges between them. It returns nil if a limit is reached.
 func explore(programs []*routing.Program, most limits) *determinizer {
+	if onExplore != nil {
+		onExplore()
+	}
 	d := newDeterminizer(programs, most)
 	for i := 0; i < len(d.sets); i++ {
 		if d.next = d.row(i, d.next); d.exceeded() {
@@ -46,16 +52,20 @@ func explore(programs []*routing.Program, most limits) *determinizer {
 // newDeterminizer makes the state that leads only to itself, which is state 0, and the one at the begin of a value.
 func newDeterminizer(programs []*routing.Program, most limits) *determinizer {
 	d := &determinizer{most: most, known: map[string]uint16{}, listOf: map[string]uint16{"": 0}, lists: [][]uint16{{}}}
+	size := 0
 	for _, p := range programs {
+		size += len(p.Code)
+	}
+	d.code, d.owner, d.seen = make([]routing.Instruction, 0, size), make([]int, size), make([]int, size)
+	for i, p := range programs {
 		d.base = append(d.base, len(d.code))
-		d.code = append(d.code, p.Code...)
-		for range p.Code {
-			d.owner = append(d.owner, len(d.base)-1)
+		for k := range p.Code {
+			d.owner[len(d.code)+k] = i
 		}
-		d.start = append(d.start, d.base[len(d.base)-1]+int(p.Start))
+		d.start = append(d.start, len(d.code)+int(p.Start))
+		d.code = append(d.code, p.Code...)
 	}
 	d.classify()
-	d.seen = make([]int, len(d.code))
 	d.state(nil, afterOther) // state 0, which leads only to itself
 	d.begin = d.state(d.start, atBegin)
 	return d
@@ -98,6 +108,7 @@ type determinizer struct {
 	begin    uint16
 	next     []uint16 // where each state leads, by class
 	sets     [][]int  // the instructions of each state, ascending
+	members  []int    // has the elements of sets
 	contexts []context
 	known    map[string]uint16
 	lists    [][]uint16
@@ -134,12 +145,13 @@ func (d *determinizer) classify() {
 	// All bytes between two borders are in one class. Such ranges are in one class, too, if the same instructions read
 	// them.
 	ids := map[string]uint8{}
+	var signature []byte
 	for b := 0; b < 256; b++ {
 		if b > 0 && !border[b] {
 			d.classes[b] = d.classes[b-1]
 			continue
 		}
-		var signature []byte
+		signature = signature[:0]
 		for i, in := range d.code {
 			if in.Op == routing.OpRange && int(in.Lo) <= b && b <= int(in.Hi) {
 				signature = binary.AppendUvarint(signature, uint64(i))
@@ -190,7 +202,9 @@ func (d *determinizer) state(set []int, before context) uint16 {
 	}
 	s := uint16(len(d.sets))
 	d.known[string(key)] = s
-	d.sets, d.contexts = append(d.sets, slices.Clone(set)), append(d.contexts, before)
+	begin := len(d.members)
+	d.members = append(d.members, set...)
+	d.sets, d.contexts = append(d.sets, d.members[begin:]), append(d.contexts, before)
 	return s
 }
 

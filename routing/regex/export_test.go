@@ -23,11 +23,22 @@ func Parses(pattern string, f func()) (n int) {
 	return n
 }
 
+// Explorations counts how often the states of automata are looked for while f runs.
+func Explorations(f func()) (n int) {
+	onExplore = func() { n++ }
+	defer func() { onExplore = nil }()
+	f()
+	return n
+}
+
 // Forget forgets all expressions.
 func Forget() {
 	expressions.mu.Lock()
 	defer expressions.mu.Unlock()
 	clear(expressions.known)
+	clear(expressions.remainders)
+	clear(expressions.merges)
+	clear(expressions.checked)
 	expressions.size = 0
 }
 

@@ -2,6 +2,7 @@ package regex
 
 import (
 	"regexp/syntax"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -11,6 +12,11 @@ import (
 // For the index of package routing, a pattern is divided into a prefix and a rest: /team-7/v[0-9]+/.* has the prefix
 // /team-7/v and a rest that a thousand other patterns share. Its clues are texts that values must contain: every value
 // that matches /[a-z]+/item-7(/.*)? contains /item-7.
+
+// Prefix returns a text with which every value begins that matches a pattern, in UTF-8; "" if none is known.
+func Prefix(source string, encoding Encoding) string {
+	return expressions.of(source, encoding).divide().prefix
+}
 
 // text returns the only value that an expression matches, if it is a literal or a class of one character. Values that
 // are not UTF-8 are left out, since a configuration is JSON and cannot contain them.
@@ -140,8 +146,14 @@ const mostFollowers = 4
 
 // ended returns the clue of a literal together with the bytes that can follow it, if they are few.
 func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool) {
+	if literal == "" {
+		return clue{}, false
+	}
+	if i := slices.IndexFunc(rest, takesBytes); i >= 0 {
+		rest = rest[:i+1] // what follows does not matter
+	}
 	p, err := compile(&syntax.Regexp{Op: syntax.OpConcat, Sub: rest}, encoding)
-	if err != nil || literal == "" {
+	if err != nil {
 		return clue{}, false
 	}
 	next, canEnd := first(p)
@@ -161,6 +173,18 @@ func ended(literal string, rest []*syntax.Regexp, encoding Encoding) (clue, bool
 		}
 	}
 	return c, c.size() > 0
+}
+
+// takesBytes reports whether every match of an expression has a byte at least. It may be false for one that does.
+func takesBytes(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpLiteral, syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpPlus, syntax.OpCapture:
+		return takesBytes(re.Sub[0])
+	default:
+		return false
+	}
 }
 
 // first returns the bytes that a match can begin with, and whether a match can be empty. If one of the bytes is beyond

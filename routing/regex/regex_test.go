@@ -181,9 +181,50 @@ func TestAPatternIsParsedOnce(t *testing.T) {
 	assert.Equal(t, 1, regex.Parses(source, func() { regex.IsSlow(source, regex.UTF8) }), "each encoding has its own")
 }
 
+// What follows a prefix is explored once in a process, for every pattern that has it, and for every configuration. The same
+// is true of what patterns have together.
+func TestExpressionsAreExploredOnce(t *testing.T) {
+	regex.Forget()
+	write := func() (programs int) {
+		c := regex.NewCollection(regex.Latin1)
+		for i := range 100 {
+			for _, rest := range []string{"/[0-9]+/.*", "/[a-z]+"} {
+				source := "/team-" + strconv.Itoa(i) + rest
+				assert.False(t, regex.IsSlow(source, regex.Latin1))
+				_, err := c.Add(source, "path")
+				require.NoError(t, err)
+			}
+			_, err := c.Add("/[a-z]+-["+strconv.Itoa(i%10)+"x]["+strconv.Itoa(i/10)+"x]", "path") // no text distinguishes it
+			require.NoError(t, err)
+		}
+		var config routing.Config
+		c.AlwaysRead(0)
+		c.Write(&config)
+		require.NotEmpty(t, config.Sets)
+		return len(config.Programs)
+	}
+	programs := 0
+	explored := regex.Explorations(func() { programs = write() })
+	assert.GreaterOrEqual(t, explored, programs)
+	assert.Less(t, explored, programs+20, "only sets that are too large are tried in vain")
+	assert.Zero(t, regex.Explorations(func() { write() }))
+}
+
+func TestACheckKeepsNothing(t *testing.T) {
+	regex.Forget()
+	for range 2 {
+		n, err := regex.Check("/a[0-9]", regex.UTF8)
+		require.NoError(t, err)
+		assert.Equal(t, 4, n)
+		_, err = regex.Check("(", regex.UTF8)
+		require.EqualError(t, err, "missing closing )")
+	}
+	assert.Zero(t, regex.Remembered())
+}
+
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	regex.Forget()
-	for i := range 40 {
+	for i := range 200 {
 		_, err := regex.Compile(strconv.Itoa(i)+strings.Repeat("x", 30_000), regex.Latin1)
 		require.NoError(t, err)
 		require.LessOrEqual(t, regex.Remembered(), regex.MaxRemembered/30_000)
