@@ -129,7 +129,7 @@ func TestDockerImages(t *testing.T) {
 		}
 	})
 	t.Run("plugin", func(t *testing.T) {
-		for image, m := range map[string]program.Module{"waymark-plugin": program.Modules(t)[0], "waymark-plugin:small": program.Modules(t)[1]} {
+		for image, m := range map[string]program.Module{"waymark-plugin:latest": program.Modules(t)[0], "waymark-plugin:small": program.Modules(t)[1]} {
 			assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(m.Wasm))}, onlyLayer(t, image))
 		}
 	})
