@@ -49,7 +49,7 @@ module-small: needs-go needs-clang ## build the filter's small module again, wit
 	go run ./build/module -small -tools $(TOOLS)
 
 .PHONY: image
-image: build ## build the images waymark (command line, module, Envoy) and waymark-plugin (the module alone)
+image: build ## build the images waymark (command line, modules, Envoy) and waymark-plugin (a module alone)
 	@build/docker.sh image
 	@docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' --filter 'reference=waymark*'
 
