@@ -18,7 +18,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-.PHONY: needs-go needs-python
+.PHONY: needs-go needs-python needs-clang
 needs-go:
 	@command -v go >/dev/null || { echo "go is missing: Waymark is built with Go 1.26 or later" >&2; exit 1; }
 	@case $$(go env GOVERSION) in go1.2[6-9]*|go1.[3-9][0-9]*|devel*) ;; \
@@ -26,19 +26,30 @@ needs-go:
 needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: it installs the pinned Envoys, makes pictures and tables of docs and checks links" >&2; exit 1; }
 
+needs-clang:
+	@{ command -v clang-19 && command -v wasm-ld-19 && command -v llvm-config-19 && ls /usr/lib/llvm-19/include/clang-c/Index.h; } >/dev/null 2>&1 || \
+		{ echo "clang 19 is missing: the small module is built with the packages clang-19, lld-19, llvm-19-dev and libclang-19-dev of Debian" >&2; exit 1; }
+
 .PHONY: build
-build: needs-go ## write bin/waymark and bin/waymark.wasm
+build: needs-go ## write bin/waymark and the modules bin/waymark.wasm and bin/waymark-small.wasm
 	@mkdir -p bin
 	@go run ./build/module -check || $(MAKE) --no-print-directory module
+	@go run ./build/module -small -check || $(MAKE) --no-print-directory module-small || \
+		echo "bin/waymark-small.wasm is built from older sources, and its tests will fail." >&2
 	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o bin/waymark ./cmd/waymark
 	bin/waymark module -o bin/waymark.wasm
+	bin/waymark module small -o bin/waymark-small.wasm
 
 .PHONY: module
 module: needs-go ## build the filter's module again, which bin/waymark has in it (filter/embedded)
 	go run ./build/module
 
+.PHONY: module-small
+module-small: needs-go needs-clang ## build the filter's small module again, with TinyGo, which is compiled first
+	go run ./build/module -small -tools $(TOOLS)
+
 .PHONY: image
-image: build ## build the images waymark (command line, module, Envoy) and waymark-plugin (the module alone)
+image: build ## build the images waymark (command line, modules, Envoy) and waymark-plugin (a module alone)
 	@build/docker.sh image
 	@docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' --filter 'reference=waymark*'
 
@@ -61,12 +72,15 @@ envoy: needs-python ## install the pinned Envoys below .cache/envoy
 .PHONY: test
 test: build envoy ## pass every test, on real Envoys and in containers too
 	go vet ./...
-	go -C e2e vet -tags docker,prometheus ./...
+	go -C e2e vet -tags clang,docker,prometheus ./...
 	@$(MAKE) --no-print-directory vet-module
 	@tags=none; ! build/docker.sh able || tags=docker; \
 	if command -v prometheus >/dev/null; then tags=$$tags,prometheus; \
-	else echo "The test of the dashboard is left out: prometheus is missing (.ci/run installs it)." >&2; fi; status=0; set -x; \
+	else echo "The test of the dashboard is left out: prometheus is missing (.ci/run installs it)." >&2; fi; \
+	if $(MAKE) --no-print-directory needs-clang; then tags=$$tags,clang; \
+	else echo "Tests that build the small module are left out; those of the committed one are not." >&2; fi; status=0; set -x; \
 	go test -count=1 -timeout 35m $(TESTFLAGS) ./... || status=1; \
+	[ "$$(go env GOHOSTOS/GOHOSTARCH)" != linux/amd64 ] || GOARCH=386 go test -count=1 ./routing ./hostcalls/... ./filter/... || status=1; \
 	go -C e2e test -count=1 -timeout 35m -p 1 -tags $$tags $(TESTFLAGS) ./... || status=1; \
 	exit $$status
 
@@ -82,7 +96,7 @@ vet-module: needs-go
 .PHONY: test-quick
 test-quick: needs-go ## pass the tests that need neither Envoy nor containers
 	go test ./...
-	go -C e2e test ./plain -run '^(TestImports|TestArchitectureNamesThePackages)$$'
+	go -C e2e test ./plain -run '^(TestImports|TestArchitectureNamesThePackages|TestNothingInTheRequestPathPanics)$$'
 
 # The systems that the command line is built for. Only Linux has Envoys to run; whatever decides works on all of them.
 SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -113,7 +127,7 @@ conformance: needs-go ## hold our verdicts against Istio's own (CASES=DIR: those
 bench: build envoy ## measure decisions natively, under wazero and in a real Envoy, side by side (BENCHFLAGS)
 	@mkdir -p .cache/bench
 	@for m in floor naive; do go -C e2e run waymark.dev/waymark/build/module -package ./bench/$$m -o ../.cache/bench/$$m.wasm || exit 1; done
-	@if [ -f filter/embedded/waymark-small.wasm.gz ]; then gzip -dc filter/embedded/waymark-small.wasm.gz > .cache/bench/small.wasm; fi
+	@cp bin/waymark-small.wasm .cache/bench/small.wasm
 	@go -C e2e build -o ../.cache/bench/bench ./bench
 	.cache/bench/bench $(BENCHFLAGS)
 
@@ -134,7 +148,7 @@ fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 3
 	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./envoy:FuzzDecide ./routing/regex:FuzzMatch ./lint:FuzzFindings ./e2e/plain:FuzzDecide
 
 .PHONY: fuzz-long
-fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the module
+fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the modules
 	@build/fuzz.sh 10m ./routing:FuzzDecide ./e2e/plain:FuzzDecide ./envoy:FuzzDecide
 
 .PHONY: attack

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the images, and brings the test services in containers up or down.
 #
-#   build/docker.sh image      builds waymark, waymark-plugin and waymark-standin; needs 'make build'
+#   build/docker.sh image      builds waymark, waymark-plugin, waymark-plugin:small and waymark-standin; needs 'make build'
 #   build/docker.sh up         brings build/docker-compose.yaml up, a stock Envoy, on 127.0.0.1:18080 (WAYMARK_PORT)
 #   build/docker.sh up FILE    brings another compose file up, such as examples/docker-compose/docker-compose.yaml
 #   build/docker.sh logs|down [FILE]
@@ -77,6 +77,7 @@ image() {
     standin_image
     envoy_image
     docker build -q -t waymark-plugin --target plugin -f build/Dockerfile bin >/dev/null
+    docker build -q -t waymark-plugin:small --target plugin --build-arg MODULE=waymark-small.wasm -f build/Dockerfile bin >/dev/null
     docker build -q -t waymark --target waymark --build-arg "ENVOY_IMAGE=$ENVOY_IMAGE" -f build/Dockerfile bin >/dev/null
 }
 

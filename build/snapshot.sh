@@ -41,5 +41,7 @@ for file in *_linux_amd64.tar.gz *_linux_arm64.tar.gz *_darwin_amd64.tar.gz *_da
     [ -s "$file" ] || { echo "dist has no $file" >&2; exit 1; }
     grep -qF "  $file" checksums.txt || { echo "checksums.txt does not name $file" >&2; exit 1; }
 done
-grep -q '  waymark_.*\.wasm$' checksums.txt || { echo "checksums.txt does not name the module" >&2; exit 1; }
+for module in waymark waymark-small; do
+    grep -q "  ${module}_.*\.wasm$" checksums.txt || { echo "checksums.txt does not name the module $module" >&2; exit 1; }
+done
 sha256sum --quiet -c --ignore-missing checksums.txt

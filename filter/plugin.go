@@ -68,6 +68,8 @@ func New(seed [2]uint64) *Plugin {
 const maxWaiting = 1 << 16
 
 // CreateContext remembers a new root context (parent 0), or a new stream of the root context parent.
+//
+// In range: waiting is made before its first entry.
 func (p *Plugin) CreateContext(id, parent uint32) {
 	if parent == 0 {
 		p.setTable(id, nil)
@@ -110,6 +112,8 @@ func (p *Plugin) StreamEnded(id uint32) bool {
 }
 
 // DeleteContext forgets a context and, if it is a root context, its Table.
+//
+// In range: the function ends where roots changes.
 func (p *Plugin) DeleteContext(id uint32) {
 	if id == p.stream {
 		p.stream = 0
@@ -203,6 +207,8 @@ func (p *Plugin) tableOf(stream uint32) *routing.Table {
 
 // read fills the request with the headers that the table compares, and returns which of routing.DecisionHeaders the
 // client sent. A header map that cannot be read counts as empty: it has no authority, so no rule matches.
+//
+// In range: the bytes of a name are read after its length was compared.
 func (p *Plugin) read(table *routing.Table) (sent uint32) {
 	var lengths uint64
 	if table != nil {
@@ -235,10 +241,11 @@ func (p *Plugin) read(table *routing.Table) (sent uint32) {
 	}
 }
 
+// ownBit returns the bit of a header in sets of routing.DecisionHeaders, or 0 for any other header.
 func ownBit(name string) uint32 {
 	for i, own := range routing.DecisionHeaders {
 		if name == own {
-			return 1 << i
+			return 1 << i // In range: a list has no negative index.
 		}
 	}
 	return 0
@@ -271,6 +278,8 @@ func (p *Plugin) write(d *routing.Decision) (written uint32) {
 }
 
 // remove removes a set of routing.DecisionHeaders: those that the client sent and the decision did not overwrite.
+//
+// In range: a bit that is set is that of a header; see ownBit.
 func (p *Plugin) remove(headers uint32) {
 	for i := 0; headers != 0; i, headers = i+1, headers>>1 {
 		if headers&1 != 0 {
@@ -280,6 +289,8 @@ func (p *Plugin) remove(headers uint32) {
 }
 
 // decimal writes a number without allocating. The text is valid until the next call.
+//
+// In range: a number of 32 bits has at most ten digits.
 func (p *Plugin) decimal(n uint32) string {
 	i := len(p.digits)
 	for {

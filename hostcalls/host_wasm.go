@@ -35,12 +35,14 @@ func getBufferBytes(b Buffer, start, most uint32) ([]byte, Status) {
 }
 
 // result returns what the host wrote: nothing, or bytes in the piece of memory that was allocated last.
+//
+// In range: size is compared with the length of the piece.
 func result(status Status) ([]byte, Status) {
 	if status != OK || shared.size == 0 {
 		return nil, status
 	}
 	piece := last()
-	if int(shared.size) > len(piece) || shared.address != uint32(uintptr(unsafe.Pointer(unsafe.SliceData(piece)))) {
+	if shared.size > uint32(len(piece)) || shared.address != uint32(uintptr(unsafe.Pointer(unsafe.SliceData(piece)))) {
 		return nil, InvalidMemoryAccess
 	}
 	return piece[:shared.size], OK

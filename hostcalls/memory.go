@@ -34,9 +34,12 @@ func Reset() {
 
 // Allocate returns size bytes of memory that the host can write into. A size of 0 is allowed, and has an address, too.
 // The memory is not cleared.
+//
+// In range: a piece beyond the limit is refused by the runtime where there is no memory for it, and no host has
+// headers of that size. The arena has a size between arenaStart and arenaLimit.
 func Allocate(size uint32) []byte {
 	n := int(size)
-	if n > arenaLimit || shared.apart {
+	if size > arenaLimit || shared.apart {
 		shared.own = make([]byte, n)
 		return shared.own
 	}
@@ -51,6 +54,8 @@ func Allocate(size uint32) []byte {
 }
 
 // last returns the piece that was allocated last.
+//
+// In range: the piece is in the arena since it was allocated; a new arena begins with a new piece.
 func last() []byte {
 	if shared.own != nil {
 		return shared.own

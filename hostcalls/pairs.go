@@ -12,6 +12,8 @@ type Pairs struct {
 
 // ParsePairs checks all lengths before the first pair is read, so that [Pairs.Next] never reads beyond the data. Empty
 // data have no pairs. ok is false for bytes that are not a valid encoding.
+//
+// In range: the count is compared with the number of bytes.
 func ParsePairs(data []byte) (p Pairs, ok bool) {
 	if len(data) == 0 {
 		return Pairs{}, true
@@ -38,6 +40,8 @@ func ParsePairs(data []byte) (p Pairs, ok bool) {
 // Next returns the next pair; ok is false if there is none. The strings share memory with the data. Next is small
 // enough to be inlined, and does not check lengths: compiled to Wasm, a call for each header costs more than the work
 // on most of them.
+//
+// In range: ParsePairs has compared the sum of all lengths with the number of bytes.
 func (p *Pairs) Next() (name, value string, ok bool) {
 	if p.left == 0 {
 		return "", "", false
@@ -66,6 +70,8 @@ func AppendPairs(b []byte, headers [][2]string) []byte {
 }
 
 // uint32At and appendUint32 replace encoding/binary, which would link reflect into the module.
+//
+// In range: callers have compared the number of bytes.
 func uint32At(b []byte) uint32 {
 	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 }

@@ -19,6 +19,9 @@ type Automaton struct {
 }
 
 // run returns the numbers of the expressions that match the whole of s.
+//
+// In range: unmarshalAutomaton has checked that Next has a row for each state and a column for each class, and Accept
+// a list for each state.
 func (a *Automaton) run(s string) []uint16 {
 	state, width, next, classes := int(a.Start), a.Width, a.Next, a.Classes
 	for i := 0; i < len(s); i++ {

@@ -32,6 +32,8 @@ const (
 )
 
 // place returns the place that is written at an offset, in size bytes.
+//
+// In range: valid has checked that the place ends before the code does.
 func (c compact) place(at, size int) int {
 	if size == 1 {
 		return int(c[at])
@@ -40,6 +42,10 @@ func (c compact) place(at, size int) int {
 }
 
 // match reports whether the expression matches the whole of s.
+//
+// In range: valid has checked that every state and its edges end before the code does, that every place is that of a
+// state, and that a chain is followed by a state. At i there is a byte of s wherever one is read: the loops before
+// return at its end.
 func (c compact) match(s string) bool {
 	size, at, i := int(c[0]), 1, 0
 	for {
@@ -88,6 +94,8 @@ func (c compact) match(s string) bool {
 
 // edge returns the place that byte b leads to from a state whose edges begin at offset p, or -1 if there is no edge for
 // b.
+//
+// In range: valid has checked that the edges end before the code does.
 func (c compact) edge(flags byte, p, size int, b byte) int {
 	for end := p + int(flags>>3&mostEach)*(1+size); p < end; p += 1 + size {
 		if c[p] == b {

@@ -58,22 +58,19 @@ type compiler struct {
 
 func (c *compiler) config() {
 	hasVersion, hasHosts := false, false
-	before := func(what string) {
-		if hasHosts {
-			c.problem("want the " + what + " before the virtualHosts")
-		}
-	}
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "version":
 			hasVersion = true
 			c.readVersion()
 		case "requires":
-			c.array(func() {
+			var a array
+			for c.element(&a) {
 				if name := c.readText(); !slices.Contains(Features, name) {
 					c.missing = append(c.missing, strconv.Quote(clip(name)))
 				}
-			})
+			}
 		case "name":
 			c.table.name = c.readText()
 		case "repeatedHeaders":
@@ -85,26 +82,44 @@ func (c *compiler) config() {
 				c.problem("want each or joined, got " + strconv.Quote(clip(s)))
 			}
 		case "programs":
-			c.array(c.program)
+			var a array
+			for c.element(&a) {
+				c.program()
+			}
 		case "regexes":
-			before(key)
-			c.array(c.regex)
+			c.before(o.key, hasHosts)
+			var a array
+			for c.element(&a) {
+				c.regex()
+			}
 		case "sets":
-			before(key)
-			c.array(c.set)
+			c.before(o.key, hasHosts)
+			var a array
+			for c.element(&a) {
+				c.set()
+			}
 		case "virtualHosts":
 			hasHosts = true
-			c.array(c.virtualHost)
+			var a array
+			for c.element(&a) {
+				c.virtualHost()
+			}
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if !hasVersion {
 		c.problem("version is missing")
 	}
 	if !hasHosts {
 		c.problem("virtualHosts is missing")
+	}
+}
+
+// before reports a list that stands after the virtual hosts, whose rules refer to its elements.
+func (c *compiler) before(what string, hasHosts bool) {
+	if hasHosts {
+		c.problem("want the " + what + " before the virtualHosts")
 	}
 }
 
@@ -126,22 +141,26 @@ func (c *compiler) virtualHost() {
 	h := virtualHost{first: c.table.rules.count}
 	index := c.table.virtualHosts.count
 	hasDomain := false
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "name":
 			h.name = c.readSpan()
 		case "domains":
-			c.array(func() {
+			var a array
+			for c.element(&a) {
 				hasDomain = true
 				c.domain(c.readText(), index)
-			})
+			}
 		case "rules":
-			c.array(func() { c.rule(&h) })
+			var a array
+			for c.element(&a) {
+				c.rule(&h)
+			}
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if !hasDomain {
 		c.problem("domains is missing or empty")
 	}
@@ -178,18 +197,25 @@ func (c *compiler) rule(h *virtualHost) {
 	never := false
 	var x extra
 	hasOutcome, hasSplit := false, false
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "rule":
 			name = c.readSpan()
 		case "path":
 			c.path(&u.path)
 		case "headers":
 			h.headers = true
-			c.array(c.header)
+			var a array
+			for c.element(&a) {
+				c.header()
+			}
 		case "query":
 			h.query = true
-			c.array(c.query)
+			var a array
+			for c.element(&a) {
+				c.query()
+			}
 		case "outcome":
 			hasOutcome = true
 			u.outcome = c.outcome()
@@ -201,10 +227,9 @@ func (c *compiler) rule(h *virtualHost) {
 		case "never":
 			never = c.readBool()
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if u.to = c.table.conditions.count; never {
 		u.to = unmet
 	}
@@ -233,27 +258,28 @@ func (c *compiler) outcome() span {
 func (c *compiler) split(s *split) {
 	var sum uint64
 	s.from = c.table.shares.count
-	c.array(func() {
+	var a array
+	for c.element(&a) {
 		var id span
 		var weight uint32
-		c.object(func(key string) bool {
-			switch key {
+		var o object
+		for c.member(&o) {
+			switch o.key {
 			case "outcome":
 				id = c.outcome()
 			case "weight":
 				weight = c.readNumber(1, 1<<31-1)
 			default:
-				return false
+				c.unknown()
 			}
-			return true
-		})
+		}
 		if id.size == 0 || weight == 0 {
 			c.problem("a share has an outcome and a weight")
-			return
+			continue
 		}
 		sum += uint64(weight)
 		c.table.shares.add(share{id, uint32(min(sum, 1<<32-1))})
-	})
+	}
 	if s.to = c.table.shares.count; s.from == s.to {
 		c.problem("a split has shares")
 	} else if sum >= 1<<32 {
@@ -262,18 +288,18 @@ func (c *compiler) split(s *split) {
 }
 
 func (c *compiler) path(p *comparison) {
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "separated":
 			c.kind(p, matchSeparated)
 			p.value = c.readSpan()
 		case "ignoreCase":
 			p.ignoreCase = c.readBool()
 		default:
-			return c.comparison(p, key)
+			c.comparison(p, o.key)
 		}
-		return true
-	})
+	}
 	if p.kind == matchAny {
 		c.problem("want one of exact, prefix, separated and regex")
 	}
@@ -282,8 +308,9 @@ func (c *compiler) path(p *comparison) {
 func (c *compiler) header() {
 	var h condition
 	name := ""
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "name":
 			name = strings.ToLower(c.readText())
 		case "invert":
@@ -291,10 +318,9 @@ func (c *compiler) header() {
 		case "missingAsEmpty":
 			h.missingAsEmpty = c.readBool()
 		default:
-			return c.comparison(&h.comparison, key)
+			c.comparison(&h.comparison, o.key)
 		}
-		return true
-	})
+	}
 	if h.missingAsEmpty && h.kind == matchAny {
 		c.problem("missingAsEmpty needs exact, prefix or regex")
 	}
@@ -304,13 +330,14 @@ func (c *compiler) header() {
 func (c *compiler) query() {
 	var q condition
 	name := ""
-	c.object(func(key string) bool {
-		if key == "name" {
+	var o object
+	for c.member(&o) {
+		if o.key == "name" {
 			name = c.readText()
-			return true
+		} else {
+			c.comparison(&q.comparison, o.key)
 		}
-		return c.comparison(&q.comparison, key)
-	})
+	}
 	c.condition(q, name, true)
 }
 
@@ -322,8 +349,8 @@ func (c *compiler) condition(q condition, name string, isQuery bool) {
 	c.table.conditions.add(q)
 }
 
-// comparison reads the value of a key of [StringMatch]; false means that the key is not one of them.
-func (c *compiler) comparison(s *comparison, key string) bool {
+// comparison reads the value of a key of [StringMatch].
+func (c *compiler) comparison(s *comparison, key string) {
 	switch key {
 	case "exact":
 		c.kind(s, matchExact)
@@ -332,14 +359,14 @@ func (c *compiler) comparison(s *comparison, key string) bool {
 	case "regex":
 		c.kind(s, matchRegex)
 	default:
-		return false
+		c.unknown()
+		return
 	}
 	if s.kind != matchRegex {
 		s.value = c.readSpan()
 	} else if i := c.below(int(c.table.expressions.count), "regexes"); i >= 0 {
 		s.value = span{uint32(i), 0}
 	}
-	return true
 }
 
 func (c *compiler) kind(s *comparison, k matchKind) {
@@ -366,31 +393,31 @@ func (c *compiler) below(count int, what string) int {
 }
 
 func (c *compiler) fault(f *fault) {
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "delay":
 			c.delay(f)
 		case "abort":
 			c.abort(f)
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 }
 
 func (c *compiler) delay(f *fault) {
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "ms":
 			f.delay = c.readNumber(1, 1<<32-1)
 		case "perMillion":
 			f.delayPerMillion = c.readNumber(0, million)
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if f.delay == 0 {
 		c.problem("ms is missing")
 	}
@@ -398,8 +425,9 @@ func (c *compiler) delay(f *fault) {
 
 func (c *compiler) abort(f *fault) {
 	kinds := 0
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "httpStatus":
 			kinds++
 			f.abortStatus = c.readNumber(200, 600)
@@ -409,10 +437,9 @@ func (c *compiler) abort(f *fault) {
 		case "perMillion":
 			f.abortPerMillion = c.readNumber(0, million)
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if kinds != 1 {
 		c.problem("want one of httpStatus and grpcStatus")
 	}

@@ -27,6 +27,8 @@ func (c *comparison) expression() int32 { return int32(c.value.at) }
 //	separated "/foo"   takes /foo and /foo/bar                 (VS-MATCH-06)
 //	exact "/foo"       takes /foo, not /foo/                   (VS-MATCH-04)
 //	regex "/foo"       takes /foo, not /foo/bar                (VS-MATCH-08)
+//
+// In range: s was compared with the length n.
 func (c *comparison) matches(t *Table, s string, m *Machine) bool {
 	m.work.condition()
 	switch c.kind {
@@ -67,6 +69,7 @@ type condition struct {
 // such conditions can be keys of the index.
 func (c *condition) narrows() bool { return !c.invert && !c.missingAsEmpty }
 
+// In range: next is the index of a field, or -1.
 func (c *condition) matches(t *Table, r *Request) bool {
 	i := r.first(c.subject)
 	if i < 0 {

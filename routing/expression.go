@@ -11,6 +11,7 @@ type expression struct {
 	set            int32 // the set that the expression is in, or -1
 }
 
+// In range: s was compared with the length n, and a program without code has a number in large.
 func (e *expression) matches(t *Table, s string, m *Machine) bool {
 	n := int(e.prefix.size)
 	m.work.readBytes(n)
@@ -90,8 +91,9 @@ func (c *compiler) regex() {
 	e := expression{set: -1}
 	hasProgram := false
 	contains, endsWith := c.contains[:0], c.endsWith[:0]
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "pattern":
 			c.readSpan()
 		case "prefix":
@@ -104,10 +106,9 @@ func (c *compiler) regex() {
 			hasProgram = true
 			e.program = int32(max(0, c.below(int(c.table.programs.count), "programs")))
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if !hasProgram {
 		c.problem("program is missing")
 	}
@@ -123,13 +124,14 @@ func (c *compiler) regex() {
 
 // pieces reads a list of texts of 2, 4 or 8 bytes and appends it to all.
 func (c *compiler) pieces(all []span) []span {
-	c.array(func() {
+	var a array
+	for c.element(&a) {
 		s := c.readSpan()
 		if n := s.size; n != 2 && n != 4 && n != 8 {
 			c.problem("want 2, 4 or 8 bytes, got " + itoa(int(n)))
 		}
 		all = append(all, s)
-	})
+	}
 	if len(all) > maxTexts {
 		c.problem("want at most " + itoa(maxTexts) + " texts")
 	}
@@ -140,13 +142,15 @@ func (c *compiler) set() {
 	var s expressionSet
 	id := int32(len(c.table.sets))
 	hasProgram := false
-	c.object(func(key string) bool {
-		switch key {
+	var o object
+	for c.member(&o) {
+		switch o.key {
 		case "regexes":
-			c.array(func() {
+			var a array
+			for c.element(&a) {
 				i := c.below(int(c.table.expressions.count), "regexes")
 				if i < 0 {
-					return
+					continue
 				}
 				e := c.table.expressions.at(int32(i))
 				if e.set >= 0 {
@@ -154,7 +158,7 @@ func (c *compiler) set() {
 				}
 				e.set = id
 				s.members = append(s.members, int32(i))
-			})
+			}
 		case "program":
 			hasProgram = true
 			if i := c.below(int(c.table.programs.count), "programs"); i >= 0 {
@@ -166,10 +170,9 @@ func (c *compiler) set() {
 				c.problem("is not an automaton")
 			}
 		default:
-			return false
+			c.unknown()
 		}
-		return true
-	})
+	}
 	if !hasProgram {
 		c.problem("program is missing")
 	} else if s.automaton != nil && !s.automaton.names(len(s.members)) {

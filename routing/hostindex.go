@@ -33,6 +33,8 @@ type domain struct {
 //	a.test:8443        a.test            the port is ignored (VS-GW-04)
 //	[::1]:80           [::1]
 //	a.test.            a.test.           a trailing dot is not ignored (GW-HCM-09)
+//
+// In range: n is less than the length of the host.
 func (hi *hostIndex) find(authority string, w *work) int32 {
 	host := Host(authority)
 	if len(host) <= maxDomain {
@@ -52,6 +54,8 @@ func (hi *hostIndex) find(authority string, w *work) int32 {
 }
 
 // lookUp returns the index of a domain in domains, or -1.
+//
+// In range: the number of slots is a power of two, and mask is one less.
 func (hi *hostIndex) lookUp(text string, suffix bool, w *work) int32 {
 	w.key()
 	w.readBytes(len(text))
@@ -108,6 +112,8 @@ func hashDomain(text string, suffix bool) uint64 {
 
 // Host returns the authority without its port. Domains are compared with it without regard to case. A colon inside the
 // brackets of an IPv6 address does not begin a port (Envoy: HeaderUtility::getPortStart).
+//
+// In range: colon is an index in authority, or the function has returned.
 func Host(authority string) string {
 	if indexEither(authority, ':', ':') == len(authority) {
 		return authority

@@ -132,6 +132,8 @@ func newSlots(bits uint8) slots {
 }
 
 // find returns the value of a key, or -1.
+//
+// In range: the number of slots is a power of two, and mask is one less.
 func (s *slots) find(key uint64) int32 {
 	mask := uint64(len(s.slots) - 1)
 	for i := key * multiplier >> (s.shift & 63); ; i++ {

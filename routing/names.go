@@ -28,6 +28,8 @@ func newNames() names {
 }
 
 // find returns the subject of a name, or -1.
+//
+// In range: the number of slots is a power of two, and mask is one less.
 func (ns *names) find(text string, query bool) int32 {
 	mask := uint64(len(ns.slots) - 1)
 	for i := hashName(text, query) & mask; ; i = (i + 1) & mask {

@@ -133,10 +133,14 @@ const ProgramStep = 8
 // compactStep is the cost of each byte that a [compact] reads, in steps of an [Automaton].
 const compactStep = 2
 
-// spend counts steps, and reports whether they are within [MaxWork].
+// spend counts steps, and reports whether they are within [MaxWork]. Beyond it, it counts no more: thousands of rules may
+// be left, and int has 32 bits in the small module.
 func (m *Machine) spend(steps int) bool {
-	m.spent += steps
 	m.work.readBytes(steps)
+	if m.isExhausted() {
+		return false
+	}
+	m.spent += steps
 	return m.spent <= MaxWork || m.unbounded
 }
 
@@ -147,6 +151,7 @@ type stateSet struct {
 	sparse, dense []uint32
 }
 
+// In range: n is the number of states of a program.
 func (s *stateSet) reset(n int) {
 	if cap(s.sparse) < n {
 		s.sparse, s.dense = make([]uint32, n), make([]uint32, 0, n)
@@ -154,11 +159,13 @@ func (s *stateSet) reset(n int) {
 	s.sparse, s.dense = s.sparse[:n], s.dense[:0]
 }
 
+// In range: sparse has an element for each state; i is compared with the length of dense.
 func (s *stateSet) has(state uint32) bool {
 	i := s.sparse[state]
 	return int(i) < len(s.dense) && s.dense[i] == state
 }
 
+// In range: sparse has an element for each state.
 func (s *stateSet) insert(state uint32) {
 	s.sparse[state] = uint32(len(s.dense))
 	s.dense = append(s.dense, state)
@@ -166,6 +173,8 @@ func (s *stateSet) insert(state uint32) {
 
 // Match reports whether the program matches the whole of s. It is false, too, once the machine has made [MaxWork]
 // steps.
+//
+// In range: unmarshalProgram has checked that states lead to states.
 func (p *Program) Match(m *Machine, s string) bool {
 	m.current.reset(len(p.Code))
 	m.next.reset(len(p.Code))
@@ -195,6 +204,8 @@ func (p *Program) Match(m *Machine, s string) bool {
 
 // follow adds a state, and all states that it leads to without reading a byte, at offset i of s. It keeps a stack of
 // its own, since the depth of a recursion would depend on the pattern.
+//
+// In range: unmarshalProgram has checked that states lead to states, and the stack is not empty in the loop.
 func (m *Machine) follow(p *Program, set *stateSet, state uint32, s string, i int) {
 	m.stack = append(m.stack[:0], state)
 	for len(m.stack) > 0 {
@@ -216,6 +227,8 @@ func (m *Machine) follow(p *Program, set *stateSet, state uint32, s string, i in
 }
 
 // holds reports whether an assertion is true at offset i of s.
+//
+// In range: i is at most the length of s, and is compared with 0 and with that length before a byte is read.
 func holds(a Assertion, s string, i int) bool {
 	switch a {
 	case AssertBeginText:

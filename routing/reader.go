@@ -100,58 +100,102 @@ func (d *reader) end() {
 // maxKeys is more than any object of the format has.
 const maxKeys = 16
 
-// object reads an object. It calls member for each key; member must read the value, or return false for an unknown key.
-// An unknown key is a problem, and so is a key that occurs twice.
-func (d *reader) object(member func(key string) bool) {
-	if d.next() != '{' {
-		d.wrongType("an object")
-		return
-	}
-	var seen [maxKeys]string
-	n := 0
-	for more := d.enter('}'); more; more = d.another('}') {
-		if d.next() != '"' {
-			d.fail()
-			return
-		}
-		key := d.string()
-		d.take(':')
-		twice := false
-		for _, s := range seen[:n] {
-			twice = twice || s == key
-		}
-		if n < maxKeys {
-			seen[n] = key
-			n++
-		}
-		if twice {
-			d.problem("key " + strconv.Quote(clip(key)) + " occurs twice")
-			d.skip()
-			continue
-		}
-		d.path = append(d.path, step{key: key})
-		known := member(key)
-		d.path = d.path[:len(d.path)-1]
-		if !known {
-			d.problem("unknown field " + strconv.Quote(clip(key)))
-			d.skip()
-		}
-	}
+// object is how far an object has been read. The zero value is before its opening bracket:
+//
+//	var o object
+//	for d.member(&o) {
+//		switch o.key {
+//		case "name":
+//			name = d.readText()
+//		default:
+//			d.unknown()
+//		}
+//	}
+//
+// There is no callback, since its variables would be on the heap: of ten thousand rules that is more memory than the
+// rules need, and it never shrinks.
+type object struct {
+	key    string // of the present member
+	seen   [maxKeys]string
+	n      int // how many keys are in seen
+	inside bool
 }
 
-// array reads an array. It calls element for each element; element must read the value.
-func (d *reader) array(element func()) {
-	if d.next() != '[' {
-		d.wrongType("an array")
-		return
-	}
-	i := 0
-	for more := d.enter(']'); more; more = d.another(']') {
-		d.path = append(d.path, step{index: i})
-		element()
+// member reads the key of the next member of an object, whose value must be read then, or [reader.unknown] called. false
+// means that there is none: the object has been read, or the value is not an object, which is a problem. A key that
+// occurs twice is a problem, too.
+func (d *reader) member(o *object) bool {
+	more := false
+	switch {
+	case o.inside:
 		d.path = d.path[:len(d.path)-1]
-		i++
+		more = d.another('}')
+	case d.next() != '{':
+		d.wrongType("an object")
+	default:
+		o.inside = true
+		more = d.enter('}')
 	}
+	for ; more; more = d.another('}') {
+		if d.next() != '"' {
+			d.fail()
+			return false
+		}
+		o.key = d.string()
+		d.take(':')
+		twice := false
+		for _, s := range o.seen[:o.n] {
+			twice = twice || s == o.key
+		}
+		if o.n < maxKeys {
+			o.seen[o.n] = o.key
+			o.n++
+		}
+		if !twice {
+			d.path = append(d.path, step{key: o.key})
+			return true
+		}
+		d.problem("key " + strconv.Quote(clip(o.key)) + " occurs twice")
+		d.skip()
+	}
+	return false
+}
+
+// unknown skips the value of a key that the format does not have, which is a problem of the object.
+func (d *reader) unknown() {
+	last := len(d.path) - 1
+	member := d.path[last]
+	d.path = d.path[:last]
+	d.problem("unknown field " + strconv.Quote(clip(member.key)))
+	d.skip()
+	d.path = append(d.path, member)
+}
+
+// array is how far an array has been read. The zero value is before its opening bracket.
+type array struct {
+	index  int // of the next element
+	inside bool
+}
+
+// element reports whether the array has a next element, which must be read then. false means that there is none: the
+// array has been read, or the value is not an array, which is a problem.
+func (d *reader) element(a *array) bool {
+	more := false
+	switch {
+	case a.inside:
+		d.path = d.path[:len(d.path)-1]
+		more = d.another(']')
+	case d.next() != '[':
+		d.wrongType("an array")
+	default:
+		a.inside = true
+		more = d.enter(']')
+	}
+	if more {
+		d.path = append(d.path, step{index: a.index})
+		a.index++
+	}
+	return more
 }
 
 // enter reads the opening bracket of an object or array, and reports whether there is a member or an element. If there

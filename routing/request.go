@@ -49,6 +49,8 @@ type recentHost struct {
 const recentHosts = 8
 
 // host returns the index of the virtual host for the request's authority, or -1.
+//
+// In range: n is compared with the size of the text.
 func (r *Request) host(t *Table) int32 {
 	if r.recentOf != t {
 		clear(r.recent[:])
@@ -120,6 +122,8 @@ func isAuthority(name string) bool {
 }
 
 // Add adds a header line. The caller makes sure that the name is in lower case, and neither a pseudo-header nor "host".
+//
+// In range: there is room for n+1 elements.
 func (r *Request) Add(name, value string) {
 	n := len(r.Headers)
 	if n == cap(r.Headers) {
@@ -131,6 +135,8 @@ func (r *Request) Add(name, value string) {
 }
 
 // begin starts a decision with a Table.
+//
+// In range: sizes of lists are not negative.
 func (r *Request) begin(t *Table) {
 	r.decision++
 	if len(r.heads) < int(t.names.names.count) || len(r.visited) < len(t.index.buckets) || r.decision == 0 {
@@ -141,6 +147,8 @@ func (r *Request) begin(t *Table) {
 }
 
 // first returns the index of the first field of a subject, or -1.
+//
+// In range: begin has made a head for each subject.
 func (r *Request) first(subject int32) int32 {
 	if h := &r.heads[subject]; h.decision == r.decision {
 		return h.first
@@ -148,6 +156,9 @@ func (r *Request) first(subject int32) int32 {
 	return -1
 }
 
+// add makes a field of a value.
+//
+// In range: there is room for one more element, begin has made a head for each subject, and last is the index of a field.
 func (r *Request) add(subject int32, value string) {
 	i := int32(len(r.fields))
 	if len(r.fields) == cap(r.fields) {
@@ -201,6 +212,9 @@ func (r *Request) collectHeaders(t *Table) {
 
 // joinRepeated replaces the fields of a repeated header by one field, whose value is theirs joined by commas
 // (VS-MATCH-16).
+//
+// In range: fields have subjects, and next is the index of a field, or -1; start was the length of joined, which has
+// only grown.
 func (r *Request) joinRepeated() {
 	kept := r.fields[:0]
 	for _, f := range r.fields {
@@ -230,6 +244,8 @@ func (r *Request) joinRepeated() {
 
 // collectQuery makes a field of the first query parameter of each name that some rule compares. Nothing is decoded,
 // names are case-sensitive, and a parameter without "=" has the empty value (VS-MATCH-23, VS-MATCH-24).
+//
+// In range: indexEither returns at most the length of its text, and at is compared with it.
 func (r *Request) collectQuery(t *Table) {
 	at := indexEither(r.Path, '?', '?') + 1
 	if at > len(r.Path) {
@@ -249,9 +265,13 @@ func (r *Request) collectQuery(t *Table) {
 
 // pathOnly returns the part of a :path that rules are compared with: everything before the first "?" or "#"
 // (VS-MATCH-09).
+//
+// In range: indexEither returns at most the length of its text.
 func pathOnly(path string) string { return path[:indexEither(path, '?', '#')] }
 
 // indexEither returns the index of the first byte a or b in s, or the length of s. It scans eight bytes at a time.
+//
+// In range: i is compared with the length before a byte is read.
 func indexEither(s string, a, b byte) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i, p := 0, unsafe.StringData(s)

@@ -5,6 +5,9 @@ import "unsafe"
 // search finds the first rule in a bucket that matches, and makes it r.best if it comes before the best rule so far. A
 // bucket is visited at most once in a decision: its rules are checked in full, so it does not matter which value led
 // there.
+//
+// In range: the indexer enters only numbers of buckets, and ranges of entries, that are there; begin has made an
+// element of visited for each bucket.
 func (t *Table) search(r *Request, id int32) {
 	b := &t.index.buckets[id]
 	if b.least >= r.best || r.visited[id] == r.decision || r.machine.isExhausted() {
@@ -37,6 +40,8 @@ func (t *Table) search(r *Request, id int32) {
 }
 
 // follow visits all buckets that a value leads to.
+//
+// In range: the indexer enters only numbers of lookups that are there, and a wide lookup for each of these kinds.
 func (t *Table) follow(r *Request, id int32, value string) {
 	l := &t.index.lookups[id]
 	if l.least >= r.best {
@@ -74,6 +79,8 @@ func (t *Table) follow(r *Request, id int32, value string) {
 }
 
 // visit searches the bucket that a key leads to, or checks the rule. Most keys are not in the table.
+//
+// In range: the number of slots is a power of two, and mask is one less.
 func (t *Table) visit(r *Request, key uint64) {
 	s := &t.index.table
 	mask := uint64(len(s.slots) - 1)
@@ -94,6 +101,8 @@ func (t *Table) visit(r *Request, key uint64) {
 	}
 }
 
+// In range: the indexer enters only numbers of sets that are there, and the compiler has checked the numbers of
+// members in the lists of an automaton.
 func (t *Table) followSets(r *Request, id int32, sets []int32, value string) {
 	for _, s := range sets {
 		if !r.machine.spend(len(value)) {
@@ -108,6 +117,8 @@ func (t *Table) followSets(r *Request, id int32, sets []int32, value string) {
 
 // followPrefixes looks up longer and longer prefixes of the value and reads it once: h keeps the hash of the words of
 // eight bytes that were read. The hash of a prefix is that of hashText or hashFold of the same bytes.
+//
+// In range: the value was compared with the length n.
 func (t *Table) followPrefixes(r *Request, id int32, kind keyKind, lengths []prefixLength, value string) {
 	var h uint64
 	p, at := unsafe.StringData(value), 0
@@ -161,6 +172,8 @@ func (t *Table) followEnd(r *Request, id int32, kinds keyKind, value string) {
 }
 
 // followTexts looks up the bytes at every place of the value, for expressions whose values contain a text.
+//
+// In range: there is a wide lookup for each of these kinds.
 func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 	n, p, w := len(value), unsafe.StringData(value), &t.index.wide[l.wide]
 	if !r.machine.spend(n) {
@@ -192,6 +205,7 @@ func (t *Table) followTexts(r *Request, id int32, l *lookup, value string) {
 	}
 }
 
+// In range: the filter has a bit for each value of the hash that is left after the shift.
 func (w *wideLookup) mayHave(word uint64) bool {
 	bit := word * multiplier >> (w.shift & 63)
 	return w.filter[bit>>6]>>(bit&63)&1 != 0
@@ -203,6 +217,8 @@ func (w *wideLookup) mayHave(word uint64) bool {
 const longPath = 64
 
 // matches checks all conditions of a rule except those with a bit in proved; see entry.
+//
+// In range: i is not less than from.
 func (ru *rule) matches(t *Table, r *Request, proved uint32) bool {
 	r.machine.work.rule()
 	checkPath := proved&1 == 0

@@ -58,6 +58,9 @@ type rows[T any] struct {
 
 const rowsPerChunk = 256
 
+// at returns a row, which can be changed.
+//
+// In range: i is less than count; it comes from the compiler or the indexer, which added the row.
 func (r *rows[T]) at(i int32) *T { return &r.chunks[uint32(i)/rowsPerChunk][uint32(i)%rowsPerChunk] }
 
 func (r *rows[T]) add(row T) {

@@ -10,6 +10,9 @@ type texts struct {
 // span is a part of texts, in bytes. Offsets beyond the end of config continue in changed.
 type span struct{ at, size uint32 }
 
+// of returns the text of a span.
+//
+// In range: the reader makes spans of texts that it has read or decoded.
 func (t *texts) of(s span) string {
 	if int(s.at) < len(t.config) {
 		return t.config[s.at : s.at+s.size]

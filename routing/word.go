@@ -12,12 +12,16 @@ import (
 //
 // Equal hashes do not prove equality. Rules that a hash leads to are checked in full, and domains are compared.
 
-// load64 reads the eight bytes that begin at p[at]. The caller makes sure that they exist. The order of bytes is that
-// of the machine, which is the same for all words that are compared.
+// load64 reads the eight bytes that begin at p[at]. The order of bytes is that of the machine, which is the same for all
+// words that are compared.
+//
+// In range: the caller makes sure that the bytes exist.
 func load64(p *byte, at int) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(p), at)) }
 
+// In range: see load64.
 func load32(p *byte, at int) uint64 { return uint64(*(*uint32)(unsafe.Add(unsafe.Pointer(p), at))) }
 
+// In range: see load64.
 func load16(p *byte, at int) uint64 { return uint64(*(*uint16)(unsafe.Add(unsafe.Pointer(p), at))) }
 
 // loadText returns the word of a text of 2, 4 or 8 bytes.
@@ -33,6 +37,8 @@ func loadText(s string) uint64 {
 }
 
 // short returns the word of a value of at most eight bytes. Different values of the same length have different words.
+//
+// In range: the length is compared before bytes are read.
 func short(s string) uint64 {
 	p := unsafe.StringData(s)
 	switch n := len(s); {
@@ -92,6 +98,8 @@ func lowerWord(w uint64) uint64 {
 }
 
 // equalFold compares two strings of equal length without regard to the case of ASCII letters.
+//
+// In range: the strings are of equal length.
 func equalFold(a, b string) bool {
 	n := len(a)
 	if n < 8 {

@@ -49,6 +49,14 @@ func TestMatchingIsGivenUp(t *testing.T) {
 	assert.Equal(t, 0, table.Decide(r, routing.Dice{}).Rule, "the steps of an earlier decision do not count")
 }
 
+// It stays given up, however many rules are left: the count of steps does not begin anew where int has 32 bits, as in the
+// small module.
+func TestMatchingStaysGivenUp(t *testing.T) {
+	config, r := routingtest.GivenUp()
+	d := compile(t, config).Decide(r, routing.Dice{})
+	assert.Equal(t, routing.Decision{VirtualHost: 0, Rule: -1, Exhausted: true}, d)
+}
+
 // An expression that would take too many steps by itself is given up on the way, not only after it.
 func TestOneExpressionIsGivenUp(t *testing.T) {
 	table := compile(t, routingtest.List(func(b *routingtest.Rulebook) []routing.Rule {

@@ -18,7 +18,9 @@ var table = []mutant{
 	{"a long path is compared first", "routing/search.go", "const longPath = 64", "const longPath = 1 << 20", nil},
 	{"a table makes an object for each rule", "routing/table.go", "const rowsPerChunk = 256", "const rowsPerChunk = 2", nil},
 	{"a set of expressions is not asked at once", "routing/indexer.go", "	if e.set >= 0 {\n", "	if e.set >= 1<<30 {\n", nil},
-	{"steps are not bounded", "routing/program.go", "	return m.spent <= MaxWork || m.unbounded\n", "	return true\n", nil},
+	{"steps are not bounded", "routing/program.go", "bool { return m.spent > MaxWork && !m.unbounded }", "bool { return false }", nil},
+	{"steps are not counted", "routing/program.go", "	m.spent += steps\n", "	m.spent += 0 * steps\n", nil},
+	{"an expression goes on beyond the steps", "routing/program.go", "		if !m.spend(ProgramStep * len(m.current.dense)) {\n", "		if !m.spend(ProgramStep*len(m.current.dense)) && m.spent < 0 {\n", nil},
 	{"what is given up is not told", "routing/decide.go", "		d.Exhausted = true\n", "", nil},
 	{"the steps of an earlier request count", "routing/decide.go", "	r.machine.spent = 0\n", "", nil},
 
@@ -50,7 +52,7 @@ var table = []mutant{
 	{"the first share is always taken", "routing/decide.go", "x.split.pick(&t.shares, dice.Split)", "x.split.pick(&t.shares, 0)", nil},
 	{"escapes of JSON are read beyond the end", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 <= len(d.text)+4 {\n", nil},
 	{"escapes of JSON are refused", "routing/reader.go", "	if d.at+4 <= len(d.text) {\n", "	if d.at+4 > len(d.text) {\n", nil},
-	{"a duplicate key is taken", "routing/reader.go", "			twice = twice || s == key\n", "			_, _ = s, twice\n", nil},
+	{"a duplicate key is taken", "routing/reader.go", "			twice = twice || s == o.key\n", "			_, _ = s, twice\n", nil},
 
 	// The translator: its cost, and what it refuses.
 	{"a long line is measured for each finding in it", "diag/excerpt.go", "	known, ok := l.shown[number]\n", "	known, ok := l.shown[-1]\n", frontDoor},

@@ -58,7 +58,7 @@ var fileValues = map[string]func(*cobra.Command, *resource.Set) []string{
 
 // extensionsOf are the names of files that flags take.
 var extensionsOf = map[string][]string{
-	"file": {"yaml", "yml", "json"}, "requests": {"json"}, "module": {"wasm"},
+	"file": {"yaml", "yml", "json"}, "requests": {"json"},
 }
 
 func envoyVersions() []string {
@@ -79,6 +79,8 @@ func completeFlags(c *cobra.Command) {
 	for flag, values := range valuesOf {
 		register(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
+	// The rest are files.
+	register("module", cobra.FixedCompletions(slices.Sorted(maps.Keys(ownModules)), cobra.ShellCompDirectiveDefault))
 	if values := outputsOf[c.Name()]; values != nil {
 		register("output", cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}

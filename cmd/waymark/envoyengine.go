@@ -52,8 +52,8 @@ func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.
 	e := &envoyEngine{options: o, binary: binary, mode: mode, output: output, log: log, gone: make(chan error, 1)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	err := e.makeDir()
-	if err == nil && nameModule(&e.options) {
-		err = writeModule(e.options.Module)
+	if write := nameModule(&e.options); err == nil && write != nil {
+		err = write()
 	}
 	if err == nil && o.AdminPort == 0 {
 		e.options.AdminSocket, err = adminSocket(e.options.Dir)

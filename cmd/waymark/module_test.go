@@ -14,16 +14,20 @@ import (
 	"waymark.dev/waymark/proxy/vm"
 )
 
-// The module that is in the program is one: it starts.
-func TestTheEmbeddedModuleStarts(t *testing.T) {
+// The modules that are in the program are some: they start.
+func TestTheEmbeddedModulesStart(t *testing.T) {
 	t.Parallel()
-	m, err := vm.Compile(t.Context(), embedded.Module())
-	require.NoError(t, err)
-	v, err := m.New(t.Context(), 0, nil)
-	require.NoError(t, err)
-	_, err = v.Configure(t.Context(), []byte(`{"version":1,"virtualHosts":[]}`))
-	require.NoError(t, err)
-	require.NoError(t, m.Close(t.Context()))
+	for name, own := range ownModules {
+		t.Run(name, func(t *testing.T) {
+			m, err := vm.Compile(t.Context(), own.wasm())
+			require.NoError(t, err)
+			v, err := m.New(t.Context(), 0, nil)
+			require.NoError(t, err)
+			_, err = v.Configure(t.Context(), []byte(`{"version":1,"virtualHosts":[]}`))
+			require.NoError(t, err)
+			require.NoError(t, m.Close(t.Context()))
+		})
+	}
 }
 
 // Envoy finds the module among its files, unless another one was named or there is no filter.
@@ -34,11 +38,12 @@ func TestWhereEnvoyFindsTheModule(t *testing.T) {
 		path    string
 		own     bool
 	}{
-		"the program's":  {envoy.Options{Dir: "/files"}, filepath.Join("/files", "waymark.wasm"), true},
-		"another one":    {envoy.Options{Dir: "/files", Module: "/my.wasm"}, "/my.wasm", false},
-		"without filter": {envoy.Options{Dir: "/files", Matching: envoy.MatchingNative}, "", false},
+		"the standard one": {envoy.Options{Dir: "/files", Module: "standard"}, filepath.Join("/files", "waymark.wasm"), true},
+		"the small one":    {envoy.Options{Dir: "/files", Module: "small"}, filepath.Join("/files", "waymark-small.wasm"), true},
+		"another one":      {envoy.Options{Dir: "/files", Module: "/my.wasm"}, "/my.wasm", false},
+		"without filter":   {envoy.Options{Dir: "/files", Module: "standard", Matching: envoy.MatchingNative}, "standard", false},
 	} {
-		assert.Equal(t, c.own, nameModule(&c.options), what)
+		assert.Equal(t, c.own, nameModule(&c.options) != nil, what)
 		assert.Equal(t, c.path, c.options.Module, what)
 	}
 }
@@ -48,14 +53,15 @@ func TestWritingTheModule(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "waymark.wasm")
 	require.NoError(t, os.WriteFile(file, []byte("an older one"), 0o600))
-	require.NoError(t, writeModule(file))
+	standard := ownModules["standard"]
+	require.NoError(t, standard.write(file))
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(embedded.Module(), written))
 	first, err := os.Stat(file)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o644), first.Mode().Perm())
-	require.NoError(t, writeModule(file))
+	require.NoError(t, standard.write(file))
 	second, err := os.Stat(file)
 	require.NoError(t, err)
 	assert.True(t, os.SameFile(first, second))
@@ -65,7 +71,7 @@ func TestWritingTheModule(t *testing.T) {
 func TestAPrintedBootstrapNeedsAFile(t *testing.T) {
 	t.Parallel()
 	var said string
-	path, err := moduleBeside(func(text string) { said = text })
+	path, err := ownModules["standard"].beside(func(text string) { said = text })
 	require.NoError(t, err)
 	assert.Equal(t, "waymark.wasm", filepath.Base(path))
 	assert.Contains(t, said, "Envoy will read the filter's module from "+path+", which does not exist")

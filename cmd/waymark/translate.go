@@ -141,8 +141,8 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if dir == "" {
 				if form == "bootstrap" {
 					reportLimits(noticesTo(c.ErrOrStderr()), &o)
-					if o.Module == "" && o.Matching != envoy.MatchingNative {
-						if o.Module, err = moduleBeside(noticesTo(c.ErrOrStderr())); err != nil {
+					if own, ok := ownModules[o.Module]; ok && o.Matching != envoy.MatchingNative {
+						if o.Module, err = own.beside(noticesTo(c.ErrOrStderr())); err != nil {
 							return err
 						}
 					}
@@ -265,7 +265,7 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 	if o.Dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	ownModule := nameModule(&o)
+	write := nameModule(&o)
 	resources, err := envoy.Build(p, o)
 	if err != nil {
 		return &exitError{exitBadInput, err}
@@ -279,8 +279,8 @@ func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Opt
 		return &exitError{exitBadInput, err}
 	}
 	defer func() { _ = lock.Close() }() // which unlocks it
-	if ownModule {
-		if err := writeModule(o.Module); err != nil {
+	if write != nil {
+		if err := write(); err != nil {
 			return err
 		}
 	}

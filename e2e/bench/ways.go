@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,8 +48,7 @@ type subject struct {
 	micros    []float64 // of processor time for a request, in each round
 }
 
-// newSubject is an Envoy of a way that does not run yet; nil where a shape or a number of rules does not have the way, or the
-// small module was not given.
+// newSubject is an Envoy of a way that does not run yet; nil where a shape or a number of rules does not have the way.
 // Without a filter there is a single rule, which takes all. With the least one there are the routes that Waymark has too,
 // and a request finds its own as it does with Waymark.
 func newSubject(o *options, b envoytest.Binary, s *shape, n int, way string) (*subject, error) {
@@ -69,9 +66,6 @@ func newSubject(o *options, b envoytest.Binary, s *shape, n int, way string) (*s
 		}
 	case waySmall:
 		options.Module = filepath.Join(o.modules, "small.wasm")
-		if _, err := os.Stat(options.Module); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
 	case wayNaive:
 		options.Module = filepath.Join(o.modules, "naive.wasm")
 		if n > mostNaive {

@@ -128,9 +128,17 @@ func TestDockerImages(t *testing.T) {
 			assert.Equal(t, want, strings.TrimSpace(user), "%s does not run as root", image)
 		}
 	})
+	t.Run("modules", func(t *testing.T) { // beside the program, where it looks for them
+		for _, m := range program.Modules(t) {
+			text, err := program.Command("docker", "run", "--rm", "--entrypoint", "/usr/local/bin/waymark", "waymark", "version", "--module", "/usr/local/bin/"+filepath.Base(m.Path))
+			require.NoError(t, err, text)
+			assert.Contains(t, text, fmt.Sprintf("%x", sha256.Sum256(m.Wasm)))
+		}
+	})
 	t.Run("plugin", func(t *testing.T) {
-		_, wasm := program.ReadModule(t)
-		assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(wasm))}, onlyLayer(t, "waymark-plugin"))
+		for image, m := range map[string]program.Module{"waymark-plugin:latest": program.Modules(t)[0], "waymark-plugin:small": program.Modules(t)[1]} {
+			assert.Equal(t, map[string]string{"plugin.wasm": fmt.Sprintf("%x", sha256.Sum256(m.Wasm))}, onlyLayer(t, image))
+		}
 	})
 }
 

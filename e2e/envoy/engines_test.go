@@ -67,6 +67,7 @@ func TestReplayOnEnvoy(t *testing.T) {
 	path, _ := program.ReadModule(t)
 	for _, b := range envoys(t) {
 		t.Run(b.Version, func(t *testing.T) { replayOnEnvoy(t, b, path) })
+		t.Run(b.Version+" small", func(t *testing.T) { replayOnEnvoy(t, b, program.Modules(t)[1].Path) })
 	}
 	b := defaultEnvoy(t)
 	t.Run(b.Version+" native", func(t *testing.T) { replayOnEnvoy(t, b, "") })
@@ -109,12 +110,13 @@ func replayOnEnvoy(t *testing.T, b envoytest.Binary, module string, changes ...f
 	assert.Greater(t, n, 5000)
 }
 
-func TestReplayOnWazero(t *testing.T) {
-	_, wasm := program.ReadModule(t)
+func TestReplayOnWazero(t *testing.T) { program.OnModules(t, replayOnWazero) }
+
+func replayOnWazero(t *testing.T, m program.Module) {
 	cases := vectors.Load(t, vectors.Open(t))
 	r := buildTestbed(t, cases)
 	ctx := context.Background()
-	p, err := proxy.New(ctx, wasm, proxy.Options{})
+	p, err := proxy.New(ctx, m.Wasm, proxy.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
 	require.NoError(t, p.Apply(ctx, r.plan))

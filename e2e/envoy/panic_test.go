@@ -48,19 +48,23 @@ func plant(how string) {
 }
 `
 
-// plantedModule is the filter's module with the planted code, everything else being as it is.
-func plantedModule(t testing.TB) string {
-	file, err := filepath.Abs(filepath.Join(repository.Root, "filter", "plugin.go"))
-	require.NoError(t, err)
+// plantedModule is the filter's module with the planted code, everything else being as it is. flags are those of
+// build/module.
+func plantedModule(t testing.TB, flags ...string) string {
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "filter", "hostcalls", "routing", "build"} {
+		text, err := exec.Command("cp", "-r", filepath.Join(repository.Root, name), dir).CombinedOutput()
+		require.NoError(t, err, "%s", text)
+	}
+	file := filepath.Join(dir, "filter", "plugin.go")
 	source := string(mustRead(t, file))
 	const reads = "\t\tname, value, ok := pairs.Next()\n\t\tif !ok {\n\t\t\treturn sent\n\t\t}\n"
 	require.Equal(t, 1, strings.Count(source, reads), "where the filter reads headers")
 	changed := strings.Replace(source, reads, reads+"\t\tif name == \"x-plant\" {\n\t\t\tplant(value)\n\t\t}\n", 1) + planted
-	dir := t.TempDir()
-	other, out := filepath.Join(dir, "plugin.go"), filepath.Join(dir, "planted.wasm")
-	require.NoError(t, os.WriteFile(other, []byte(changed), 0o600))
-	build := exec.Command("go", "run", "./build/module", "-o", out, "-replace", file+"="+other)
-	build.Dir = repository.Root
+	require.NoError(t, os.WriteFile(file, []byte(changed), 0o600))
+	out := filepath.Join(dir, "planted.wasm")
+	build := exec.Command("go", append([]string{"run", "./build/module", "-o", out}, flags...)...)
+	build.Dir = dir
 	text, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", text)
 	return out

@@ -65,9 +65,8 @@ spec:
 
 // soak sends requests through an Envoy whose rules change every five seconds, and returns the latency that 99.9 % stay
 // below, in groups of requests before and after, with the memory after each.
-func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Duration) {
+func soak(t *testing.T, what string, matching envoy.Matching, module string, requests int) (p999 time.Duration) {
 	b := defaultEnvoy(t)
-	module, _ := program.ReadModule(t)
 	server, err := echo.Start()
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Close()) }()
@@ -145,7 +144,7 @@ func soak(t *testing.T, matching envoy.Matching, requests int) (p999 time.Durati
 	assert.Zero(t, failures.Load(), "failed requests")
 	slices.Sort(latencies)
 	p999 = latencies[len(latencies)*999/1000]
-	t.Logf("%s: %d requests, %d changes, p50 %s, p99 %s, p99.9 %s", matching, len(latencies), changes, latencies[len(latencies)/2], latencies[len(latencies)*99/100], p999)
+	t.Logf("%s: %d requests, %d changes, p50 %s, p99 %s, p99.9 %s", what, len(latencies), changes, latencies[len(latencies)/2], latencies[len(latencies)*99/100], p999)
 	if n := len(memory); n > 10 { // after warm-up
 		t.Logf("memory after the tenth change %d MiB, at the end %d MiB", memory[9]>>20, memory[n-1]>>20)
 		assert.Less(t, float64(memory[n-1]), 1.1*float64(memory[9]), "memory is flat after warm-up")
@@ -159,8 +158,10 @@ const enoughNative = 50_000
 // TestSoak sends requests through the filter with 10,000 rules while they change, and through the same Envoy without it.
 func TestSoak(t *testing.T) {
 	n := soakRequests(t)
-	filter := soak(t, envoy.MatchingFilter, n)
-	native := soak(t, envoy.MatchingNative, min(n, enoughNative))
-	t.Logf("p99.9 with the filter is %.2f times that without", float64(filter)/float64(native))
-	assert.Less(t, filter, 3*native)
+	native := soak(t, "native", envoy.MatchingNative, "", min(n, enoughNative))
+	program.OnModules(t, func(t *testing.T, m program.Module) {
+		filter := soak(t, m.Name+" module", envoy.MatchingFilter, m.Path, n)
+		t.Logf("p99.9 with the filter is %.2f times that without", float64(filter)/float64(native))
+		assert.Less(t, filter, 3*native)
+	})
 }

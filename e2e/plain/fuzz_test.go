@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/hostcalls"
 	"waymark.dev/waymark/internal/routingtest"
 	"waymark.dev/waymark/proxy/vm"
@@ -115,18 +116,27 @@ func FuzzDecide(f *testing.F) {
 	seeds, err := os.ReadDir(filepath.Join("testdata", "fuzz", "FuzzDecide"))
 	require.NoError(f, err)
 	require.NotEmpty(f, seeds)
-	w := &worker{module: compiled(f)}
-	f.Fuzz(func(t *testing.T, data []byte) { w.compare(t, data, 8) })
+	var workers []*worker
+	for _, m := range program.Modules(f) {
+		workers = append(workers, &worker{module: compile(f, m)})
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, w := range workers {
+			w.compare(t, data, 8)
+		}
+	})
 }
 
 func TestTheModuleDecidesAsAPlainList(t *testing.T) {
-	w := &worker{module: compiled(t)}
-	dice := rand.New(rand.NewPCG(5, 6))
-	const tables, requests = 300, 40
-	hits := 0
-	for range tables {
-		hits += w.compare(t, routingtest.Noise(dice, 3000), requests)
-	}
-	assert.Greater(t, hits, tables*requests/3, "most requests must meet a rule, or nothing is compared")
-	t.Logf("%d of %d requests met a rule; %d MiB of memory", hits, tables*requests, w.vm.MemorySize()>>20)
+	onModules(t, func(t *testing.T, m *vm.Module) {
+		w := &worker{module: m}
+		dice := rand.New(rand.NewPCG(5, 6))
+		const tables, requests = 300, 40
+		hits := 0
+		for range tables {
+			hits += w.compare(t, routingtest.Noise(dice, 3000), requests)
+		}
+		assert.Greater(t, hits, tables*requests/3, "most requests must meet a rule, or nothing is compared")
+		t.Logf("%d of %d requests met a rule; %d MiB of memory", hits, tables*requests, w.vm.MemorySize()>>20)
+	})
 }

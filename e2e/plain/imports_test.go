@@ -170,7 +170,7 @@ func TestArchitectureNamesThePackages(t *testing.T) {
 
 // TestNothingHeavyIsCompiledToWasm looks at what the module is built of, with the replacements of its build.
 func TestNothingHeavyIsCompiledToWasm(t *testing.T) {
-	buildModule(t, repository.Root) // writes the files that replace
+	buildModule(t, repository.Root, nil) // writes the files that replace
 	deps := goList(t, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, "-deps", "-overlay=.cache/module/overlay.json", "./filter/wasm")
 	assert.Contains(t, deps, modulePath+"filter")
 	allowed := reach{[]string{"filter", "filter/wasm", "hostcalls", "routing"}, nil}

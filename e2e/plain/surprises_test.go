@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waymark.dev/waymark/e2e/internal/markdown"
+	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/e2e/internal/repository"
 	"waymark.dev/waymark/effect"
 	"waymark.dev/waymark/envoy/version"
@@ -78,7 +79,7 @@ func TestSurprises(t *testing.T) {
 	for i := range 31 {
 		want = append(want, fmt.Sprintf("Q-%02d", i+1))
 	}
-	module := newVM(t)
+	module := newVM(t, compile(t, program.Modules(t)[0]))
 	decided := map[verdict.Kind]int{}
 	for _, s := range all {
 		got = append(got, s.id)

@@ -73,7 +73,8 @@ func deleteContext(id uint32) {
 	plugin.DeleteContext(id)
 }
 
-// survive keeps a panic from ending the VM: the request goes on without x-waymark-route, so it gets no route.
+// survive keeps a panic from ending the VM: the request goes on without x-waymark-route, so it gets no route. In the small
+// module it does nothing, since TinyGo cannot recover in WebAssembly; see RATIONALE.md, "Why are there two modules?".
 func survive() {
 	if r := recover(); r != nil {
 		hostcalls.Log(hostcalls.Critical, "waymark: panic: "+filter.PanicText(r))

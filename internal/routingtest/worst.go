@@ -135,6 +135,23 @@ func valueAndPattern(n int) *routing.Config {
 	})
 }
 
+// GivenUp returns rules whose expression is tried for each of them, a request for which the steps of all these attempts
+// do not fit into 32 bits, and a last rule that takes every request. Matching must be given up: no rule is chosen.
+func GivenUp() (*routing.Config, *routing.Request) {
+	const rules, length = 20_000, 60_000
+	c := List(func(b *Rulebook) (all []routing.Rule) {
+		pattern := b.Regex("/(a|b)*c")
+		for i := range rules {
+			u := Path(routing.StringMatch{Regex: pattern})
+			u.Headers = []routing.HeaderMatch{Header("x-a", routing.StringMatch{Exact: Text("v%d", i)})}
+			u.Headers[0].Invert = true // so the index does not tell the rules apart
+			all = append(all, u)
+		}
+		return append(all, Path(routing.StringMatch{Prefix: Text("/")}))
+	})
+	return c, Ask("/" + strings.Repeat("a", length))
+}
+
 // Wordy returns n rules whose patterns have no text that distinguishes them.
 func Wordy(n int) func(b *Rulebook) []routing.Rule {
 	return func(b *Rulebook) (rules []routing.Rule) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ import (
 
 // Path builds bin/waymark once, and returns where it is.
 var Path = sync.OnceValues(func() (string, error) {
-	if _, err := module(); err != nil {
+	if _, err := modules(); err != nil {
 		return "", err
 	}
 	out := filepath.Join(repository.Root, "bin", "waymark")
@@ -33,23 +34,37 @@ var Path = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
-// module writes the filter's module into a file once and returns its path: that which is in the program, after a look
-// whether it is of these sources. The processes that 'go test -fuzz' starts find it written: one of them could read what
-// another one is writing.
-var module = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(repository.Root, "bin", "waymark.wasm")
+// Module is one of the filter's two modules, as a file and as what is in it.
+type Module struct {
+	Name, Path string
+	Wasm       []byte
+}
+
+// modules writes the filter's modules into files once: those that are in the program, after a look whether they are of
+// these sources. The processes that 'go test -fuzz' starts find them written: one of them could read what another one is
+// writing.
+var modules = sync.OnceValues(func() ([]Module, error) {
+	all := []Module{
+		{"standard", filepath.Join(repository.Root, "bin", "waymark.wasm"), embedded.Module()},
+		{"small", filepath.Join(repository.Root, "bin", "waymark-small.wasm"), embedded.Small()},
+	}
 	if f := flag.Lookup("test.fuzzworker"); f != nil && f.Value.String() == "true" {
-		return out, nil
+		return all, nil
 	}
-	check := exec.Command("go", "run", "./build/module", "-check")
-	check.Dir = repository.Root
-	if text, err := check.CombinedOutput(); err != nil {
-		return "", &buildError{string(text), err}
+	for _, m := range all {
+		check := exec.Command("go", "run", "./build/module", "-check", "-small="+strconv.FormatBool(m.Name == "small"))
+		check.Dir = repository.Root
+		if text, err := check.CombinedOutput(); err != nil {
+			return nil, &buildError{string(text), err}
+		}
+		if err := os.MkdirAll(filepath.Dir(m.Path), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(m.Path, m.Wasm, 0o644); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return "", err
-	}
-	return out, os.WriteFile(out, embedded.Module(), 0o644)
+	return all, nil
 })
 
 type buildError struct {
@@ -59,13 +74,24 @@ type buildError struct {
 
 func (e *buildError) Error() string { return e.err.Error() + "\n" + e.text }
 
-// ReadModule is the filter's module, as a file and as what is in it.
+// Modules are the filter's modules: the standard one, which is the default, and the small one.
+func Modules(t testing.TB) []Module {
+	all, err := modules()
+	require.NoError(t, err)
+	return all
+}
+
+// ReadModule is the standard module, as a file and as what is in it.
 func ReadModule(t testing.TB) (path string, wasm []byte) {
-	path, err := module()
-	require.NoError(t, err)
-	wasm, err = os.ReadFile(path)
-	require.NoError(t, err)
-	return path, wasm
+	m := Modules(t)[0]
+	return m.Path, m.Wasm
+}
+
+// OnModules runs a test with each module.
+func OnModules(t *testing.T, test func(t *testing.T, m Module)) {
+	for _, m := range Modules(t) {
+		t.Run(m.Name, func(t *testing.T) { test(t, m) })
+	}
 }
 
 // Run runs the program to its end, in the root of the repository.
