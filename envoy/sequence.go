@@ -119,53 +119,111 @@ func mergeClusters(old, next []Resource) []Resource {
 // outcome does. Domains that next has not keep their virtual host.
 //
 // A domain whose routes Envoy matches by itself in next changes at once, with nothing to wait for. One that the filter
-// decides for from now on, and did not before, is matched as before until the filter knows it.
+// decides for from now on, and did not before, is matched as before until the filter knows it, which takes seconds where
+// the module must be loaded first. So domains that were matched by different lists stand in virtual hosts of their own.
+//
+// What was in force for a domain that only one of the two has is that of the wildcard that covers it in the other:
+//
+//	old   *.test             next   *.test, a.test     the filter may choose an outcome of *.test for a.test as well
 func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfiguration {
 	if old == nil {
 		return next
 	}
 	out := proto.CloneOf(next)
-	owner := map[string]*routev3.VirtualHost{} // by domain
+	out.VirtualHosts = nil
+	before, after := byDomain(old), byDomain(next)
 	names := map[string]bool{}
-	for _, h := range out.VirtualHosts {
+	for _, h := range next.VirtualHosts {
 		names[h.Name] = true
+	}
+	add := func(h *routev3.VirtualHost) {
+		out.VirtualHosts = append(out.VirtualHosts, h)
+	}
+	another := func(h *routev3.VirtualHost) *routev3.VirtualHost {
+		h = proto.CloneOf(h)
+		h.Domains = nil
+		for names[h.Name] {
+			h.Name += ".old" // names are distinct
+		}
+		names[h.Name] = true
+		return h
+	}
+	for _, h := range next.VirtualHosts {
+		merged := proto.CloneOf(h)
+		add(merged)
+		if outcomes(h) == nil {
+			continue // matched by Envoy
+		}
+		hosts := map[*routev3.VirtualHost]*routev3.VirtualHost{} // by the one that is fallen back to, or nil
+		merged.Domains = nil
 		for _, d := range h.Domains {
-			owner[d] = h
+			from := before.serving(d)
+			var list *routev3.VirtualHost
+			if from != nil && outcomes(from) == nil {
+				list = from
+			}
+			to := hosts[list]
+			if to == nil {
+				if to = merged; len(hosts) > 0 {
+					to = another(h)
+					add(to)
+				}
+				hosts[list] = to
+				if list != nil {
+					fallBack(to, list)
+				}
+			}
+			to.Domains = append(to.Domains, d)
+			if from != nil {
+				addOutcomes(to, from)
+			}
 		}
 	}
 	for _, h := range old.VirtualHosts {
-		var left []string
+		var kept *routev3.VirtualHost
 		for _, d := range h.Domains {
-			o := owner[d]
-			switch {
-			case o == nil:
-				left = append(left, d)
-			case outcomes(o) == nil: // matched by Envoy
-			case outcomes(h) != nil:
-				addOutcomes(o, h)
-			default:
-				fallBack(o, h)
+			n := after.serving(d)
+			if after[d] != nil || n != nil && outcomes(h) != nil && outcomes(n) == nil { // the filter is about to forget it
+				continue
 			}
-		}
-		if len(left) > 0 {
-			kept := proto.CloneOf(h)
-			kept.Domains = left
-			for names[kept.Name] {
-				kept.Name += ".old" // names are distinct
+			if kept == nil {
+				kept = another(h)
+				add(kept)
 			}
-			names[kept.Name] = true
-			out.VirtualHosts = append(out.VirtualHosts, kept)
+			kept.Domains = append(kept.Domains, d)
+			if n != nil && outcomes(h) != nil {
+				addOutcomes(kept, n)
+			}
 		}
 	}
 	return out
 }
 
+// domains are virtual hosts by their domains.
+type domains map[string]*routev3.VirtualHost
+
+func byDomain(rc *routev3.RouteConfiguration) domains {
+	all := domains{}
+	for _, h := range rc.VirtualHosts {
+		for _, d := range h.Domains {
+			all[d] = h
+		}
+	}
+	return all
+}
+
+// serving is the virtual host for requests to a domain: its own, else that of the longest wildcard that covers it, or nil.
+func (all domains) serving(domain string) *routev3.VirtualHost {
+	h := all[domain]
+	for i := 1; i <= len(domain) && h == nil; i++ {
+		h = all["*"+domain[i:]]
+	}
+	return h
+}
+
 // fallBack matches as another virtual host does where the filter wrote nothing. Upgrades are refused all the same.
 func fallBack(to, from *routev3.VirtualHost) {
 	upgrades := to.Matcher.OnNoMatch.GetMatcher()
-	if upgrades.OnNoMatch != nil {
-		return // another domain of the host brought it
-	}
 	if from.Matcher != nil {
 		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
 	} else if len(from.Routes) > 0 {

@@ -193,9 +193,25 @@ func TestMergeRoutes(t *testing.T) {
 		"the filter decides from now on: the tree is tried until the filter does": {
 			[]*routev3.VirtualHost{hostWith("a", "tree", "a", "/1", "/2")}, []*routev3.VirtualHost{hostWith("a", "filter", "a", "/1")},
 			[]string{"a a: map 1 tree"}},
-		"two domains of one virtual host: the first has a list, and the second does not replace it": {
-			[]*routev3.VirtualHost{hostWith("a", "list", "a", "/1", "/2"), hostWith("b", "list", "b", "/1")}, []*routev3.VirtualHost{hostWith("a", "filter", "a b", "/1")},
-			[]string{"a a b: map 1 list 2"}},
+		"two domains of one virtual host that were matched by different lists: each by its own": {
+			[]*routev3.VirtualHost{hostWith("a", "list", "a", "/1", "/2"), hostWith("b", "list", "b", "/1")}, []*routev3.VirtualHost{hostWith("c", "filter", "a b", "/1")},
+			[]string{"c a: map 1 list 2", "c.old b: map 1 list 1"}},
+		"two domains of one virtual host, of which the filter decided for one: no list for that": {
+			[]*routev3.VirtualHost{hostWith("a", "filter", "a", "/1"), hostWith("b", "list", "b", "/1")}, []*routev3.VirtualHost{hostWith("a", "filter", "a b", "/2")},
+			[]string{"a a: map 2", "a.old b: map 1 list 1"}},
+		"a domain out of a wildcard has the outcomes of both": {
+			[]*routev3.VirtualHost{hostWith("s", "filter", "*.test", "/1")}, []*routev3.VirtualHost{hostWith("s", "filter", "*.test", "/1"), hostWith("a", "filter", "a.test", "/2")},
+			[]string{"s *.test: map 1", "a a.test: map 2"}},
+		"a domain out of a wildcard is matched by the list of that until the filter decides": {
+			[]*routev3.VirtualHost{hostWith("s", "list", "*", "/1"), hostWith("t", "list", "*.test", "/1", "/2")},
+			[]*routev3.VirtualHost{hostWith("s", "list", "*", "/1"), hostWith("t", "list", "*.test", "/1", "/2"), hostWith("a", "filter", "*.a.test", "/3")},
+			[]string{"s *: list 1", "t *.test: list 2", "a *.a.test: map 1 list 2"}},
+		"a domain that goes back to a wildcard has the outcomes of both": {
+			[]*routev3.VirtualHost{hostWith("s", "filter", "*.test", "/1"), hostWith("a", "filter", "a.test", "/2")}, []*routev3.VirtualHost{hostWith("s", "filter", "*.test", "/1")},
+			[]string{"s *.test: map 1", "a a.test: map 2"}},
+		"a domain that goes back to a wildcard that Envoy matches: at once": {
+			[]*routev3.VirtualHost{hostWith("s", "list", "*.test", "/1"), hostWith("a", "filter", "a.test", "/2")}, []*routev3.VirtualHost{hostWith("s", "list", "*.test", "/1")},
+			[]string{"s *.test: list 1"}},
 		"a host without rules is nothing to fall back to": {
 			[]*routev3.VirtualHost{hostWith("a", "list", "a")}, []*routev3.VirtualHost{hostWith("a", "filter", "a", "/1")},
 			[]string{"a a: map 1"}},
