@@ -29,7 +29,7 @@ type Choice struct {
 	RouteConfig string   `json:"routeConfig"`
 	VirtualHost string   `json:"virtualHost"`
 	Rules       int      `json:"rules"`
-	Strategy    Strategy `json:"way"`
+	Strategy    Strategy `json:"strategy"`
 	Why         string   `json:"why"`
 	// Cost of each strategy that is possible, in units of what matching one path prefix costs in a list.
 	Cost map[Strategy]float64 `json:"cost,omitempty"`
@@ -51,8 +51,9 @@ type Costs struct {
 	// Of one rule in a list that does not match: by an exact path or a prefix, a prefix that ends at a segment, an
 	// expression, a header, a query parameter.
 	Path, Separated, Regex, Header, Query float64
-	// Of a tree, and of each look-up in it, however many keys it has.
-	Tree, Level float64
+	// Of a tree, and of each look-up in it, however many keys it has; and of its memory, if it takes as much as the list
+	// once more. That is no time, but what it is worth.
+	Tree, Level, Copies float64
 	// Of a decision of the filter, however many rules; and of the fault filter that obeys its headers, where a rule has a
 	// fault.
 	Filter, Faults float64
@@ -62,7 +63,7 @@ type Costs struct {
 // cost the same: with more rules a list costs more for each of them, since its routes leave the processor's caches, but
 // then the others are cheaper anyway. See docs/performance.md. A tree costs half of this; the rest is in favour of the list,
 // which is easier to read in a dump of Envoy's configuration, and makes a quarter of a microsecond.
-var measured = Costs{Path: 1, Separated: 1, Regex: 2.4, Header: 1.2, Query: 1.5, Tree: 8, Level: 2, Filter: 110, Faults: 15}
+var measured = Costs{Path: 1, Separated: 1, Regex: 2.4, Header: 1.2, Query: 1.5, Tree: 8, Level: 2, Copies: 5, Filter: 110, Faults: 15}
 
 // MeasuredCosts returns the costs that are used where [Options.Costs] is nil.
 func MeasuredCosts() Costs { return measured }
@@ -91,10 +92,10 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 			c.Cost[StrategyFilter] += costs.Faults
 		}
 	}
-	noTree := "no tree: the rules ask for no beginnings of values that would divide them"
+	noTree := "no tree: neither the beginning of a path nor that of a header tells the rules apart"
 	if c.Cost[StrategyList] <= costs.Tree+costs.Level {
 		noTree = "a look-up in a tree costs as much as that"
-	} else if tree, cost := newTree(h, costs, o); tree != nil {
+	} else if tree, cost := newTree(h, costs, s.share(h), o); tree != nil {
 		s.trees[h], c.Cost[StrategyTree] = tree, cost
 		size := tree.size()
 		c.Tree, noTree = &size, "a tree "+size.String()
@@ -191,6 +192,11 @@ func (c *Costs) path(m *plan.Match) float64 {
 	}
 }
 
+// share is the number of a virtual host's rules in proportion to those of all of its route configuration.
+func (s *strategies) share(h *plan.VirtualHost) float64 {
+	return float64(len(h.Rules)) / float64(s.rules)
+}
+
 // Choices are the strategies for all virtual hosts of a plan, in order.
 func Choices(p *plan.Plan, o Options) []Choice {
 	var out []Choice
@@ -265,12 +271,16 @@ type strategies struct {
 	// filter: the filter decides for some virtual host. placed: it has a place in the chain, see [builder.httpFilters].
 	// faults: some rule has a fault.
 	filter, placed, faults bool
+	rules                  int // of all virtual hosts
 }
 
 func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 	s := &strategies{
 		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*node{}, filter: o.Matching == MatchingFilter,
 		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
+	}
+	for _, h := range rc.VirtualHosts {
+		s.rules += len(h.Rules)
 	}
 	for _, h := range rc.VirtualHosts {
 		c := s.choose(rc, h, o)

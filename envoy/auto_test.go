@@ -75,7 +75,7 @@ func TestTheCheapestWayIsTaken(t *testing.T) {
 		"many prefixes":                  {many(1000, "/p%d/"), StrategyTree, "by path: 1000 keys, at most 1 rule at each"},
 		"many whole paths":               {many(1000, "=/p%d"), StrategyTree, "by path: 1000 keys"},
 		"many expressions with a start":  {many(1000, "~/p%d/.*"), StrategyTree, "by path: 1000 keys"},
-		"some expressions without one":   {many(50, "~.*/p%d/.*"), StrategyList, "trying 50 rules costs least; no tree: the rules ask for no beginnings"},
+		"some expressions without one":   {many(50, "~.*/p%d/.*"), StrategyList, "trying 50 rules costs least; no tree: neither the beginning"},
 		"many expressions without one":   {many(1000, "~.*/p%d/.*"), StrategyFilter, "the filter costs less than trying 1000 rules; no tree: "},
 		"many headers that few ask for":  {many(2000, "/p x%d"), StrategyFilter, "the filter costs less than trying 2000 rules; no tree: "},
 		"many values of a header":        {many(2000, "/p x=%d"), StrategyTree, "by x: 2000 keys, at most 1 rule at each; 2000 rules for a request in which a header that is looked up is repeated"},
@@ -86,5 +86,39 @@ func TestTheCheapestWayIsTaken(t *testing.T) {
 			assert.Equal(t, c.strategy, choice.Strategy, "%v", choice.Cost)
 			assert.Contains(t, choice.Why, c.why)
 		})
+	}
+}
+
+// The trees of a route configuration share what there may be of copies, and a tree that gains little is not worth them.
+func TestManyTreesAreNotLargeTogether(t *testing.T) {
+	rc, rules, routes, trees := &plan.RouteConfig{}, 0, 0, 0
+	for i := range 50 {
+		var texts []string
+		for k := range 40 {
+			texts = append(texts, fmt.Sprintf(" x%d=1", k))
+		}
+		for k := range 60 {
+			texts = append(texts, fmt.Sprintf("/p%d/", k))
+		}
+		h := hostOf(texts...)
+		h.Name = fmt.Sprint(i)
+		rules += len(h.Rules)
+		rc.VirtualHosts = append(rc.VirtualHosts, h)
+	}
+	costs := *free
+	costs.Filter = 1e6
+	for _, costs := range []*Costs{&costs, nil} {
+		routes, trees = 0, 0
+		for _, c := range chooseStrategies(rc, &Options{Matching: MatchingAuto, Costs: costs, Minor: 40}).choices {
+			if c.Strategy == StrategyTree {
+				routes, trees = routes+c.Tree.Routes, trees+1
+			}
+		}
+		assert.LessOrEqual(t, routes, maxCopies*rules+moreCopies)
+		if costs != nil {
+			assert.Equal(t, 50, trees)
+		} else {
+			assert.Zero(t, trees)
+		}
 	}
 }

@@ -134,7 +134,7 @@ func hostWith(name, strategy, domains string, prefixes ...string) *routev3.Virtu
 		h.Rules = append(h.Rules, r)
 	}
 	rc := &plan.RouteConfig{Name: "r", VirtualHosts: []*plan.VirtualHost{h}}
-	tree, _ := newTree(h, free, &Options{Minor: 40})
+	tree, _ := newTree(h, free, 1, &Options{Minor: 40})
 	s := &strategies{of: map[*plan.VirtualHost]Strategy{h: Strategy(strategy)}, trees: map[*plan.VirtualHost]*node{h: tree}, filter: true}
 	return virtualHost(rc, h, s, &Options{Minor: 40, Module: "x"})
 }

@@ -39,7 +39,8 @@ type node struct {
 const (
 	// maxLevels is how many values of a request are looked up one after the other.
 	maxLevels = 5
-	// A tree has at most maxCopies routes for each rule and moreCopies, and as many times the bytes of the list.
+	// The trees of a route configuration have at most maxCopies routes for each rule and together moreCopies, and as many
+	// times the bytes of their lists.
 	maxCopies, moreCopies = 4, 1000
 	// maxSubjects is how many headers are tried as the subject of a division: those that most rules ask for.
 	maxSubjects = 3
@@ -68,11 +69,13 @@ type treeBuilder struct {
 	encoding regexes.Encoding
 	// joined: the rules of this Envoy compare a repeated header as one value, too.
 	joined bool
+	// written is the amount of all lists of the tree.
+	written amount
 }
 
 // newTree returns the tree of a virtual host and what searching it costs on the average, or nil if the rules have nothing in
-// common by which they can be divided within the limits.
-func newTree(h *plan.VirtualHost, costs *Costs, o *Options) (root *node, cost float64) {
+// common by which they can be divided within the limits. share is the part of moreCopies that the virtual host may take.
+func newTree(h *plan.VirtualHost, costs *Costs, share float64, o *Options) (root *node, cost float64) {
 	b := &treeBuilder{rules: h.Rules, costs: costs, encoding: pluginconfig.Encoding(o.Behaviour()), joined: o.Behaviour().RepeatedHeadersJoined}
 	all := make([]int32, len(h.Rules))
 	for i, r := range h.Rules {
@@ -81,12 +84,13 @@ func newTree(h *plan.VirtualHost, costs *Costs, o *Options) (root *node, cost fl
 		b.tried = append(b.tried, costs.rule(&r.Match))
 	}
 	list := b.amount(all)
-	n := float64(len(all))
-	root, cost = b.node(all, nil, amount{maxCopies*n + moreCopies, (maxCopies + moreCopies/max(n, 1)) * list.bytes})
+	times := maxCopies + share*moreCopies/max(list.routes, 1)
+	root, cost = b.node(all, nil, amount{times * list.routes, times * list.bytes})
 	if root.rules != nil {
 		return nil, 0
 	}
-	return root, cost + costs.Tree
+	again := max(b.written.routes/list.routes, b.written.bytes/list.bytes) - 1
+	return root, cost + costs.Tree + again*costs.Copies
 }
 
 func (b *treeBuilder) amount(list []int32) amount {
@@ -109,6 +113,7 @@ func (b *treeBuilder) node(list []int32, used []string, budget amount) (*node, f
 		}
 	}
 	if best == nil {
+		b.written = b.written.plus(b.amount(list))
 		return &node{rules: b.of(list)}, cost
 	}
 	n := &node{subject: best.subject, exact: best.exact, keys: map[string]*node{}}

@@ -103,7 +103,7 @@ func TestTrees(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := hostOf(c.rules...)
-			tree, _ := newTree(h, free, &Options{Minor: version.Newest})
+			tree, _ := newTree(h, free, 1, &Options{Minor: version.Newest})
 			if tree == nil {
 				assert.Equal(t, c.want, (&node{rules: h.Rules}).describe())
 				return
@@ -139,7 +139,7 @@ func (n *compared) compare(t testing.TB, data []byte, requests int) {
 	for i := range c.VirtualHosts {
 		h := routingtest.VirtualHost(c, i)
 		as[i].list = asList(h, o)
-		tree, _ := newTree(h, free, o)
+		tree, _ := newTree(h, free, 1, o)
 		if tree == nil || validate(as[i].list) != nil { // such as a rule for the path "?", which would not be packed
 			continue
 		}
@@ -204,7 +204,7 @@ func TestTreesOfTheShapes(t *testing.T) {
 		}
 		o := &Options{Minor: version.Newest}
 		h := routingtest.VirtualHost(c, 0)
-		tree, _ := newTree(h, &measured, o)
+		tree, _ := newTree(h, &measured, 1, o)
 		if tree == nil {
 			continue
 		}
@@ -234,7 +234,7 @@ func TestCopiesAreBounded(t *testing.T) {
 	}
 	for what, rules := range map[string][]string{"nested": nested, "crossed": crossed, "everywhere": everywhere} {
 		h := hostOf(rules...)
-		tree, _ := newTree(h, &measured, &Options{Minor: version.Newest})
+		tree, _ := newTree(h, &measured, 1, &Options{Minor: version.Newest})
 		if tree != nil {
 			assert.LessOrEqual(t, tree.size().Routes, maxCopies*len(rules)+moreCopies, what)
 		}
@@ -246,7 +246,7 @@ func TestCopiesAreBounded(t *testing.T) {
 		many.Rules[i].Match.Path.Value = fmt.Sprintf("/p%d/", i)
 	}
 	many.Rules = append(many.Rules, heavy.Rules[6])
-	tree, _ := newTree(many, &measured, &Options{Minor: version.Newest})
+	tree, _ := newTree(many, &measured, 1, &Options{Minor: version.Newest})
 	require.NotNil(t, tree)
 	w := proto.Size(tree.matcher(&Options{Minor: version.Newest}))
 	assert.Less(t, w, 1_000_000, "a route of 20 kB is not copied a thousand times")
