@@ -50,8 +50,9 @@ spec:
 }
 
 // TestBigFile bounds the memory of 'waymark check' by the size of its input: what is read document by document is not to be
-// kept in several forms. Measured are 31 times the input, 22 before rules were searched for requests; half as much again is allowed. WAYMARK_BIG_DOCUMENTS=100000
-// makes it a file of 100 MB.
+// kept in several forms. Measured are 31 times the input, 22 before rules were searched for requests, and 48 while others use
+// the same processors, since garbage is collected later then; twice the first is allowed. WAYMARK_BIG_DOCUMENTS=100000 makes it
+// a file of 100 MB.
 func TestBigFile(t *testing.T) {
 	documents := 20_000
 	if text := os.Getenv("WAYMARK_BIG_DOCUMENTS"); text != "" {
@@ -59,7 +60,7 @@ func TestBigFile(t *testing.T) {
 		documents, err = strconv.Atoi(text)
 		require.NoError(t, err)
 	}
-	const most = 46 // times the input
+	const most = 62 // times the input
 	file := filepath.Join(t.TempDir(), "big.yaml")
 	writeBig(t, file, documents)
 	info, err := os.Stat(file)
