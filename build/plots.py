@@ -90,11 +90,11 @@ def begin(width, height, title, description):
     ]
 
 
-def apart(ends, gap):
-    """Moves the places of labels so that each is so far from the one before."""
+def apart(ends, gap, lowest):
+    """Moves the places of labels up, so that each is so far from the one below, and none is lower than the lowest."""
     placed = []
-    for y, *rest in sorted(ends):
-        placed.append((max(y, placed[-1][0] + gap) if placed else y, *rest))
+    for y, *rest in sorted(ends, reverse=True):
+        placed.append((min(y, placed[-1][0] - gap if placed else lowest), *rest))
     return placed
 
 
@@ -143,7 +143,7 @@ def draw_requests(table):
         if medians[way]:
             out.append(line(medians[way], f"{kind} way"))
             ends.append((y(medians[way][-1][1]) + 4, f"{name} {number(medians[way][-1][1])}×", kind))
-    out.extend(f'<text class="{kind}" x="{width - right + 12}" y="{at}">{escape(text)}</text>' for at, text, kind in apart(ends, 16))
+    out.extend(f'<text class="{kind}" x="{width - right + 12}" y="{at}">{escape(text)}</text>' for at, text, kind in apart(ends, 16, height - bottom))
     out.append("</svg>")
     return "\n".join(out) + "\n"
 

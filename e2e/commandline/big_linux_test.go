@@ -50,8 +50,8 @@ spec:
 }
 
 // TestBigFile bounds the memory of 'waymark check' by the size of its input: what is read document by document is not to be
-// kept in several forms. Measured are 31 times the input, 22 before rules were searched for requests, and 48 while others use
-// the same processors, since garbage is collected later then; twice the first is allowed. WAYMARK_BIG_DOCUMENTS=100000 makes it
+// kept in several forms. Measured are 42 times the input, 22 before rules were searched for requests, and 48 while others use
+// the same processors, since garbage is collected later then; half as much again as the first is allowed. WAYMARK_BIG_DOCUMENTS=100000 makes it
 // a file of 100 MB.
 func TestBigFile(t *testing.T) {
 	documents := 20_000
