@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/plan"
 )
@@ -121,4 +123,33 @@ func TestManyTreesAreNotLargeTogether(t *testing.T) {
 			assert.Zero(t, trees)
 		}
 	}
+}
+
+// With auto and files that change, rules that need the filter have the same listener as rules that do not: only the place of
+// the filter has something else in it.
+func TestTheFilterComesAndGoesWithoutTheListener(t *testing.T) {
+	built := map[bool]*Resources{}
+	for _, needed := range []bool{false, true} {
+		rules := []string{"/a", "/b"}
+		if needed {
+			rules = []string{"~.*a", "~.*b"}
+		}
+		p := &plan.Plan{Listeners: []*plan.Listener{{Name: "l", Bind: "127.0.0.1", Port: 80, Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{hostOf(rules...)}}}}}}}
+		costs := *free
+		costs.Filter = 0.75
+		r, err := Build(p, Options{Matching: MatchingAuto, Costs: &costs, Minor: 40, Dir: "/files", Module: "x"})
+		require.NoError(t, err)
+		built[needed] = r
+	}
+	assert.True(t, proto.Equal(built[false].OfType(ListenerType)[0].Message, built[true].OfType(ListenerType)[0].Message))
+	plugin := func(needed bool) string {
+		return built[needed].OfType(ExtensionType)[0].Message.(*corev3.TypedExtensionConfig).GetTypedConfig().GetTypeUrl()
+	}
+	assert.Equal(t, "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", plugin(false))
+	assert.Equal(t, "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", plugin(true))
+	steps := Sequence(built[false], built[true])
+	for _, s := range steps {
+		assert.NotEqual(t, Listeners, s.Kind)
+	}
+	assert.NotEmpty(t, steps)
 }

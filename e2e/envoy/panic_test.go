@@ -70,6 +70,17 @@ func plantedModule(t testing.TB, flags ...string) string {
 	return out
 }
 
+// plantedStatus is the status of the answer to a request in which something goes wrong; "" is nothing.
+func plantedStatus(t *testing.T, c *client, path, how string) int {
+	headers := map[string]string{}
+	if how != "" {
+		headers["x-plant"] = how
+	}
+	got, err := c.retry(request(path, headers))
+	require.NoError(t, err)
+	return got.status
+}
+
 // TestAPanicCostsOneRequest plants what can go wrong in the request path. The request gets no route, and the next one is
 // answered right, by the same VM. What no program survives ends the VM: 503, and a new one takes over.
 func TestAPanicCostsOneRequest(t *testing.T) {
@@ -79,15 +90,7 @@ func TestAPanicCostsOneRequest(t *testing.T) {
 			r := rulesTestbed(t, faultRules)
 			p := startEnvoy(t, b, r, module)
 			c := r.client()
-			status := func(path, how string) int {
-				headers := map[string]string{}
-				if how != "" {
-					headers["x-plant"] = how
-				}
-				got, err := c.retry(request(path, headers))
-				require.NoError(t, err)
-				return got.status
-			}
+			status := func(path, how string) int { return plantedStatus(t, c, path, how) }
 			require.Equal(t, http.StatusOK, status("/plain", ""))
 			for _, how := range []string{"panic", "index", "nil", "map", "divide", "assertion"} {
 				for range 20 {

@@ -27,15 +27,7 @@ func TestAPanicOfTheSmallModuleEndsItsVM(t *testing.T) {
 			r := rulesTestbed(t, faultRules)
 			p := startEnvoy(t, b, r, module)
 			c := r.client()
-			status := func(path, how string) int {
-				headers := map[string]string{}
-				if how != "" {
-					headers["x-plant"] = how
-				}
-				got, err := c.retry(request(path, headers))
-				require.NoError(t, err)
-				return got.status
-			}
+			status := func(path, how string) int { return plantedStatus(t, c, path, how) }
 			require.Equal(t, http.StatusOK, status("/plain", ""))
 			for how, reason := range map[string]string{
 				"panic": "panic: planted", "index": "panic: runtime error: index out of range", "nil": "panic: runtime error: nil pointer dereference",
