@@ -23,6 +23,7 @@ import (
 	"waymark.dev/waymark/e2e/internal/markdown"
 	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/e2e/internal/repository"
+	"waymark.dev/waymark/filter/embedded"
 )
 
 // The documents are tested. Of their fenced blocks, those marked sh hold commands, one a line, that must succeed; those
@@ -313,6 +314,7 @@ func TestBench(t *testing.T) {
 	require.NoError(t, err)
 	modules := t.TempDir()
 	results := filepath.Join(modules, "performance.json")
+	require.NoError(t, os.WriteFile(filepath.Join(modules, "small.wasm"), embedded.Small(), 0o600))
 	for _, args := range [][]string{
 		{"run", "waymark.dev/waymark/build/module", "-package", "./bench/floor", "-o", filepath.Join(modules, "floor.wasm")},
 		{"run", "waymark.dev/waymark/build/module", "-package", "./bench/naive", "-o", filepath.Join(modules, "naive.wasm")},
