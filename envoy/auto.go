@@ -95,10 +95,9 @@ func (s *strategies) choose(rc *plan.RouteConfig, h *plan.VirtualHost, o *Option
 	noTree := "no tree: neither the beginning of a path nor that of a header tells the rules apart"
 	if c.Cost[StrategyList] <= costs.Tree+costs.Level {
 		noTree = "a look-up in a tree costs as much as that"
-	} else if tree, cost := newTree(h, costs, s.share(h), o); tree != nil {
-		s.trees[h], c.Cost[StrategyTree] = tree, cost
-		size := tree.size()
-		c.Tree, noTree = &size, "a tree "+size.String()
+	} else if t, cost := newTree(h, s.rules, costs, o); t != nil {
+		s.trees[h], c.Cost[StrategyTree], c.Tree = t, cost, t.size()
+		noTree = "a tree " + c.Tree.String()
 	}
 	c.Strategy = StrategyList
 	for _, candidate := range []Strategy{StrategyTree, StrategyFilter} {
@@ -192,11 +191,6 @@ func (c *Costs) path(m *plan.Match) float64 {
 	}
 }
 
-// share is the number of a virtual host's rules in proportion to those of all of its route configuration.
-func (s *strategies) share(h *plan.VirtualHost) float64 {
-	return float64(len(h.Rules)) / float64(s.rules)
-}
-
 // Choices are the strategies for all virtual hosts of a plan, in order.
 func Choices(p *plan.Plan, o Options) []Choice {
 	var out []Choice
@@ -212,23 +206,21 @@ func SizedChoices(p *plan.Plan, o Options) (out []Choice, err error) {
 	for rc := range p.RouteConfigs() {
 		s := chooseStrategies(rc, &o)
 		for i, h := range rc.VirtualHosts {
-			size, err := s.size(rc, h, &o)
-			if err != nil {
+			if s.choices[i].Size, err = s.size(rc, h, &s.choices[i], &o); err != nil {
 				return nil, err
 			}
-			s.choices[i].Size = size
 		}
 		out = append(out, s.choices...)
 	}
 	return out, nil
 }
 
-func (s *strategies) size(rc *plan.RouteConfig, h *plan.VirtualHost, o *Options) (*Size, error) {
+func (s *strategies) size(rc *plan.RouteConfig, h *plan.VirtualHost, c *Choice, o *Options) (*Size, error) {
 	built := virtualHost(rc, h, s, o)
 	out := &Size{Routes: len(h.Rules), Bytes: proto.Size(built)}
-	switch s.of[h] {
+	switch c.Strategy {
 	case StrategyTree:
-		out.Routes = s.trees[h].size().Routes
+		out.Routes = c.Tree.Routes
 	case StrategyFilter:
 		config, err := pluginconfig.Write(&plan.RouteConfig{Name: rc.Name, VirtualHosts: []*plan.VirtualHost{h}}, o.Behaviour())
 		if err != nil {
@@ -267,7 +259,7 @@ func PluginConfigs(p *plan.Plan, o Options) ([]PluginConfig, error) {
 type strategies struct {
 	choices []Choice
 	of      map[*plan.VirtualHost]Strategy
-	trees   map[*plan.VirtualHost]*node // of those that can be one
+	trees   map[*plan.VirtualHost]*tree // of those that can be one
 	// filter: the filter decides for some virtual host. placed: it has a place in the chain, see [builder.httpFilters].
 	// faults: some rule has a fault.
 	filter, placed, faults bool
@@ -276,7 +268,7 @@ type strategies struct {
 
 func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 	s := &strategies{
-		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*node{}, filter: o.Matching == MatchingFilter,
+		of: map[*plan.VirtualHost]Strategy{}, trees: map[*plan.VirtualHost]*tree{}, filter: o.Matching == MatchingFilter,
 		faults: anyRule(rc, func(r *plan.Rule) bool { return r.Fault != nil }),
 	}
 	for _, h := range rc.VirtualHosts {

@@ -27,7 +27,7 @@ func (b *treeBuilder) beginningOf(r *plan.Rule, subject string) beginning {
 	}
 	var best beginning
 	for _, h := range r.Match.Headers {
-		if h.Invert || h.MissingAsEmpty || !strings.EqualFold(h.Name, subject) {
+		if !narrows(&h) || !strings.EqualFold(h.Name, subject) {
 			continue
 		}
 		if x := b.ofValue(h.Kind, h.Value); x.whole && !best.whole || x.whole == best.whole && len(x.text) > len(best.text) {
@@ -39,6 +39,9 @@ func (b *treeBuilder) beginningOf(r *plan.Rule, subject string) beginning {
 	}
 	return best
 }
+
+// narrows reports whether a condition is met only by requests that have a value which it compares.
+func narrows(h *plan.HeaderMatch) bool { return !h.Invert && !h.MissingAsEmpty }
 
 // ofPath is the beginning of a path with its query. Rules compare paths without it, so what a rule has behind "?" or "#" is
 // never met, and is not part of a key: as one it would lead requests away from other rules.
@@ -74,11 +77,12 @@ func (b *treeBuilder) subjects(list []int32, used []string) []string {
 	asked := map[string]int{}
 	for _, i := range list {
 		for _, h := range b.rules[i].Match.Headers {
-			if !h.Invert && !h.MissingAsEmpty && h.Kind != plan.Present && h.Name != pathSubject {
+			if narrows(&h) && h.Kind != plan.Present {
 				asked[strings.ToLower(h.Name)]++
 			}
 		}
 	}
+	delete(asked, pathSubject) // with the query, while rules compare it without
 	for _, subject := range used {
 		delete(asked, subject)
 	}

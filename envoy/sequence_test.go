@@ -134,8 +134,8 @@ func hostWith(name, strategy, domains string, prefixes ...string) *routev3.Virtu
 		h.Rules = append(h.Rules, r)
 	}
 	rc := &plan.RouteConfig{Name: "r", VirtualHosts: []*plan.VirtualHost{h}}
-	tree, _ := newTree(h, free, 1, &Options{Minor: 40})
-	s := &strategies{of: map[*plan.VirtualHost]Strategy{h: Strategy(strategy)}, trees: map[*plan.VirtualHost]*node{h: tree}, filter: true}
+	found, _ := newTree(h, len(h.Rules), free, &Options{Minor: 40})
+	s := &strategies{of: map[*plan.VirtualHost]Strategy{h: Strategy(strategy)}, trees: map[*plan.VirtualHost]*tree{h: found}, filter: true}
 	return virtualHost(rc, h, s, &Options{Minor: 40, Module: "x"})
 }
 

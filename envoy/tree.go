@@ -3,6 +3,7 @@ package envoy
 import (
 	"slices"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/plan"
@@ -73,24 +74,33 @@ type treeBuilder struct {
 	written amount
 }
 
+// tree is the tree of a virtual host, and the routes of its rules.
+type tree struct {
+	root   *node // a division
+	routes map[*plan.Rule]*routev3.Route
+}
+
 // newTree returns the tree of a virtual host and what searching it costs on the average, or nil if the rules have nothing in
-// common by which they can be divided within the limits. share is the part of moreCopies that the virtual host may take.
-func newTree(h *plan.VirtualHost, costs *Costs, share float64, o *Options) (root *node, cost float64) {
+// common by which they can be divided within the limits. rules is the number of rules in the route configuration, which
+// share moreCopies.
+func newTree(h *plan.VirtualHost, rules int, costs *Costs, o *Options) (t *tree, cost float64) {
 	b := &treeBuilder{rules: h.Rules, costs: costs, encoding: pluginconfig.Encoding(o.Behaviour()), joined: o.Behaviour().RepeatedHeadersJoined}
+	t = &tree{routes: make(map[*plan.Rule]*routev3.Route, len(h.Rules))}
 	all := make([]int32, len(h.Rules))
 	for i, r := range h.Rules {
 		all[i] = int32(i)
-		b.bytes = append(b.bytes, float64(proto.Size(nativeRoute(r, o))))
+		t.routes[r] = nativeRoute(r, o)
+		b.bytes = append(b.bytes, float64(proto.Size(t.routes[r])))
 		b.tried = append(b.tried, costs.rule(&r.Match))
 	}
 	list := b.amount(all)
-	times := maxCopies + share*moreCopies/max(list.routes, 1)
-	root, cost = b.node(all, nil, amount{times * list.routes, times * list.bytes})
-	if root.rules != nil {
+	times := maxCopies + moreCopies/float64(rules)
+	t.root, cost = b.node(all, nil, amount{times * list.routes, times * list.bytes})
+	if t.root.rules != nil {
 		return nil, 0
 	}
 	again := max(b.written.routes/list.routes, b.written.bytes/list.bytes) - 1
-	return root, cost + costs.Tree + again*costs.Copies
+	return t, cost + costs.Tree + again*costs.Copies
 }
 
 func (b *treeBuilder) amount(list []int32) amount {
@@ -105,7 +115,7 @@ func (b *treeBuilder) amount(list []int32) amount {
 func (b *treeBuilder) node(list []int32, used []string, budget amount) (*node, float64) {
 	cost := b.list(list)
 	var best *division
-	if len(used) < maxLevels {
+	if len(used) < maxLevels && cost > b.costs.Level { // or no division is cheaper
 		for _, subject := range b.subjects(list, used) {
 			if d := b.divide(list, subject, budget); d != nil && d.cost < cost {
 				best, cost = d, d.cost
@@ -171,10 +181,10 @@ type TreeSize struct {
 	Repeated int `json:"repeated,omitempty"`
 }
 
-// size describes the tree below a node.
-func (n *node) size() TreeSize {
-	var s TreeSize
-	n.measure(&s, 1, false)
+// size describes the tree.
+func (t *tree) size() *TreeSize {
+	s := &TreeSize{}
+	t.root.measure(s, 1, false)
 	return s
 }
 

@@ -103,12 +103,12 @@ func TestTrees(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := hostOf(c.rules...)
-			tree, _ := newTree(h, free, 1, &Options{Minor: version.Newest})
+			tree, _ := newTree(h, len(h.Rules), free, &Options{Minor: version.Newest})
 			if tree == nil {
 				assert.Equal(t, c.want, (&node{rules: h.Rules}).describe())
 				return
 			}
-			assert.Equal(t, c.want, tree.describe())
+			assert.Equal(t, c.want, tree.root.describe())
 		})
 	}
 }
@@ -139,11 +139,11 @@ func (n *compared) compare(t testing.TB, data []byte, requests int) {
 	for i := range c.VirtualHosts {
 		h := routingtest.VirtualHost(c, i)
 		as[i].list = asList(h, o)
-		tree, _ := newTree(h, free, 1, o)
+		tree, _ := newTree(h, len(h.Rules), free, o)
 		if tree == nil || validate(as[i].list) != nil { // such as a rule for the path "?", which would not be packed
 			continue
 		}
-		as[i].tree = &routev3.VirtualHost{Matcher: tree.matcher(o)}
+		as[i].tree = &routev3.VirtualHost{Matcher: tree.matcher()}
 		n.trees++
 		if tree.size().Levels > 2 {
 			n.deep++
@@ -204,7 +204,7 @@ func TestTreesOfTheShapes(t *testing.T) {
 		}
 		o := &Options{Minor: version.Newest}
 		h := routingtest.VirtualHost(c, 0)
-		tree, _ := newTree(h, &measured, 1, o)
+		tree, _ := newTree(h, len(h.Rules), &measured, o)
 		if tree == nil {
 			continue
 		}
@@ -212,7 +212,7 @@ func TestTreesOfTheShapes(t *testing.T) {
 		size := tree.size()
 		assert.LessOrEqual(t, size.Routes, maxCopies*rules+moreCopies, shape.Name)
 		assert.LessOrEqual(t, size.Longest, 25, shape.Name)
-		model, list, as := envoymodel.New(o.Behaviour()), asList(h, o), &routev3.VirtualHost{Matcher: tree.matcher(o)}
+		model, list, as := envoymodel.New(o.Behaviour()), asList(h, o), &routev3.VirtualHost{Matcher: tree.matcher()}
 		for k := range rules {
 			r := shape.Request(k)
 			want := model.Route(list, r).GetName()
@@ -234,7 +234,7 @@ func TestCopiesAreBounded(t *testing.T) {
 	}
 	for what, rules := range map[string][]string{"nested": nested, "crossed": crossed, "everywhere": everywhere} {
 		h := hostOf(rules...)
-		tree, _ := newTree(h, &measured, 1, &Options{Minor: version.Newest})
+		tree, _ := newTree(h, len(h.Rules), &measured, &Options{Minor: version.Newest})
 		if tree != nil {
 			assert.LessOrEqual(t, tree.size().Routes, maxCopies*len(rules)+moreCopies, what)
 		}
@@ -246,8 +246,8 @@ func TestCopiesAreBounded(t *testing.T) {
 		many.Rules[i].Match.Path.Value = fmt.Sprintf("/p%d/", i)
 	}
 	many.Rules = append(many.Rules, heavy.Rules[6])
-	tree, _ := newTree(many, &measured, 1, &Options{Minor: version.Newest})
+	tree, _ := newTree(many, len(many.Rules), &measured, &Options{Minor: version.Newest})
 	require.NotNil(t, tree)
-	w := proto.Size(tree.matcher(&Options{Minor: version.Newest}))
+	w := proto.Size(tree.matcher())
 	assert.Less(t, w, 1_000_000, "a route of 20 kB is not copied a thousand times")
 }

@@ -5,62 +5,44 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-
-	"waymark.dev/waymark/plan"
 )
 
-// treeWriter writes a tree as Envoy has it. A rule that stands in several lists is built once.
-type treeWriter struct {
-	options *Options
-	routes  map[*plan.Rule]*routev3.Route
-}
-
-// matcher is the tree of a virtual host as Envoy's matcher. Its node is a division.
-func (n *node) matcher(o *Options) *xdsmatcherv3.Matcher {
-	w := &treeWriter{o, map[*plan.Rule]*routev3.Route{}}
-	return w.division(n)
-}
+// matcher is the tree as Envoy's matcher.
+func (t *tree) matcher() *xdsmatcherv3.Matcher { return t.division(t.root) }
 
 // onMatch is what follows a key.
-func (w *treeWriter) onMatch(n *node) *xdsmatcherv3.Matcher_OnMatch {
+func (t *tree) onMatch(n *node) *xdsmatcherv3.Matcher_OnMatch {
 	if n.rules == nil {
-		return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: w.division(n)}}
+		return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: t.division(n)}}
 	}
 	action := &xdscorev3.TypedExtensionConfig{Name: "route"}
 	if len(n.rules) == 1 {
-		action.TypedConfig = typed(w.route(n.rules[0]))
+		action.TypedConfig = typed(t.routes[n.rules[0]])
 	} else {
 		list := &routev3.RouteList{}
 		for _, r := range n.rules {
-			list.Routes = append(list.Routes, w.route(r))
+			list.Routes = append(list.Routes, t.routes[r])
 		}
 		action.TypedConfig = typed(list)
 	}
 	return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{Action: action}}
 }
 
-func (w *treeWriter) route(r *plan.Rule) *routev3.Route {
-	if w.routes[r] == nil {
-		w.routes[r] = nativeRoute(r, w.options)
-	}
-	return w.routes[r]
-}
-
 // division looks a value up in a map. If it could be several values, a comma in it is looked for first.
-func (w *treeWriter) division(n *node) *xdsmatcherv3.Matcher {
+func (t *tree) division(n *node) *xdsmatcherv3.Matcher {
 	keys := &xdsmatcherv3.Matcher_MatcherTree_MatchMap{Map: make(map[string]*xdsmatcherv3.Matcher_OnMatch, len(n.keys))}
 	for text, at := range n.keys {
-		keys.Map[text] = w.onMatch(at)
+		keys.Map[text] = t.onMatch(at)
 	}
-	tree := &xdsmatcherv3.Matcher_MatcherTree{Input: headerInput(n.subject)}
+	lookUp := &xdsmatcherv3.Matcher_MatcherTree{Input: headerInput(n.subject)}
 	if n.exact {
-		tree.TreeType = &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: keys}
+		lookUp.TreeType = &xdsmatcherv3.Matcher_MatcherTree_ExactMatchMap{ExactMatchMap: keys}
 	} else {
-		tree.TreeType = &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: keys}
+		lookUp.TreeType = &xdsmatcherv3.Matcher_MatcherTree_PrefixMatchMap{PrefixMatchMap: keys}
 	}
-	found := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: tree}}
+	found := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherTree_{MatcherTree: lookUp}}
 	if n.rest != nil {
-		found.OnNoMatch = w.onMatch(n.rest)
+		found.OnNoMatch = t.onMatch(n.rest)
 	}
 	if n.repeated == nil {
 		return found
@@ -69,7 +51,7 @@ func (w *treeWriter) division(n *node) *xdsmatcherv3.Matcher {
 		MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: &xdsmatcherv3.Matcher_MatcherList{
 			Matchers: []*xdsmatcherv3.Matcher_MatcherList_FieldMatcher{{
 				Predicate: headerPredicate(n.subject, &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Contains{Contains: ","}}),
-				OnMatch:   w.onMatch(n.repeated),
+				OnMatch:   t.onMatch(n.repeated),
 			}},
 		}},
 		OnNoMatch: &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: found}},

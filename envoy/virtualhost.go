@@ -36,7 +36,7 @@ func virtualHost(rc *plan.RouteConfig, h *plan.VirtualHost, s *strategies, o *Op
 		out.Matcher = outcomeMap(h, o)
 		return out
 	case StrategyTree:
-		out.Matcher = s.trees[h].matcher(o)
+		out.Matcher = s.trees[h].matcher()
 	default:
 		for _, r := range h.Rules {
 			out.Routes = append(out.Routes, nativeRoute(r, o))

@@ -170,7 +170,7 @@ var table = []mutant{
 	{"an interval is written for every Envoy", "envoy/cluster.go", "minor >= version.RetryBudgetInterval {", "minor > 0 && version.RetryBudgetInterval > 0 {", nil},
 	{"a repeated header is looked up like one value", "envoy/division.go", "guarded: !b.joined && !strings.HasPrefix(subject, \":\")", "guarded: false", nil},
 	{"a key leaves out shorter prefixes", "envoy/division.go", "			above = merge(above, ", "			_ = merge(above, ", nil},
-	{"a negation is a key", "envoy/division.go", "		if h.Invert || h.MissingAsEmpty || !strings.EqualFold", "		if !strings.EqualFold", nil},
+	{"a negation is a key", "envoy/division.go", "return !h.Invert && !h.MissingAsEmpty }", "return true }", nil},
 	{"a query in a rule is part of a key", "envoy/division.go", "i := strings.IndexAny(x.text, \"?#\"); i >= 0", "i := strings.IndexAny(x.text, \"?#\"); i > 99", nil},
 	{"a path in any case is a key", "envoy/division.go", "	if p.IgnoreCase {\n		return beginning{}\n	}\n", "", nil},
 	{"a beginning is looked up as a whole value", "envoy/division.go", "		d.exact = d.exact && x.whole\n", "", nil},

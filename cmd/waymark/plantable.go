@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -19,7 +18,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 	if err != nil {
 		return err
 	}
-	priced := slices.ContainsFunc(choices, func(c envoy.Choice) bool { return len(c.Cost) > 0 })
+	priced := o.Matching == envoy.MatchingAuto && len(choices) > 0
 	var b strings.Builder
 	for _, l := range p.Listeners {
 		for _, c := range l.Chains {
@@ -29,7 +28,7 @@ func writePlan(w io.Writer, p *plan.Plan, o envoy.Options) error {
 				continue
 			}
 			n := len(c.Routes.VirtualHosts)
-			writeHosts(&b, c, choices[:n], o.TrustedHops)
+			writeHosts(&b, c, choices[:n], &o)
 			choices = choices[n:]
 		}
 	}
@@ -77,21 +76,22 @@ func writeForwarding(w io.Writer, t *plan.TCPProxy) {
 	fmt.Fprintf(w, "  to %s (%s)\n", shortList(clusters), t.Origin)
 }
 
-func writeHosts(w io.Writer, chain *plan.FilterChain, choices []envoy.Choice, trustedHops uint32) {
+func writeHosts(w io.Writer, chain *plan.FilterChain, choices []envoy.Choice, o *envoy.Options) {
 	rc := chain.Routes
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	cost := ""
-	if slices.ContainsFunc(choices, func(c envoy.Choice) bool { return len(c.Cost) > 0 }) {
-		cost = "COST\t"
+	priced := o.Matching == envoy.MatchingAuto && len(choices) > 0
+	heading, cost := "", ""
+	if priced {
+		heading = "COST\t"
 	}
-	_, _ = fmt.Fprintln(table, "  HOST\tRULES\tMATCHING\tROUTES\tSIZE\t"+cost+"WHY") // the writer below is a [strings.Builder], as in all of these
+	_, _ = fmt.Fprintln(table, "  HOST\tRULES\tMATCHING\tROUTES\tSIZE\t"+heading+"WHY") // the writer below is a [strings.Builder], as in all of these
 	for i, h := range rc.VirtualHosts {
 		c := &choices[i]
 		why := c.Why
-		if h.RequireTLS && chain.TLS == nil && trustedHops == 0 {
+		if h.RequireTLS && chain.TLS == nil && o.TrustedHops == 0 {
 			why = "httpsRedirect: every request is redirected before a rule is tried"
 		}
-		if cost != "" {
+		if priced {
 			cost = costs(c) + "\t"
 		}
 		_, _ = fmt.Fprintf(table, "  %s\t%5d\t%s\t%6d\t%s\t%s%s\n", shortList(h.Domains), len(h.Rules), c.Strategy, c.Size.Routes, kilobytes(c.Size.Bytes), cost, why)
