@@ -102,3 +102,17 @@ func TestNothingInvalidIsBuilt(t *testing.T) {
 		})
 	}
 }
+
+// The choice of a strategy builds the routes of a tree, so what is invalid is refused there, too.
+func TestNothingInvalidIsChosen(t *testing.T) {
+	h := hostOf("/a", "/b")
+	h.Rules[1].Fault = &plan.Fault{Abort: &plan.FaultAbort{HTTPStatus: 7, Percentage: plan.Percentage{Numerator: 100, Denominator: 100}}}
+	p := &plan.Plan{Listeners: []*plan.Listener{{Chains: []*plan.FilterChain{{Routes: &plan.RouteConfig{Name: "r", VirtualHosts: []*plan.VirtualHost{h}}}}}}}
+	o := Options{Matching: MatchingAuto, Costs: free, Minor: 40}
+	_, choices := Choices(p, o)
+	_, sized := SizedChoices(p, o)
+	_, configs := PluginConfigs(p, o)
+	for _, err := range []error{choices, sized, configs} {
+		assert.ErrorContains(t, err, "envoy's API does not allow this: invalid HTTPFault.Abort")
+	}
+}

@@ -191,13 +191,13 @@ func (c *Costs) path(m *plan.Match) float64 {
 	}
 }
 
-// Choices are the strategies for all virtual hosts of a plan, in order.
-func Choices(p *plan.Plan, o Options) []Choice {
-	var out []Choice
+// Choices are the strategies for all virtual hosts of a plan, in order. It fails with what Envoy's API does not allow.
+func Choices(p *plan.Plan, o Options) (out []Choice, err error) {
+	defer catchRefusal(&err)
 	for rc := range p.RouteConfigs() {
 		out = append(out, chooseStrategies(rc, &o).choices...)
 	}
-	return out
+	return out, nil
 }
 
 // SizedChoices are [Choices] with their sizes, for which the configuration is built.
@@ -239,8 +239,8 @@ type PluginConfig struct {
 
 // PluginConfigs are the configurations of a plan's filters, in order: one for each route configuration with a virtual host
 // that the filter decides for.
-func PluginConfigs(p *plan.Plan, o Options) ([]PluginConfig, error) {
-	var out []PluginConfig
+func PluginConfigs(p *plan.Plan, o Options) (out []PluginConfig, err error) {
+	defer catchRefusal(&err)
 	for rc := range p.RouteConfigs() {
 		s := chooseStrategies(rc, &o)
 		if !s.filter {

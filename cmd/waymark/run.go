@@ -200,7 +200,10 @@ func (r *service) load(ctx context.Context, unchanged func() bool) (notes []note
 		return notes, err
 	}
 	if _, is := r.engine.(*envoyEngine); is { // the embedded data plane has the filter alone
-		reportStrategies(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
+		err := reportStrategies(func(text string) { notes = append(notes, note{level: slog.LevelInfo, text: text}) }, p, r.options)
+		if err != nil {
+			return notes, err
+		}
 	}
 	if len(p.Listeners) == 0 {
 		return notes, r.in.errNothing()

@@ -129,7 +129,9 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if dir != "" && (failed || p.ClosesConnections()) && isServed(dir) {
 				return &exitError{exitBadInput, fmt.Errorf("%s has a configuration, which goes on being served: what is refused above would be missing from a new one; mend it, or empty the folder", dir)}
 			}
-			reportStrategies(noticesTo(c.ErrOrStderr()), p, o)
+			if err := reportStrategies(noticesTo(c.ErrOrStderr()), p, o); err != nil {
+				return err
+			}
 			if validate {
 				if err := validateFirst(c.Context(), binary, p, o, out.givenVersion()); err != nil {
 					return in.locate(err)
@@ -195,15 +197,17 @@ func noticesTo(w io.Writer) func(string) {
 }
 
 // reportStrategies prints the virtual hosts that the filter does not decide for, although it was asked to.
-func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) {
+func reportStrategies(notice func(string), p *plan.Plan, o envoy.Options) error {
 	if o.Matching != envoy.MatchingFilter {
-		return
+		return nil
 	}
-	for _, c := range envoy.Choices(p, o) {
+	choices, err := envoy.Choices(p, o)
+	for _, c := range choices {
 		if c.Strategy != envoy.StrategyFilter {
 			notice(fmt.Sprintf("virtual host %s of %s: Envoy's own list of routes decides, as with --matching native: %s", c.VirtualHost, c.RouteConfig, c.Why))
 		}
 	}
+	return err
 }
 
 // writePlanJSON prints all of a plan, with the matching strategy of each virtual host. Its form may change.

@@ -88,7 +88,11 @@ func newSubject(o *options, b envoytest.Binary, s *shape, n int, way string) (*s
 	if err != nil {
 		return nil, err
 	}
-	out := &subject{name: way, strategy: envoy.Choices(p, options)[0]}
+	choices, err := envoy.Choices(p, options)
+	if err != nil {
+		return nil, err
+	}
+	out := &subject{name: way, strategy: choices[0]}
 	if way == wayTree && out.strategy.Strategy != envoy.StrategyTree {
 		return nil, nil
 	}

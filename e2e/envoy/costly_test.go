@@ -85,7 +85,8 @@ func TestNoRequestCostsMuch(t *testing.T) {
 func (c *costly) measure(t *testing.T, minor int, module string, matching envoy.Matching) time.Duration {
 	r := rulesTestbed(t, c.yaml())
 	if matching == envoy.MatchingFilter {
-		choices := envoy.Choices(r.plan, envoy.Options{Minor: minor, Matching: matching})
+		choices, err := envoy.Choices(r.plan, envoy.Options{Minor: minor, Matching: matching})
+		require.NoError(t, err)
 		require.Equal(t, c.way, choices[0].Strategy, choices[0].Why)
 	}
 	p := startEnvoy(t, defaultEnvoy(t), r, module)

@@ -103,7 +103,9 @@ func treesOn(t *testing.T, b envoytest.Binary, module string) {
 		o := envoy.Options{AdminPort: ports[1], Minor: b.Minor, Module: module, Profile: envoy.ProfilePlain}
 		matchingOf(m)(&o)
 		if m == treesAlone {
-			for _, c := range envoy.Choices(p, o) {
+			choices, err := envoy.Choices(p, o)
+			require.NoError(t, err)
+			for _, c := range choices {
 				if c.Strategy == envoy.StrategyTree {
 					trees++
 				}

@@ -201,7 +201,9 @@ func onMatchings(t *testing.T, rules string, n names, test func(t *testing.T, b 
 				p, _ := translateYAML(t, n.expand(t, rules), translate.Options{})
 				o := envoy.Options{Minor: b.Minor}
 				matchingOf(m)(&o)
-				for _, c := range envoy.Choices(p, o) {
+				choices, err := envoy.Choices(p, o)
+				require.NoError(t, err)
+				for _, c := range choices {
 					want := envoy.StrategyFilter
 					switch {
 					case m == envoy.MatchingNative, m != envoy.MatchingFilter && c.Rules == 1, m == treesAlone && c.Rules == 2:
