@@ -19,7 +19,7 @@ func TestUpgradesAreRefusedWhileAHostChangesToTheFilter(t *testing.T) {
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{h}}
 	configuration := func(m Matching) *routev3.RouteConfiguration {
 		o := &Options{Matching: m, Minor: 40, Module: "x"}
-		return routeConfiguration(rc, chooseStrategies(rc, o), o)
+		return (&builder{Options: *o, strategies: map[*plan.RouteConfig]*strategies{rc: chooseStrategies(rc, o)}}).routeConfiguration(rc)
 	}
 	merged := mergeRoutes(configuration(MatchingNative), configuration(MatchingFilter))
 	upgrades := merged.VirtualHosts[0].Matcher.OnNoMatch.GetMatcher()
