@@ -104,7 +104,8 @@ const keptTargets = 3
 func (g *group) set(r *envoy.Resources, number uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := &target{number: number}
+	t := &target{}
+	t.number.Store(number)
 	var before view
 	if g.target != nil {
 		before = g.target.view
@@ -117,14 +118,21 @@ func (g *group) set(r *envoy.Resources, number uint64) error {
 		}
 		t.view[kind] = g.pool.collect(kind, entries)
 	}
-	g.endpoints, t.view[endpoints] = t.view[endpoints], nil
-	g.err = nil
-	if g.target != nil && g.target.view == t.view {
-		return nil
+	latest := t.view[endpoints]
+	t.view[endpoints] = nil
+	if g.target == nil || g.target.view != t.view {
+		history, proven := g.history, g.proven
+		g.remember(t)
+		if err := g.server.store.write(g); err != nil { // before anybody gets it
+			g.history, g.proven = history, proven
+			return err
+		}
+		g.target = t
+	} else {
+		g.target.number.Store(number)
 	}
-	g.target = t
-	g.remember(t)
-	return g.server.store.write(g)
+	g.endpoints, g.err = latest, nil
+	return nil
 }
 
 // setEndpoints changes endpoints alone.
@@ -161,14 +169,17 @@ func collectEntries(resources []envoy.Resource, before *collection) ([]*entry, e
 
 // remember adds a target to the history.
 func (g *group) remember(t *target) {
-	g.history = slices.DeleteFunc(g.history, func(h *target) bool { return h.view == t.view })
+	g.history = slices.DeleteFunc(slices.Clone(g.history), func(h *target) bool { return h.view == t.view })
 	g.history = append(g.history, t)
+	if g.proven != nil && g.proven.view == t.view {
+		g.proven = t
+	}
 	for len(g.history) > keptTargets {
 		i := 0
 		if g.history[0] == g.proven {
 			i = 1
 		}
-		g.history = slices.Delete(g.history, i, i+1)
+		g.history = slices.Delete(g.history, i, i+1) // of the clone
 	}
 }
 

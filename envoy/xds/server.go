@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,8 +20,6 @@ type Options struct {
 	// Dir is a folder in which targets are kept, so that a restart in the middle of a change knows what proxies had. It has
 	// keys of certificates, so only its owner can enter it. Default: none.
 	Dir string
-	// Build makes what the proxies of a group get.
-	Build func(Group) (*envoy.Resources, error)
 }
 
 // Server gives proxies their configuration over ADS.
@@ -35,6 +34,9 @@ type Server struct {
 	groups map[string]*group
 	number uint64
 	build  func(Group) (*envoy.Resources, error)
+
+	changes sync.Mutex
+	changed chan struct{} // nil: nobody waits
 }
 
 // New makes a server that has nothing to give yet: proxies wait for the first Update.
@@ -57,24 +59,18 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 	return out
 }
 
-// Update gives every group what build makes for it from now on. It returns the errors by group; a group with an error
-// keeps what it had.
-func (s *Server) Update(build func(Group) (*envoy.Resources, error)) map[string]error {
+// Update gives every group what build makes for it from now on. A group for which build fails keeps what it had. The number
+// is that of the configuration in [Status].
+func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.build = build
 	s.number++
-	var errs map[string]error
-	for id, g := range s.groups {
-		if err := s.rebuild(g); err != nil {
-			if errs == nil {
-				errs = map[string]error{}
-			}
-			errs[id] = err
-		}
+	for _, g := range s.groups {
+		err = errors.Join(err, s.rebuild(g))
 	}
 	s.pool.sweep()
-	return errs
+	return s.number, err
 }
 
 func (s *Server) rebuild(g *group) error {

@@ -3,6 +3,7 @@ package xds
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,7 +12,7 @@ import (
 
 // target is what the proxies of a group are to have: everything but endpoints, which have no order.
 type target struct {
-	number uint64
+	number atomic.Uint64 // see [Status.Number]
 	view   view
 
 	mu     sync.Mutex

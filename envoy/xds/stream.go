@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -14,9 +15,11 @@ import (
 
 // session is one stream of one proxy.
 type session struct {
-	proxy *proxy
-	node  *corev3.Node
-	woken chan struct{}
+	proxy     *proxy
+	node      *corev3.Node
+	connected time.Time
+	woken     chan struct{}
+	status    atomic.Pointer[Status]
 }
 
 func (s *session) wake() {
@@ -73,7 +76,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		return status.Error(codes.InvalidArgument, "the first request has no node with an id")
 	}
 	g := s.group(groupOf(first.node, !delta))
-	me := &session{node: first.node, woken: make(chan struct{}, 1), proxy: &proxy{group: g, delta: delta, now: time.Now, fresh: true}}
+	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{group: g, delta: delta, now: time.Now, fresh: true}}
 	g.join(me)
 	defer g.leave(me)
 
@@ -127,6 +130,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 			m.body = nil
 		}
 		p.out = p.out[:0]
+		me.note()
 		if !p.settle.IsZero() {
 			settled.Reset(max(0, time.Until(p.settle)) + time.Millisecond)
 		}
@@ -143,6 +147,7 @@ func (g *group) leave(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.proxies, s)
+	g.server.broadcast()
 }
 
 func debug(r *received) {
