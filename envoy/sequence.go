@@ -229,8 +229,7 @@ func mergeHosts(old, next []*routev3.VirtualHost) (out []*routev3.VirtualHost, u
 					add(to)
 				}
 				hosts[list] = to
-				if list != nil {
-					fallBack(to, list)
+				if list != nil && fallBack(to, list) {
 					unreachable = false
 				}
 			}
@@ -283,16 +282,21 @@ func (all domains) serving(domain string) *routev3.VirtualHost {
 	return h
 }
 
-// fallBack matches as another virtual host does where the filter wrote nothing. Upgrades are refused all the same.
-func fallBack(to, from *routev3.VirtualHost) {
+// fallBack matches as another virtual host does where the filter wrote nothing, and reports whether there is anything to
+// match. Upgrades are refused all the same.
+func fallBack(to, from *routev3.VirtualHost) bool {
 	upgrades := to.Matcher.OnNoMatch.GetMatcher()
-	if from.Matcher != nil {
+	switch {
+	case from.Matcher != nil:
 		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
-	} else if len(from.Routes) > 0 {
+	case len(from.Routes) > 0:
 		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
 			Action: &xdscorev3.TypedExtensionConfig{Name: "routes", TypedConfig: pack(&routev3.RouteList{Routes: from.Routes})},
 		}}
+	default:
+		return false
 	}
+	return true
 }
 
 // outcomes are the entries of a virtual host that the filter decides for; nil for all others.

@@ -511,7 +511,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 			return nil
 		}
 	}
-	if c.empty() {
+	if c.empty() && (sub.base != nil || !sub.all) { // one that waits for everything is told that this is nothing
 		return nil
 	}
 	m := &message{kind: kind, set: c.set, removed: c.removed, to: want, body: shared.bytes}
