@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -226,5 +225,4 @@ func TestControlPlaneRestarts(t *testing.T) {
 		load.roll(t, g)
 	}
 	load.end(t)
-	fmt.Println(load.sent.Load())
 }

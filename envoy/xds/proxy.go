@@ -17,6 +17,7 @@ import (
 // Its position among the stages of the target only ever moves on when everything that was sent for a stage has been
 // acknowledged. A resource that it refuses ends the change for it; it stays where it is, which is a state that works.
 type proxy struct {
+	id    string
 	group *group
 	delta bool
 	now   func() time.Time
@@ -407,7 +408,7 @@ func (p *proxy) advance() {
 			p.basis = [2]*collection{p.target.view[routes], p.target.view[hosts]}
 		}
 	}
-	if p.target == nil || len(p.refusals) > 0 {
+	if !p.complete() {
 		return
 	}
 	p.fresh = false
@@ -415,6 +416,25 @@ func (p *proxy) advance() {
 	if p.group.targetOf(p) != p.target { // what had proven itself came first
 		p.retarget()
 	}
+}
+
+// complete: the proxy has acknowledged everything, and has subscribed to all that its listeners need. It acknowledges
+// a listener before it asks for the routes of it.
+func (p *proxy) complete() bool {
+	if p.target == nil || p.at < len(p.stages) || len(p.refusals) > 0 || !p.subs[listeners].active || len(p.newRoutes) > 0 {
+		return false
+	}
+	for kind := range p.subs {
+		if len(p.subs[kind].outstanding) > 0 {
+			return false
+		}
+	}
+	for _, kind := range []int{routes, plugins} {
+		if c := p.target.view[kind]; c != nil && slices.ContainsFunc(c.order, func(e *entry) bool { return !p.wants(kind, e.name) }) {
+			return false
+		}
+	}
+	return p.target.view[hosts] == nil || len(p.target.view[hosts].order) == 0 || p.subs[hosts].active
 }
 
 // settling reports whether workers still need time for what the proxy has acknowledged: the main thread hands it to them at
