@@ -79,6 +79,9 @@ func New(o Options) *Plane {
 	return p
 }
 
+// Close ends what the plane does by itself.
+func (p *Plane) Close() { p.server.Close() }
+
 // Server is the xDS server of the plane.
 func (p *Plane) Server() *xds.Server { return p.server }
 

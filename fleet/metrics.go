@@ -61,7 +61,11 @@ var (
 )
 
 // Describe has all of them.
-func (s *state) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, ch) }
+func (s *state) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{proxiesDesc, streamsDesc, queueDesc, objectsDesc, rolloutsDesc} {
+		ch <- d
+	}
+}
 
 // Collect counts.
 func (s *state) Collect(ch chan<- prometheus.Metric) {

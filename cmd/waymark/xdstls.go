@@ -140,10 +140,10 @@ func mayBe(c *x509.Certificate, n *corev3.Node) error {
 	if slices.ContainsFunc(c.DNSNames, func(name string) bool { return name == want || strings.HasPrefix(name, want+".") }) {
 		return nil
 	}
-	return fmt.Errorf("the certificate of %s is for neither spiffe://…/ns/%s/sa/… nor %s, which node %q is", named(c), namespace, want, n.GetId())
+	return fmt.Errorf("the certificate of %s is for neither spiffe://…/ns/%s/sa/… nor %s, which node %q is", certificateNames(c), namespace, want, n.GetId())
 }
 
-func named(c *x509.Certificate) string {
+func certificateNames(c *x509.Certificate) string {
 	names := slices.Clone(c.DNSNames)
 	for _, u := range c.URIs {
 		names = append(names, u.String())

@@ -132,21 +132,23 @@ func (g *group) set(r *envoy.Resources, number uint64) error {
 	} else {
 		g.target.number.Store(number)
 	}
-	if g.stable != nil { // some proxies have clusters that the target has not
-		latest = g.pool.collect(endpoints, union(latest, g.endpoints))
-	}
-	g.endpoints, g.err = latest, nil
+	g.endpoints, g.err = g.pool.collect(endpoints, g.withFormer(latest.order)), nil
 	return nil
 }
 
-// union are the entries of a collection, and those of another that it has not.
-func union(c, more *collection) []*entry {
-	out := slices.Clone(c.order)
-	if more != nil {
-		for _, e := range more.order {
-			if c.entries[e.name] == nil {
-				out = append(out, e)
-			}
+// withFormer adds the endpoints of clusters that proxies may still have, and that the target has not.
+func (g *group) withFormer(latest []*entry) []*entry {
+	if g.endpoints == nil {
+		return latest
+	}
+	has := map[string]bool{}
+	for _, e := range latest {
+		has[e.name] = true
+	}
+	out := slices.Clone(latest)
+	for _, e := range g.endpoints.order {
+		if !has[e.name] && slices.ContainsFunc(g.history, func(t *target) bool { return t.view[clusters].get(e.name) != nil }) {
+			out = append(out, e)
 		}
 	}
 	return out
@@ -160,7 +162,7 @@ func (g *group) setEndpoints(all []envoy.Resource) error {
 	if err != nil {
 		return err
 	}
-	g.endpoints = g.pool.collect(endpoints, entries)
+	g.endpoints = g.pool.collect(endpoints, g.withFormer(entries))
 	return nil
 }
 

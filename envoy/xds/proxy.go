@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"waymark.dev/waymark/envoy"
@@ -202,16 +203,25 @@ func (p *proxy) subscribed(r *request, added []string, first bool) {
 	for _, name := range added {
 		if e := s.offer.get(name); e != nil {
 			m.set = append(m.set, e)
-		} else if name != wildcard && p.delta && r.kind == endpoints {
-			m.removed = append(m.removed, name)
+		} else if name != wildcard && r.kind == endpoints { // a cluster of before a restart: it waits for its endpoints
+			m.set = append(m.set, noEndpoints(name))
 		}
 	}
 	if r.kind == routes {
 		p.newRoutes = append(p.newRoutes, added...)
 	}
-	if len(m.set) > 0 || len(m.removed) > 0 {
+	if len(m.set) > 0 {
 		p.send(m)
 	}
+}
+
+func noEndpoints(cluster string) *entry {
+	none := &endpointv3.ClusterLoadAssignment{ClusterName: cluster}
+	e, err := newEntry(envoy.Resource{Key: envoy.KeyOf(none), Message: none})
+	if err != nil {
+		panic("xds: " + err.Error()) // a message without any content
+	}
+	return e
 }
 
 // sendAll sends all that a wildcard stands for, of what stages have come to.

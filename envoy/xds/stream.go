@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -161,4 +162,4 @@ func debug(r *received) {
 }
 
 // Debug prints.
-var Debug = false
+var Debug = os.Getenv("XDSDEBUG") != ""
