@@ -105,6 +105,66 @@ func (p *Plane) Apply(read *resource.Input) (number uint64, findings diag.Findin
 	return number, p.all(), err
 }
 
+// ApplyEndpoints is [Plane.Apply] for an input that differs from the one before in EndpointSlices and Pods alone. Rules are
+// not looked at; done is false where that is not enough, and nothing is changed.
+func (p *Plane) ApplyEndpoints(read *resource.Input) (done bool, err error) {
+	after, changed, ok := p.refresh(read)
+	if !ok {
+		return false, nil
+	}
+	return true, p.server.UpdateEndpoints(
+		func(g xds.Group) ([]envoy.Resource, bool) {
+			r, known := changed[g.Key()]
+			return r, known
+		},
+		func(g xds.Group) (*envoy.Resources, error) { return p.build(after, g) },
+	)
+}
+
+// refresh makes the clusters of all groups anew.
+func (p *Plane) refresh(read *resource.Input) (after *resource.Set, changed map[string][]envoy.Resource, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set == nil {
+		return nil, nil, false
+	}
+	set := *p.set
+	set.EndpointSlices, set.Pods = read.Set.EndpointSlices, read.Set.Pods
+	changed, plans := map[string][]envoy.Resource{}, map[string]*translated{}
+	for id, t := range p.groups {
+		if t.err != nil {
+			return nil, nil, false
+		}
+		clusters, ok := translate.Refresh(t.plan, p.set, &set, p.translation(t.group))
+		if !ok {
+			return nil, nil, false
+		}
+		changed[id], plans[id] = envoy.LoadAssignments(clusters), t.withClusters(clusters)
+	}
+	p.set, p.groups = &set, plans
+	return &set, changed, true
+}
+
+// withClusters is the translation with some clusters replaced.
+func (t *translated) withClusters(clusters []*plan.Cluster) *translated {
+	if len(clusters) == 0 {
+		return t
+	}
+	by := map[string]*plan.Cluster{}
+	for _, c := range clusters {
+		by[c.Name] = c
+	}
+	out, changed := *t, *t.plan
+	changed.Clusters = slices.Clone(changed.Clusters)
+	for i, c := range changed.Clusters {
+		if now := by[c.Name]; now != nil {
+			changed.Clusters[i] = now
+		}
+	}
+	out.plan = &changed
+	return &out
+}
+
 // build translates a set for a group.
 func (p *Plane) build(set *resource.Set, g xds.Group) (*envoy.Resources, error) {
 	t := &translated{group: g}

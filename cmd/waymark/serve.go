@@ -146,7 +146,6 @@ func (f *serveFlags) serve(first, second context.Context, log *slog.Logger) erro
 		credential = append(credential, grpc.Creds(credentials.NewTLS(config)))
 	}
 	plane := fleet.New(o)
-	defer plane.Close()
 	proxies, err := listenOn(f.listen)
 	if err != nil {
 		return &exitError{exitBadInput, fmt.Errorf("--xds-listen: %w", err)}
@@ -172,6 +171,7 @@ func (f *serveFlags) serve(first, second context.Context, log *slog.Logger) erro
 	case err = <-fed:
 	}
 	stop()
+	plane.Close()
 	f.end(second, ads)
 	return errors.Join(unlessEnded(first, err), admin.Close())
 }

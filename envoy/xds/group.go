@@ -154,15 +154,28 @@ func (g *group) withFormer(latest []*entry) []*entry {
 	return out
 }
 
-// setEndpoints changes endpoints alone.
-func (g *group) setEndpoints(all []envoy.Resource) error {
+// changeEndpoints replaces the endpoints of some clusters.
+func (g *group) changeEndpoints(changed []envoy.Resource) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	entries, err := collectEntries(all, g.endpoints)
+	if g.endpoints == nil {
+		return nil
+	}
+	entries, err := collectEntries(changed, g.endpoints)
 	if err != nil {
 		return err
 	}
-	g.endpoints = g.pool.collect(endpoints, g.withFormer(entries))
+	by := map[string]*entry{}
+	for _, e := range entries {
+		by[e.name] = e
+	}
+	order := slices.Clone(g.endpoints.order)
+	for i, e := range order {
+		if now := by[e.name]; now != nil {
+			order[i] = now
+		}
+	}
+	g.endpoints = g.pool.collect(endpoints, order)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func New(o Options) *Server {
 	return s
 }
 
-// Close ends what the server does by itself. Streams end with the gRPC server.
+// Close ends the streams and what the server does by itself. Envoys keep what they have, and connect again.
 func (s *Server) Close() { close(s.ended) }
 
 // GRPC is a gRPC server with the service, and with more options such as credentials.
@@ -108,6 +108,23 @@ func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uin
 	}
 	s.pool.sweep()
 	return s.number, err
+}
+
+// UpdateEndpoints gives proxies other endpoints of clusters that they have, and touches nothing else. What build makes from
+// now on has these endpoints, too; a group of which the changed ones are not known is built.
+func (s *Server) UpdateEndpoints(changed func(Group) (r []envoy.Resource, known bool), build func(Group) (*envoy.Resources, error)) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.build = build
+	for _, g := range s.groups {
+		if r, known := changed(g.Group); known {
+			err = errors.Join(err, g.changeEndpoints(r))
+			g.wake()
+		} else {
+			err = errors.Join(err, s.rebuild(g))
+		}
+	}
+	return err
 }
 
 func (s *Server) rebuild(g *group) error {

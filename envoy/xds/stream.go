@@ -121,6 +121,8 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 			p.retarget()
 		case <-settled.C:
 			p.advance()
+		case <-s.ended:
+			return status.Error(codes.Unavailable, "the control plane ends")
 		case err := <-failed:
 			if errors.Is(stream.Context().Err(), err) || status.Code(err) == codes.Canceled {
 				return nil
