@@ -32,6 +32,11 @@ var (
 		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
 		"github.com/modern-go", "github.com/x448/float16",
 	})
+	// What the client library of Kubernetes needs beside that.
+	kubernetesAPI = slices.Concat(istioAPI, []string{
+		"github.com/davecgh/go-spew", "github.com/emicklei/go-restful", "github.com/go-openapi", "github.com/google/gnostic-models", "github.com/google/uuid",
+		"github.com/munnerz/goautoneg", "github.com/pmezard/go-difflib", "github.com/spf13/pflag", "gopkg.in/evanphx/json-patch.v4",
+	})
 	junitReport = []string{"github.com/jstemmer/go-junit-report"}
 	system      = []string{"golang.org/x/sys"}
 	wazero      = slices.Concat(system, []string{"github.com/tetratelabs/wazero"})
@@ -67,6 +72,7 @@ var reaches = map[string]reach{
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
 	"docs":                  {nil, nil},
+	"cluster":               {[]string{"diag", "istio/resource"}, kubernetesAPI},
 	"space":                 {append([]string{"envoy", "verdict"}, works...), envoyAPI},
 	"lint":                  {slices.Concat(solves, reads), slices.Concat(envoyAPI, istioAPI)},
 	"diff":                  {append([]string{"explain", "istio/names", "istio/resource"}, solves...), slices.Concat(envoyAPI, istioAPI)},
