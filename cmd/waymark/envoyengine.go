@@ -147,10 +147,8 @@ func (e *envoyEngine) removeDir() error {
 	if e.lock == nil {
 		return e.scratch.Remove()
 	}
-	for _, socket := range []string{e.options.AdminSocket, e.options.Control.Socket} {
-		if socket != "" {
-			_ = os.Remove(socket) // the next process would, too
-		}
+	for _, socket := range []string{"admin.sock", "xds.sock"} {
+		_ = os.Remove(filepath.Join(e.options.Dir, socket)) // the next process would, too
 	}
 	return e.lock.Close()
 }
