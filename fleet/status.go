@@ -86,6 +86,7 @@ func (p *Plane) Handler() http.Handler {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, p.Status()) })
+	mux.HandleFunc("POST /api/v1/explain", p.answer)
 	for name, do := range map[string]func() error{
 		"pause": func() error { return p.server.Pause("by hand") }, "resume": p.server.Resume, "abort": p.server.Abort,
 	} {

@@ -83,7 +83,7 @@ A proxy is what its node says: its namespace, labels and locality, and whether i
 	flags.StringVar(&f.tls.clientCA, "xds-client-ca", "", "file with the authorities of the Envoys' certificates, which must name the namespace of the node: spiffe://TRUST/ns/NAMESPACE/sa/ACCOUNT or CLUSTER.NAMESPACE")
 	flags.BoolVar(&f.plaintext, "xds-plaintext", false, "let Envoys of other machines connect without TLS: whoever can connect gets the keys of certificates")
 	flags.BoolVar(&f.anyNode, "xds-any-node", false, "let every certificate be every node")
-	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:15014", "address for health, metrics, 'waymark status' and 'waymark rollout', ADDRESS:PORT or unix:PATH")
+	flags.StringVar(&f.admin, "admin-listen", adminAddress, "address for health, metrics, 'waymark status' and 'waymark rollout', ADDRESS:PORT or unix:PATH")
 	flags.StringVar(&f.stateDir, "state-dir", "", "folder that keeps what Envoys were given, so that a restart in the middle of a change loses no request; it has keys of certificates (default: none)")
 	flags.StringVar(&f.waves, "waves", "100%", "parts of the fleet that take a change one after the other, such as 1,10%,100%")
 	flags.DurationVar(&f.interval, "wave-interval", 30*time.Second, "how long a wave must have gone well before the next one begins")

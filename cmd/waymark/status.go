@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,12 +22,15 @@ import (
 // operator asks a server by its admin address.
 type operator struct{ address string }
 
-func (o *operator) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.address, "server", "127.0.0.1:15014", "address of 'waymark serve --admin-listen', ADDRESS:PORT or unix:PATH")
+// adminAddress is where 'waymark serve' answers operators unless it is told otherwise.
+const adminAddress = "127.0.0.1:15014"
+
+func (o *operator) add(c *cobra.Command, standard string) {
+	c.Flags().StringVar(&o.address, "server", standard, "address of 'waymark serve --admin-listen', ADDRESS:PORT or unix:PATH")
 }
 
 // ask sends a request, and decodes the answer.
-func (o *operator) ask(ctx context.Context, method, path string, into any) error {
+func (o *operator) ask(ctx context.Context, method, path string, question, into any) error {
 	client := &http.Client{Timeout: 30 * time.Second}
 	host := o.address
 	if socket, ok := strings.CutPrefix(o.address, "unix:"); ok {
@@ -35,7 +39,11 @@ func (o *operator) ask(ctx context.Context, method, path string, into any) error
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, nil)
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(body))
 	if err != nil {
 		return usageError("--server %q: %w", o.address, err)
 	}
@@ -44,7 +52,7 @@ func (o *operator) ask(ctx context.Context, method, path string, into any) error
 		return fmt.Errorf("no answer from --server %s: %w", o.address, err)
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read
-	body, err := io.ReadAll(answer.Body)
+	body, err = io.ReadAll(answer.Body)
 	if err != nil {
 		return err
 	}
@@ -71,7 +79,7 @@ func newStatus() *cobra.Command {
 			if form != "text" && form != "json" {
 				return usageError("-o %q is neither text nor json", form)
 			}
-			if err := o.ask(c.Context(), http.MethodGet, "/api/v1/status", &s); err != nil {
+			if err := o.ask(c.Context(), http.MethodGet, "/api/v1/status", nil, &s); err != nil {
 				return err
 			}
 			if form == "json" {
@@ -80,7 +88,7 @@ func newStatus() *cobra.Command {
 			return writeStatus(c.OutOrStdout(), &s, time.Now())
 		},
 	}
-	o.add(c)
+	o.add(c, adminAddress)
 	c.Flags().StringVarP(&form, "output", "o", "text", "text or json")
 	return c
 }
@@ -168,13 +176,13 @@ func newRollout() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			var r xds.Rollout
-			if err := o.ask(c.Context(), http.MethodPost, "/api/v1/rollout/"+args[0], &r); err != nil {
+			if err := o.ask(c.Context(), http.MethodPost, "/api/v1/rollout/"+args[0], nil, &r); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "the rollout of change %d is %s\n", r.Number, r.State)
 			return err
 		},
 	}
-	o.add(c)
+	o.add(c, adminAddress)
 	return c
 }
