@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"strings"
+
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/proto"
 )
@@ -13,13 +15,17 @@ const (
 	ListenerType  Type = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	ClusterType   Type = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	RouteType     Type = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	HostType      Type = "type.googleapis.com/envoy.config.route.v3.VirtualHost" // of route configurations that do not have theirs in them
 	EndpointType  Type = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 	ExtensionType Type = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig" // the filter with its plugin configuration
 	SecretType    Type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
 // Types are all types of resources.
-var Types = []Type{ListenerType, ClusterType, RouteType, EndpointType, ExtensionType, SecretType}
+var Types = []Type{ListenerType, ClusterType, RouteType, HostType, EndpointType, ExtensionType, SecretType}
+
+// Short is the name of the type without its package, for people.
+func (t Type) Short() string { return string(t[strings.LastIndexByte(string(t), '.')+1:]) }
 
 // Key is what xDS knows a resource by.
 type Key struct {
@@ -48,7 +54,8 @@ type Resource struct {
 // Resources are the configuration of an Envoy: a bootstrap, and the resources that do not stand in it or in one another.
 // The zero value has none.
 type Resources struct {
-	// Bootstrap is what Envoy starts with; it names the sources of the listeners and clusters that are not in it.
+	// Bootstrap is what Envoy starts with; it names the sources of the listeners and clusters that are not in it. With
+	// [Options.Control] it is nil: that of [ControlledBootstrap] is the same for all resources.
 	Bootstrap *bootstrapv3.Bootstrap
 
 	byType map[Type][]Resource
@@ -84,8 +91,10 @@ func (r *Resources) OfType(t Type) []Resource { return r.byType[t] }
 
 // validate checks everything by the rules of Envoy's API, except for what is packed, which was validated before.
 func (r *Resources) validate() error {
-	if err := validate(r.Bootstrap); err != nil {
-		return err
+	if r.Bootstrap != nil {
+		if err := validate(r.Bootstrap); err != nil {
+			return err
+		}
 	}
 	for _, t := range Types {
 		for _, resource := range r.byType[t] {

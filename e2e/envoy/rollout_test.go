@@ -28,6 +28,7 @@ import (
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/envoy/xds"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -87,6 +88,9 @@ type rolling struct {
 	binary  envoytest.Binary
 	module  string
 	changed []string // files of the last change
+
+	server *xds.Server // delivers instead of files, unless it is nil
+	socket string
 }
 
 func startRolling(t *testing.T, b envoytest.Binary) *rolling {
@@ -130,15 +134,29 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 		ip, port := r.echo.Address(destination)
 		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.admin, Dir: r.dir}
+	o := r.options()
 	matchingOf(cmp.Or(g.matching, envoy.MatchingFilter))(&o)
 	f, err := envoy.Build(p, o)
 	require.NoError(t, err)
 	return f
 }
 
+func (r *rolling) options() envoy.Options {
+	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.admin}
+	if r.server == nil {
+		o.Dir = r.dir
+	} else {
+		o.Control = &envoy.Control{Socket: r.socket, Node: envoy.Node{ID: "rolling", Cluster: "test"}}
+	}
+	return o
+}
+
 // apply rolls a generation out, and starts Envoy where none runs.
 func (r *rolling) apply(t *testing.T, g generation) {
+	if r.server != nil {
+		r.update(t, r.files(t, g))
+		return
+	}
 	r.changed = nil
 	d := &files.Dir{Path: r.dir, Changed: func(file string) { r.changed = append(r.changed, file) }}
 	if r.envoy != nil {
@@ -296,8 +314,9 @@ func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 // every other: no request fails, none is answered by other rules than those before and after, and no connection is closed.
 func TestWaysChangeUnderLoad(t *testing.T) { onModernEnvoys(t, waysChangeUnderLoad) }
 
-func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) {
-	r := startRolling(t, b)
+func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) { changeWays(t, startRolling(t, b)) }
+
+func changeWays(t *testing.T, r *rolling) {
 	g := generation{matching: listsAlone}
 	load := r.press(t, g, "/rule", "/stable", "/split")
 	ways := []envoy.Matching{filterAlone, listsAlone, treesAlone, filterAlone, filterAlone, treesAlone, treesAlone, listsAlone, filterAlone}
