@@ -77,6 +77,7 @@ var reaches = map[string]reach{
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
 	"docs":                  {nil, nil},
 	"cluster":               {[]string{"diag", "istio/resource"}, kubernetesAPI},
+	"cluster/webhook":       {append(slices.Clone(works), reads...), istioAPI},
 	"space":                 {append([]string{"envoy", "verdict"}, works...), envoyAPI},
 	"lint":                  {slices.Concat(solves, reads), slices.Concat(envoyAPI, istioAPI)},
 	"diff":                  {append([]string{"explain", "istio/names", "istio/resource"}, solves...), slices.Concat(envoyAPI, istioAPI)},
