@@ -40,14 +40,20 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
+	what, reason := "envoy refuses "+e.File+", and what it had goes on being served", "; its log has the reason"
 	if e.Unread {
-		return fmt.Sprintf("envoy cannot read %s, or what stands in it, and what it had goes on being served; where it runs as another user, --file-mode lets it:\n%s", e.File, e.Log)
+		what = "envoy cannot read " + e.File + ", or what stands in it, and what it had goes on being served; where it runs as another user, --file-mode lets it"
 	}
-	return fmt.Sprintf("envoy refuses %s, and what it had goes on being served:\n%s", e.File, e.Log)
+	if e.Log != "" {
+		reason = ":\n" + e.Log
+	}
+	return what + reason
 }
 
 // Watcher waits for an Envoy that reads the files.
 type Watcher interface {
+	// Lacking are the paths of those files that Envoy watches and has not taken. Not known: Envoy cannot be asked.
+	Lacking(ctx context.Context, files []File) (lacking []string, known bool, err error)
 	// Before is called before the files of a step are replaced.
 	Before(ctx context.Context, step envoy.StepKind, files []File) error
 	// Taken returns when Envoy has taken the step's files, or with an error when it has refused one.
@@ -61,6 +67,8 @@ type File struct {
 	// Key of the resource in it, by which Envoy's statistics know it. The name is empty where the file has all resources of
 	// the type; the bootstrap has no type.
 	Key envoy.Key
+	// Version of its content, by which Envoy's statistics tell what it has taken; "" where there is none to wait for.
+	Version string
 }
 
 // Dir is a folder of files that Envoy watches.
@@ -71,10 +79,17 @@ type Dir struct {
 	Watcher Watcher
 	// Changed is called with every file that was written or removed, unless it is nil.
 	Changed func(file string)
+	// Notice is called with what somebody should know of the last change, unless it is nil.
+	Notice func(text string)
 	// Mode of the files; 0 is 0600. Folders can be entered by those who may read their files.
 	Mode fs.FileMode
+	// Admin is the address at which the Watcher asks Envoy, or "".
+	Admin string
 
-	done journal // of the last Apply
+	state   state           // what the next process finds
+	done    []entry         // of the last Apply
+	first   bool            // there was no configuration
+	lacking map[string]bool // files that Envoy has not taken, although they are there
 }
 
 // batch are the files of one step, by path.
@@ -93,7 +108,8 @@ type content struct {
 const bootstrap envoy.StepKind = "bootstrap"
 
 // Apply replaces what is in the folder, or fills an empty one. With an error, everything is as it was: what Envoy had is
-// on disk again, so that neither its next start nor the next change meets what it has refused.
+// on disk again, so that neither its next start nor the next change meets what it has refused. The process may be killed
+// at any moment: then the next Apply puts everything back.
 func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
 	known := map[string]bool{envoy.BootstrapFile: true, envoy.ListenersFile: true, envoy.ClustersFile: true}
 	for _, t := range envoy.Types {
@@ -101,12 +117,12 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
 			known[envoy.Path(r.Key)] = true
 		}
 	}
-	var old *envoy.Resources
-	if d.Watcher != nil {
-		var err error
-		if old, err = d.read(next); err != nil {
-			return err
-		}
+	if err := d.resume(ctx); err != nil {
+		return err
+	}
+	old, err := d.inForce(ctx, next)
+	if err != nil {
+		return err
 	}
 	all, err := batches(envoy.Sequence(old, next), next)
 	if err != nil {
@@ -115,7 +131,8 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
 	if err := d.Make(); err != nil {
 		return err
 	}
-	d.done = nil
+	_, err = os.Stat(filepath.Join(d.Path, envoy.BootstrapFile))
+	d.first = errors.Is(err, fs.ErrNotExist)
 	for path := range known {
 		if err := ignoreMissing(d.permit(path, filepath.Join(d.Path, path))); err != nil {
 			return err
@@ -123,19 +140,125 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
 	}
 	for _, b := range all {
 		if err := d.write(ctx, b); err != nil {
-			err = fmt.Errorf("%s: %w", b.step, err)
-			return errors.Join(err, d.undo(ctx, errors.As(err, new(*RefusedError))))
+			return errors.Join(fmt.Errorf("%s: %w", b.step, err), d.undo(ctx))
 		}
 	}
-	return d.removeOthers(known)
+	confirmed, err := d.confirm(ctx)
+	if err != nil {
+		return errors.Join(err, d.undo(ctx))
+	}
+	return d.finish(next, known, confirmed)
 }
 
-// read reads what is in the folder. What cannot be read counts as missing and is replaced, but for what a step is to be
+// inForce is what a change begins with: what is in the folder and Envoy has taken. Where nobody watches, that is nothing.
+func (d *Dir) inForce(ctx context.Context, next *envoy.Resources) (*envoy.Resources, error) {
+	d.lacking = map[string]bool{}
+	if d.Watcher == nil {
+		return nil, nil
+	}
+	var present []File
+	err := d.walk(func(path, full string) error {
+		if !envoy.IsPath(path) {
+			return nil
+		}
+		text, err := os.ReadFile(full)
+		if err != nil {
+			return err
+		}
+		k := onlyKey(text)
+		if whole := wholeType(path); whole != "" {
+			k = envoy.Key{Type: whole}
+		}
+		if envoy.Path(k) == path {
+			present = append(present, File{path, k, versionOf(text)})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	lacking, _, err := d.Watcher.Lacking(ctx, present)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range lacking {
+		d.lacking[path] = true
+		d.notice(path + " is not what Envoy has taken, and is replaced")
+	}
+	return d.read(next)
+}
+
+// confirm reports whether Envoy has all that was written; false where it cannot be asked.
+func (d *Dir) confirm(ctx context.Context) (bool, error) {
+	if d.Watcher == nil {
+		return false, nil
+	}
+	lacking, known, err := d.Watcher.Lacking(ctx, d.present(d.done))
+	if err != nil || !known {
+		return false, err
+	}
+	if len(lacking) > 0 {
+		return false, &RefusedError{File: lacking[0]}
+	}
+	return true, nil
+}
+
+// finish removes what nothing needs any more. What Envoy may have refused can still be put back.
+func (d *Dir) finish(next *envoy.Resources, known map[string]bool, confirmed bool) error {
+	others, err := d.others(known)
+	if err != nil {
+		return err
+	}
+	d.state.Admin = d.Admin
+	if d.Admin == adminAddress(next.Bootstrap) {
+		d.state.Admin = ""
+	}
+	if confirmed || d.first || len(d.done) == 0 {
+		err = d.forget()
+	} else if err = d.recordRemoval(others); err == nil {
+		d.state.Done = true
+		err = d.writeState()
+	}
+	if err != nil {
+		return err
+	}
+	for _, path := range others {
+		if d.Changed != nil {
+			d.Changed(path)
+		}
+		if err := os.Remove(filepath.Join(d.Path, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordRemoval remembers files that are about to be removed.
+func (d *Dir) recordRemoval(paths []string) error {
+	e := entry{Step: envoy.Cleanup}
+	for _, path := range paths {
+		if !envoy.IsPath(path) {
+			continue // it was never renamed
+		}
+		text, err := os.ReadFile(filepath.Join(d.Path, path))
+		if err != nil {
+			return err
+		}
+		k := onlyKey(text)
+		e.Files = append(e.Files, replaced{Path: path, Type: k.Type, Name: k.Name, before: text})
+	}
+	if len(e.Files) == 0 {
+		return nil
+	}
+	return d.record(e)
+}
+
+// read reads what is in the folder, but for what Envoy lacks. What cannot be read counts as missing and is replaced, but for what a step is to be
 // merged with.
 func (d *Dir) read(next *envoy.Resources) (*envoy.Resources, error) {
 	out := &envoy.Resources{}
 	err := d.walk(func(path, full string) error {
-		if !envoy.IsPath(path) {
+		if !envoy.IsPath(path) || d.lacking[path] {
 			return nil
 		}
 		messages, err := decodeFile(full)
@@ -211,6 +334,18 @@ func batches(steps []envoy.Step, next *envoy.Resources) ([]batch, error) {
 // isWhole: all resources of the type are in one file.
 func isWhole(t envoy.Type) bool { return t == envoy.ListenerType || t == envoy.ClusterType }
 
+// wholeType is the type whose resources are all in a file, or "".
+func wholeType(path string) envoy.Type {
+	switch path {
+	case envoy.ListenersFile:
+		return envoy.ListenerType
+	case envoy.ClustersFile:
+		return envoy.ClusterType
+	default:
+		return ""
+	}
+}
+
 func (b *batch) add(k envoy.Key, resources ...envoy.Resource) error {
 	text, err := encode(resources)
 	b.files[envoy.Path(k)] = content{k, text}
@@ -219,51 +354,54 @@ func (b *batch) add(k envoy.Key, resources ...envoy.Resource) error {
 
 // write replaces the files of a batch that differ, and waits until Envoy has them.
 func (d *Dir) write(ctx context.Context, b batch) error {
-	e := entry{step: b.step, before: map[string][]byte{}}
+	e, files := entry{Step: b.step}, []File(nil)
 	for _, path := range slices.Sorted(maps.Keys(b.files)) {
-		old, err := os.ReadFile(filepath.Join(d.Path, path))
-		switch {
-		case err == nil && bytes.Equal(old, b.files[path].text):
+		c := b.files[path]
+		r := replaced{Path: path, Type: c.key.Type, Name: c.key.Name}
+		var err error
+		switch r.before, err = os.ReadFile(filepath.Join(d.Path, path)); {
+		case err == nil && bytes.Equal(r.before, c.text) && !d.lacking[path]:
 			continue
-		case err == nil:
-			e.before[path] = old
-		case !errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist):
+			r.New = true
+		case err != nil:
 			return err
 		}
-		e.files = append(e.files, File{path, b.files[path].key})
+		delete(d.lacking, path)
+		e.Files, files = append(e.Files, r), append(files, File{path, c.key, versionOf(c.text)})
 	}
-	if len(e.files) == 0 {
+	if len(files) == 0 {
 		return nil
 	}
 	if d.Watcher != nil {
-		if err := d.Watcher.Before(ctx, b.step, e.files); err != nil {
+		if err := d.Watcher.Before(ctx, b.step, files); err != nil {
 			return err
 		}
 	}
-	d.done = append(d.done, e) // also if only a part of it is written
-	for _, f := range e.files {
+	if err := d.record(e); err != nil {
+		return err
+	}
+	for _, f := range files {
 		if err := d.replace(f.Path, b.files[f.Path].text); err != nil {
 			return err
 		}
 	}
 	if d.Watcher != nil {
-		return d.Watcher.Taken(ctx, b.step, e.files)
+		return d.Watcher.Taken(ctx, b.step, files)
 	}
 	return nil
 }
 
-// removeOthers removes the files that Waymark wrote and that are not known any more, and what it did not come to rename. A
-// file that somebody else put there stays.
-func (d *Dir) removeOthers(known map[string]bool) error {
-	return d.walk(func(path, full string) error {
-		if known[path] || !written(path, full) {
-			return nil
+// others are the files that Waymark wrote and that are not known any more, and what it did not come to rename. A file that
+// somebody else put there is not among them.
+func (d *Dir) others(known map[string]bool) (paths []string, err error) {
+	err = d.walk(func(path, full string) error {
+		if !known[path] && written(path, full) {
+			paths = append(paths, path)
 		}
-		if d.Changed != nil {
-			d.Changed(path)
-		}
-		return os.Remove(full)
+		return nil
 	})
+	return paths, err
 }
 
 // written: Waymark wrote the file. Its name fits the resource in it, or it is one that was to be renamed.
