@@ -76,17 +76,17 @@ spec:
 
 // rolling is an Envoy on files that change.
 type rolling struct {
-	dir     string
-	echo    *echo.Server
-	envoy   *process.Process
-	admin   uint32
-	port    uint32
-	tls     uint32
-	issuer  *certs.Issuer
-	issued  map[int]certs.Issued // certificates by generation
-	binary  envoytest.Binary
-	module  string
-	changed []string // files of the last change
+	dir       string
+	echo      *echo.Server
+	envoy     *process.Process
+	adminPort uint32
+	port      uint32
+	tls       uint32
+	issuer    *certs.Issuer
+	issued    map[int]certs.Issued // certificates by generation
+	binary    envoytest.Binary
+	module    string
+	changed   []string // files of the last change
 }
 
 func startRolling(t *testing.T, b envoytest.Binary) *rolling {
@@ -97,7 +97,7 @@ func startRolling(t *testing.T, b envoytest.Binary) *rolling {
 	ports, err := process.FreePorts(3)
 	require.NoError(t, err)
 	return &rolling{
-		dir: t.TempDir(), echo: server, port: ports[0], admin: ports[1], tls: ports[2], binary: b, module: module,
+		dir: t.TempDir(), echo: server, port: ports[0], adminPort: ports[1], tls: ports[2], binary: b, module: module,
 		issuer: certs.NewIssuer(t, "authority"), issued: map[int]certs.Issued{},
 	}
 }
@@ -130,7 +130,7 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 		ip, port := r.echo.Address(destination)
 		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.admin, Dir: r.dir}
+	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.adminPort, Dir: r.dir}
 	matchingOf(cmp.Or(g.matching, envoy.MatchingFilter))(&o)
 	f, err := envoy.Build(p, o)
 	require.NoError(t, err)
@@ -153,7 +153,7 @@ func (r *rolling) apply(t *testing.T, g generation) {
 func (r *rolling) start(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(r.dir, envoy.BootstrapFile))
 	require.NoError(t, err)
-	r.envoy, err = process.Start(context.Background(), process.Options{Binary: r.binary.Path, Bootstrap: text, AdminPort: r.admin, Concurrency: 2})
+	r.envoy, err = process.Start(context.Background(), process.Options{Binary: r.binary.Path, Bootstrap: text, AdminPort: r.adminPort, Concurrency: 2})
 	require.NoError(t, err)
 	p := r.envoy
 	t.Cleanup(func() { _ = p.Stop() }) // it may have been killed
