@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,8 +16,13 @@ import (
 	"testing"
 	"time"
 
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"waymark.dev/waymark/e2e/internal/program"
 	"waymark.dev/waymark/e2e/internal/resources"
@@ -93,11 +99,15 @@ func TestKilledBeforeARefusal(t *testing.T) {
 	r := startRolling(t, defaultEnvoy(t))
 	g := generation{}
 	r.apply(t, g)
-	for kind, change := range spoil {
+	kinds := maps.Clone(spoil)
+	kinds["an outcome"] = spoilOutcome // which a merge keeps
+	for kind, change := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			for written := 1; ; written++ {
-				next := generation{rule: g.rule + 1, endpoint: g.endpoint + 1, destination: g.destination + 1, certificate: g.certificate + 1}
-				bad := r.files(t, next)
+				after := func(n int) generation {
+					return generation{rule: g.rule + n, endpoint: g.endpoint + n, destination: g.destination + n, certificate: g.certificate + n}
+				}
+				bad, next := r.files(t, after(1)), after(2)
 				change(t, bad)
 				killed := r.applyKilled(bad, written)
 				r.apply(t, next)
@@ -113,6 +123,22 @@ func TestKilledBeforeARefusal(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// spoilOutcome makes Envoy refuse one outcome of each virtual host.
+func spoilOutcome(t *testing.T, r *envoy.Resources) {
+	bad, err := anypb.New(&routev3.Route{
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: "("}}},
+		Action: &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 200}},
+	})
+	require.NoError(t, err)
+	for _, rc := range r.OfType(envoy.RouteType) {
+		for _, h := range rc.Message.(*routev3.RouteConfiguration).VirtualHosts {
+			h.Matcher.GetMatcherTree().GetExactMatchMap().Map["refused"] = &xdsmatcherv3.Matcher_OnMatch{
+				OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{Name: "route", TypedConfig: bad}},
+			}
+		}
 	}
 }
 
