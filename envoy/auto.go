@@ -280,7 +280,7 @@ func chooseStrategies(rc *plan.RouteConfig, o *Options) *strategies {
 		s.of[h] = c.Strategy
 		s.filter = s.filter || c.Strategy == StrategyFilter
 	}
-	s.placed = s.filter || o.Matching == MatchingAuto && o.Dir != ""
+	s.placed = s.filter || o.Matching == MatchingAuto && (o.Dir != "" || o.Control != nil)
 	return s
 }
 

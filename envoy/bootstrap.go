@@ -44,9 +44,11 @@ type Options struct {
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
-	// Dir is the folder of the files that Envoy watches, as Envoy sees it; see [Path]. "": everything is in the bootstrap,
-	// and certificates are read from their own paths at the start.
+	// Dir is the folder of the files that Envoy watches, as Envoy sees it; see [Path].
 	Dir string
+	// Control is the control plane that delivers what changes, by ADS; Dir is empty then. Without Dir and Control,
+	// everything is in the bootstrap, and certificates are read from their own paths at the start.
+	Control *Control
 	// Profile is what the proxy is protected against; the zero value is ProfileEdge.
 	Profile Profile
 	// Underscores in names of headers; "" is the profile's answer.
@@ -66,6 +68,13 @@ type Options struct {
 // Behaviour of this Envoy, where versions differ.
 func (o *Options) Behaviour() version.Behaviour { return version.Of(o.Minor) }
 
+// The keys of a node's metadata, those of Istio's proxies where they have one.
+const (
+	LabelsMetadata    = "LABELS"
+	NamespaceMetadata = "NAMESPACE"
+	ProxyMetadata     = "PROXY" // gateway or sidecar
+)
+
 // begin is the part of a bootstrap that is the same for all plans: who the proxy is, where it is administered, and what
 // protects it.
 func begin(o *Options) (*bootstrapv3.Bootstrap, error) {
@@ -73,7 +82,7 @@ func begin(o *Options) (*bootstrapv3.Bootstrap, error) {
 	for k, v := range o.Labels {
 		labels[k] = v
 	}
-	metadata, err := structpb.NewStruct(map[string]any{"LABELS": labels, "NAMESPACE": o.Namespace})
+	metadata, err := structpb.NewStruct(map[string]any{LabelsMetadata: labels, NamespaceMetadata: o.Namespace})
 	if err != nil {
 		return nil, err
 	}

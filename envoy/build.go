@@ -22,7 +22,8 @@ type builder struct {
 // Build makes Envoy's resources of a plan. It fails with all that an Envoy with these options does not execute.
 //
 // A resource is either in its parent, or in Resources, and then its parent names where Envoy gets it. Without
-// [Options.Dir] everything is in the bootstrap; with it, nothing that changes is, and package files delivers it.
+// [Options.Dir] and [Options.Control] everything is in the bootstrap; with one of them, nothing that changes is, and package
+// files or xds delivers it.
 func Build(p *plan.Plan, o Options) (*Resources, error) {
 	b := &builder{Options: o}
 	return b.build(p)
@@ -30,7 +31,7 @@ func Build(p *plan.Plan, o Options) (*Resources, error) {
 
 // Bootstrap is everything in one message with which a stock Envoy starts.
 func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
-	o.Dir = ""
+	o.Dir, o.Control = "", nil
 	r, err := Build(p, o)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func Bootstrap(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 // read it. Routes are in lists, so that the module, which takes seconds to load, is not needed: the filter chooses among the
 // very same routes.
 func Validation(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
-	o.Matching, o.Dir, o.AdminPort = MatchingNative, "", 0
+	o.Matching, o.Dir, o.Control, o.AdminPort = MatchingNative, "", nil, 0
 	b := &builder{Options: o, private: true}
 	r, err := b.build(p)
 	if err != nil {
@@ -54,10 +55,18 @@ func Validation(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 // source is where Envoy gets a resource; nil: its parent has it. The parent of listeners and clusters is the bootstrap, and
 // they have one source for the whole type.
 func (b *builder) source(k Key) *corev3.ConfigSource {
-	if b.Dir == "" || k.Type == EndpointType && !b.ownEndpoints[k.Name] {
+	switch {
+	case k.Type == EndpointType && !b.ownEndpoints[k.Name]:
+		return nil
+	case k.Type == HostType && (b.Control == nil || b.Control.SotW):
+		return nil
+	case b.Control != nil:
+		return overADS()
+	case b.Dir != "":
+		return fromFile(b.Dir, k)
+	default:
 		return nil
 	}
-	return fromFile(b.Dir, k)
 }
 
 func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
@@ -69,7 +78,8 @@ func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
 	if err := b.supported(p); err != nil {
 		return nil, err
 	}
-	b.ownEndpoints, b.strategies = ownEndpoints(p), map[*plan.RouteConfig]*strategies{}
+	b.setOwnEndpoints(p)
+	b.strategies = map[*plan.RouteConfig]*strategies{}
 	for rc := range p.RouteConfigs() {
 		b.strategies[rc] = chooseStrategies(rc, &b.Options)
 	}
@@ -134,11 +144,13 @@ func (b *builder) roots(p *plan.Plan, r *Resources) error {
 			static.Clusters = append(static.Clusters, out)
 		}
 	}
-	if dynamic.LdsConfig == nil || dynamic.CdsConfig == nil {
-		r.Bootstrap.StaticResources = static
-	}
-	if dynamic.LdsConfig != nil || dynamic.CdsConfig != nil {
+	switch {
+	case b.Control != nil:
+		controlled(r.Bootstrap, &b.Options)
+	case b.Dir != "":
 		r.Bootstrap.DynamicResources = dynamic
+	default:
+		r.Bootstrap.StaticResources = static
 	}
 	return nil
 }
@@ -148,7 +160,14 @@ func (b *builder) parts(p *plan.Plan, r *Resources) error {
 	for rc := range p.RouteConfigs() {
 		s := b.strategies[rc]
 		if b.source(Key{RouteType, rc.Name}) != nil {
-			r.Set(routeConfiguration(rc, s, &b.Options))
+			r.Set(b.routeConfiguration(rc))
+		}
+		if b.source(Key{Type: HostType}) != nil {
+			for _, h := range rc.VirtualHosts {
+				out := virtualHost(rc, h, s, &b.Options)
+				out.Name = HostName(rc.Name, h.Name)
+				r.Set(out)
+			}
 		}
 		name := pluginName(rc)
 		if !s.placed || b.source(Key{ExtensionType, name}) == nil {

@@ -107,9 +107,23 @@ func dnsCluster(d plan.Discovery) *clusterv3.Cluster_CustomClusterType {
 // inotify that Linux gives a user, which other programs need, too.
 const mostOutlierFiles = 32
 
-// ownEndpoints are the names of the clusters whose endpoints have a file of their own, so that a change leaves the cluster as it is:
+// setOwnEndpoints names the clusters whose endpoints are resources of their own, so that a change leaves the cluster as it is:
 // those for which Envoy remembers something of each endpoint. A warm-up that began anew with every change would favour the
-// new endpoint; that Envoy forgets which endpoints have failed is borne where the files would be too many.
+// new endpoint; that Envoy forgets which endpoints have failed is borne where the files would be too many. A control plane
+// delivers the endpoints of every cluster by themselves.
+func (b *builder) setOwnEndpoints(p *plan.Plan) {
+	if b.Control == nil {
+		b.ownEndpoints = ownEndpoints(p)
+		return
+	}
+	b.ownEndpoints = map[string]bool{}
+	for _, c := range p.Clusters {
+		if c.Discovery == plan.Static {
+			b.ownEndpoints[c.Name] = true
+		}
+	}
+}
+
 func ownEndpoints(p *plan.Plan) map[string]bool {
 	warming, outliers := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Clusters {

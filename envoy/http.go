@@ -29,7 +29,7 @@ func (b *builder) connectionManager(rc *plan.RouteConfig) (*hcmv3.HttpConnection
 	if source := b.source(Key{RouteType, rc.Name}); source != nil {
 		m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: rc.Name, ConfigSource: source}}
 	} else {
-		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routeConfiguration(rc, b.strategies[rc], &b.Options)}
+		m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: b.routeConfiguration(rc)}
 	}
 	harden(m, rc, &b.Options)
 	return m, nil

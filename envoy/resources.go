@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"strings"
+
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/proto"
 )
@@ -13,13 +15,17 @@ const (
 	ListenerType  Type = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	ClusterType   Type = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	RouteType     Type = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	HostType      Type = "type.googleapis.com/envoy.config.route.v3.VirtualHost" // of route configurations that do not have theirs in them
 	EndpointType  Type = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 	ExtensionType Type = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig" // the filter with its plugin configuration
 	SecretType    Type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
 // Types are all types of resources.
-var Types = []Type{ListenerType, ClusterType, RouteType, EndpointType, ExtensionType, SecretType}
+var Types = []Type{ListenerType, ClusterType, RouteType, HostType, EndpointType, ExtensionType, SecretType}
+
+// Short is the name of the type without its package, for people.
+func (t Type) Short() string { return string(t[strings.LastIndexByte(string(t), '.')+1:]) }
 
 // Key is what xDS knows a resource by.
 type Key struct {

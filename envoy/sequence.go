@@ -31,6 +31,9 @@ type Step struct {
 	Set []Resource
 	// Remove are keys of resources that nothing needs any more.
 	Remove []Key
+	// Unreachable is set in a cleanup of routes that no request comes to once the steps before were taken: the filter does
+	// not choose them any more. It may wait for the next change, and Envoy builds its routes once instead of twice.
+	Unreachable bool
 }
 
 // Sequence is the steps from one set of resources to another, such that no request is lost or misrouted on the way: make
@@ -51,28 +54,88 @@ func Sequence(old, next *Resources) []Step {
 		old = &Resources{}
 	}
 	both := mergeClusters(old.OfType(ClusterType), next.OfType(ClusterType))
-	var merged, final []Resource
-	for _, r := range next.OfType(RouteType) {
-		before, _ := old.Get(r.Key).(*routev3.RouteConfiguration)
-		during := mergeRoutes(before, r.Message.(*routev3.RouteConfiguration))
-		if before == nil || !proto.Equal(before, during) {
-			merged = append(merged, Resource{r.Key, during})
-		}
-		if !proto.Equal(during, r.Message) {
-			final = append(final, r)
-		}
-	}
+	routes := changeRoutes(old, next)
 	steps := []Step{
 		{Kind: Certificates, Set: changed(old, next, SecretType)},
 		{Kind: Endpoints, Set: changed(old, next, EndpointType)},
 		{Kind: Clusters, Set: whole(old.OfType(ClusterType), both)},
-		{Kind: Routes, Set: merged},
+		{Kind: Routes, Set: routes.merged, Remove: routes.taken},
 		{Kind: Plugins, Set: changed(old, next, ExtensionType)},
 		{Kind: Listeners, Set: whole(old.OfType(ListenerType), next.OfType(ListenerType)), Remove: gone(old, next, ListenerType)},
-		{Kind: Cleanup, Set: final, Remove: gone(old, next, RouteType, ExtensionType)},
+		{Kind: Cleanup, Set: routes.final, Remove: append(routes.left, gone(old, next, RouteType, ExtensionType)...), Unreachable: routes.unreachable},
 		{Kind: Cleanup, Set: whole(both, next.OfType(ClusterType)), Remove: gone(old, next, ClusterType, EndpointType, SecretType)},
 	}
 	return slices.DeleteFunc(steps, func(s Step) bool { return len(s.Set) == 0 && len(s.Remove) == 0 })
+}
+
+// routeChange is how routes and virtual hosts change.
+type routeChange struct {
+	merged, final []Resource // of the two steps
+	taken, left   []Key      // virtual hosts: those whose domains others have taken, and those that go at the end
+	unreachable   bool       // see [Step.Unreachable]
+}
+
+func changeRoutes(old, next *Resources) routeChange {
+	c := routeChange{unreachable: true}
+	set := func(k Key, before, during, after proto.Message) {
+		if before == nil || !proto.Equal(before, during) {
+			c.merged = append(c.merged, Resource{k, during})
+		}
+		if !proto.Equal(during, after) {
+			c.final = append(c.final, Resource{k, after})
+		}
+	}
+	hostsBefore, hostsAfter := hostsByRoutes(old), hostsByRoutes(next)
+	for _, r := range next.OfType(RouteType) {
+		after := r.Message.(*routev3.RouteConfiguration)
+		before, _ := old.Get(r.Key).(*routev3.RouteConfiguration)
+		if before == nil {
+			set(r.Key, nil, after, after)
+		} else {
+			during := proto.CloneOf(after)
+			var unreachable bool
+			during.VirtualHosts, unreachable = mergeHosts(before.VirtualHosts, after.VirtualHosts)
+			c.unreachable = c.unreachable && unreachable
+			set(r.Key, before, during, after)
+		}
+		during, unreachable := mergeHosts(hostsBefore[r.Name], hostsAfter[r.Name])
+		c.unreachable = c.unreachable && unreachable
+		there := map[Key]bool{}
+		for _, h := range during {
+			k := KeyOf(h)
+			there[k] = true
+			before, after := old.Get(k), next.Get(k)
+			if after != nil {
+				set(k, before, h, after)
+				continue
+			}
+			set(k, before, h, h)
+			c.left = append(c.left, k)
+		}
+		for _, h := range hostsBefore[r.Name] {
+			if k := KeyOf(h); !there[k] {
+				c.taken = append(c.taken, k)
+			}
+		}
+	}
+	for _, r := range old.OfType(RouteType) {
+		if next.Get(r.Key) == nil {
+			for _, h := range hostsBefore[r.Name] {
+				c.left = append(c.left, KeyOf(h))
+			}
+		}
+	}
+	return c
+}
+
+// hostsByRoutes are the virtual hosts that are resources of their own, by route configuration.
+func hostsByRoutes(r *Resources) map[string][]*routev3.VirtualHost {
+	out := map[string][]*routev3.VirtualHost{}
+	for _, h := range r.OfType(HostType) {
+		name := RoutesOfHost(h.Name)
+		out[name] = append(out[name], h.Message.(*routev3.VirtualHost))
+	}
+	return out
 }
 
 // changed are the resources of a type that are new or not as they were.
@@ -114,8 +177,8 @@ func mergeClusters(old, next []Resource) []Resource {
 	return slices.Concat(next, slices.DeleteFunc(slices.Clone(old), func(c Resource) bool { return known[c.Key] }))
 }
 
-// mergeRoutes is what is in force while the plugin configuration changes from old to next: each worker changes when it gets
-// to it, so each domain must have the outcomes of both. An id means the same in both, since it is a hash of what the
+// mergeHosts are the virtual hosts that are in force while the plugin configuration changes from old to next: each worker
+// changes when it gets to it, so each domain must have the outcomes of both. An id means the same in both, since it is a hash of what the
 // outcome does. Domains that next has not keep their virtual host.
 //
 // A domain whose routes Envoy matches by itself in next changes at once, with nothing to wait for. One that the filter
@@ -125,20 +188,16 @@ func mergeClusters(old, next []Resource) []Resource {
 // What was in force for a domain that only one of the two has is that of the wildcard that covers it in the other:
 //
 //	old   *.test             next   *.test, a.test     the filter may choose an outcome of *.test for a.test as well
-func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfiguration {
-	if old == nil {
-		return next
-	}
-	out := proto.CloneOf(next)
-	out.VirtualHosts = nil
+//
+// unreachable: what they have more than next is not reached once the filter has its next configuration.
+func mergeHosts(old, next []*routev3.VirtualHost) (out []*routev3.VirtualHost, unreachable bool) {
+	unreachable = true
 	before, after := byDomain(old), byDomain(next)
 	names := map[string]bool{}
-	for _, h := range next.VirtualHosts {
+	for _, h := range next {
 		names[h.Name] = true
 	}
-	add := func(h *routev3.VirtualHost) {
-		out.VirtualHosts = append(out.VirtualHosts, h)
-	}
+	add := func(h *routev3.VirtualHost) { out = append(out, h) }
 	another := func(h *routev3.VirtualHost) *routev3.VirtualHost {
 		h = proto.CloneOf(h)
 		h.Domains = nil
@@ -148,12 +207,13 @@ func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 		names[h.Name] = true
 		return h
 	}
-	for _, h := range next.VirtualHosts {
+	for _, h := range next {
+		if outcomes(h) == nil || !slices.ContainsFunc(h.Domains, func(d string) bool { return before.serving(d) != h }) {
+			add(h) // matched by Envoy, or as it was
+			continue
+		}
 		merged := proto.CloneOf(h)
 		add(merged)
-		if outcomes(h) == nil {
-			continue // matched by Envoy
-		}
 		hosts := map[*routev3.VirtualHost]*routev3.VirtualHost{} // by the one that is fallen back to, or nil
 		merged.Domains = nil
 		for _, d := range h.Domains {
@@ -169,8 +229,8 @@ func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 					add(to)
 				}
 				hosts[list] = to
-				if list != nil {
-					fallBack(to, list)
+				if list != nil && fallBack(to, list) {
+					unreachable = false
 				}
 			}
 			to.Domains = append(to.Domains, d)
@@ -179,7 +239,7 @@ func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 			}
 		}
 	}
-	for _, h := range old.VirtualHosts {
+	for _, h := range old {
 		var kept *routev3.VirtualHost
 		for _, d := range h.Domains {
 			n := after.serving(d)
@@ -189,6 +249,7 @@ func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 			if kept == nil {
 				kept = another(h)
 				add(kept)
+				unreachable = unreachable && outcomes(h) != nil
 			}
 			kept.Domains = append(kept.Domains, d)
 			if n != nil && outcomes(h) != nil {
@@ -196,15 +257,15 @@ func mergeRoutes(old, next *routev3.RouteConfiguration) *routev3.RouteConfigurat
 			}
 		}
 	}
-	return out
+	return out, unreachable
 }
 
 // domains are virtual hosts by their domains.
 type domains map[string]*routev3.VirtualHost
 
-func byDomain(rc *routev3.RouteConfiguration) domains {
+func byDomain(hosts []*routev3.VirtualHost) domains {
 	all := domains{}
-	for _, h := range rc.VirtualHosts {
+	for _, h := range hosts {
 		for _, d := range h.Domains {
 			all[d] = h
 		}
@@ -221,16 +282,21 @@ func (all domains) serving(domain string) *routev3.VirtualHost {
 	return h
 }
 
-// fallBack matches as another virtual host does where the filter wrote nothing. Upgrades are refused all the same.
-func fallBack(to, from *routev3.VirtualHost) {
+// fallBack matches as another virtual host does where the filter wrote nothing, and reports whether there is anything to
+// match. Upgrades are refused all the same.
+func fallBack(to, from *routev3.VirtualHost) bool {
 	upgrades := to.Matcher.OnNoMatch.GetMatcher()
-	if from.Matcher != nil {
+	switch {
+	case from.Matcher != nil:
 		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: from.Matcher}}
-	} else if len(from.Routes) > 0 {
+	case len(from.Routes) > 0:
 		upgrades.OnNoMatch = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
 			Action: &xdscorev3.TypedExtensionConfig{Name: "routes", TypedConfig: pack(&routev3.RouteList{Routes: from.Routes})},
 		}}
+	default:
+		return false
 	}
+	return true
 }
 
 // outcomes are the entries of a virtual host that the filter decides for; nil for all others.

@@ -226,13 +226,16 @@ func TestMergeRoutes(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			old, next := &routev3.RouteConfiguration{Name: "r", VirtualHosts: c.old}, &routev3.RouteConfiguration{Name: "r", VirtualHosts: c.next}
 			oldBefore, nextBefore := proto.CloneOf(old), proto.CloneOf(next)
-			merged := mergeRoutes(old, next)
+			merged, unreachable := mergeHosts(old.VirtualHosts, next.VirtualHosts)
 			var got []string
-			for _, h := range merged.VirtualHosts {
+			for _, h := range merged {
 				got = append(got, describeHost(t, h))
 			}
 			assert.Equal(t, c.want, got)
-			assert.NoError(t, validatePacked(merged))
+			assert.NoError(t, validatePacked(&routev3.RouteConfiguration{Name: "r", VirtualHosts: merged}))
+			reached := slices.ContainsFunc(got, func(h string) bool { return strings.Contains(h, "map") && (strings.Contains(h, "list") || strings.Contains(h, "tree")) }) ||
+				slices.ContainsFunc(merged, func(h *routev3.VirtualHost) bool { return outcomes(h) == nil && byDomain(next.VirtualHosts)[h.Domains[0]] == nil })
+			assert.Equal(t, !reached, unreachable, "what is more than in next is in maps alone")
 			assert.True(t, proto.Equal(oldBefore, old) && proto.Equal(nextBefore, next), "neither is changed")
 		})
 	}
@@ -243,6 +246,6 @@ func TestOutcomesOfNextCount(t *testing.T) {
 	old, next := hostWith("a", "filter", "a", "/1"), hostWith("a", "filter", "a", "/1")
 	id := slices.Collect(maps.Keys(outcomes(old)))[0]
 	outcomes(old)[id].GetAction().Name = "old"
-	merged := mergeRoutes(&routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{old}}, &routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{next}})
-	assert.Equal(t, "route", outcomes(merged.VirtualHosts[0])[id].GetAction().Name)
+	merged, _ := mergeHosts([]*routev3.VirtualHost{old}, []*routev3.VirtualHost{next})
+	assert.Equal(t, "route", outcomes(merged[0])[id].GetAction().Name)
 }

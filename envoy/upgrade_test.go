@@ -19,13 +19,14 @@ func TestUpgradesAreRefusedWhileAHostChangesToTheFilter(t *testing.T) {
 	rc := &plan.RouteConfig{Name: "http.80", VirtualHosts: []*plan.VirtualHost{h}}
 	configuration := func(m Matching) *routev3.RouteConfiguration {
 		o := &Options{Matching: m, Minor: 40, Module: "x"}
-		return routeConfiguration(rc, chooseStrategies(rc, o), o)
+		return (&builder{Options: *o, strategies: map[*plan.RouteConfig]*strategies{rc: chooseStrategies(rc, o)}}).routeConfiguration(rc)
 	}
-	merged := mergeRoutes(configuration(MatchingNative), configuration(MatchingFilter))
-	upgrades := merged.VirtualHosts[0].Matcher.OnNoMatch.GetMatcher()
+	merged, unreachable := mergeHosts(configuration(MatchingNative).VirtualHosts, configuration(MatchingFilter).VirtualHosts)
+	assert.False(t, unreachable, "the list is reached until it goes")
+	upgrades := merged[0].Matcher.OnNoMatch.GetMatcher()
 	require.Len(t, upgrades.GetMatcherList().GetMatchers(), 1)
 	list := &routev3.RouteList{}
 	require.NoError(t, upgrades.OnNoMatch.GetAction().TypedConfig.UnmarshalTo(list))
 	assert.Len(t, list.Routes, 1)
-	assert.NoError(t, validatePacked(merged))
+	assert.NoError(t, validatePacked(&routev3.RouteConfiguration{Name: "r", VirtualHosts: merged}))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,15 +17,18 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"waymark.dev/waymark/envoy"
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/process/scratch"
+	"waymark.dev/waymark/envoy/xds"
 	"waymark.dev/waymark/internal/listening"
 	"waymark.dev/waymark/plan"
 )
 
-// envoyEngine is an Envoy of this machine, which watches files that the engine replaces.
+// envoyEngine is an Envoy of this machine, and a control plane for it alone on a Unix socket.
 type envoyEngine struct {
 	options envoy.Options
 	binary  string
@@ -33,18 +37,19 @@ type envoyEngine struct {
 	log     *slog.Logger
 	scratch *scratch.Dir // the folder, where it goes with us
 	lock    *os.File     // of the folder, where it stays
+	server  *xds.Server
+	grpc    *grpc.Server
 
 	// Ends what is tried for a process that has ended.
 	ctx    context.Context
 	cancel context.CancelFunc
 	gone   chan error // gets the reason when Envoy has ended and is not started again
 
-	mu        sync.Mutex // held while files change, and while Envoy starts
-	process   *process.Process
-	listeners int             // in force
-	watches   int             // instances of inotify that its files need
-	bound     map[string]bool // addresses of the listeners in force
-	restarts  backoff
+	mu       sync.Mutex // held while a plan is applied, and while Envoy starts
+	process  *process.Process
+	inForce  *envoy.Resources
+	bound    map[string]bool // addresses of the listeners in force
+	restarts backoff
 }
 
 // newEnvoyEngine keeps its files in options.Dir, or in a temporary folder.
@@ -56,15 +61,68 @@ func newEnvoyEngine(binary string, o envoy.Options, mode fs.FileMode, output io.
 		err = write()
 	}
 	if err == nil && o.AdminPort == 0 {
-		e.options.AdminSocket, err = adminSocket(e.options.Dir)
+		e.options.AdminSocket, err = socketPath(e.options.Dir, "admin.sock")
 	}
 	if err == nil && e.options.AdminSocket == "" {
 		err = freeAddress("the admin interface", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort))), "--admin-port names another", false)
+	}
+	if err == nil {
+		err = e.serveControl()
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.removeDir())
 	}
 	return e, nil
+}
+
+// serveControl serves the control plane, and writes the bootstrap that names it.
+func (e *envoyEngine) serveControl() error {
+	path, err := socketPath(e.options.Dir, "xds.sock")
+	if err != nil {
+		return err
+	}
+	e.options.Control = &envoy.Control{Socket: path, Node: envoy.Node{ID: "waymark", Cluster: "waymark"}}
+	_ = os.Remove(path) // of a process that was killed: the folder is ours
+	socket, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(path, socketMode(e.mode)); err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	bootstrap, err := envoy.ControlledBootstrap(e.options)
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	text, err := envoy.JSON(bootstrap)
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	if err := writeFile(filepath.Join(e.options.Dir, envoy.BootstrapFile), text, e.mode); err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	e.server = xds.New(xds.Options{Log: e.log})
+	e.grpc = e.server.GRPC()
+	go func() { _ = e.grpc.Serve(socket) }() // it ends with close
+	return nil
+}
+
+// socketMode lets those connect to a socket who may read files.
+func socketMode(mode fs.FileMode) fs.FileMode {
+	mode = cmp.Or(mode, 0o600)
+	return mode | mode&0o444>>1
+}
+
+// writeFile replaces a file.
+func writeFile(path string, content []byte, mode fs.FileMode) error {
+	beside := path + ".new"
+	if err := os.WriteFile(beside, content, cmp.Or(mode, 0o600)); err != nil {
+		return err
+	}
+	if err := os.Chmod(beside, cmp.Or(mode, 0o600)); err != nil { // the umask may have removed bits
+		return err
+	}
+	return os.Rename(beside, path)
 }
 
 func (e *envoyEngine) makeDir() (err error) {
@@ -89,8 +147,10 @@ func (e *envoyEngine) removeDir() error {
 	if e.lock == nil {
 		return e.scratch.Remove()
 	}
-	if e.options.AdminSocket != "" {
-		_ = os.Remove(e.options.AdminSocket) // the next Envoy would, too
+	for _, socket := range []string{e.options.AdminSocket, e.options.Control.Socket} {
+		if socket != "" {
+			_ = os.Remove(socket) // the next process would, too
+		}
 	}
 	return e.lock.Close()
 }
@@ -98,17 +158,17 @@ func (e *envoyEngine) removeDir() error {
 // socketPathSize bounds the path of a Unix socket (unix(7)).
 const socketPathSize = 107
 
-// adminSocket is the path of the admin interface's socket, which only this user can open.
-func adminSocket(dir string) (string, error) {
-	path := filepath.Join(dir, "admin.sock")
+// socketPath is the path of a socket in the folder.
+func socketPath(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
 	if len(path) > socketPathSize {
-		return "", &exitError{exitBadInput, fmt.Errorf("--admin-port 0: the path %s is longer than the %d bytes that a socket may have; "+
-			"choose a shorter folder with --dynamic or TMPDIR, or a port", path, socketPathSize)}
+		return "", &exitError{exitBadInput, fmt.Errorf("the path %s is longer than the %d bytes that a socket may have; "+
+			"choose a shorter folder with --dynamic or TMPDIR", path, socketPathSize)}
 	}
 	return path, nil
 }
 
-// apply changes the files, after Envoy itself has looked at what they will hold: what it refuses changes nothing.
+// apply gives Envoy a plan, after Envoy itself has looked at it: what it refuses changes nothing.
 func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	resources, err := envoy.Build(p, e.options)
 	if err != nil {
@@ -126,30 +186,85 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
-	if err := enoughWatches(files.Watches(resources) - e.watches); err != nil {
+	watches := len(resources.OfType(envoy.SecretType)) // at most: those that name files
+	if e.inForce != nil {
+		watches -= len(e.inForce.OfType(envoy.SecretType))
+	}
+	if err := enoughWatches(watches); err != nil {
 		return err
 	}
 	if err := validatePlan(ctx, e.binary, p, e.options, process.Validation{Dir: e.options.Dir, Mode: e.mode}); err != nil {
 		return e.readable(err)
 	}
-	dir := &files.Dir{Path: e.options.Dir, Mode: e.mode}
-	running := e.process != nil && e.process.Running()
-	if running {
-		dir.Watcher = e.watcher()
+	if err := e.give(ctx, resources); err != nil {
+		if e.inForce == nil {
+			return err
+		}
+		return errors.Join(err, e.give(ctx, e.inForce))
 	}
-	if err := dir.Apply(ctx, resources); err != nil {
+	e.bound, e.inForce = bound, resources
+	return nil
+}
+
+// takenLimit bounds the wait for an Envoy to take a change, in which it may have to load the module.
+const takenLimit = time.Minute
+
+// give makes resources those of the Envoy, which is started if it is not running, and waits until it has taken them.
+func (e *envoyEngine) give(ctx context.Context, r *envoy.Resources) error {
+	number, err := e.server.Update(func(xds.Group) (*envoy.Resources, error) { return r, nil })
+	if err != nil {
 		return err
 	}
-	before := e.listeners
-	e.listeners = len(p.Listeners)
-	if !running {
+	if e.process == nil || !e.process.Running() {
 		if err := e.start(ctx); err != nil {
-			e.listeners = before
-			return errors.Join(err, dir.Undo())
+			return err
 		}
 	}
-	e.bound, e.watches = bound, files.Watches(resources)
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, takenLimit)
+	defer cancel()
+	return e.taken(ctx, number)
+}
+
+// taken waits for an Envoy to take a configuration, and then for its listeners.
+func (e *envoyEngine) taken(ctx context.Context, number uint64) error {
+	ended := e.process.Done()
+	for {
+		changed := e.server.Changed()
+		waiting := envoy.StepKind("to connect")
+		for _, s := range e.server.Status() {
+			if s.Number < number {
+				continue
+			}
+			if len(s.Refusals) > 0 {
+				return &refusedError{s.Refusals[0], e.process.Log()}
+			}
+			if s.InSync {
+				return e.listening(ctx)
+			}
+			waiting = cmp.Or(s.Waiting, waiting)
+		}
+		select {
+		case <-changed:
+		case <-ended:
+			ended = nil // it is started again
+			e.log.Warn("envoy has ended while it took a change")
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("envoy has not taken the %s after %s:\n%s", waiting, takenLimit, e.process.Log())
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// refusedError is the refusal of a resource by Envoy. The same resource would be refused again.
+type refusedError struct {
+	xds.Refusal
+	log string // the end of what Envoy printed
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("envoy refuses the %s %s, and what it had goes on being served: %s\n%s", e.Type.Short(), strings.Join(e.Names, ", "), e.Message, e.log)
 }
 
 // hasPort reports whether a listener in force has a port, on any address.
@@ -160,10 +275,6 @@ func (e *envoyEngine) hasPort(port uint32) bool {
 		}
 	}
 	return false
-}
-
-func (e *envoyEngine) watcher() *files.Admin {
-	return &files.Admin{Ask: e.process.Admin, Log: e.process.Log, Ended: e.process.Done()}
 }
 
 // freeAddress returns an error of one sentence where an address cannot be bound: of an Envoy that cannot, only its log would
@@ -180,22 +291,52 @@ func freeAddress(who, address, wayOut string, shared bool) error {
 	return socket.Close()
 }
 
-// start starts Envoy on the files that are there, and watches over it.
+// start starts Envoy, and watches over it. Where it refuses what it gets, it does not come to serve, and ends.
 func (e *envoyEngine) start(ctx context.Context) error {
+	ctx, refused := context.WithCancelCause(ctx)
+	defer refused(nil)
+	go func() {
+		for ctx.Err() == nil {
+			changed := e.server.Changed()
+			for _, s := range e.server.Status() {
+				if len(s.Refusals) > 0 && !s.InSync {
+					refused(&refusedError{s.Refusals[0], ""})
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}()
 	p, err := process.Start(ctx, process.Options{
 		Binary: e.binary, Config: filepath.Join(e.options.Dir, envoy.BootstrapFile),
 		AdminPort: e.options.AdminPort, AdminSocket: e.options.AdminSocket, Output: e.output,
 	})
 	if err != nil {
+		if cause := (*refusedError)(nil); errors.As(context.Cause(ctx), &cause) {
+			err = cause
+		}
 		return e.readable(err)
 	}
 	e.process = p
-	if err := e.watcher().Started(ctx, e.listeners); err != nil {
-		e.process = nil
-		return errors.Join(e.readable(err), p.Stop())
-	}
 	go e.watchOver(p, time.Now())
 	return nil
+}
+
+// listening waits until Envoy has opened its listeners: it acknowledges one before it has the routes of it.
+func (e *envoyEngine) listening(ctx context.Context) error {
+	for {
+		warming, err := e.process.Stat(ctx, "listener_manager.total_listeners_warming")
+		if err != nil || warming == 0 {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("envoy has not opened %d listeners: %w", warming, ctx.Err())
+		}
+	}
 }
 
 // unreadable is the message in Envoy's log for a file that it may not read.
@@ -225,7 +366,7 @@ func (e *envoyEngine) watchOver(p *process.Process, begun time.Time) {
 			e.gone <- fmt.Errorf("envoy has ended %d times within %s of its start, and is not started again; the last time: %w", restartLimit+1, restartSteady, reason)
 			return
 		}
-		e.log.Warn(fmt.Sprintf("envoy has ended; in %s it is started again from the files as they are", pause))
+		e.log.Warn(fmt.Sprintf("envoy has ended; in %s it is started again", pause))
 		select {
 		case <-time.After(pause):
 		case <-e.ctx.Done():
@@ -307,5 +448,6 @@ func (e *envoyEngine) close(ctx context.Context) error {
 			err = p.Stop()
 		}
 	}
+	e.grpc.Stop()
 	return errors.Join(err, e.removeDir())
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/diag"
-	"waymark.dev/waymark/envoy/files"
 )
 
 // Commands that serve write a log to standard error: entries with a time and a level, for people on a terminal, else for
@@ -85,7 +84,7 @@ func outcomeOf(err error) outcome {
 	switch {
 	case err == nil:
 		return served
-	case errors.As(err, new(*files.RefusedError)), errors.As(err, new(*diag.FindingsError)):
+	case errors.As(err, new(*refusedError)), errors.As(err, new(*diag.FindingsError)):
 		return refused
 	case errors.As(err, new(*os.SyscallError)): // of the operating system
 		return failed

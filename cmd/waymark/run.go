@@ -19,7 +19,6 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
-	envoyfiles "waymark.dev/waymark/envoy/files"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 	"waymark.dev/waymark/proxy"
@@ -417,7 +416,7 @@ func (r *service) watch(ctx context.Context, files *settling) error {
 		}
 		pause = min(2*pause, retryLast)
 		again = time.Time{}
-		if !errors.As(err, new(*envoyfiles.RefusedError)) { // the same again would be refused again
+		if !errors.As(err, new(*refusedError)) { // the same again would be refused again
 			again = time.Now().Add(pause)
 		}
 		var findings *diag.FindingsError

@@ -38,7 +38,7 @@ func (r *rolling) applyKilled(next *envoy.Resources, written int) (killed bool) 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d := &files.Dir{Path: r.dir, Watcher: r.admin(), Changed: func(string) {
+		d := &files.Dir{Path: r.dir, Watcher: r.watcher(), Changed: func(string) {
 			if written--; written == 0 {
 				runtime.Goexit()
 			}
@@ -50,7 +50,7 @@ func (r *rolling) applyKilled(next *envoy.Resources, written int) (killed bool) 
 	return killed
 }
 
-func (r *rolling) admin() *files.Admin {
+func (r *rolling) watcher() *files.Admin {
 	return &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}
 }
 

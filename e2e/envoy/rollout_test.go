@@ -28,6 +28,7 @@ import (
 	"waymark.dev/waymark/envoy/files"
 	"waymark.dev/waymark/envoy/process"
 	"waymark.dev/waymark/envoy/version"
+	"waymark.dev/waymark/envoy/xds"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
 	"waymark.dev/waymark/istio/translate"
@@ -76,17 +77,20 @@ spec:
 
 // rolling is an Envoy on files that change.
 type rolling struct {
-	dir       string
-	echo      *echo.Server
-	envoy     *process.Process
-	adminPort uint32
-	port      uint32
-	tls       uint32
-	issuer    *certs.Issuer
-	issued    map[int]certs.Issued // certificates by generation
-	binary    envoytest.Binary
-	module    string
-	changed   []string // files of the last change
+	dir     string
+	echo    *echo.Server
+	envoy   *process.Process
+	admin   uint32
+	port    uint32
+	tls     uint32
+	issuer  *certs.Issuer
+	issued  map[int]certs.Issued // certificates by generation
+	binary  envoytest.Binary
+	module  string
+	changed []string // files of the last change
+
+	server *xds.Server // delivers instead of files, unless it is nil
+	socket string
 }
 
 func startRolling(t *testing.T, b envoytest.Binary) *rolling {
@@ -97,7 +101,7 @@ func startRolling(t *testing.T, b envoytest.Binary) *rolling {
 	ports, err := process.FreePorts(3)
 	require.NoError(t, err)
 	return &rolling{
-		dir: t.TempDir(), echo: server, port: ports[0], adminPort: ports[1], tls: ports[2], binary: b, module: module,
+		dir: t.TempDir(), echo: server, port: ports[0], admin: ports[1], tls: ports[2], binary: b, module: module,
 		issuer: certs.NewIssuer(t, "authority"), issued: map[int]certs.Issued{},
 	}
 }
@@ -130,15 +134,29 @@ func (r *rolling) files(t *testing.T, g generation) *envoy.Resources {
 		ip, port := r.echo.Address(destination)
 		p.Clusters = append(p.Clusters, &plan.Cluster{Name: name, Localities: []plan.Locality{{Endpoints: []plan.Endpoint{{Address: ip, Port: port}}}}})
 	}
-	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.adminPort, Dir: r.dir}
+	o := r.options()
 	matchingOf(cmp.Or(g.matching, envoy.MatchingFilter))(&o)
 	f, err := envoy.Build(p, o)
 	require.NoError(t, err)
 	return f
 }
 
+func (r *rolling) options() envoy.Options {
+	o := envoy.Options{Minor: r.binary.Minor, Module: r.module, AdminPort: r.admin}
+	if r.server == nil {
+		o.Dir = r.dir
+	} else {
+		o.Control = &envoy.Control{Socket: r.socket, Node: envoy.Node{ID: "rolling", Cluster: "test"}}
+	}
+	return o
+}
+
 // apply rolls a generation out, and starts Envoy where none runs.
 func (r *rolling) apply(t *testing.T, g generation) {
+	if r.server != nil {
+		r.update(t, r.files(t, g))
+		return
+	}
 	r.changed = nil
 	d := &files.Dir{Path: r.dir, Changed: func(file string) { r.changed = append(r.changed, file) }}
 	if r.envoy != nil {
@@ -153,7 +171,7 @@ func (r *rolling) apply(t *testing.T, g generation) {
 func (r *rolling) start(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(r.dir, envoy.BootstrapFile))
 	require.NoError(t, err)
-	r.envoy, err = process.Start(context.Background(), process.Options{Binary: r.binary.Path, Bootstrap: text, AdminPort: r.adminPort, Concurrency: 2})
+	r.envoy, err = process.Start(context.Background(), process.Options{Binary: r.binary.Path, Bootstrap: text, AdminPort: r.admin, Concurrency: 2})
 	require.NoError(t, err)
 	p := r.envoy
 	t.Cleanup(func() { _ = p.Stop() }) // it may have been killed
@@ -296,8 +314,9 @@ func changesUnderLoad(t *testing.T, b envoytest.Binary) {
 // every other: no request fails, none is answered by other rules than those before and after, and no connection is closed.
 func TestWaysChangeUnderLoad(t *testing.T) { onModernEnvoys(t, waysChangeUnderLoad) }
 
-func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) {
-	r := startRolling(t, b)
+func waysChangeUnderLoad(t *testing.T, b envoytest.Binary) { changeWays(t, startRolling(t, b)) }
+
+func changeWays(t *testing.T, r *rolling) {
 	g := generation{matching: listsAlone}
 	load := r.press(t, g, "/rule", "/stable", "/split")
 	ways := []envoy.Matching{filterAlone, listsAlone, treesAlone, filterAlone, filterAlone, treesAlone, treesAlone, listsAlone, filterAlone}

@@ -1,0 +1,315 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"waymark.dev/waymark/envoy"
+)
+
+// Group is what proxies have in common that get the same configuration. It is read out of the node with which an Envoy
+// introduces itself; [envoy.Options] writes it there.
+type Group struct {
+	// Proxy is "gateway" or "sidecar"; "" is a gateway.
+	Proxy string `json:"proxy,omitempty"`
+	// Namespace and Labels of the workload.
+	Namespace string            `json:"namespace,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	// Locality is region/zone/subzone, without what is missing at the end.
+	Locality string `json:"locality,omitempty"`
+	// Minor is the minor version of Envoy 1; 0 is unknown.
+	Minor int `json:"minor,omitempty"`
+	// SotW: the stream is state of the world.
+	SotW bool `json:"sotw,omitempty"`
+}
+
+// groupOf reads a node.
+func groupOf(n *corev3.Node, sotw bool) Group {
+	g := Group{SotW: sotw, Minor: int(n.GetUserAgentBuildVersion().GetVersion().GetMinorNumber())}
+	fields := n.GetMetadata().GetFields()
+	g.Proxy, g.Namespace = fields[envoy.ProxyMetadata].GetStringValue(), fields[envoy.NamespaceMetadata].GetStringValue()
+	g.Labels = stringsOf(fields[envoy.LabelsMetadata])
+	if l := n.GetLocality(); l != nil {
+		g.Locality = l.Region
+		if l.Zone != "" {
+			g.Locality += "/" + l.Zone
+			if l.SubZone != "" {
+				g.Locality += "/" + l.SubZone
+			}
+		}
+	}
+	return g
+}
+
+func stringsOf(v *structpb.Value) map[string]string {
+	var out map[string]string
+	for k, v := range v.GetStructValue().GetFields() {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[k] = v.GetStringValue()
+	}
+	return out
+}
+
+// key is a name for the group that is short, and the same in every process.
+func (g Group) key() string {
+	text, err := json.Marshal(g) // maps are sorted
+	if err != nil {
+		panic("xds: " + err.Error()) // strings only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:12])
+}
+
+// group is the proxies of a [Group], and what they get.
+type group struct {
+	Group
+	id     string
+	server *Server
+	pool   *pool
+
+	mu        sync.Mutex
+	target    *target
+	proven    *target   // the last one that a proxy has taken whole
+	history   []*target // the latest last: those that proxies may still have
+	endpoints *collection
+	proxies   map[*session]bool
+	err       error // why there is no newer target
+	empty     [len(types)]*collection
+}
+
+func newGroup(s *Server, id Group) *group {
+	g := &group{Group: id, id: id.key(), server: s, pool: s.pool, proxies: map[*session]bool{}}
+	for kind := range g.empty {
+		g.empty[kind] = g.pool.collect(kind, nil)
+	}
+	return g
+}
+
+func (g *group) nothing(kind int) *collection { return g.empty[kind] }
+
+// keptTargets is how many targets are remembered: the one that is rolled out, the one before, and one more for proxies that
+// missed one.
+const keptTargets = 3
+
+// set makes resources the target. Resources that are as they were keep their entries.
+func (g *group) set(r *envoy.Resources, number uint64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := &target{}
+	t.number.Store(number)
+	var before view
+	if g.target != nil {
+		before = g.target.view
+	}
+	before[endpoints] = g.endpoints
+	for kind, typ := range types {
+		entries, err := collectEntries(r.OfType(typ), before[kind])
+		if err != nil {
+			return err
+		}
+		t.view[kind] = g.pool.collect(kind, entries)
+	}
+	latest := t.view[endpoints]
+	t.view[endpoints] = nil
+	if g.target == nil || g.target.view != t.view {
+		history, proven := g.history, g.proven
+		g.remember(t)
+		if err := g.server.store.write(g); err != nil { // before anybody gets it
+			g.history, g.proven = history, proven
+			return err
+		}
+		g.target = t
+	} else {
+		g.target.number.Store(number)
+	}
+	g.endpoints, g.err = latest, nil
+	return nil
+}
+
+// setEndpoints changes endpoints alone.
+func (g *group) setEndpoints(all []envoy.Resource) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	entries, err := collectEntries(all, g.endpoints)
+	if err != nil {
+		return err
+	}
+	g.endpoints = g.pool.collect(endpoints, entries)
+	return nil
+}
+
+func collectEntries(resources []envoy.Resource, before *collection) ([]*entry, error) {
+	out := make([]*entry, len(resources))
+	for i, r := range resources {
+		known := before.get(r.Name)
+		if known != nil && known.message == r.Message {
+			out[i] = known
+			continue
+		}
+		e, err := newEntry(r)
+		if err != nil {
+			return nil, err
+		}
+		if known != nil && known.version == e.version {
+			e = known
+		}
+		out[i] = e
+	}
+	return out, nil
+}
+
+// remember adds a target to the history.
+func (g *group) remember(t *target) {
+	g.history = slices.DeleteFunc(slices.Clone(g.history), func(h *target) bool { return h.view == t.view })
+	g.history = append(g.history, t)
+	if g.proven != nil && g.proven.view == t.view {
+		g.proven = t
+	}
+	for len(g.history) > keptTargets {
+		i := 0
+		if g.history[0] == g.proven {
+			i = 1
+		}
+		g.history = slices.Delete(g.history, i, i+1) // of the clone
+	}
+}
+
+func (g *group) latestEndpoints() *collection {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.endpoints
+}
+
+// targetOf is what a proxy is to have. One that has nothing gets what has proven itself first, if there is something newer
+// that has not: an Envoy that restarts while others refuse a change must serve.
+func (g *group) targetOf(p *proxy) *target {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.fresh && p.target == nil && g.proven != nil {
+		return g.proven
+	}
+	return g.target
+}
+
+// took notes that a proxy has taken all of a target.
+func (g *group) took(t *target) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.proven != t && slices.Contains(g.history, t) {
+		g.proven = t
+		if err := g.server.store.write(g); err != nil {
+			g.err = err
+		}
+	}
+}
+
+func (g *group) failed(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.err = err
+}
+
+// closest is the collection that a proxy has, by the versions that it reports; where none is the same, the one that it is
+// to have.
+func (g *group) closest(kind int, versions map[string]string) *collection {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if kind == endpoints {
+		return g.endpoints
+	}
+	for _, c := range g.known(kind) {
+		if c != nil && len(c.entries) == len(versions) && isSubset(versions, c) {
+			return c
+		}
+	}
+	for _, c := range g.known(kind) {
+		if c != nil && isSubset(versions, c) {
+			return c
+		}
+	}
+	if g.target == nil {
+		return nil
+	}
+	return g.target.view[kind]
+}
+
+func isSubset(versions map[string]string, c *collection) bool {
+	for name, v := range versions {
+		if e := c.entries[name]; e == nil || e.version != v {
+			return false
+		}
+	}
+	return true
+}
+
+// known are the collections of a type that a proxy may have: those of targets, and of the stages between them.
+func (g *group) known(kind int) []*collection {
+	var out []*collection
+	for i := len(g.history) - 1; i >= 0; i-- {
+		t := g.history[i]
+		out = append(out, t.view[kind])
+		for _, begin := range g.history[:i] {
+			stages, err := t.from(begin.view, g.pool)
+			if err != nil {
+				continue // it was possible before, or nobody has it
+			}
+			for _, s := range stages {
+				if !slices.Contains(out, s.view[kind]) {
+					out = append(out, s.view[kind])
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (g *group) byVersion(kind int, version string) *collection {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if kind == endpoints && g.endpoints != nil && g.endpoints.version == version {
+		return g.endpoints
+	}
+	for _, c := range g.known(kind) {
+		if c != nil && c.version == version {
+			return c
+		}
+	}
+	return nil
+}
+
+// basisOf are the routes for which the plugin configurations that a proxy has were made; nothing where they are unknown.
+func (g *group) basisOf(p *proxy) [2]*collection {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sub := &p.subs[plugins]
+	fits := func(t *target) bool {
+		return t.view[plugins] == nil || !slices.ContainsFunc(t.view[plugins].order, func(e *entry) bool { return sub.has(e.name) != e.version })
+	}
+	var out [2]*collection
+	for _, t := range slices.Backward(g.history) {
+		of := [2]*collection{t.view[routes], t.view[hosts]}
+		if !fits(t) {
+			continue
+		}
+		if of == [2]*collection{p.subs[routes].base, p.subs[hosts].base} {
+			return of
+		}
+		if out == [2]*collection{} {
+			out = of
+		}
+	}
+	return out
+}
+
+func (g *group) answered(m *message, now time.Time, refused bool) {
+	g.server.observe(m, now, refused)
+}
