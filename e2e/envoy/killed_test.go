@@ -171,6 +171,12 @@ func (d *dynamic) translate(t *testing.T, more ...string) (stderr string, status
 
 // start starts the Envoy of the folder as its user would.
 func (d *dynamic) start(t *testing.T) *exec.Cmd {
+	c := d.startEnvoy(t)
+	d.serves(t, 200)
+	return c
+}
+
+func (d *dynamic) startEnvoy(t *testing.T) *exec.Cmd {
 	c := exec.Command(defaultEnvoy(t).Path, "-c", filepath.Join(d.dir, envoy.BootstrapFile), "--disable-hot-restart", "--concurrency", "1", "-l", "error")
 	c.Stderr = os.Stderr
 	require.NoError(t, c.Start())
@@ -178,7 +184,6 @@ func (d *dynamic) start(t *testing.T) *exec.Cmd {
 		_ = c.Process.Kill() // ours, by its id; it may have been killed
 		_ = c.Wait()
 	})
-	d.serves(t, 200)
 	return c
 }
 
