@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -216,58 +214,6 @@ const (
 	warmingClusters = "clusters that are warming"
 	warmLimit       = 5 * time.Second
 )
-
-// Started looks whether an Envoy that has just started has taken all of its files and opened its listeners. Where it has
-// not, it serves all the same: a listener without its filter answers 500, and one that was refused is not there.
-func (a *Admin) Started(ctx context.Context, listeners int) error {
-	limit := a.limit()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		stats, err := a.statistics(ctx)
-		if err != nil {
-			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(stats.numbers)) {
-			if stats.numbers[name] > 0 && !strings.HasPrefix(name, "cluster.") && isRefusal(name) {
-				return &RefusedError{a.fileOf(name), a.log(), strings.HasSuffix(name, ".update_failure")}
-			}
-		}
-		active := stats.numbers["listener_manager.total_listeners_active"]
-		if active >= int64(listeners) {
-			return nil
-		}
-		select {
-		case <-a.Ended:
-			return fmt.Errorf("envoy ended:\n%s", a.log())
-		case <-ctx.Done():
-			return fmt.Errorf("envoy has opened %d of %d listeners after %s:\n%s", active, listeners, limit, a.log())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func isRefusal(stat string) bool {
-	for _, end := range []string{".update_rejected", ".update_failure", ".config_fail", ".listener_create_failure"} {
-		if strings.HasSuffix(stat, end) {
-			return true
-		}
-	}
-	return false
-}
-
-// fileOf names what a statistic is about.
-func (a *Admin) fileOf(stat string) string {
-	for begin, what := range map[string]string{
-		"cluster_manager.": envoy.ClustersFile, "listener_manager.": envoy.ListenersFile, "sds.": "a certificate",
-		"extension_config_discovery.": "the filter's module or its configuration",
-	} {
-		if strings.HasPrefix(stat, begin) {
-			return what + " (" + stat + ")"
-		}
-	}
-	return "routes (" + stat + ")"
-}
 
 func (a *Admin) log() string {
 	if a.Log == nil {

@@ -8,6 +8,12 @@
 // The hard case is a change that Envoy refuses halfway. What was written before is in force by then and on disk, and would
 // be what the next change begins with. So each step's files are remembered, and put back in reverse order: what was
 // replaced last is what depends on the rest, and on the way back, too, every state is one that works.
+//
+// It is as hard when the process that makes the change is killed, or cannot ask Envoy. So what is remembered is in the folder:
+// .state.json has the steps, and .before copies of what they replaced, until Envoy is known to have taken all of it. The
+// next process looks at it first. What was not finished it puts back; what was finished and nobody could be asked about, it
+// asks about. Every file has a version, a hash of its content, and Envoy's statistics tell which one it has taken, so this
+// can be asked at any time, also by a process that has seen nothing of the change.
 package files
 
 import (
@@ -20,11 +26,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/proto"
 
 	"waymark.dev/waymark/envoy"
 )
@@ -86,8 +87,7 @@ type Dir struct {
 	// Admin is the address at which the Watcher asks Envoy, or "".
 	Admin string
 
-	state   state           // what the next process finds
-	done    []entry         // of the last Apply
+	state   state           // what the next process finds, and what this one puts back
 	first   bool            // there was no configuration
 	lacking map[string]bool // files that Envoy has not taken, although they are there
 }
@@ -148,146 +148,6 @@ func (d *Dir) Apply(ctx context.Context, next *envoy.Resources) error {
 		return errors.Join(err, d.undo(ctx))
 	}
 	return d.finish(next, known, confirmed)
-}
-
-// inForce is what a change begins with: what is in the folder and Envoy has taken. Where nobody watches, that is nothing.
-func (d *Dir) inForce(ctx context.Context, next *envoy.Resources) (*envoy.Resources, error) {
-	d.lacking = map[string]bool{}
-	if d.Watcher == nil {
-		return nil, nil
-	}
-	var present []File
-	err := d.walk(func(path, full string) error {
-		if !envoy.IsPath(path) {
-			return nil
-		}
-		text, err := os.ReadFile(full)
-		if err != nil {
-			return err
-		}
-		k := onlyKey(text)
-		if whole := wholeType(path); whole != "" {
-			k = envoy.Key{Type: whole}
-		}
-		if envoy.Path(k) == path {
-			present = append(present, File{path, k, versionOf(text)})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	lacking, _, err := d.Watcher.Lacking(ctx, present)
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range lacking {
-		d.lacking[path] = true
-		d.notice(path + " is not what Envoy has taken, and is replaced")
-	}
-	return d.read(next)
-}
-
-// confirm reports whether Envoy has all that was written; false where it cannot be asked.
-func (d *Dir) confirm(ctx context.Context) (bool, error) {
-	if d.Watcher == nil {
-		return false, nil
-	}
-	lacking, known, err := d.Watcher.Lacking(ctx, d.present(d.done))
-	if err != nil || !known {
-		return false, err
-	}
-	if len(lacking) > 0 {
-		return false, &RefusedError{File: lacking[0]}
-	}
-	return true, nil
-}
-
-// finish removes what nothing needs any more. What Envoy may have refused can still be put back.
-func (d *Dir) finish(next *envoy.Resources, known map[string]bool, confirmed bool) error {
-	others, err := d.others(known)
-	if err != nil {
-		return err
-	}
-	d.state.Admin = d.Admin
-	if d.Admin == adminAddress(next.Bootstrap) {
-		d.state.Admin = ""
-	}
-	if confirmed || d.first || len(d.done) == 0 {
-		err = d.forget()
-	} else if err = d.recordRemoval(others); err == nil {
-		d.state.Done = true
-		err = d.writeState()
-	}
-	if err != nil {
-		return err
-	}
-	for _, path := range others {
-		if d.Changed != nil {
-			d.Changed(path)
-		}
-		if err := os.Remove(filepath.Join(d.Path, path)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// recordRemoval remembers files that are about to be removed.
-func (d *Dir) recordRemoval(paths []string) error {
-	e := entry{Step: envoy.Cleanup}
-	for _, path := range paths {
-		if !envoy.IsPath(path) {
-			continue // it was never renamed
-		}
-		text, err := os.ReadFile(filepath.Join(d.Path, path))
-		if err != nil {
-			return err
-		}
-		k := onlyKey(text)
-		e.Files = append(e.Files, replaced{Path: path, Type: k.Type, Name: k.Name, before: text})
-	}
-	if len(e.Files) == 0 {
-		return nil
-	}
-	return d.record(e)
-}
-
-// read reads what is in the folder, but for what Envoy lacks. What cannot be read counts as missing and is replaced, but for what a step is to be
-// merged with.
-func (d *Dir) read(next *envoy.Resources) (*envoy.Resources, error) {
-	out := &envoy.Resources{}
-	err := d.walk(func(path, full string) error {
-		if !envoy.IsPath(path) || d.lacking[path] {
-			return nil
-		}
-		messages, err := decodeFile(full)
-		if err != nil {
-			if path == envoy.ClustersFile || slices.ContainsFunc(next.OfType(envoy.RouteType), func(r envoy.Resource) bool { return envoy.Path(r.Key) == path }) {
-				return err
-			}
-			return nil
-		}
-		for _, m := range messages {
-			if envoy.Path(envoy.KeyOf(m)) == path { // else somebody else's
-				out.Set(m)
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
-func decodeFile(path string) ([]proto.Message, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	messages, err := decode(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a file of resources: %w", path, err)
-	}
-	return messages, nil
 }
 
 // batches are the files of all steps, in order. Removals of files come last, when nothing can be refused any more.
@@ -392,71 +252,67 @@ func (d *Dir) write(ctx context.Context, b batch) error {
 	return nil
 }
 
-// others are the files that Waymark wrote and that are not known any more, and what it did not come to rename. A file that
-// somebody else put there is not among them.
-func (d *Dir) others(known map[string]bool) (paths []string, err error) {
-	err = d.walk(func(path, full string) error {
-		if !known[path] && written(path, full) {
-			paths = append(paths, path)
-		}
-		return nil
-	})
-	return paths, err
+// confirm reports whether Envoy has all that was written; false where it cannot be asked.
+func (d *Dir) confirm(ctx context.Context) (bool, error) {
+	if d.Watcher == nil {
+		return false, nil
+	}
+	lacking, known, err := d.Watcher.Lacking(ctx, d.present(d.state.Steps))
+	if err != nil || !known {
+		return false, err
+	}
+	if len(lacking) > 0 {
+		return false, &RefusedError{File: lacking[0]}
+	}
+	return true, nil
 }
 
-// written: Waymark wrote the file. Its name fits the resource in it, or it is one that was to be renamed.
-func written(path, full string) bool {
-	dir, base := filepath.Split(path)
-	if inner, ok := strings.CutSuffix(strings.TrimPrefix(base, "."), ".new"); ok && base == besideName(inner) {
-		inner = filepath.Join(dir, inner)
-		return inner == envoy.BootstrapFile || envoy.IsPath(inner)
+// finish removes what nothing needs any more. What Envoy may have refused can still be put back.
+func (d *Dir) finish(next *envoy.Resources, known map[string]bool, confirmed bool) error {
+	others, err := d.others(known)
+	if err != nil {
+		return err
 	}
-	if !envoy.IsPath(path) {
-		return false
+	d.state.Admin = d.Admin
+	if d.Admin == adminAddress(next.Bootstrap) {
+		d.state.Admin = ""
 	}
-	text, err := os.ReadFile(full)
-	return err == nil && envoy.Path(onlyKey(text)) == path
+	if confirmed || d.first || len(d.state.Steps) == 0 {
+		err = d.forget()
+	} else if err = d.recordRemoval(others); err == nil {
+		d.state.Done = true
+		err = d.writeState()
+	}
+	if err != nil {
+		return err
+	}
+	for _, path := range others {
+		if d.Changed != nil {
+			d.Changed(path)
+		}
+		if err := os.Remove(filepath.Join(d.Path, path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// walk visits the regular files of the folder; path is below the folder, full the whole one. A folder that is missing has
-// none.
-func (d *Dir) walk(visit func(path, full string) error) error {
-	return filepath.WalkDir(d.Path, func(full string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return ignoreMissing(err)
+// recordRemoval remembers files that are about to be removed.
+func (d *Dir) recordRemoval(paths []string) error {
+	e := entry{Step: envoy.Cleanup}
+	for _, path := range paths {
+		if !envoy.IsPath(path) {
+			continue // it was never renamed
 		}
-		if !entry.Type().IsRegular() {
-			return nil
-		}
-		path, err := filepath.Rel(d.Path, full)
+		text, err := os.ReadFile(filepath.Join(d.Path, path))
 		if err != nil {
 			return err
 		}
-		return visit(path, full)
-	})
-}
-
-// Watches is how many instances of inotify Envoy needs for the files: one for each, and one more for the folders of a
-// secret's own files. Linux allows a user 128 of all processes together, unless fs.inotify.max_user_instances has another
-// number; an Envoy that gets none ends at once.
-func Watches(r *envoy.Resources) int {
-	n := 2 // listeners and clusters
-	for _, t := range envoy.Types {
-		if !isWhole(t) {
-			n += len(r.OfType(t))
-		}
+		k := onlyKey(text)
+		e.Files = append(e.Files, replaced{Path: path, Type: k.Type, Name: k.Name, before: text})
 	}
-	for _, s := range r.OfType(envoy.SecretType) {
-		if namesFiles(s.Message.(*tlsv3.Secret)) {
-			n++
-		}
+	if len(e.Files) == 0 {
+		return nil
 	}
-	return n
-}
-
-// namesFiles: the secret names files, instead of having what is in them.
-func namesFiles(s *tlsv3.Secret) bool {
-	pair, trust := s.GetTlsCertificate(), s.GetValidationContext()
-	return slices.ContainsFunc([]*corev3.DataSource{pair.GetCertificateChain(), pair.GetPrivateKey(), trust.GetTrustedCa(), trust.GetCrl()},
-		func(d *corev3.DataSource) bool { return d.GetFilename() != "" })
+	return d.record(e)
 }

@@ -366,27 +366,6 @@ func TestAFileThatEnvoyCannotRead(t *testing.T) {
 	require.ErrorContains(t, err, "--file-mode")
 }
 
-// An Envoy that has just started is asked whether it has taken everything, and opened all of its listeners.
-func TestStarted(t *testing.T) {
-	for what, c := range map[string]struct{ stats, want string }{
-		"all is well":           {"listener_manager.total_listeners_active: 2\n", ""},
-		"a name that is wrong":  {"listener_manager.total_listeners_active: 2\ncluster.a.cds.update_failure: 7\n", ""},
-		"no module":             {"listener_manager.total_listeners_active: 2\nextension_config_discovery.http_filter.waymark.a.config_fail: 1\n", "refuses the filter's module"},
-		"no certificate":        {"listener_manager.total_listeners_active: 2\nsds.a.update_rejected: 1\n", "refuses a certificate"},
-		"no routes":             {"listener_manager.total_listeners_active: 2\nhttp.a.rds.a.update_rejected: 1\n", "refuses routes"},
-		"a port that is in use": {"listener_manager.listener_create_failure: 1\n", "refuses listeners.json"},
-		"one that stays closed": {"listener_manager.total_listeners_active: 1\n", "has opened 1 of 2 listeners"},
-	} {
-		a := &files.Admin{Limit: 100 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) { return c.stats, nil }}
-		err := a.Started(t.Context(), 2)
-		if c.want == "" {
-			require.NoError(t, err, what)
-		} else {
-			require.ErrorContains(t, err, c.want, what)
-		}
-	}
-}
-
 // An Envoy that does not answer holds up a change for a limited time.
 func TestAnEnvoyThatDoesNotAnswer(t *testing.T) {
 	dir := t.TempDir()

@@ -100,7 +100,7 @@ func (d *Dir) copyOf(step int, path string) string {
 
 // record remembers a step before its files are replaced. The first configuration of a folder has nothing to go back to.
 func (d *Dir) record(e entry) error {
-	d.done = append(d.done, e) // also if only a part of it is written
+	d.state.Steps = append(d.state.Steps, e) // also if only a part of it is written
 	if d.first {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (d *Dir) record(e entry) error {
 		if f.New {
 			continue
 		}
-		full := d.copyOf(len(d.done)-1, f.Path)
+		full := d.copyOf(len(d.state.Steps)-1, f.Path)
 		if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (d *Dir) record(e entry) error {
 			return err
 		}
 	}
-	d.state.Done, d.state.Steps = false, d.done
+	d.state.Done = false
 	return d.writeState()
 }
 
@@ -129,7 +129,6 @@ func (d *Dir) forget() error {
 // resume begins with what the last process left. What it did not finish is put back, and so is a change of which Envoy has
 // not taken all, or for which nobody has looked yet.
 func (d *Dir) resume(ctx context.Context) (err error) {
-	d.done = nil
 	if d.state, err = d.readState(); err != nil || len(d.state.Steps) == 0 {
 		return err
 	}
@@ -147,7 +146,6 @@ func (d *Dir) resume(ctx context.Context) (err error) {
 	if !d.state.Done || d.Watcher != nil {
 		d.notice("the last change of " + d.Path + " " + why + "; the files before it are put back first")
 	}
-	d.done = d.state.Steps
 	return d.undo(ctx)
 }
 
@@ -173,24 +171,18 @@ func (d *Dir) present(steps []entry) []File {
 	return out
 }
 
-// Undo puts back what the last Apply replaced, for a configuration with which Envoy does not start.
-func (d *Dir) Undo() error {
-	d.Watcher = nil
-	return d.undo(context.Background())
-}
-
 // undo puts back what was replaced. An Envoy that runs is waited for between the steps; the context of the change does not
 // end it.
 func (d *Dir) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
 	wait := d.Watcher != nil
-	for i, e := range slices.Backward(d.done) {
+	for i, e := range slices.Backward(d.state.Steps) {
 		files := d.differing(e)
 		if len(files) == 0 {
 			continue
 		}
-		last := i == len(d.done)-1 // Envoy may be about to refuse some of its files
+		last := i == len(d.state.Steps)-1 // Envoy may be about to refuse some of its files
 		if wait && !last {
 			wait = d.Watcher.Before(ctx, e.Step, files) == nil
 		}
@@ -206,7 +198,6 @@ func (d *Dir) undo(ctx context.Context) error {
 			wait = d.Watcher.Taken(ctx, e.Step, files) == nil || last
 		}
 	}
-	d.done = nil
 	return d.forget()
 }
 

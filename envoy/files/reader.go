@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,26 +85,4 @@ func (d *Dir) Reads(ctx context.Context, ask func(ctx context.Context, path stri
 	}
 	slices.Sort(others)
 	return fmt.Errorf("an Envoy answers there that reads %s", strings.Join(others, " and "))
-}
-
-// More is how many more instances of inotify an Envoy needs on the way from what is in the folder to other resources; see
-// [Watches].
-func (d *Dir) More(next *envoy.Resources) (int, error) {
-	d.lacking = nil
-	old, err := d.read(&envoy.Resources{})
-	if errors.Is(err, fs.ErrNotExist) {
-		return Watches(next), nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	added := &envoy.Resources{}
-	for _, t := range envoy.Types {
-		for _, r := range next.OfType(t) {
-			if old.Get(r.Key) == nil {
-				added.Set(r.Message)
-			}
-		}
-	}
-	return Watches(added) - Watches(&envoy.Resources{}), nil
 }
