@@ -334,3 +334,48 @@ func TestMoreWatches(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, n, "routes under another name")
 }
+
+// What Envoy has taken is what its statistics have the version of; files that it does not watch are not lacking.
+func TestWhatEnvoyLacks(t *testing.T) {
+	stats := `cluster_manager.cds.update_attempt: 2
+cluster_manager.cds.version_text: "c2"
+listener_manager.lds.update_attempt: 1
+http.http.80;.rds.http.80.update_attempt: 1
+http.http.80;.rds.http.80.version_text: "r1"
+sds.kubernetes_a.update_attempt: 1
+`
+	asked := 0
+	a := &files.Admin{Ask: func(context.Context, string) (string, error) {
+		asked++
+		return stats, nil
+	}}
+	of := func(typ envoy.Type, name, version string) files.File {
+		return files.File{Path: string(typ) + name, Key: envoy.Key{Type: typ, Name: name}, Version: version}
+	}
+	routes := of(envoy.RouteType, "http.80", "r1")
+	for sentence, c := range map[string]struct {
+		file    files.File
+		lacking bool
+	}{
+		"the version that it has":                {of(envoy.ClusterType, "", "c2"), false},
+		"another one":                            {of(envoy.ClusterType, "", "c3"), true},
+		"listeners, of which it has taken none":  {of(envoy.ListenerType, "", "l1"), true},
+		"a certificate that it could not read":   {of(envoy.SecretType, "kubernetes://a", "s1"), true},
+		"routes that it has":                     {routes, false},
+		"routes of a listener that is not there": {of(envoy.RouteType, "http.81", "r1"), false},
+		"endpoints, which have no statistics":    {of(envoy.EndpointType, "a", "e1"), false},
+		"a file without a version":               {of(envoy.ClusterType, "", ""), false},
+	} {
+		asked = 0
+		lacking, known, err := a.Lacking(t.Context(), []files.File{routes, c.file})
+		require.NoError(t, err)
+		assert.True(t, known)
+		if c.lacking {
+			assert.Equal(t, []string{c.file.Path}, lacking, sentence)
+			assert.Equal(t, 2, asked, "Envoy may be about to take it")
+		} else {
+			assert.Empty(t, lacking, sentence)
+			assert.Equal(t, 1, asked)
+		}
+	}
+}
