@@ -44,6 +44,8 @@ type Options struct {
 	// Labels and Namespace of the proxy, written into the node's metadata.
 	Labels    map[string]string
 	Namespace string
+	// Proxy is gateway or sidecar, written there, too; "" is not written.
+	Proxy string
 	// Dir is the folder of the files that Envoy watches, as Envoy sees it; see [Path].
 	Dir string
 	// Control is the control plane that delivers what changes, by ADS; Dir is empty then. Without Dir and Control,
@@ -82,7 +84,11 @@ func begin(o *Options) (*bootstrapv3.Bootstrap, error) {
 	for k, v := range o.Labels {
 		labels[k] = v
 	}
-	metadata, err := structpb.NewStruct(map[string]any{LabelsMetadata: labels, NamespaceMetadata: o.Namespace})
+	fields := map[string]any{LabelsMetadata: labels, NamespaceMetadata: o.Namespace}
+	if o.Proxy != "" {
+		fields[ProxyMetadata] = o.Proxy
+	}
+	metadata, err := structpb.NewStruct(fields)
 	if err != nil {
 		return nil, err
 	}

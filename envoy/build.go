@@ -83,11 +83,12 @@ func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
 		b.strategies[rc] = chooseStrategies(rc, &b.Options)
 	}
 	b.setJoined(p)
-	bootstrap, err := begin(&b.Options)
-	if err != nil {
-		return nil, err
+	r := &Resources{}
+	if b.Control == nil {
+		if r.Bootstrap, err = begin(&b.Options); err != nil {
+			return nil, err
+		}
 	}
-	r := &Resources{Bootstrap: bootstrap}
 	if err := b.roots(p, r); err != nil {
 		return nil, err
 	}
@@ -145,8 +146,7 @@ func (b *builder) roots(p *plan.Plan, r *Resources) error {
 		}
 	}
 	switch {
-	case b.Control != nil:
-		controlled(r.Bootstrap, &b.Options)
+	case b.Control != nil: // see [ControlledBootstrap]
 	case b.Dir != "":
 		r.Bootstrap.DynamicResources = dynamic
 	default:

@@ -240,6 +240,15 @@ func optionalDuration(d *time.Duration) *durationpb.Duration {
 	return durationpb.New(*d)
 }
 
+// LoadAssignments are the endpoints of clusters, for a control plane.
+func LoadAssignments(changed []*plan.Cluster) []Resource {
+	out := make([]Resource, len(changed))
+	for i, c := range changed {
+		out[i] = Resource{Key{EndpointType, c.Name}, loadAssignment(c)}
+	}
+	return out
+}
+
 func loadAssignment(c *plan.Cluster) *endpointv3.ClusterLoadAssignment {
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: c.Name}
 	for _, l := range c.Localities {

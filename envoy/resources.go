@@ -54,7 +54,8 @@ type Resource struct {
 // Resources are the configuration of an Envoy: a bootstrap, and the resources that do not stand in it or in one another.
 // The zero value has none.
 type Resources struct {
-	// Bootstrap is what Envoy starts with; it names the sources of the listeners and clusters that are not in it.
+	// Bootstrap is what Envoy starts with; it names the sources of the listeners and clusters that are not in it. With
+	// [Options.Control] it is nil: that of [ControlledBootstrap] is the same for all resources.
 	Bootstrap *bootstrapv3.Bootstrap
 
 	byType map[Type][]Resource
@@ -90,8 +91,10 @@ func (r *Resources) OfType(t Type) []Resource { return r.byType[t] }
 
 // validate checks everything by the rules of Envoy's API, except for what is packed, which was validated before.
 func (r *Resources) validate() error {
-	if err := validate(r.Bootstrap); err != nil {
-		return err
+	if r.Bootstrap != nil {
+		if err := validate(r.Bootstrap); err != nil {
+			return err
+		}
 	}
 	for _, t := range Types {
 		for _, resource := range r.byType[t] {

@@ -82,18 +82,25 @@ func (f *fileFlags) reading(working *progress) resource.Options {
 }
 
 func (in *input) addFlags(c *cobra.Command, standardFiles ...string) {
+	in.addServiceFlags(c, standardFiles...)
 	f := c.Flags()
-	in.flags = f
-	in.add(c, standardFiles...)
 	f.StringVar(&in.proxy, "proxy", string(translate.GatewayProxy), "gateway: serve what Gateways select the proxy for; sidecar: serve what a workload sends to services, each on its port")
 	f.StringVar(&in.namespace, "namespace", "", "namespace of the proxy (default istio-system; default of a sidecar)")
 	f.StringSliceVar(&in.labels, "labels", nil, "labels of the proxy, compared with the selectors of Gateways and with sourceLabels (default istio=ingressgateway,app=istio-ingressgateway; none of a sidecar)")
 	f.StringVar(&in.outbound, "outbound-traffic-policy", string(translate.AllowAny), "what a sidecar does with hosts that no service has: ALLOW_ANY sends to the original destination, REGISTRY_ONLY answers 502")
-	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
 	f.StringVar(&in.gateway, "gateway", "", "only this Gateway, as name or namespace/name (default: all that select the proxy)")
 	f.StringVar(&in.locality, "locality", "", "where the proxy is, REGION/ZONE/SUBZONE, for locality load balancing")
-	f.StringArrayVar(&in.secrets, "secret", nil, "files for a credentialName, NAME=CERT,KEY[,CA], instead of a Secret document; NAME default is the mesh's own (repeatable)")
 	f.BoolVar(&in.remoteFiles, "remote-files", false, "certificate files are on Envoy's machine: do not look at them here")
+}
+
+// addServiceFlags adds what is the same for all proxies of a fleet.
+func (in *input) addServiceFlags(c *cobra.Command, standardFiles ...string) {
+	f := c.Flags()
+	in.flags = f
+	in.proxy, in.outbound = string(translate.GatewayProxy), string(translate.AllowAny)
+	in.add(c, standardFiles...)
+	f.StringVar(&in.clusterDomain, "cluster-domain", "cluster.local", "domain that ends the full names of services")
+	f.StringArrayVar(&in.secrets, "secret", nil, "files for a credentialName, NAME=CERT,KEY[,CA], instead of a Secret document; NAME default is the mesh's own (repeatable)")
 	f.StringVar(&in.systemCA, "system-ca", "", "file with the authorities that Envoy's system trusts (default /etc/ssl/certs/ca-certificates.crt)")
 	f.StringSliceVar(&in.endpoints, "endpoint", nil, "address of a service, HOST=ADDRESS:PORT or SUBSET.HOST=ADDRESS:PORT, instead of what the resources say; HOST may begin with a star, *.example.com (repeatable)")
 	f.BoolVar(&in.dnsFallback, "dns-fallback", false, "send to destinations without Service or ServiceEntry by their own name, which Envoy resolves by DNS")

@@ -105,7 +105,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w; see 'waymark %s --help'", err, c.Name())
 	})
-	root.AddCommand(newCheck(), newDecide(), newExplain(), newTest(), newDiff(), newTranslate(), newRun(), newDemo(), newModule(), newVersion())
+	root.AddCommand(newCheck(), newDecide(), newExplain(), newTest(), newDiff(), newTranslate(), newRun(), newServe(), newBootstrap(), newStatus(), newRollout(), newDemo(), newModule(), newVersion())
 	root.SetHelpCommand(newHelp())
 	for _, c := range root.Commands() {
 		completeFlags(c)

@@ -33,13 +33,30 @@ func (f *envoyFlags) givenVersion() string {
 }
 
 func (f *envoyFlags) add(c *cobra.Command) {
+	f.addFleet(c)
+	f.addAdminPort(c)
+}
+
+func (f *envoyFlags) addAdminPort(c *cobra.Command) {
+	c.Flags().Uint32Var(&f.adminPort, "admin-port", 9901, "port of Envoy's admin interface on the loopback address; 0 for none")
+}
+
+// addBootstrap adds what an Envoy must have before it gets the rest.
+func (f *envoyFlags) addBootstrap(c *cobra.Command) {
+	f.intakeFlags.add(c, "edge; plain of a sidecar")
+	f.limitFlags.add(c)
+	f.addAdminPort(c)
+	f.matching, f.accessLog, f.routeStats = string(envoy.MatchingFilter), string(envoy.AccessLogJSON), true
+}
+
+// addFleet adds what does not belong to one Envoy alone.
+func (f *envoyFlags) addFleet(c *cobra.Command) {
 	f.intakeFlags.add(c, "edge; plain of a sidecar")
 	f.limitFlags.add(c)
 	c.Flags().StringVar(&f.matching, "matching", "filter", "filter: the Wasm filter chooses the rule; native: an ordinary list of routes and no filter; auto: for each virtual host what costs least")
 	addModuleFlag(c, &f.module)
 	c.Flags().StringVar(&f.accessLog, "access-log", string(envoy.AccessLogJSON), "form of Envoy's access log: json or text")
 	c.Flags().BoolVar(&f.routeStats, "route-stats", true, "let Envoy count requests by rule and destination (2.2 kB of memory for each)")
-	c.Flags().Uint32Var(&f.adminPort, "admin-port", 9901, "port of Envoy's admin interface on the loopback address; 0 for none")
 }
 
 func (f *envoyFlags) options(in *input) (envoy.Options, error) {

@@ -32,7 +32,14 @@ var spoil = map[string]func(t *testing.T, r *envoy.Resources){
 	"routes": func(_ *testing.T, r *envoy.Resources) {
 		for _, rc := range r.OfType(envoy.RouteType) {
 			m := rc.Message.(*routev3.RouteConfiguration)
-			m.VirtualHosts = append(m.VirtualHosts, proto.CloneOf(m.VirtualHosts[0]))
+			if m.Vhds == nil {
+				m.VirtualHosts = append(m.VirtualHosts, proto.CloneOf(m.VirtualHosts[0]))
+			}
+		}
+		for _, h := range r.OfType(envoy.HostType) {
+			another := proto.CloneOf(h.Message.(*routev3.VirtualHost))
+			another.Name += ".again"
+			r.Set(another)
 		}
 	},
 	"clusters": func(_ *testing.T, r *envoy.Resources) {

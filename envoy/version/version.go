@@ -35,6 +35,9 @@ func (r Range) String() string {
 // Supported says whether Waymark writes for Envoy 1.minor.
 func Supported(minor int) bool { return Oldest <= minor && minor <= Newest }
 
+// Nearest is the supported version that is nearest to a minor version.
+func Nearest(minor int) int { return min(max(minor, Oldest), Newest) }
+
 // The minor versions that brought what a configuration can name. An Envoy before them refuses the whole configuration, and
 // the message to the user names them.
 const (

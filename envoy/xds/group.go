@@ -59,8 +59,8 @@ func stringsOf(v *structpb.Value) map[string]string {
 	return out
 }
 
-// key is a name for the group that is short, and the same in every process.
-func (g Group) key() string {
+// Key is a short name for the group, the same in every process.
+func (g Group) Key() string {
 	text, err := json.Marshal(g) // maps are sorted
 	if err != nil {
 		panic("xds: " + err.Error()) // strings only
@@ -78,6 +78,7 @@ type group struct {
 
 	mu        sync.Mutex
 	target    *target
+	stable    *target   // what proxies have that may not have the target yet; nil: all may
 	proven    *target   // the last one that a proxy has taken whole
 	history   []*target // the latest last: those that proxies may still have
 	endpoints *collection
@@ -87,7 +88,7 @@ type group struct {
 }
 
 func newGroup(s *Server, id Group) *group {
-	g := &group{Group: id, id: id.key(), server: s, pool: s.pool, proxies: map[*session]bool{}}
+	g := &group{Group: id, id: id.Key(), server: s, pool: s.pool, proxies: map[*session]bool{}}
 	for kind := range g.empty {
 		g.empty[kind] = g.pool.collect(kind, nil)
 	}
@@ -131,19 +132,50 @@ func (g *group) set(r *envoy.Resources, number uint64) error {
 	} else {
 		g.target.number.Store(number)
 	}
-	g.endpoints, g.err = latest, nil
+	g.endpoints, g.err = g.pool.collect(endpoints, g.withFormer(latest.order)), nil
 	return nil
 }
 
-// setEndpoints changes endpoints alone.
-func (g *group) setEndpoints(all []envoy.Resource) error {
+// withFormer adds the endpoints of clusters that proxies may still have, and that the target has not.
+func (g *group) withFormer(latest []*entry) []*entry {
+	if g.endpoints == nil {
+		return latest
+	}
+	has := map[string]bool{}
+	for _, e := range latest {
+		has[e.name] = true
+	}
+	out := slices.Clone(latest)
+	for _, e := range g.endpoints.order {
+		if !has[e.name] && slices.ContainsFunc(g.history, func(t *target) bool { return t.view[clusters].get(e.name) != nil }) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// changeEndpoints replaces the endpoints of some clusters.
+func (g *group) changeEndpoints(changed []envoy.Resource) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	entries, err := collectEntries(all, g.endpoints)
+	if g.endpoints == nil {
+		return nil
+	}
+	entries, err := collectEntries(changed, g.endpoints)
 	if err != nil {
 		return err
 	}
-	g.endpoints = g.pool.collect(endpoints, entries)
+	by := map[string]*entry{}
+	for _, e := range entries {
+		by[e.name] = e
+	}
+	order := slices.Clone(g.endpoints.order)
+	for i, e := range order {
+		if now := by[e.name]; now != nil {
+			order[i] = now
+		}
+	}
+	g.endpoints = g.pool.collect(endpoints, order)
 	return nil
 }
 
@@ -176,8 +208,8 @@ func (g *group) remember(t *target) {
 	}
 	for len(g.history) > keptTargets {
 		i := 0
-		if g.history[0] == g.proven {
-			i = 1
+		for i < len(g.history)-1 && (g.history[i] == g.proven || g.history[i] == g.stable) {
+			i++
 		}
 		g.history = slices.Delete(g.history, i, i+1) // of the clone
 	}
@@ -194,10 +226,14 @@ func (g *group) latestEndpoints() *collection {
 func (g *group) targetOf(p *proxy) *target {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p.fresh && p.target == nil && g.proven != nil {
+	switch {
+	case p.fresh && p.target == nil && g.proven != nil:
 		return g.proven
+	case g.stable != nil && !g.server.rollout.admits(p.id):
+		return g.stable
+	default:
+		return g.target
 	}
-	return g.target
 }
 
 // took notes that a proxy has taken all of a target.
@@ -311,5 +347,5 @@ func (g *group) basisOf(p *proxy) [2]*collection {
 }
 
 func (g *group) answered(m *message, now time.Time, refused bool) {
-	g.server.observe(m, now, refused)
+	g.server.observe(Event{Type: types[m.kind], Step: m.stage, Took: max(now.Sub(m.sent), 1), Refused: refused})
 }

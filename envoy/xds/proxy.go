@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"waymark.dev/waymark/envoy"
@@ -17,6 +18,7 @@ import (
 // Its position among the stages of the target only ever moves on when everything that was sent for a stage has been
 // acknowledged. A resource that it refuses ends the change for it; it stays where it is, which is a state that works.
 type proxy struct {
+	id    string
 	group *group
 	delta bool
 	now   func() time.Time
@@ -201,16 +203,25 @@ func (p *proxy) subscribed(r *request, added []string, first bool) {
 	for _, name := range added {
 		if e := s.offer.get(name); e != nil {
 			m.set = append(m.set, e)
-		} else if name != wildcard && p.delta && r.kind == endpoints {
-			m.removed = append(m.removed, name)
+		} else if name != wildcard && r.kind == endpoints { // a cluster of before a restart: it waits for its endpoints
+			m.set = append(m.set, noEndpoints(name))
 		}
 	}
 	if r.kind == routes {
 		p.newRoutes = append(p.newRoutes, added...)
 	}
-	if len(m.set) > 0 || len(m.removed) > 0 {
+	if len(m.set) > 0 {
 		p.send(m)
 	}
+}
+
+func noEndpoints(cluster string) *entry {
+	none := &endpointv3.ClusterLoadAssignment{ClusterName: cluster}
+	e, err := newEntry(envoy.Resource{Key: envoy.KeyOf(none), Message: none})
+	if err != nil {
+		panic("xds: " + err.Error()) // a message without any content
+	}
+	return e
 }
 
 // sendAll sends all that a wildcard stands for, of what stages have come to.
@@ -407,7 +418,7 @@ func (p *proxy) advance() {
 			p.basis = [2]*collection{p.target.view[routes], p.target.view[hosts]}
 		}
 	}
-	if p.target == nil || len(p.refusals) > 0 {
+	if !p.complete() {
 		return
 	}
 	p.fresh = false
@@ -415,6 +426,25 @@ func (p *proxy) advance() {
 	if p.group.targetOf(p) != p.target { // what had proven itself came first
 		p.retarget()
 	}
+}
+
+// complete: the proxy has acknowledged everything, and has subscribed to all that its listeners need. It acknowledges
+// a listener before it asks for the routes of it.
+func (p *proxy) complete() bool {
+	if p.target == nil || p.at < len(p.stages) || len(p.refusals) > 0 || !p.subs[listeners].active || len(p.newRoutes) > 0 {
+		return false
+	}
+	for kind := range p.subs {
+		if len(p.subs[kind].outstanding) > 0 {
+			return false
+		}
+	}
+	for _, kind := range []int{routes, plugins} {
+		if c := p.target.view[kind]; c != nil && slices.ContainsFunc(c.order, func(e *entry) bool { return !p.wants(kind, e.name) }) {
+			return false
+		}
+	}
+	return p.target.view[hosts] == nil || len(p.target.view[hosts].order) == 0 || p.subs[hosts].active
 }
 
 // settling reports whether workers still need time for what the proxy has acknowledged: the main thread hands it to them at

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	loadv3 "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -20,6 +21,24 @@ type Options struct {
 	// Dir is a folder in which targets are kept, so that a restart in the middle of a change knows what proxies had. It has
 	// keys of certificates, so only its owner can enter it. Default: none.
 	Dir string
+	// Waves are how a change comes to the fleet. Default: to all proxies at once.
+	Waves Waves
+	// Authorize decides who may be which node. Default: who can connect.
+	Authorize Authorize
+	// Observe is called with every response that is sent, acknowledged or refused; see [Event]. Default: nothing.
+	Observe func(Event)
+}
+
+// Event is what becomes of a response.
+type Event struct {
+	Type envoy.Type
+	// Step is that of a change; "" for an answer to a subscription, and for endpoints.
+	Step envoy.StepKind
+	// Took is the time from sending to acknowledgement or refusal; 0: it is being sent.
+	Took time.Duration
+	// Refused: the proxy refused it.
+	Refused bool
+	Bytes   int
 }
 
 // Server gives proxies their configuration over ADS.
@@ -35,6 +54,10 @@ type Server struct {
 	number uint64
 	build  func(Group) (*envoy.Resources, error)
 
+	rollout rollout
+	loads   loads
+	ended   chan struct{}
+
 	changes sync.Mutex
 	changed chan struct{} // nil: nobody waits
 }
@@ -44,8 +67,15 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{options: o, pool: newPool(), groups: map[string]*group{}, store: &store{dir: o.Dir}}
+	s := &Server{options: o, pool: newPool(), groups: map[string]*group{}, store: &store{dir: o.Dir}, rollout: rollout{waves: o.Waves}, ended: make(chan struct{})}
+	if len(o.Waves.Sizes) > 0 {
+		go s.rollOut()
+	}
+	return s
 }
+
+// Close ends the streams and what the server does by itself. Envoys keep what they have, and connect again.
+func (s *Server) Close() { close(s.ended) }
 
 // GRPC is a gRPC server with the service, and with more options such as credentials.
 func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
@@ -56,6 +86,7 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}, more...)...)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(out, s)
+	loadv3.RegisterLoadReportingServiceServer(out, &loadService{server: s})
 	return out
 }
 
@@ -66,11 +97,34 @@ func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uin
 	defer s.mu.Unlock()
 	s.build = build
 	s.number++
+	if len(s.options.Waves.Sizes) > 0 {
+		for _, g := range s.groups {
+			g.hold(!s.rollout.isActive())
+		}
+		s.rollout.begin(s.number, time.Now())
+	}
 	for _, g := range s.groups {
 		err = errors.Join(err, s.rebuild(g))
 	}
 	s.pool.sweep()
 	return s.number, err
+}
+
+// UpdateEndpoints gives proxies other endpoints of clusters that they have, and touches nothing else. What build makes from
+// now on has these endpoints, too; a group of which the changed ones are not known is built.
+func (s *Server) UpdateEndpoints(changed func(Group) (r []envoy.Resource, known bool), build func(Group) (*envoy.Resources, error)) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.build = build
+	for _, g := range s.groups {
+		if r, known := changed(g.Group); known {
+			err = errors.Join(err, g.changeEndpoints(r))
+			g.wake()
+		} else {
+			err = errors.Join(err, s.rebuild(g))
+		}
+	}
+	return err
 }
 
 func (s *Server) rebuild(g *group) error {
@@ -97,7 +151,7 @@ func (g *group) wake() {
 func (s *Server) group(id Group) *group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := id.key()
+	key := id.Key()
 	g := s.groups[key]
 	if g == nil {
 		g = newGroup(s, id)
@@ -114,4 +168,17 @@ func (s *Server) group(id Group) *group {
 	return g
 }
 
-func (s *Server) observe(*message, time.Time, bool) {}
+// hold remembers what proxies have that are not in the wave yet.
+func (g *group) hold(anew bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if anew || g.stable == nil {
+		g.stable = g.target
+	}
+}
+
+func (s *Server) observe(e Event) {
+	if s.options.Observe != nil {
+		s.options.Observe(e)
+	}
+}

@@ -18,7 +18,8 @@ type Status struct {
 	Connected time.Time `json:"connected"`
 	// Number counts the configurations of the server; it is that which the proxy has, or comes to.
 	Number uint64 `json:"number"`
-	// InSync: the proxy has acknowledged all that its group is to have.
+	// InSync: the proxy has acknowledged all that it is to have; in a rollout, that is what was before for proxies that are not
+	// in the wave yet.
 	InSync bool `json:"inSync"`
 	// Waiting is the step that the proxy has not acknowledged since Since; "" for none.
 	Waiting envoy.StepKind `json:"waiting,omitempty"`
@@ -68,24 +69,8 @@ func (s *session) note() {
 	}
 }
 
-// inSync: everything is acknowledged.
-func (p *proxy) inSync() bool {
-	if p.target == nil || p.at < len(p.stages) || len(p.refusals) > 0 || !p.subs[listeners].active {
-		return false
-	}
-	for kind := range p.subs {
-		if len(p.subs[kind].outstanding) > 0 {
-			return false
-		}
-	}
-	return p.group.isTarget(p.target)
-}
-
-func (g *group) isTarget(t *target) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.target == t
-}
+// inSync: the proxy has what it is to have.
+func (p *proxy) inSync() bool { return p.complete() && p.group.targetOf(p) == p.target }
 
 // Status is what is known of all proxies that are connected, in the order of their names.
 func (s *Server) Status() []Status {

@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -75,8 +76,11 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 	if first.node.GetId() == "" {
 		return status.Error(codes.InvalidArgument, "the first request has no node with an id")
 	}
+	if err := s.authorize(stream.Context(), first.node); err != nil {
+		return err
+	}
 	g := s.group(groupOf(first.node, !delta))
-	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{group: g, delta: delta, now: time.Now, fresh: true}}
+	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, group: g, delta: delta, now: time.Now, fresh: true}}
 	g.join(me)
 	defer g.leave(me)
 
@@ -117,6 +121,8 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 			p.retarget()
 		case <-settled.C:
 			p.advance()
+		case <-s.ended:
+			return status.Error(codes.Unavailable, "the control plane ends")
 		case err := <-failed:
 			if errors.Is(stream.Context().Err(), err) || status.Code(err) == codes.Canceled {
 				return nil
@@ -127,6 +133,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 			if err := stream.SendMsg(&response{shared: m.body, nonce: m.nonce, delta: delta}); err != nil {
 				return err
 			}
+			s.observe(Event{Type: types[m.kind], Step: m.stage, Bytes: len(m.body)})
 			m.body = nil
 		}
 		p.out = p.out[:0]
@@ -157,4 +164,4 @@ func debug(r *received) {
 }
 
 // Debug prints.
-var Debug = false
+var Debug = os.Getenv("XDSDEBUG") != ""

@@ -23,7 +23,8 @@ type destinations struct {
 	missing  func() *hostIndex // made when the first destination is missing
 	services *registry
 	rules    *destinationRules
-	slices   []*resource.EndpointSlice // by namespace and name, as the entries
+	slices   []*resource.EndpointSlice            // by namespace and name, as the entries
+	slicesOf map[string][]*resource.EndpointSlice // by namespace/name of their Service
 	entries  []*resource.WorkloadEntry
 	pods     *podIndex
 	secrets  *secretStore
@@ -33,13 +34,19 @@ type destinations struct {
 }
 
 func newDestinations(r *resource.Set, o *Options, secrets *secretStore, out *output) *destinations {
-	return &destinations{
+	ds := &destinations{
 		options: o, missing: sync.OnceValue(func() *hostIndex { return newHostIndex(r, o) }), services: newRegistry(r, o), rules: newDestinationRules(r, o),
 		slices:  byKey(r.EndpointSlices, func(s *resource.EndpointSlice) *resource.Object { return s.Object }),
 		entries: byKey(r.WorkloadEntries, func(e *resource.WorkloadEntry) *resource.Object { return e.Object }),
 		pods:    newPodIndex(r.Pods), secrets: secrets, out: out,
 		named: map[clusterRef]*reference{}, made: &bound{what: "endpoints", most: maxEndpoints, out: out},
+		slicesOf: map[string][]*resource.EndpointSlice{},
 	}
+	for _, s := range ds.slices {
+		of := s.Namespace + "/" + s.Labels[serviceName]
+		ds.slicesOf[of] = append(ds.slicesOf[of], s)
+	}
+	return ds
 }
 
 // reference is the first place that names a cluster.

@@ -103,10 +103,7 @@ func (ds *destinations) kubernetesEndpoints(s *service, port servicePort, subset
 // Istio's defaults.
 func (ds *destinations) slicesEndpoints(s *service, port servicePort) (all []workload, found bool) {
 	seen := map[plan.Endpoint]bool{}
-	for _, slice := range ds.slices {
-		if slice.Namespace != s.namespace || slice.Labels[serviceName] != s.kubernetes.Name {
-			continue
-		}
+	for _, slice := range ds.slicesOf[s.kubernetes.Key()] {
 		found = true
 		for _, w := range ds.sliceEndpoints(slice, port) {
 			if !seen[w.Endpoint] {
