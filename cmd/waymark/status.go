@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -127,7 +128,7 @@ func writeStatus(out io.Writer, s *fleet.Status, now time.Time) error {
 	}
 	for _, f := range s.Findings {
 		if f.Severity != "notice" {
-			fmt.Fprintf(out, "%s: %s: %s: %s\n", f.Severity, f.Object, f.Field, f.Message)
+			fmt.Fprintln(out, strings.Join(slices.DeleteFunc([]string{f.Severity, f.Object, f.Field, f.Message}, func(s string) bool { return s == "" }), ": "))
 		}
 	}
 	return nil
