@@ -142,7 +142,7 @@ func (s *Source) reflect(ctx context.Context, k *kind, namespace, selector strin
 	s.stores = append(s.stores, st)
 	log := klogOf(s.log)
 	// The library's own waits, up to a minute, are for clients that thousands of nodes run.
-	backoff := &wait.Backoff{Duration: 500 * time.Millisecond, Cap: 10 * time.Second, Steps: 20, Factor: 1.5, Jitter: 0.5}
+	backoff := &wait.Backoff{Duration: 500 * time.Millisecond, Cap: 3 * time.Second, Steps: 20, Factor: 1.5, Jitter: 0.5}
 	r := cache.NewReflectorWithOptions(told, k.empty, st, cache.ReflectorOptions{Logger: &log, Name: "waymark", TypeDescription: k.name, Backoff: backoff})
 	go r.RunWithContext(klog.NewContext(ctx, log))
 }
