@@ -15,8 +15,8 @@ type builder struct {
 	// private: nobody but Envoy reads what is built, so keys may be in it.
 	private bool
 
-	strategies   map[*plan.RouteConfig]*strategies
-	ownEndpoints map[string]bool // names of clusters
+	strategies map[*plan.RouteConfig]*strategies
+	joined     map[Key]bool // endpoints and certificates that their parent has
 }
 
 // Build makes Envoy's resources of a plan. It fails with all that an Envoy with these options does not execute.
@@ -56,7 +56,7 @@ func Validation(p *plan.Plan, o Options) (*bootstrapv3.Bootstrap, error) {
 // they have one source for the whole type.
 func (b *builder) source(k Key) *corev3.ConfigSource {
 	switch {
-	case k.Type == EndpointType && !b.ownEndpoints[k.Name]:
+	case b.joined[k]:
 		return nil
 	case k.Type == HostType && (b.Control == nil || b.Control.SotW || !b.Behaviour().VirtualHostsOverADS):
 		return nil
@@ -78,11 +78,11 @@ func (b *builder) build(p *plan.Plan) (_ *Resources, err error) {
 	if err := b.supported(p); err != nil {
 		return nil, err
 	}
-	b.setOwnEndpoints(p)
 	b.strategies = map[*plan.RouteConfig]*strategies{}
 	for rc := range p.RouteConfigs() {
 		b.strategies[rc] = chooseStrategies(rc, &b.Options)
 	}
+	b.setJoined(p)
 	r := &Resources{}
 	if b.Control == nil {
 		if r.Bootstrap, err = begin(&b.Options); err != nil {

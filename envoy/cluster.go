@@ -103,44 +103,6 @@ func dnsCluster(d plan.Discovery) *clusterv3.Cluster_CustomClusterType {
 	})}
 }
 
-// mostOutlierFiles bounds the files of endpoints, but for those of clusters with a warm-up: a quarter of the instances of
-// inotify that Linux gives a user, which other programs need, too.
-const mostOutlierFiles = 32
-
-// setOwnEndpoints names the clusters whose endpoints are resources of their own, so that a change leaves the cluster as it is:
-// those for which Envoy remembers something of each endpoint. A warm-up that began anew with every change would favour the
-// new endpoint; that Envoy forgets which endpoints have failed is borne where the files would be too many. A control plane
-// delivers the endpoints of every cluster by themselves.
-func (b *builder) setOwnEndpoints(p *plan.Plan) {
-	if b.Control == nil {
-		b.ownEndpoints = ownEndpoints(p)
-		return
-	}
-	b.ownEndpoints = map[string]bool{}
-	for _, c := range p.Clusters {
-		if c.Discovery == plan.Static {
-			b.ownEndpoints[c.Name] = true
-		}
-	}
-}
-
-func ownEndpoints(p *plan.Plan) map[string]bool {
-	warming, outliers := map[string]bool{}, map[string]bool{}
-	for _, c := range p.Clusters {
-		switch {
-		case c.Discovery != plan.Static:
-		case c.Warmup != nil:
-			warming[c.Name], outliers[c.Name] = true, true
-		case c.Outlier != nil:
-			outliers[c.Name] = true
-		}
-	}
-	if len(outliers)-len(warming) > mostOutlierFiles {
-		return warming
-	}
-	return outliers
-}
-
 // circuitBreakers have Istio's defaults, which are unlimited: with Envoy's own, no more than three retries at once would be
 // made (DR-CP-01, DR-CP-02).
 func circuitBreakers(p *plan.ConnectionPool, minor int) *clusterv3.CircuitBreakers {

@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -25,7 +24,9 @@ func clusterWith(change func(*plan.Cluster)) *plan.Cluster {
 // members of a cluster as JSON, which is what Envoy reads.
 func members(t *testing.T, c *plan.Cluster, o Options) map[string]json.RawMessage {
 	t.Helper()
-	built := (&builder{Options: o}).cluster(c)
+	b := &builder{Options: o}
+	b.setJoined(&plan.Plan{Clusters: []*plan.Cluster{c}})
+	built := b.cluster(c)
 	require.NoError(t, validatePacked(built))
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(built)
 	require.NoError(t, err)
@@ -113,29 +114,6 @@ func TestClusters(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Endpoints have a file of their own where Envoy remembers something of each, as long as these are not too many.
-func TestOwnEndpoints(t *testing.T) {
-	p := &plan.Plan{}
-	add := func(n int, change func(*plan.Cluster)) {
-		for range n {
-			c := clusterWith(change)
-			c.Name = fmt.Sprint(len(p.Clusters))
-			p.Clusters = append(p.Clusters, c)
-		}
-	}
-	add(200, func(*plan.Cluster) {})
-	add(40, func(c *plan.Cluster) { c.Warmup = &plan.Warmup{} })
-	add(1, func(c *plan.Cluster) { c.Discovery, c.Outlier = plan.StrictDNS, &plan.OutlierDetection{} })
-	add(mostOutlierFiles, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
-	assert.Len(t, ownEndpoints(p), 40+mostOutlierFiles)
-	c := p.Clusters[200]
-	b := &builder{Options: Options{Dir: "/d"}, ownEndpoints: ownEndpoints(p)}
-	assert.Equal(t, "/d/"+Path(Key{EndpointType, c.Name}), b.cluster(c).EdsClusterConfig.EdsConfig.GetPathConfigSource().Path)
-	assert.Nil(t, b.cluster(c).LoadAssignment)
-	add(1, func(c *plan.Cluster) { c.Outlier = &plan.OutlierDetection{} })
-	assert.Len(t, ownEndpoints(p), 40, "only those with a warm-up")
 }
 
 // Secrets have paths, whose folders Envoy watches, or their content; that is never in a bootstrap which is printed.

@@ -23,7 +23,7 @@ func takeWatches(n int, take func() (int, error)) error {
 		fd, err := take()
 		if errors.Is(err, syscall.EMFILE) {
 			return &exitError{exitBadInput, fmt.Errorf("envoy needs %d more instances of inotify for the files of routes, filters and certificates, "+
-				"and fs.inotify.max_user_instances leaves this user %d; raise it with 'sysctl fs.inotify.max_user_instances=NUMBER', or end other programs that watch files", n, len(taken))}
+				"and fs.inotify.max_user_instances leaves this user %d; raise it with 'sysctl fs.inotify.max_user_instances=NUMBER', end other programs that watch files, or serve over xDS ('waymark serve'), which needs no files", n, len(taken))}
 		}
 		if err != nil {
 			return fmt.Errorf("inotify: %w", err)

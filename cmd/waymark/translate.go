@@ -2,23 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/files"
-	"waymark.dev/waymark/envoy/process"
-	"waymark.dev/waymark/envoy/process/scratch"
 	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/plan"
 )
@@ -96,9 +88,9 @@ func (f *envoyFlags) options(in *input) (envoy.Options, error) {
 func newTranslate() *cobra.Command {
 	var in input
 	var out envoyFlags
-	var form, routeConfig, dir, admin, binary, fileMode string
+	var form, routeConfig, binary string
+	var dynamic dynamicFlags
 	var validate bool
-	var pause time.Duration
 	c := &cobra.Command{
 		Use:   "translate -f FILE|DIR",
 		Short: "Print the configuration of an Envoy that serves the rules",
@@ -110,7 +102,9 @@ func newTranslate() *cobra.Command {
   waymark translate -f examples/bookinfo --proxy sidecar --labels app=productpage
 
 With --dynamic, everything that changes goes into files that Envoy watches, and Envoy is started once, with
-bootstrap.json of that folder, where the filter's module is, too. Only what has changed is written, in an order in which no request is lost.
+bootstrap.json of that folder, where the filter's module is, too. Only what has changed is written, in an order in which no
+request is lost: each step is written once Envoy has taken the one before, which its admin interface tells, at the address
+in bootstrap.json. What Envoy refuses is put back.
 
 With --validate, an Envoy of this machine looks at the configuration first (--mode validate), the last line after all
 that is checked here. What it refuses is neither printed nor written.`,
@@ -129,11 +123,10 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if routeConfig != "" && form != "plugin-config" {
 				return usageError("--route-config is for -o plugin-config alone")
 			}
-			if dir != "" && c.Flags().Changed("output") {
+			if dynamic.dir != "" && c.Flags().Changed("output") {
 				return usageError("-o prints, and --dynamic writes files; give one of them")
 			}
-			mode, err := parseFileMode(fileMode)
-			if err != nil {
+			if err := dynamic.parse(c); err != nil {
 				return err
 			}
 			p, failed, err := in.translate()
@@ -143,8 +136,8 @@ that is checked here. What it refuses is neither printed nor written.`,
 			if len(p.Listeners) == 0 {
 				return in.errNothing()
 			}
-			if dir != "" && (failed || p.ClosesConnections()) && isServed(dir) {
-				return &exitError{exitBadInput, fmt.Errorf("%s has a configuration, which goes on being served: what is refused above would be missing from a new one; mend it, or empty the folder", dir)}
+			if dynamic.dir != "" && (failed || p.ClosesConnections()) && isServed(dynamic.dir) {
+				return &exitError{exitBadInput, fmt.Errorf("%s has a configuration, which goes on being served: what is refused above would be missing from a new one; mend it, or empty the folder", dynamic.dir)}
 			}
 			if err := reportStrategies(noticesTo(c.ErrOrStderr()), p, o); err != nil {
 				return err
@@ -157,7 +150,7 @@ that is checked here. What it refuses is neither printed nor written.`,
 			working := newProgress()
 			defer working.end()
 			working.at("writing Envoy's configuration")
-			if dir == "" {
+			if dynamic.dir == "" {
 				if form == "bootstrap" {
 					reportLimits(noticesTo(c.ErrOrStderr()), &o)
 					if own, ok := ownModules[o.Module]; ok && o.Matching != envoy.MatchingNative {
@@ -168,7 +161,8 @@ that is checked here. What it refuses is neither printed nor written.`,
 				}
 				err = write(c.OutOrStdout(), p, o)
 			} else {
-				err = writeDynamic(c.Context(), c.ErrOrStderr(), p, o, dir, admin, pause, mode)
+				dynamic.here = !in.remoteFiles
+				err = dynamic.write(c.Context(), c.ErrOrStderr(), p, o)
 			}
 			if err == nil && failed { // what can be served is written, and something is missing
 				return &exitError{status: exitBadInput}
@@ -180,19 +174,10 @@ that is checked here. What it refuses is neither printed nor written.`,
 	out.add(c)
 	c.Flags().BoolVar(&validate, "validate", false, "let an Envoy of this machine validate the configuration before anything is printed or written")
 	c.Flags().StringVar(&binary, "envoy", "", "with --validate: Envoy's program (default: ENVOY_BIN, or envoy on the path)")
-	c.Flags().StringVar(&dir, "dynamic", "", "write files that Envoy watches into this folder, instead of printing")
-	addFileModeFlag(c, &fileMode)
-	c.Flags().StringVar(&admin, "admin", "", "with --dynamic: ADDRESS:PORT of the admin interface of the Envoy that watches, to wait until it has taken each step")
-	c.Flags().DurationVar(&pause, "pause", time.Second, "with --dynamic, without --admin: how long to wait after each step")
+	dynamic.add(c)
 	c.Flags().StringVarP(&form, "output", "o", "bootstrap", "bootstrap: what Envoy starts with; plan: a table of listeners, hosts and how they are matched; plan-json: all of the plan; plugin-config: what the filter reads")
 	c.Flags().StringVar(&routeConfig, "route-config", "", "with -o plugin-config: only the configuration for this route configuration, such as http.8080")
 	return c
-}
-
-// isServed reports whether a folder has a configuration.
-func isServed(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, envoy.BootstrapFile))
-	return err == nil
 }
 
 func writeBootstrap(w io.Writer, p *plan.Plan, o envoy.Options) error {
@@ -278,40 +263,4 @@ func writeIndented(w io.Writer, document []byte) error {
 	}
 	_, err := fmt.Fprintln(w, strings.TrimSpace(b.String()))
 	return err
-}
-
-// writeDynamic brings a plan into the files of a folder, and prints which have changed.
-func writeDynamic(ctx context.Context, talk io.Writer, p *plan.Plan, o envoy.Options, dir, admin string, pause time.Duration, mode fs.FileMode) error {
-	var err error
-	if o.Dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	write := nameModule(&o)
-	resources, err := envoy.Build(p, o)
-	if err != nil {
-		return &exitError{exitBadInput, err}
-	}
-	d := &files.Dir{Path: o.Dir, Mode: mode, Changed: func(file string) { fmt.Fprintln(talk, file) }}
-	if err := d.Make(); err != nil {
-		return err
-	}
-	lock, err := scratch.Lock(o.Dir)
-	if err != nil {
-		return &exitError{exitBadInput, err}
-	}
-	defer func() { _ = lock.Close() }() // which unlocks it
-	if write != nil {
-		if err := write(); err != nil {
-			return err
-		}
-	}
-	switch {
-	case admin != "":
-		d.Watcher = &files.Admin{Ask: func(ctx context.Context, path string) (string, error) { return process.Ask(ctx, "http://"+admin, path) }}
-	case isServed(o.Dir): // somebody may be watching
-		d.Watcher = files.Pause(pause)
-	default: // the first time
-		reportLimits(noticesTo(talk), &o)
-	}
-	return d.Apply(ctx, resources)
 }

@@ -85,6 +85,10 @@ func TestOwnEnvoy(t *testing.T) {
 				seen[service] = true
 			}
 			assert.Len(t, seen, 3, "the split: %v", seen)
+			c := exec.Command("sh", "-c", fmt.Sprintf("bin/waymark translate -f examples/bookinfo --dynamic envoy-files --admin 127.0.0.1:%d", ports[1]))
+			c.Dir = dir
+			said, err := c.CombinedOutput()
+			require.NoError(t, err, "it reads the folder, although its bootstrap is another one: %s", said)
 			status, _ := ask("ratings.bookinfo.example.com", "/ratings/0", "tester")
 			assert.Equal(t, http.StatusServiceUnavailable, status, "a fault")
 			for host, path := range map[string]string{"bookinfo.example.com": "/none", "example.org": "/"} {

@@ -360,7 +360,7 @@ func TestManyServices(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, http.StatusOK, status)
 			for _, pid := range r.Children(t) {
-				assert.Equal(t, map[string]int{"native": 3, "filter": 4}[matching], inotifyInstances(t, pid))
+				assert.Zero(t, inotifyInstances(t, pid), "everything comes over one stream")
 			}
 			resources.RenameInto(t, file, strings.Replace(b.String(), "hosts: [s299.test], resolution: STATIC, endpoints: [{address: 127.0.0.2}]", "hosts: [s299.test], resolution: STATIC, endpoints: [{address: 127.0.0.1}]", 1))
 			r.WaitFor(t, "the changed files are served now")

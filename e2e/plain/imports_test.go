@@ -73,7 +73,7 @@ var reaches = map[string]reach{
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
 	"envoy/xds":             {append([]string{"envoy"}, works...), grpcAPI},
-	"fleet":                 {slices.Concat([]string{"envoy", "envoy/xds"}, works, reads), slices.Concat(grpcAPI, istioAPI, prometheus)},
+	"fleet":                 {slices.Concat([]string{"envoy", "envoy/xds", "explain", "verdict"}, works, reads), slices.Concat(grpcAPI, istioAPI, prometheus)},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
 	"docs":                  {nil, nil},
 	"cluster":               {[]string{"diag", "istio/resource"}, kubernetesAPI},

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +23,7 @@ type Admin struct {
 	// Limit bounds the wait for one step; 0 is DefaultLimit.
 	Limit time.Duration
 
-	before map[string]counts
+	before map[string]failures
 }
 
 // DefaultLimit bounds the wait for one step.
@@ -37,62 +35,94 @@ func (a *Admin) limit() time.Duration { return cmp.Or(a.Limit, DefaultLimit) }
 // them at once; this is the time that a busy worker may need to get to it.
 const settled = 250 * time.Millisecond
 
-// counts are Envoy's statistics of one file's resource.
-type counts struct{ taken, refused, unread int64 }
+// failures count the contents of one file that Envoy has refused, or could not read.
+type failures struct{ refused, unread int64 }
 
-// subscription is the prefix of a file's statistics, and what counts as taken and as refused; update_failure is a file
-// that could not be read.
-func subscription(k envoy.Key) (prefix, taken string, refused []string) {
+// subscription is the prefix of a file's statistics; "" where Envoy has none that are asked for.
+func subscription(k envoy.Key) string {
 	switch k.Type {
 	case envoy.ClusterType:
-		return "cluster_manager.cds.", "update_success", []string{"update_rejected"}
+		return "cluster_manager.cds."
 	case envoy.ListenerType:
-		return "listener_manager.lds.", "update_success", []string{"update_rejected"}
+		return "listener_manager.lds."
 	case envoy.RouteType:
-		return "http." + envoy.StatName(k.Name) + ".rds." + k.Name + ".", "update_success", []string{"update_rejected"}
+		return "http." + envoy.StatName(k.Name) + ".rds." + k.Name + "."
 	case envoy.ExtensionType:
-		return "extension_config_discovery.http_filter." + k.Name + ".", "config_reload", []string{"config_fail", "update_rejected"}
+		return "extension_config_discovery.http_filter." + k.Name + "."
 	case envoy.SecretType:
-		return "sds." + secretStat.Replace(k.Name) + ".", "update_success", []string{"update_rejected"}
+		return "sds." + secretStat.Replace(k.Name) + "."
 	default: // endpoints: what needs them waits for them
-		return "", "", nil
+		return ""
 	}
 }
 
 // secretStat writes a secret's name as Envoy does in statistics.
 var secretStat = strings.NewReplacer("://", "_", ":/", "_", ":", "_")
 
-// statistics reads all counters that matter, in one question. Those that were never touched are left out before names are
-// looked at: with many rules, these are nearly all.
-func (a *Admin) statistics(ctx context.Context) (map[string]int64, error) {
+// statistics are Envoy's counters, and the versions of what it has taken, by their names.
+type statistics struct {
+	numbers map[string]int64
+	texts   map[string]string
+}
+
+// statistics reads all that matters, in one question. Those that were never touched are left out before names are looked
+// at: with many rules, these are nearly all.
+func (a *Admin) statistics(ctx context.Context) (statistics, error) {
+	out := statistics{map[string]int64{}, map[string]string{}}
 	text, err := a.Ask(ctx, "/stats?usedonly&filter=(%5C.(cds|lds|rds)%5C.|^(sds|extension_config_discovery|listener_manager)%5C.|warming)")
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := map[string]int64{}
 	for line := range strings.Lines(text) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if n, err := strconv.ParseInt(value, 10, 64); ok && err == nil {
-			out[name] = n
+			out.numbers[name] = n
+		} else if text, err := strconv.Unquote(value); err == nil {
+			out.texts[name] = text
 		}
 	}
 	return out, nil
 }
 
-func countsOf(stats map[string]int64, f File) (c counts, subscribed bool) {
-	prefix, taken, refused := subscription(f.Key)
-	if prefix == "" {
-		return c, false
+// watches reports whether Envoy has subscribed to a file and its statistics tell what it has taken.
+func (s *statistics) watches(f File) bool {
+	prefix := subscription(f.Key)
+	return prefix != "" && f.Version != "" && s.numbers[prefix+"update_attempt"] > 0
+}
+
+// has reports whether a file's content is what Envoy has taken last.
+func (s *statistics) has(f File) bool {
+	return s.texts[subscription(f.Key)+"version_text"] == f.Version
+}
+
+func (s *statistics) failures(f File) failures {
+	prefix := subscription(f.Key)
+	return failures{s.numbers[prefix+"update_rejected"] + s.numbers[prefix+"config_fail"], s.numbers[prefix+"update_failure"]}
+}
+
+// Lacking asks twice, since Envoy may be about to take a file that was replaced just before.
+func (a *Admin) Lacking(ctx context.Context, files []File) (lacking []string, known bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.limit())
+	defer cancel()
+	for range 2 {
+		stats, err := a.statistics(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		lacking = nil
+		for _, f := range files {
+			if stats.watches(f) && !stats.has(f) {
+				lacking = append(lacking, f.Path)
+			}
+		}
+		if len(lacking) == 0 {
+			break
+		}
+		if err := sleep(ctx, settled); err != nil {
+			return nil, false, err
+		}
 	}
-	if stats[prefix+"update_attempt"] == 0 {
-		return c, false
-	}
-	c.taken = stats[prefix+taken]
-	for _, name := range refused {
-		c.refused += stats[prefix+name]
-	}
-	c.unread = stats[prefix+"update_failure"]
-	return c, true
+	return lacking, true, nil
 }
 
 // Before remembers the counters.
@@ -103,16 +133,16 @@ func (a *Admin) Before(ctx context.Context, _ envoy.StepKind, files []File) erro
 	if err != nil {
 		return err
 	}
-	a.before = map[string]counts{}
+	a.before = map[string]failures{}
 	for _, f := range files {
-		if c, ok := countsOf(stats, f); ok {
-			a.before[f.Path] = c
+		if stats.watches(f) {
+			a.before[f.Path] = stats.failures(f)
 		}
 	}
 	return nil
 }
 
-// Taken waits until the counters have moved, and nothing is warming any more. Files that nobody has subscribed to, such
+// Taken waits until Envoy has the versions of the files, and nothing is warming any more. Files that nobody has subscribed to, such
 // as those of a listener that is still to come, are not waited for.
 func (a *Admin) Taken(ctx context.Context, step envoy.StepKind, files []File) error {
 	limit := a.limit()
@@ -161,18 +191,18 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 		if !known {
 			continue
 		}
-		now, _ := countsOf(stats, f)
+		now := stats.failures(f)
 		if now.refused > before.refused || now.unread > before.unread {
 			return "", &RefusedError{f.Path, a.log(), now.refused == before.refused}
 		}
-		if now.taken <= before.taken {
+		if !stats.has(f) {
 			return f.Path, nil
 		}
 	}
-	if stats["listener_manager.total_listeners_warming"] > 0 {
+	if stats.numbers["listener_manager.total_listeners_warming"] > 0 {
 		return "listeners that are warming", nil
 	}
-	if stats["cluster_manager.warming_clusters"] > 0 {
+	if stats.numbers["cluster_manager.warming_clusters"] > 0 {
 		return warmingClusters, nil
 	}
 	return "", nil
@@ -184,58 +214,6 @@ const (
 	warmingClusters = "clusters that are warming"
 	warmLimit       = 5 * time.Second
 )
-
-// Started looks whether an Envoy that has just started has taken all of its files and opened its listeners. Where it has
-// not, it serves all the same: a listener without its filter answers 500, and one that was refused is not there.
-func (a *Admin) Started(ctx context.Context, listeners int) error {
-	limit := a.limit()
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		stats, err := a.statistics(ctx)
-		if err != nil {
-			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(stats)) {
-			if stats[name] > 0 && !strings.HasPrefix(name, "cluster.") && isRefusal(name) {
-				return &RefusedError{a.fileOf(name), a.log(), strings.HasSuffix(name, ".update_failure")}
-			}
-		}
-		active := stats["listener_manager.total_listeners_active"]
-		if active >= int64(listeners) {
-			return nil
-		}
-		select {
-		case <-a.Ended:
-			return fmt.Errorf("envoy ended:\n%s", a.log())
-		case <-ctx.Done():
-			return fmt.Errorf("envoy has opened %d of %d listeners after %s:\n%s", active, listeners, limit, a.log())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-func isRefusal(stat string) bool {
-	for _, end := range []string{".update_rejected", ".update_failure", ".config_fail", ".listener_create_failure"} {
-		if strings.HasSuffix(stat, end) {
-			return true
-		}
-	}
-	return false
-}
-
-// fileOf names what a statistic is about.
-func (a *Admin) fileOf(stat string) string {
-	for begin, what := range map[string]string{
-		"cluster_manager.": envoy.ClustersFile, "listener_manager.": envoy.ListenersFile, "sds.": "a certificate",
-		"extension_config_discovery.": "the filter's module or its configuration",
-	} {
-		if strings.HasPrefix(stat, begin) {
-			return what + " (" + stat + ")"
-		}
-	}
-	return "routes (" + stat + ")"
-}
 
 func (a *Admin) log() string {
 	if a.Log == nil {
@@ -255,6 +233,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Pause waits the same time after every step, for an Envoy that cannot be asked.
 type Pause time.Duration
+
+// Lacking knows nothing.
+func (Pause) Lacking(context.Context, []File) ([]string, bool, error) { return nil, false, nil }
 
 // Before does nothing.
 func (Pause) Before(context.Context, envoy.StepKind, []File) error { return nil }

@@ -30,11 +30,19 @@ import (
 	"waymark.dev/waymark/envoy/files"
 )
 
-// watcher remembers what it was told.
+// knowing is an Envoy that has taken all that is there.
+type knowing struct{}
+
+func (knowing) Lacking(context.Context, []files.File) ([]string, bool, error) { return nil, true, nil }
+
+// watcher remembers what it was told, without versions.
 type watcher map[files.File]bool
+
+func (watcher) Lacking(context.Context, []files.File) ([]string, bool, error) { return nil, true, nil }
 
 func (w watcher) Before(_ context.Context, _ envoy.StepKind, replaced []files.File) error {
 	for _, f := range replaced {
+		f.Version = ""
 		w[f] = true
 	}
 	return nil
@@ -63,19 +71,19 @@ func TestLongNamesReachTheWatcherWhole(t *testing.T) {
 	}, w)
 }
 
-// Taken comes back when the counter of that very name has moved.
+// Taken comes back when Envoy has the version under that very name.
 func TestAdminWaitsForLongNames(t *testing.T) {
 	name := strings.Repeat("n", 120)
-	taken := "0"
+	taken := "old"
 	asked := 0
 	a := &files.Admin{Ask: func(context.Context, string) (string, error) {
 		if asked++; asked == 3 {
-			taken = "1"
+			taken = "new"
 		}
 		return "extension_config_discovery.http_filter." + name + ".update_attempt: 1\n" +
-			"extension_config_discovery.http_filter." + name + ".config_reload: " + taken + "\n", nil
+			"extension_config_discovery.http_filter." + name + `.version_text: "` + taken + "\"\n", nil
 	}}
-	replaced := []files.File{{Path: "plugins/short.json", Key: envoy.Key{Type: envoy.ExtensionType, Name: name}}}
+	replaced := []files.File{{Path: "plugins/short.json", Key: envoy.Key{Type: envoy.ExtensionType, Name: name}, Version: "new"}}
 	require.NoError(t, a.Before(t.Context(), envoy.Plugins, replaced))
 	require.NoError(t, a.Taken(t.Context(), envoy.Plugins, replaced))
 	assert.GreaterOrEqual(t, asked, 3)
@@ -83,6 +91,7 @@ func TestAdminWaitsForLongNames(t *testing.T) {
 
 // refusing is an Envoy that refuses one kind of step, the nth time it comes.
 type refusing struct {
+	knowing
 	step envoy.StepKind
 	nth  int
 	kind error
@@ -147,7 +156,7 @@ func TestWhatIsRefusedIsPutBack(t *testing.T) {
 					dir := t.TempDir()
 					require.NoError(t, (&files.Dir{Path: dir}).Apply(t.Context(), generation(1)))
 					before := tree(t, dir)
-					d := &files.Dir{Path: dir, Watcher: &refusing{step, nth + 1, kind}}
+					d := &files.Dir{Path: dir, Watcher: &refusing{step: step, nth: nth + 1, kind: kind}}
 					err := d.Apply(t.Context(), generation(2))
 					if nth == 1 && step != envoy.Cleanup { // it comes once
 						require.NoError(t, err)
@@ -243,6 +252,8 @@ func TestOnlyOwnFilesAreRemoved(t *testing.T) {
 // steps remembers in which order files are replaced.
 type steps []string
 
+func (*steps) Lacking(context.Context, []files.File) ([]string, bool, error) { return nil, true, nil }
+
 func (s *steps) Before(_ context.Context, step envoy.StepKind, replaced []files.File) error {
 	for _, f := range replaced {
 		*s = append(*s, string(step)+": "+f.Path)
@@ -315,12 +326,10 @@ func TestModesOfNewFiles(t *testing.T) {
 func TestClustersThatAreWarming(t *testing.T) {
 	for stats, most := range map[string]time.Duration{"cluster_manager.warming_clusters: 1\n": 6 * time.Second, "cluster_manager.warming_clusters: 0\n": time.Second, "": time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			taken := 0
 			a := &files.Admin{Ask: func(context.Context, string) (string, error) {
-				taken++
-				return fmt.Sprintf("cluster_manager.cds.update_success: %d\ncluster_manager.cds.update_attempt: %d\n%s", taken, taken, stats), nil
+				return "cluster_manager.cds.version_text: \"v\"\ncluster_manager.cds.update_attempt: 1\n" + stats, nil
 			}}
-			replaced := []files.File{{Path: envoy.ClustersFile, Key: envoy.Key{Type: envoy.ClusterType}}}
+			replaced := []files.File{{Path: envoy.ClustersFile, Key: envoy.Key{Type: envoy.ClusterType}, Version: "v"}}
 			require.NoError(t, a.Before(t.Context(), envoy.Clusters, replaced))
 			begun := time.Now()
 			require.NoError(t, a.Taken(t.Context(), envoy.Clusters, replaced))
@@ -350,32 +359,11 @@ func TestAFileThatEnvoyCannotRead(t *testing.T) {
 		failures++
 		return fmt.Sprintf("sds.kubernetes_a.update_attempt: 1\nsds.kubernetes_a.update_failure: %d\n", failures), nil
 	}}
-	replaced := []files.File{{Path: "secrets/a.json", Key: envoy.Key{Type: envoy.SecretType, Name: "kubernetes://a"}}}
+	replaced := []files.File{{Path: "secrets/a.json", Key: envoy.Key{Type: envoy.SecretType, Name: "kubernetes://a"}, Version: "v"}}
 	require.NoError(t, a.Before(t.Context(), envoy.Certificates, replaced))
 	err := a.Taken(t.Context(), envoy.Certificates, replaced)
 	require.ErrorContains(t, err, "envoy cannot read secrets/a.json")
 	require.ErrorContains(t, err, "--file-mode")
-}
-
-// An Envoy that has just started is asked whether it has taken everything, and opened all of its listeners.
-func TestStarted(t *testing.T) {
-	for what, c := range map[string]struct{ stats, want string }{
-		"all is well":           {"listener_manager.total_listeners_active: 2\n", ""},
-		"a name that is wrong":  {"listener_manager.total_listeners_active: 2\ncluster.a.cds.update_failure: 7\n", ""},
-		"no module":             {"listener_manager.total_listeners_active: 2\nextension_config_discovery.http_filter.waymark.a.config_fail: 1\n", "refuses the filter's module"},
-		"no certificate":        {"listener_manager.total_listeners_active: 2\nsds.a.update_rejected: 1\n", "refuses a certificate"},
-		"no routes":             {"listener_manager.total_listeners_active: 2\nhttp.a.rds.a.update_rejected: 1\n", "refuses routes"},
-		"a port that is in use": {"listener_manager.listener_create_failure: 1\n", "refuses listeners.json"},
-		"one that stays closed": {"listener_manager.total_listeners_active: 1\n", "has opened 1 of 2 listeners"},
-	} {
-		a := &files.Admin{Limit: 100 * time.Millisecond, Ask: func(ctx context.Context, _ string) (string, error) { return c.stats, nil }}
-		err := a.Started(t.Context(), 2)
-		if c.want == "" {
-			require.NoError(t, err, what)
-		} else {
-			require.ErrorContains(t, err, c.want, what)
-		}
-	}
 }
 
 // An Envoy that does not answer holds up a change for a limited time.

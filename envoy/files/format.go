@@ -1,7 +1,10 @@
 package files
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"regexp"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -10,11 +13,10 @@ import (
 	"waymark.dev/waymark/envoy"
 )
 
-// encode is the content of a file of resources, the same for the same resources.
+// encode is the content of a file of resources, the same for the same resources. Its version is a hash of them, by which
+// Envoy's statistics tell which content it has taken last.
 func encode(resources []envoy.Resource) ([]byte, error) {
-	file := struct {
-		Resources []json.RawMessage `json:"resources"`
-	}{Resources: []json.RawMessage{}}
+	all := []json.RawMessage{}
 	for _, r := range resources {
 		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(r.Message)
 		if err != nil {
@@ -24,9 +26,24 @@ func encode(resources []envoy.Resource) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		file.Resources = append(file.Resources, text)
+		all = append(all, text)
 	}
-	return json.Marshal(&file)
+	text, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	return fmt.Appendf(nil, `{"version_info":"%x","resources":%s}`, sum[:8], text), nil
+}
+
+var versioned = regexp.MustCompile(`^\{"version_info":"([0-9a-f]{16})",`)
+
+// versionOf is the version of a file that [encode] wrote, or "".
+func versionOf(text []byte) string {
+	if m := versioned.FindSubmatch(text); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // decode reads what [encode] wrote.

@@ -52,19 +52,27 @@ func (d *Dir) replace(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(full), d.folderMode()); err != nil {
 		return err
 	}
+	if err := writeBeside(full, text, func(beside string) error { return d.permit(path, beside) }); err != nil {
+		return err
+	}
+	if d.Changed != nil {
+		d.Changed(path)
+	}
+	return nil
+}
+
+// writeBeside replaces a file as a whole; ready is called before the new one gets its name.
+func writeBeside(full string, text []byte, ready func(beside string) error) error {
 	beside := filepath.Join(filepath.Dir(full), besideName(filepath.Base(full)))
 	err := os.WriteFile(beside, text, 0o600)
 	if err == nil {
-		err = d.permit(path, beside)
+		err = ready(beside)
 	}
 	if err == nil {
 		err = os.Rename(beside, full)
 	}
 	if err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(beside)))
-	}
-	if d.Changed != nil {
-		d.Changed(path)
 	}
 	return nil
 }

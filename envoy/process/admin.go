@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 )
 
@@ -22,10 +23,14 @@ func newAdmin(o *Options) *admin {
 		name := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(o.AdminPort)))
 		return &admin{name, o.AdminPort, "http://" + name, http.DefaultClient}
 	}
+	return socketAdmin(o.AdminSocket)
+}
+
+func socketAdmin(path string) *admin {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", o.AdminSocket)
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
-	return &admin{o.AdminSocket, 0, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &admin{path, 0, "http://admin", &http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
 // Admin gets a path of Envoy's admin interface, such as "/stats?filter=lds", and returns the body. A status other than
@@ -34,10 +39,14 @@ func (p *Process) Admin(ctx context.Context, path string) (string, error) {
 	return p.admin.ask(ctx, http.MethodGet, path)
 }
 
-// Ask gets a path of the admin interface at an address such as "http://127.0.0.1:9901", and returns the body. A status
-// other than 200 is an error.
-func Ask(ctx context.Context, address, path string) (string, error) {
-	return (&admin{address, 0, address, http.DefaultClient}).ask(ctx, http.MethodGet, path)
+// Ask is for an Envoy that is not a child: what it returns gets a path of the admin interface at an address, HOST:PORT or
+// the path of a Unix socket, and returns the body. A status other than 200 is an error.
+func Ask(address string) func(ctx context.Context, path string) (string, error) {
+	a := &admin{address, 0, "http://" + address, http.DefaultClient}
+	if filepath.IsAbs(address) {
+		a = socketAdmin(address)
+	}
+	return func(ctx context.Context, path string) (string, error) { return a.ask(ctx, http.MethodGet, path) }
 }
 
 func (a *admin) ask(ctx context.Context, method, path string) (string, error) {
