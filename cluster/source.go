@@ -105,7 +105,7 @@ func newSource(o Options) *Source {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{options: o, log: log, outages: outages{log: log}, pending: map[*kind]bool{}, wake: make(chan struct{}, 1), sorted: map[*kind][]*resource.Decoded{}}
+	return &Source{options: o, log: log, outages: outages{log: log, worked: map[string]bool{}, failed: map[string]*outage{}}, pending: map[*kind]bool{}, wake: make(chan struct{}, 1), sorted: map[*kind][]*resource.Decoded{}}
 }
 
 // orAll is a list, or one "", which means everything.
@@ -129,12 +129,12 @@ func (s *Source) reflect(ctx context.Context, k *kind, namespace, selector strin
 	told := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o meta.ListOptions) (runtime.Object, error) {
 			list, err := from.list(ctx, o)
-			s.outages.tell(ctx, name, k.name, err)
+			s.outages.tell(ctx, time.Now(), name, k.name, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o meta.ListOptions) (watch.Interface, error) {
 			w, err := from.watch(ctx, o)
-			s.outages.tell(ctx, name, k.name, err)
+			s.outages.tell(ctx, time.Now(), name, k.name, err)
 			return w, err
 		},
 	}
