@@ -4,7 +4,7 @@
 // The packages stand in the order in which they work on rules:
 //
 //   - gateway.Load reads files and folders with Istio's resources, validates them and takes out what Istio would refuse.
-//     Who has typed objects, for example of a Kubernetes API server, fills a resource.Set and calls gateway.Prepare.
+//     Who has typed objects fills a resource.Set and calls gateway.Prepare; package cluster has those of a Kubernetes API server.
 //   - translate.Plan works out the plan of one proxy: which rules it has, in which order they are tried, and what was dropped.
 //   - pluginconfig.Write writes the filter's configuration from a plan, routing.Compile reads it, and a routing.Table decides
 //     which rule a request matches. The same code runs in the filter.

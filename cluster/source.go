@@ -105,7 +105,7 @@ func newSource(o Options) *Source {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Source{options: o, log: log, outages: outages{log: log}, pending: map[*kind]bool{}, wake: make(chan struct{}, 1), sorted: map[*kind][]*resource.Decoded{}}
+	return &Source{options: o, log: log, outages: outages{log: log, worked: map[string]bool{}, failed: map[string]*outage{}}, pending: map[*kind]bool{}, wake: make(chan struct{}, 1), sorted: map[*kind][]*resource.Decoded{}}
 }
 
 // orAll is a list, or one "", which means everything.
@@ -129,12 +129,12 @@ func (s *Source) reflect(ctx context.Context, k *kind, namespace, selector strin
 	told := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o meta.ListOptions) (runtime.Object, error) {
 			list, err := from.list(ctx, o)
-			s.outages.tell(ctx, name, k.name, err)
+			s.outages.tell(ctx, time.Now(), name, k.name, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o meta.ListOptions) (watch.Interface, error) {
 			w, err := from.watch(ctx, o)
-			s.outages.tell(ctx, name, k.name, err)
+			s.outages.tell(ctx, time.Now(), name, k.name, err)
 			return w, err
 		},
 	}
@@ -142,7 +142,7 @@ func (s *Source) reflect(ctx context.Context, k *kind, namespace, selector strin
 	s.stores = append(s.stores, st)
 	log := klogOf(s.log)
 	// The library's own waits, up to a minute, are for clients that thousands of nodes run.
-	backoff := &wait.Backoff{Duration: 500 * time.Millisecond, Cap: 10 * time.Second, Steps: 20, Factor: 1.5, Jitter: 0.5}
+	backoff := &wait.Backoff{Duration: 500 * time.Millisecond, Cap: 3 * time.Second, Steps: 20, Factor: 1.5, Jitter: 0.5}
 	r := cache.NewReflectorWithOptions(told, k.empty, st, cache.ReflectorOptions{Logger: &log, Name: "waymark", TypeDescription: k.name, Backoff: backoff})
 	go r.RunWithContext(klog.NewContext(ctx, log))
 }

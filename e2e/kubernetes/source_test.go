@@ -232,7 +232,7 @@ func forServer(text, address string) string {
 func TestTheAPIServerGoesAndComesBack(t *testing.T) {
 	s := istio(t)
 	s.Apply(t, everyKind)
-	w := watch(t, s.Admin(), cluster.Options{})
+	w := watch(t, waymark(t, s), cluster.Options{})
 	before := w.next(t).Input
 	s.Kill(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
@@ -299,7 +299,7 @@ func TestIstioIsInstalledLater(t *testing.T) {
 // The cluster is found as kubectl finds it.
 func TestKubeconfig(t *testing.T) {
 	s := apiserver.Start(t)
-	file := s.Kubeconfig(t)
+	file := s.Kubeconfig(t, s.Admin())
 	config, namespace, err := cluster.Config(file, "")
 	require.NoError(t, err)
 	assert.Equal(t, "default", namespace)

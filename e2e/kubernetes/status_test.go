@@ -258,6 +258,47 @@ func TestConflictsOfStatus(t *testing.T) {
 	assert.Equal(t, []string{"Other True <nil> <nil>"}, conditions(now))
 }
 
+// While somebody else writes the status all the time, both are written, and nothing is lost.
+func TestTwoWritersOfStatus(t *testing.T) {
+	s := istio(t)
+	s.Apply(t, shop)
+	source := watch(t, s.Admin(), cluster.Options{})
+	state := source.next(t)
+	writer, err := cluster.NewStatusWriter(s.Admin(), source.Source)
+	require.NoError(t, err)
+	objects := virtualServices(t, s.Admin())
+	write := func(n int) *unstructured.Unstructured {
+		now, err := objects.Patch(t.Context(), "shop", types.MergePatchType, fmt.Appendf(nil, `{"status": {"other": %d}}`, n), meta.PatchOptions{}, "status")
+		require.NoError(t, err)
+		return now
+	}
+	running, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		writer.Run(running)
+		close(done)
+	}()
+	taken := 0
+	for n := range 300 {
+		if n%10 == 0 {
+			wanted, _ := judged(state, nil, fmt.Sprintf("%d of 30 proxies", n/10))
+			writer.Set(wanted)
+		}
+		if now := write(n); len(conditions(now)) == 2 {
+			taken++
+		}
+	}
+	assert.NotZero(t, taken, "it is written between the others' writes")
+	require.Eventually(t, func() bool { return strings.Contains(conditions(write(300))[1], "taken by 29 of 30 proxies") }, 20*time.Second, 500*time.Millisecond)
+	stop()
+	<-done
+	now, err := objects.Get(t.Context(), "shop", meta.GetOptions{})
+	require.NoError(t, err)
+	other, _, _ := unstructured.NestedInt64(now.Object, "status", "other")
+	assert.Equal(t, int64(300), other)
+	assert.Empty(t, source.log.String(), "a conflict is nothing to tell")
+}
+
 // What is not among the rights is refused.
 func TestRightsThatAreNotGiven(t *testing.T) {
 	s := istio(t)

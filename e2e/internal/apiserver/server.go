@@ -160,17 +160,17 @@ func (s *Server) Account(t testing.TB, namespace, name string) *rest.Config {
 	return c
 }
 
-// Kubeconfig is a file with the configuration of an administrator, as kubectl reads it.
-func (s *Server) Kubeconfig(t testing.TB) string {
+// Kubeconfig is a file with the configuration of a client, as kubectl reads it.
+func (s *Server) Kubeconfig(t testing.TB, config *rest.Config) string {
 	t.Helper()
-	file := s.file("kubeconfig")
+	file := filepath.Join(t.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`apiVersion: v1
 kind: Config
 current-context: test
-contexts: [{name: test, context: {cluster: test, user: admin}}]
+contexts: [{name: test, context: {cluster: test, user: test}}]
 clusters: [{name: test, cluster: {server: "https://127.0.0.1:%d", certificate-authority: %q}}]
-users: [{name: admin, user: {token: %s}}]
-`, s.port, s.file("apiserver.crt"), adminToken)
+users: [{name: test, user: {token: %s}}]
+`, s.port, s.file("apiserver.crt"), config.BearerToken)
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	return file
 }
