@@ -68,9 +68,14 @@ envoy: needs-python ## install the pinned Envoys below .cache/envoy
 	@build/envoy/install.sh $(ENVOYS)
 	@for v in $(ENVOYS); do echo .cache/envoy/$$v/envoy; done
 
+.PHONY: apiserver
+apiserver: needs-go ## build the Kubernetes API server that tests use, below .cache/apiserver
+	@build/apiserver.sh
+	@echo .cache/apiserver/kube-apiserver
+
 # The tests of e2e, which is a module of its own, run one package after the other: they measure, and share the machine's ports.
 .PHONY: test
-test: build envoy ## pass every test, on real Envoys and in containers too
+test: build envoy apiserver ## pass every test, on real Envoys and in containers too
 	go vet ./...
 	go -C e2e vet -tags clang,docker,prometheus ./...
 	@$(MAKE) --no-print-directory vet-module

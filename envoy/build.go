@@ -58,7 +58,7 @@ func (b *builder) source(k Key) *corev3.ConfigSource {
 	switch {
 	case b.joined[k]:
 		return nil
-	case k.Type == HostType && (b.Control == nil || b.Control.SotW):
+	case k.Type == HostType && (b.Control == nil || b.Control.SotW || !b.Behaviour().VirtualHostsOverADS):
 		return nil
 	case b.Control != nil:
 		return overADS()

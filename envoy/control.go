@@ -16,8 +16,7 @@ import (
 
 // Control is a control plane from which an Envoy gets everything that changes, over one ADS stream.
 type Control struct {
-	// SotW is ADS as it was before delta: every answer has all that is subscribed to. It does not know virtual hosts that
-	// are resources of their own.
+	// SotW is ADS as it was before delta. It does not know virtual hosts that are resources of their own.
 	SotW bool
 	// Socket is the path of the control plane's Unix socket; else Host and Port are its address.
 	Socket string

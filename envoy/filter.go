@@ -19,7 +19,10 @@ import (
 const filterName = "waymark"
 
 // pluginName is the name of the filter in front of one set of routes, and of its configuration.
-func pluginName(rc *plan.RouteConfig) string { return filterName + "." + rc.Name }
+func pluginName(rc *plan.RouteConfig) string { return PluginName(rc.Name) }
+
+// PluginName is that name, by the one of the routes.
+func PluginName(routeConfig string) string { return filterName + "." + routeConfig }
 
 // discoveredFilter is the filter whose configuration comes from elsewhere. Until there is a good one, its listener does not
 // open.

@@ -22,7 +22,7 @@ import (
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
-	"waymark.dev/waymark/envoy/version"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/envoy/xds"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
@@ -58,6 +58,7 @@ type Plane struct {
 	texts    *diag.Texts
 	groups   map[string]*translated
 	number   uint64
+	since    map[string]version // of the objects in force, by name
 }
 
 // translated is the plan of a group.
@@ -86,23 +87,33 @@ func (p *Plane) Close() { p.server.Close() }
 func (p *Plane) Server() *xds.Server { return p.server }
 
 // Apply gives proxies the resources of an input from now on. Objects that validation refuses are as they were before, or
-// left out where there was none. The number is that of the change, see [xds.Status]; the error says which groups cannot
-// get it.
-func (p *Plane) Apply(read *resource.Input) (number uint64, findings diag.Findings, err error) {
+// left out where there was none. The change has the resources in force and what is wrong with those that were given; the
+// error says which groups cannot get them.
+func (p *Plane) Apply(read *resource.Input) (*Change, error) {
 	begun := time.Now()
-	prepared := gateway.Prepare(read, version.All)
+	prepared := gateway.Prepare(read, envoyversion.All)
 	p.mu.Lock()
 	kept := gateway.Keep(prepared, p.set)
 	p.set, p.findings, p.texts = kept.Set, kept.Findings, &kept.Texts
 	p.groups = map[string]*translated{}
 	p.mu.Unlock()
-	number, err = p.server.Update(func(g xds.Group) (*envoy.Resources, error) { return p.build(kept.Set, g) })
+	number, err := p.server.Update(func(g xds.Group) (*envoy.Resources, error) { return p.build(kept.Set, g) })
 	p.metrics.changes.Inc()
 	p.metrics.translate.Observe(time.Since(begun).Seconds())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.number = number
-	return number, p.all(), err
+	p.number, p.since = number, changedSince(p.since, kept.Set, number)
+	return &Change{Number: number, Input: kept, Findings: p.all()}, err
+}
+
+// Change is a change of the resources.
+type Change struct {
+	// Number is that of [xds.Status].
+	Number uint64
+	// Input has the resources in force, and the findings of reading and validation.
+	Input *resource.Input
+	// Findings are all, those of translation for each group included.
+	Findings diag.Findings
 }
 
 // ApplyEndpoints is [Plane.Apply] for an input that differs from the one before in EndpointSlices and Pods alone. Rules are
@@ -195,7 +206,7 @@ func (p *Plane) translation(g xds.Group) translate.Options {
 func (p *Plane) building(g xds.Group) envoy.Options {
 	o := p.options.Envoy
 	if g.Minor != 0 {
-		o.Minor = version.Nearest(g.Minor)
+		o.Minor = envoyversion.Nearest(g.Minor)
 	}
 	if o.Profile == "" && g.Proxy == string(translate.SidecarProxy) {
 		o.Profile = envoy.ProfilePlain

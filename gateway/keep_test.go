@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/istio/resource"
@@ -94,5 +95,38 @@ func TestFilesThatAreEmptied(t *testing.T) {
 	for text, stay := range map[string]int{vs: 1, "": 0, "\n": 0, "// to be done\n" + vs: 1} {
 		kept := gateway.Keep(read(text), before.Set)
 		assert.Len(t, kept.Set.VirtualServices, stay, "%q: %v", text, kept.Findings)
+	}
+}
+
+// Objects of a cluster have no files. One that is refused stays as it was; one that is removed is gone, even while another one
+// has an error, or there are errors about no object.
+func TestObjectsOfAClusterStay(t *testing.T) {
+	t.Parallel()
+	vs := virtualServiceOf("{hosts: [a.com], http: [" + "{directResponse: {status: 200}}" + "]}")
+	other := strings.Replace(virtualServiceOf("{hosts: [b.com], http: ["+"{directResponse: {status: 200}}"+"]}"), "name: a", "name: b", 1)
+	for what, c := range map[string]struct {
+		after   string
+		stays   []string
+		refused int
+	}{
+		"nothing changes":                         {vs + "---\n" + other, []string{"default/a 200", "default/b 200"}, 0},
+		"one is valid and new":                    {strings.Replace(vs, "200", "201", 1) + "---\n" + other, []string{"default/a 201", "default/b 200"}, 0},
+		"one is refused by validation":            {strings.Replace(vs, "200", "2", 1) + "---\n" + other, []string{"default/a 200", "default/b 200"}, 0},
+		"one cannot be decoded":                   {strings.Replace(vs, "200", "many", 1) + "---\n" + other, []string{"default/a 200", "default/b 200"}, 0},
+		"one is removed":                          {other, []string{"default/b 200"}, 0},
+		"one is refused and the other is removed": {strings.Replace(vs, "200", "2", 1), []string{"default/a 200"}, 0},
+		"one that is refused is new":              {vs + "---\n" + other + "---\n" + strings.Replace(strings.Replace(vs, "200", "2", 1), "name: a", "name: c", 1), []string{"default/a 200", "default/b 200"}, 1},
+	} {
+		before := gateway.Prepare(decoded(t, vs+"---\n"+other), version.All)
+		require.Empty(t, before.Findings, what)
+		after := gateway.Prepare(decoded(t, c.after), version.All)
+		after.Findings.Add(diag.Error, "", nil, "", "there are more findings")
+		kept := gateway.Keep(after, before.Set)
+		var got []string
+		for _, vs := range kept.Set.VirtualServices {
+			got = append(got, fmt.Sprint(vs.Key(), " ", vs.Spec.Http[0].DirectResponse.Status))
+		}
+		assert.ElementsMatch(t, c.stays, got, what)
+		assert.Len(t, kept.Set.Refused, c.refused, what)
 	}
 }

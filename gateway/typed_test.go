@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy/version"
@@ -14,29 +16,23 @@ import (
 	"waymark.dev/waymark/istio/translate"
 )
 
-// typed is a set as a caller without files has it: the same objects, which nobody read.
-func typed(read *resource.Set) *resource.Set {
-	bare := func(o *resource.Object) *resource.Object {
-		return &resource.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Labels: o.Labels, Annotations: o.Annotations, Created: o.Created}
+// decoded is what a caller without files has: the same objects, as an API server gives them.
+func decoded(t *testing.T, text string) *resource.Input {
+	var all []*resource.Decoded
+	for _, document := range strings.Split(text, "\n---\n") {
+		object, err := yaml.YAMLToJSON([]byte(document))
+		require.NoError(t, err)
+		if string(object) == "null" {
+			continue
+		}
+		if !strings.Contains(string(object), `"namespace"`) {
+			object = []byte(strings.Replace(string(object), `"metadata":{`, `"metadata":{"namespace":"default",`, 1))
+		}
+		d, err := resource.Decode(object)
+		require.NoError(t, err)
+		all = append(all, d)
 	}
-	out := *read
-	out.Gateways, out.VirtualServices, out.DestinationRules, out.ServiceEntries, out.WorkloadEntries = nil, nil, nil, nil, nil
-	for _, o := range read.Gateways {
-		out.Gateways = append(out.Gateways, &resource.Gateway{Object: bare(o.Object), Spec: o.Spec})
-	}
-	for _, o := range read.VirtualServices {
-		out.VirtualServices = append(out.VirtualServices, &resource.VirtualService{Object: bare(o.Object), Spec: o.Spec})
-	}
-	for _, o := range read.DestinationRules {
-		out.DestinationRules = append(out.DestinationRules, &resource.DestinationRule{Object: bare(o.Object), Spec: o.Spec})
-	}
-	for _, o := range read.ServiceEntries {
-		out.ServiceEntries = append(out.ServiceEntries, &resource.ServiceEntry{Object: bare(o.Object), Spec: o.Spec})
-	}
-	for _, o := range read.WorkloadEntries {
-		out.WorkloadEntries = append(out.WorkloadEntries, &resource.WorkloadEntry{Object: bare(o.Object), Spec: o.Spec})
-	}
-	return &out
+	return resource.Join(all)
 }
 
 // Objects that no file was read for are validated and translated as the same objects are in a file; only the places of
@@ -51,11 +47,10 @@ func TestTypedObjects(t *testing.T) {
 	for name, f := range fields {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			read := resource.Read([]string{"-"}, resource.Options{Stdin: strings.NewReader(strings.NewReplacer("<<", "", ">>", "").Replace(f.resources))})
-			if read.Findings.HasErrors() {
-				return // what cannot be decoded is no typed object
-			}
-			fromFile, inMemory := gateway.Prepare(read, version.All), gateway.Prepare(resource.Of(typed(read.Set)), version.All)
+			text := strings.NewReplacer("<<", "", ">>", "").Replace(f.resources)
+			fromFile := gateway.Load([]string{"-"}, resource.Options{Stdin: strings.NewReader(text)}, version.All)
+			inMemory := gateway.Prepare(decoded(t, text), version.All)
+			assert.Len(t, inMemory.Set.Refused, len(fromFile.Set.Refused))
 			for _, proxy := range []translate.ProxyType{translate.GatewayProxy, translate.SidecarProxy} {
 				o := translate.Options{Proxy: proxy}
 				_, want := translate.Plan(fromFile.Set, o)

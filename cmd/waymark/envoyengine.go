@@ -147,10 +147,8 @@ func (e *envoyEngine) removeDir() error {
 	if e.lock == nil {
 		return e.scratch.Remove()
 	}
-	for _, socket := range []string{e.options.AdminSocket, e.options.Control.Socket} {
-		if socket != "" {
-			_ = os.Remove(socket) // the next process would, too
-		}
+	for _, socket := range []string{"admin.sock", "xds.sock"} {
+		_ = os.Remove(filepath.Join(e.options.Dir, socket)) // the next process would, too
 	}
 	return e.lock.Close()
 }
@@ -236,7 +234,7 @@ func (e *envoyEngine) taken(ctx context.Context, number uint64) error {
 				continue
 			}
 			if len(s.Refusals) > 0 {
-				return &refusedError{s.Refusals[0], e.process.Log()}
+				return &refusedError{s.Refusals[0], e.inForce != nil}
 			}
 			if s.InSync {
 				return e.listening(ctx)
@@ -260,11 +258,21 @@ func (e *envoyEngine) taken(ctx context.Context, number uint64) error {
 // refusedError is the refusal of a resource by Envoy. The same resource would be refused again.
 type refusedError struct {
 	xds.Refusal
-	log string // the end of what Envoy printed
+	serves bool // what was before
+}
+
+// refusable are the resources of Envoy in the user's words.
+var refusable = map[envoy.Type]string{
+	envoy.ListenerType: "listener", envoy.ClusterType: "cluster", envoy.RouteType: "routes", envoy.HostType: "virtual host",
+	envoy.ExtensionType: "filter's module or its configuration", envoy.SecretType: "certificate", envoy.EndpointType: "endpoints",
 }
 
 func (e *refusedError) Error() string {
-	return fmt.Sprintf("envoy refuses the %s %s, and what it had goes on being served: %s\n%s", e.Type.Short(), strings.Join(e.Names, ", "), e.Message, e.log)
+	goesOn := ""
+	if e.serves {
+		goesOn = ", and what it had goes on being served"
+	}
+	return fmt.Sprintf("envoy refuses the %s (%s)%s: %s", refusable[e.Type], strings.Join(e.Names, ", "), goesOn, strings.TrimSpace(e.Message))
 }
 
 // hasPort reports whether a listener in force has a port, on any address.
@@ -295,12 +303,13 @@ func freeAddress(who, address, wayOut string, shared bool) error {
 func (e *envoyEngine) start(ctx context.Context) error {
 	ctx, refused := context.WithCancelCause(ctx)
 	defer refused(nil)
+	serves := e.inForce != nil
 	go func() {
 		for ctx.Err() == nil {
 			changed := e.server.Changed()
 			for _, s := range e.server.Status() {
 				if len(s.Refusals) > 0 && !s.InSync {
-					refused(&refusedError{s.Refusals[0], ""})
+					refused(&refusedError{s.Refusals[0], serves})
 				}
 			}
 			select {

@@ -38,6 +38,7 @@ type serveFlags struct {
 	maxErrors           float64
 	settle, drain       time.Duration
 	pprof               bool
+	kubernetes          kubernetesFlags
 }
 
 func newServe() *cobra.Command {
@@ -50,6 +51,7 @@ whenever they change. Each takes each step of a change only after it has acknowl
 resource that is wrong is left out by itself; what it was before goes on being served.
 
   waymark serve -f examples/bookinfo
+  waymark serve --kubernetes --lease waymark-system/waymark
   waymark serve -f rules/ --waves 1,10%,100% --wave-interval 1m --state-dir /var/lib/waymark
   waymark serve -f rules/ --xds-listen 0.0.0.0:15012 --xds-cert tls.crt --xds-key tls.key --xds-client-ca ca.crt
 
@@ -72,6 +74,7 @@ A proxy is what its node says: its namespace, labels and locality, and whether i
 	}
 	f.in.addServiceFlags(c)
 	f.envoy.addFleet(c)
+	f.kubernetes.add(c)
 	addLogFormatFlag(c, &f.logFormat)
 	flags := c.Flags()
 	flags.StringVar(&f.listen, "xds-listen", "127.0.0.1:15010", "address for Envoys, ADDRESS:PORT or unix:PATH; beyond this machine it needs TLS")
@@ -134,8 +137,11 @@ func (f *serveFlags) serve(first, second context.Context, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	if len(f.in.files) == 0 {
-		return errNoFiles
+	switch {
+	case f.kubernetes.watched && len(f.in.files) > 0:
+		return usageError("-f and --kubernetes exclude each other: the resources are those of the cluster")
+	case !f.kubernetes.watched && len(f.in.files) == 0:
+		return usageError("give the resources with -f FILE or -f FOLDER, or with --kubernetes")
 	}
 	var credential []grpc.ServerOption
 	if f.tls.cert != "" {
@@ -223,23 +229,26 @@ func listenOn(address string) (net.Listener, error) {
 
 // feed gives the plane the resources, and again whenever they change.
 func (f *serveFlags) feed(ctx context.Context, plane *fleet.Plane, log *slog.Logger) error {
+	if f.kubernetes.watched {
+		return f.kubernetes.feed(ctx, plane, log)
+	}
+	return f.feedFiles(ctx, plane, log)
+}
+
+func (f *serveFlags) feedFiles(ctx context.Context, plane *fleet.Plane, log *slog.Logger) error {
 	files := &settling{quiet: f.settle, look: func() set { return look(f.in.files, nil) }}
 	if err := files.first(ctx, false, func() { log.Info("the files are being written; they are read when they do not change any more") }); err != nil {
 		return err
 	}
 	for {
 		read := resource.Read(f.in.files, f.in.reading(newProgress()))
-		if files.unchanged() {
-			tried := files.last.digest
-			f.apply(plane, read, log)
-			for !files.next() || files.last.digest == tried {
-				if err := sleep(ctx, files.pause()); err != nil {
-					return err
-				}
+		tried := files.last.digest
+		if unchanged := files.unchanged(); unchanged {
+			if _, err := give(plane, read, log); err != nil {
+				log.Error("some proxies keep what they have: " + err.Error())
 			}
-			continue
 		}
-		for !files.next() {
+		for !files.next() || files.last.digest == tried {
 			if err := sleep(ctx, files.pause()); err != nil {
 				return err
 			}
@@ -256,19 +265,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// apply gives the plane the resources, and logs what is wrong with them.
-func (f *serveFlags) apply(plane *fleet.Plane, read *resource.Input, log *slog.Logger) {
-	number, findings, err := plane.Apply(read)
-	write(log, notesOf(findings, &read.Texts))
-	if err != nil {
-		log.Error("some proxies keep what they have: "+err.Error(), "change", number)
-		return
-	}
+// give gives the plane the resources, and logs what is wrong with them.
+func give(plane *fleet.Plane, read *resource.Input, log *slog.Logger) (*fleet.Change, error) {
+	change, err := plane.Apply(read)
+	write(log, notesOf(change.Findings, &read.Texts))
 	level := slog.LevelInfo
-	if findings.HasErrors() {
+	if change.Findings.HasErrors() {
 		level = slog.LevelWarn
 	}
-	log.Log(context.Background(), level, "the resources are given to proxies", "change", number, "refused", countErrors(findings))
+	log.Log(context.Background(), level, "the resources are given to proxies", "change", change.Number, "refused", countErrors(change.Findings))
+	return change, err
 }
 
 func countErrors(findings diag.Findings) (n int) {

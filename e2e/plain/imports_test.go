@@ -32,6 +32,13 @@ var (
 		"gopkg.in/inf.v0", "golang.org/x", "github.com/fxamacker/cbor", "github.com/go-logr/logr", "github.com/json-iterator/go",
 		"github.com/modern-go", "github.com/x448/float16",
 	})
+	// What the client library of Kubernetes needs beside that.
+	kubernetesAPI = slices.Concat(istioAPI, []string{
+		"github.com/davecgh/go-spew", "github.com/emicklei/go-restful", "github.com/go-openapi", "github.com/google/gnostic-models", "github.com/google/uuid",
+		"github.com/munnerz/goautoneg", "github.com/pmezard/go-difflib", "github.com/spf13/pflag", "gopkg.in/evanphx/json-patch.v4",
+	})
+	grpcAPI     = slices.Concat(envoyAPI, []string{"google.golang.org/grpc", "golang.org/x"})
+	prometheus  = slices.Concat(protobufs, []string{"github.com/prometheus", "github.com/beorn7/perks", "github.com/cespare/xxhash", "github.com/munnerz/goautoneg", "github.com/klauspost/compress", "golang.org/x", "go.yaml.in/yaml"})
 	junitReport = []string{"github.com/jstemmer/go-junit-report"}
 	system      = []string{"golang.org/x/sys"}
 	wazero      = slices.Concat(system, []string{"github.com/tetratelabs/wazero"})
@@ -65,8 +72,11 @@ var reaches = map[string]reach{
 	"envoy/process":         {[]string{"envoy/process/scratch", "internal/lines", "internal/listening"}, system},
 	"envoy/process/scratch": {nil, system},
 	"envoy/files":           {append([]string{"envoy"}, works...), envoyAPI},
+	"envoy/xds":             {append([]string{"envoy"}, works...), grpcAPI},
+	"fleet":                 {slices.Concat([]string{"envoy", "envoy/xds"}, works, reads), slices.Concat(grpcAPI, istioAPI, prometheus)},
 	"verdict":               {append([]string{"envoy"}, works...), envoyAPI},
 	"docs":                  {nil, nil},
+	"cluster":               {[]string{"diag", "istio/resource"}, kubernetesAPI},
 	"space":                 {append([]string{"envoy", "verdict"}, works...), envoyAPI},
 	"lint":                  {slices.Concat(solves, reads), slices.Concat(envoyAPI, istioAPI)},
 	"diff":                  {append([]string{"explain", "istio/names", "istio/resource"}, solves...), slices.Concat(envoyAPI, istioAPI)},

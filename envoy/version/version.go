@@ -84,6 +84,9 @@ type Behaviour struct {
 	// HTTP2CountsHost: Host counts for the limits on number and length of headers (http2/codec_impl.cc).
 	HTTP2CountsHost bool
 
+	// VirtualHostsOverADS: virtual hosts can be resources of their own on an ADS stream. Else Envoy refuses a route
+	// configuration that says so, and asks for a stream for them alone (vhds.cc).
+	VirtualHostsOverADS bool
 	// RestrictsCapabilitiesOfVM: capability_restriction_config is a field of the Wasm VM. Else it is one of the plugin, a
 	// field that newer versions have deprecated (wasm.proto).
 	RestrictsCapabilitiesOfVM bool
@@ -104,6 +107,7 @@ func Of(minor int) Behaviour {
 		HTTP2BoundsEachCrumb:     minor < 37,
 		HTTP2CountsHost:          minor >= 39,
 
+		VirtualHostsOverADS:       minor >= 37,
 		RestrictsCapabilitiesOfVM: minor >= 40,
 	}
 }

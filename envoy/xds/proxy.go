@@ -173,8 +173,7 @@ func (p *proxy) report(r *request) {
 		}
 	case !p.delta && r.version != "":
 		s.base = p.group.byVersion(r.kind, r.version)
-	}
-	if s.base == nil && len(s.over) == 0 {
+	default:
 		return
 	}
 	p.fresh = false
@@ -210,9 +209,20 @@ func (p *proxy) subscribed(r *request, added []string, first bool) {
 	if r.kind == routes {
 		p.newRoutes = append(p.newRoutes, added...)
 	}
+	if s.lacksOnly(added) {
+		m.to = s.offer
+	}
 	if len(m.set) > 0 {
 		p.send(m)
 	}
+}
+
+// lacksOnly: with these names, the proxy has all that is offered of what it has subscribed to.
+func (s *subscription) lacksOnly(names []string) bool {
+	return len(s.outstanding) == 0 && !slices.ContainsFunc(s.names.list(), func(name string) bool {
+		e := s.offer.get(name)
+		return e != nil && s.has(name) != e.version && !slices.Contains(names, name)
+	})
 }
 
 func noEndpoints(cluster string) *entry {
@@ -245,10 +255,13 @@ func (p *proxy) sendHosts(have []*entry) {
 	m := &message{kind: hosts}
 	for _, rc := range have {
 		i := slices.Index(p.newRoutes, rc.name)
-		if i < 0 || !s.active || s.offer == nil {
+		if i < 0 {
 			continue
 		}
 		p.newRoutes = slices.Delete(p.newRoutes, i, i+1)
+		if !s.active || s.offer == nil {
+			continue
+		}
 		for _, e := range s.offer.order {
 			if envoy.RoutesOfHost(e.name) == rc.name {
 				m.set = append(m.set, e)
@@ -312,7 +325,7 @@ func (p *proxy) answered(r *request) {
 		defer p.sendHosts(m.set)
 	}
 	if m.to != nil {
-		s.base, s.over = m.to, nil
+		s.come(m)
 		return
 	}
 	for _, e := range m.set {
@@ -329,6 +342,29 @@ func (p *proxy) answered(r *request) {
 			s.put(name, absent)
 		}
 	}
+}
+
+// come notes that the proxy has a collection now, and what it had more that was not removed.
+func (s *subscription) come(m *message) {
+	over := map[string]string{}
+	if m.kind != endpoints { // those of clusters that are gone go with them
+		more := func(name, version string) {
+			if m.to.get(name) == nil && version != absent && !slices.Contains(m.removed, name) {
+				over[name] = version
+			}
+		}
+		for name, version := range s.over {
+			more(name, version)
+		}
+		if s.base != nil {
+			for _, e := range s.base.order {
+				if _, known := s.over[e.name]; !known {
+					more(e.name, e.version)
+				}
+			}
+		}
+	}
+	s.base, s.over = m.to, over
 }
 
 // begin ends the time in which a proxy says what it has.
@@ -552,7 +588,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		m.to = nil
 	}
 	if private {
-		m.body = p.encode(m, want)
+		m.body = nil
 	}
 	return m
 }
@@ -642,12 +678,11 @@ func (p *proxy) encode(m *message, c *collection) []byte {
 	if p.delta {
 		return encodeDelta(m.kind, m.set, m.removed)
 	}
-	set, version := m.set, ""
-	if c != nil {
-		version = c.version
-		if allOrNothing(m.kind) {
-			set = slices.DeleteFunc(slices.Clone(c.order), func(e *entry) bool { return !p.wants(m.kind, e.name) })
-		}
+	set, version := m.set, c.version
+	if allOrNothing(m.kind) {
+		set = slices.DeleteFunc(slices.Clone(c.order), func(e *entry) bool { return !p.wants(m.kind, e.name) })
+	} else if m.to == nil && p.subs[m.kind].base != c {
+		version += "~" + m.nonce // a part of it; one that comes back with this version gets everything again
 	}
 	return encodeState(m.kind, version, set)
 }

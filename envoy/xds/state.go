@@ -162,6 +162,13 @@ func (n *nameSet) has(name string) bool {
 	return found
 }
 
+func (n *nameSet) list() []string {
+	if n == nil {
+		return nil
+	}
+	return n.sorted
+}
+
 // set makes the set of names after a change.
 func (p *pool) set(before *nameSet, add, remove []string) *nameSet {
 	var names []string

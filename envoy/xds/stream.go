@@ -2,8 +2,6 @@ package xds
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -110,7 +108,6 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 			if r.kind = indexOf(r.typ); r.kind < 0 {
 				continue // not served: the Envoy goes without
 			}
-			debug(r)
 			p.receive(&r.request)
 			if p.fresh {
 				p.begin()
@@ -156,12 +153,3 @@ func (g *group) leave(s *session) {
 	delete(g.proxies, s)
 	g.server.broadcast()
 }
-
-func debug(r *received) {
-	if Debug {
-		fmt.Println("<-", time.Now().Format("05.000"), r.typ[len("type.googleapis.com/"):], "sub", r.subscribe, "unsub", r.unsubscribe, "initial", len(r.initial), "nonce", r.nonce, "refused", r.refused)
-	}
-}
-
-// Debug prints.
-var Debug = os.Getenv("XDSDEBUG") != ""

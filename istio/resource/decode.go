@@ -260,7 +260,7 @@ func (r *reader) strict(o *Object, text []byte, into any) bool {
 			findings.Add(r.lost(), "", o, field.FieldPath(), "%s", e)
 		}
 	}
-	if err != nil && !misfit && !s.secret {
+	if err != nil && !misfit && !s.secret && o.document != nil {
 		unfilled = placeholderIn(text)
 	}
 	switch {
@@ -309,7 +309,7 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 				wrong(diag.KeyField("metadata."+key, name), "a text", entries[name])
 			}
 			if name != lastApplied {
-				out[name] = o.document.source.shared(value)
+				out[name] = o.document.shared(value)
 			}
 		}
 		return out
@@ -322,6 +322,9 @@ func (o *Object) readMeta(b *body, findings *diag.Findings, severity diag.Severi
 		} else if !t.IsZero() {
 			o.Created = t
 		}
+	}
+	if n, ok := meta["generation"].(json.Number); ok {
+		o.Generation, _ = n.Int64() // 0 for what is not one
 	}
 	text("namespace")
 	if text("name") == "" && (meta["name"] == nil || meta["name"] == "") {

@@ -17,12 +17,18 @@ import (
 // wrote. It is never split into keys: at each mapping, the beginning of the field is compared with the keys of the
 // mapping.
 func (d *document) at(field string) diag.Place {
+	if d == nil {
+		return diag.Place{}
+	}
 	_, value, _ := d.find(field)
 	return d.source.placeOf(value.Line, value.Column)
 }
 
 // keyAt is the place of the key of a field, or else of the nearest parent.
 func (d *document) keyAt(field string) diag.Place {
+	if d == nil {
+		return diag.Place{}
+	}
 	key, _, _ := d.find(field)
 	return d.source.placeOf(key.Line, key.Column)
 }
@@ -80,6 +86,9 @@ func (d *document) find(field string) (key, value *yaml.Node, isThere bool) {
 // placeholderIn returns the first placeholder or expression of a template in a field: in its key, in its value, or in
 // the text that stands where the field's parent is expected; "" for none.
 func (d *document) placeholderIn(field string) string {
+	if d == nil {
+		return ""
+	}
 	key, value, isThere := d.find(field)
 	if !isThere && value.Kind != yaml.ScalarNode {
 		return ""

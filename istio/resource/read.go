@@ -380,11 +380,16 @@ func (r *reader) object(b *body, doc *document, version, kindName string) {
 	if r.twice {
 		doc.reportTwice(o, findings)
 	}
-	o.readMeta(b, findings, kind.severity(r))
-	if kind.isIstio {
-		o.checkName(findings)
+	r.decode(kind, o, b)
+}
+
+// decode reads the metadata of an object, and appends it to the list of its kind, or to the refused ones.
+func (r *reader) decode(k kind, o *Object, b *body) {
+	o.readMeta(b, &r.input.Findings, k.severity(r))
+	if k.isIstio {
+		o.checkName(&r.input.Findings)
 	}
-	kind.add(r, o, b)
+	k.add(r, o, b)
 }
 
 // other reports an object of a kind that Waymark does not read.

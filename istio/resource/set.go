@@ -43,6 +43,8 @@ type Refused struct {
 type Object struct {
 	Kind, Namespace, Name string
 	Labels, Annotations   map[string]string // of an object from a file, without kubectl's last-applied-configuration
+	// Generation counts the changes of the spec in a cluster; 0 where it is not known.
+	Generation int64
 	// Created decides which of two objects is older. Objects from files without a creationTimestamp all have the same
 	// time.
 	Created time.Time
@@ -84,7 +86,7 @@ func (o *Object) Key() string { return o.Namespace + "/" + o.Name }
 // Place is where a field, or the nearest parent that the document has, is in its file; the zero value for an object
 // that was not read from a file.
 func (o *Object) Place(field string) diag.Place {
-	if o == nil || o.document == nil {
+	if o == nil {
 		return diag.Place{}
 	}
 	return o.document.at(field)
@@ -93,7 +95,7 @@ func (o *Object) Place(field string) diag.Place {
 // PlaceholderIn is the first text such as ${HOST} or {{ .Values.host }} in a field of an object that was read from a
 // file, or in the text that stands in place of its parent; "" for none.
 func (o *Object) PlaceholderIn(field string) string {
-	if o.Placeholder == "" || o.document == nil {
+	if o.Placeholder == "" {
 		return ""
 	}
 	return o.document.placeholderIn(field)
@@ -252,6 +254,9 @@ type keeper struct {
 	findings *diag.Findings
 }
 
+// isBroken reports whether a file cannot be read completely; "" is for an object from no file.
+func (k *keeper) isBroken(file string) bool { return file != "" && slices.Contains(k.broken, file) }
+
 func keep[T embedder](k *keeper, now, before []T) []T {
 	there := make(map[string]bool, len(now))
 	for _, t := range now {
@@ -261,12 +266,12 @@ func keep[T embedder](k *keeper, now, before []T) []T {
 	for _, t := range before {
 		o := t.self()
 		id := o.Kind + " " + o.Key()
-		if there[o.Key()] || !k.refused[id] && !slices.Contains(k.broken, o.Place("").File) {
+		if there[o.Key()] || !k.refused[id] && !k.isBroken(o.Place("").File) {
 			continue
 		}
 		out = append(out, t)
 		k.kept[id] = true
-		k.findings.Add(diag.Warning, "", o, "", "goes on being served as it was before, since what the files have now cannot be used")
+		k.findings.Add(diag.Warning, "", o, "", "goes on being served as it was before, since what is there now cannot be used")
 	}
 	return out
 }

@@ -41,10 +41,18 @@ func (s *source) shared(text string) string {
 	return text
 }
 
-// document is one object of a source.
+// document is one object of a source. The methods of a nil one, that of an object from no file, find nothing.
 type document struct {
 	source *source
 	field  string // of the object in the source: "" for the whole, items[3] in a list
+}
+
+// shared is [source.shared] of the document's source.
+func (d *document) shared(text string) string {
+	if d == nil {
+		return text
+	}
+	return d.source.shared(text)
 }
 
 // plainText returns the content of a file as UTF-8 without byte order marks. PowerShell writes UTF-16.

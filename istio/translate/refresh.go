@@ -64,7 +64,9 @@ type touched struct {
 	namespaces map[string]bool // of Pods
 }
 
-func (t *touched) has(s *resource.Service) bool { return t.services[s.Key()] || t.namespaces[s.Namespace] }
+func (t *touched) has(s *resource.Service) bool {
+	return t.services[s.Key()] || t.namespaces[s.Namespace]
+}
 
 // touchedServices compares two sets. ok is false where a Service has its first EndpointSlice or has lost its last one, where
 // the ports of one changed, and where a Pod with named ports did: listeners and the discovery of clusters depend on these.
