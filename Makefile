@@ -150,7 +150,7 @@ soak: build envoy ## send a million requests through 10,000 rules that change ev
 
 .PHONY: fuzz
 fuzz: needs-go ## fuzz the decoders and the engine, each for FUZZTIME (default 30s)
-	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./envoy:FuzzDecide ./routing/regex:FuzzMatch ./lint:FuzzFindings ./e2e/plain:FuzzDecide
+	@build/fuzz.sh $${FUZZTIME:-30s} ./istio/resource:FuzzRead ./istio/resource:FuzzDecode ./gateway:FuzzRead ./hostcalls:FuzzParsePairs ./routing:FuzzCompile ./routing:FuzzCompact ./routing:FuzzDecide ./envoy:FuzzDecide ./routing/regex:FuzzMatch ./lint:FuzzFindings ./e2e/plain:FuzzDecide
 
 .PHONY: fuzz-long
 fuzz-long: needs-go ## fuzz decisions against a plain list for ten minutes natively and ten through the modules

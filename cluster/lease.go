@@ -76,8 +76,7 @@ func Lead(ctx context.Context, config *rest.Config, l Lease, lead func(context.C
 		elector.Run(election)
 		stop()
 		t.stop()
-		t.running.Lock() // until lead has returned
-		t.running.Unlock()
+		t.wait()
 	}
 	return nil
 }
@@ -86,8 +85,10 @@ func Lead(ctx context.Context, config *rest.Config, l Lease, lead func(context.C
 type term struct {
 	end func()
 
-	mu, running sync.Mutex // running is locked while something runs
-	runs, over  bool       // guarded by mu
+	mu   sync.Mutex
+	done chan struct{} // closed once what runs has ended; nil before it began
+	runs bool
+	over bool
 }
 
 // run runs what a leader does, unless the term is over.
@@ -97,13 +98,12 @@ func (t *term) run(lead func()) {
 		t.mu.Unlock()
 		return
 	}
-	t.runs = true
-	t.running.Lock()
+	t.runs, t.done = true, make(chan struct{})
 	t.mu.Unlock()
+	defer close(t.done)
 	lead()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.running.Unlock()
 	if t.runs = false; t.over {
 		t.end()
 	}
@@ -115,5 +115,15 @@ func (t *term) stop() {
 	defer t.mu.Unlock()
 	if t.over = true; !t.runs {
 		t.end()
+	}
+}
+
+// wait waits until nothing runs any more. The term is over.
+func (t *term) wait() {
+	t.mu.Lock()
+	done := t.done
+	t.mu.Unlock()
+	if done != nil {
+		<-done
 	}
 }

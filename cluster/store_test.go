@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	core "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
@@ -142,32 +143,56 @@ func TestNothingIsServedBeforeEverythingIsKnown(t *testing.T) {
 // Changes that follow each other closely are one state, but not for longer than Most.
 func TestChangesAreCollected(t *testing.T) {
 	s, stores := sourceOf("Pod")
-	st := stores["Pod"]
-	require.NoError(t, st.Replace(nil, "1"))
-	_, err := s.Next(t.Context())
+	require.NoError(t, stores["Pod"].Replace(nil, "1"))
+	state, _ := s.take(time.Now())
+	require.NotNil(t, state, "the first state does not wait")
+	begin := time.Now()
+	at := func(milliseconds int) time.Time { return begin.Add(time.Duration(milliseconds) * time.Millisecond) }
+	for _, c := range []struct {
+		first, last, now int
+		after            int // 0: there is a state
+	}{
+		{0, 0, 1, 19}, {0, 0, 19, 1}, {0, 0, 20, 0}, // Quiet is 20 ms
+		{0, 15, 20, 15}, {0, 15, 35, 0},
+		{0, 95, 96, 4}, {0, 95, 100, 0}, {0, 300, 301, 0}, // Most is 100 ms
+	} {
+		require.NoError(t, stores["Pod"].Replace([]any{&core.Pod{ObjectMeta: meta.ObjectMeta{Name: fmt.Sprint(c), Namespace: "n"}}}, "2"))
+		s.first, s.last = at(c.first), at(c.last)
+		state, after := s.take(at(c.now))
+		assert.Equal(t, c.after == 0, state != nil, c)
+		assert.Equal(t, time.Duration(c.after)*time.Millisecond, after, c)
+	}
+}
+
+// A state says which kinds have changed, and whether that is only about endpoints.
+func TestKindsOfChanges(t *testing.T) {
+	s, stores := sourceOf("Pod", "EndpointSlice", "Service", "VirtualService")
+	for _, st := range stores {
+		require.NoError(t, st.Replace(nil, "1"))
+	}
+	state, err := s.Next(t.Context())
 	require.NoError(t, err)
-	ended := make(chan int)
-	go func() {
-		n := 0
-		for begun := time.Now(); time.Since(begun) < 600*time.Millisecond; n++ {
-			pod := &core.Pod{ObjectMeta: meta.ObjectMeta{Name: fmt.Sprint(n), Namespace: "n"}}
-			assert.NoError(t, st.Add(pod))
-			time.Sleep(2 * time.Millisecond)
-		}
-		ended <- n
-	}()
-	states := 0
-	for {
-		state, err := s.Next(t.Context())
-		require.NoError(t, err)
-		assert.True(t, state.OnlyEndpoints)
-		states++
-		select {
-		case n := <-ended:
-			assert.Greater(t, states, 1, "Most bounds the wait")
-			assert.Less(t, states, n/4, "of %d changes", n)
-			return
-		default:
+	assert.False(t, state.OnlyEndpoints, "everything is new")
+	object := meta.ObjectMeta{Name: "a", Namespace: "n"}
+	objects := map[string]any{
+		"Pod": &core.Pod{ObjectMeta: object}, "EndpointSlice": &discovery.EndpointSlice{ObjectMeta: object}, "Service": &core.Service{ObjectMeta: object},
+		"VirtualService": virtualService("a", 1, 1, early, simple),
+	}
+	for _, c := range []struct {
+		changed       []string
+		onlyEndpoints bool
+	}{
+		{[]string{"Pod"}, true}, {[]string{"EndpointSlice"}, true}, {[]string{"EndpointSlice", "Pod"}, true}, {[]string{"Service"}, false},
+		{[]string{"VirtualService"}, false}, {[]string{"Pod", "VirtualService"}, false}, {[]string{"EndpointSlice", "Service"}, false},
+	} {
+		for _, do := range []func(*store, any) error{(*store).Add, (*store).Delete} {
+			for _, name := range c.changed {
+				require.NoError(t, do(stores[name], objects[name]))
+			}
+			state, err := s.Next(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, c.changed, state.Changed)
+			assert.Equal(t, c.onlyEndpoints, state.OnlyEndpoints, "%v", c.changed)
 		}
 	}
 }
@@ -208,4 +233,42 @@ func withoutNulls(text string) string {
 		text = strings.ReplaceAll(text, null, "")
 	}
 	return text
+}
+
+// A change of one object among many costs a small part of what all of them cost at first, whether it is one that rules can see
+// or a status; and what comes again after a gap is not decoded again.
+func TestOneChangeAmongMany(t *testing.T) {
+	const many, rounds = 3000, 20
+	spec := `{"hosts": ["a.test"], "http": [` + strings.Repeat(`{"match": [{"uri": {"prefix": "/a"}, "headers": {"x": {"exact": "y"}}}], "route": [{"destination": {"host": "web"}}]},`, 9) + `{"directResponse": {"status": 200}}]}`
+	var all []any
+	for i := range many {
+		all = append(all, virtualService(fmt.Sprintf("v%04d", i), 1, 1, early, spec))
+	}
+	s, stores := sourceOf("VirtualService")
+	s.options.Quiet, s.options.Most = 0, 0
+	st := stores["VirtualService"]
+	begun := time.Now()
+	require.NoError(t, st.Replace(all, "1"))
+	before, err := s.Next(t.Context())
+	require.NoError(t, err)
+	first := time.Since(begun)
+
+	begun = time.Now()
+	for i := range rounds {
+		require.NoError(t, st.Update(virtualService("v0007", int64(i+2), int64(i+2), early, spec)))
+		state, err := s.Next(t.Context())
+		require.NoError(t, err)
+		require.Len(t, state.Input.Set.VirtualServices, many)
+		require.Same(t, before.Input.Set.VirtualServices[8], state.Input.Set.VirtualServices[8])
+	}
+	one := time.Since(begun) / rounds
+	current := s.Current()
+	require.NoError(t, st.Replace(all, "1"))
+	state, err := s.Next(t.Context())
+	require.NoError(t, err)
+	for i, vs := range state.Input.Set.VirtualServices {
+		require.Equal(t, i == 7, vs != current.Set.VirtualServices[i], "only v0007 has another generation")
+	}
+	t.Logf("%d objects: %s at first, %s for one change, which is %s for each object", many, first, one, one/many)
+	assert.Less(t, one, first/20)
 }

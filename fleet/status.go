@@ -72,9 +72,8 @@ func (p *Plane) Status() Status {
 	return out
 }
 
-// Handler answers those who look after the plane: /healthz, /readyz, /metrics, and below /api/v1 what `waymark status`,
-// `waymark rollout` and `waymark explain --server` ask.
-func (p *Plane) Handler() http.Handler {
+// Health answers those who watch over the plane, and lets nobody change anything: /healthz, /readyz and /metrics.
+func (p *Plane) Health() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -85,7 +84,16 @@ func (p *Plane) Handler() http.Handler {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// Handler is [Plane.Health] with what operators ask, below /api/v1: `waymark status`, `waymark rollout` and `waymark explain
+// --server`.
+func (p *Plane) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", p.Health())
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, p.Status()) })
+	mux.HandleFunc("POST /api/v1/explain", p.answer)
 	for name, do := range map[string]func() error{
 		"pause": func() error { return p.server.Pause("by hand") }, "resume": p.server.Resume, "abort": p.server.Abort,
 	} {

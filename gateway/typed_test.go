@@ -72,3 +72,28 @@ func TestTypedObjects(t *testing.T) {
 		})
 	}
 }
+
+// Every error is about one object, whatever else there is, so an object can be judged alone, as the webhook of Kubernetes does.
+func TestErrorsAreAboutOneObject(t *testing.T) {
+	t.Parallel()
+	errors := func(findings diag.Findings) (all []string) {
+		for _, f := range findings {
+			if f.Severity == diag.Error {
+				all = append(all, f.String())
+			}
+		}
+		return all
+	}
+	found := 0
+	for name, f := range fields {
+		text := strings.NewReplacer("<<", "", ">>", "").Replace(f.resources)
+		together := errors(gateway.Prepare(decoded(t, text), version.All).Findings)
+		var alone []string
+		for _, document := range strings.Split(text, "\n---\n") {
+			alone = append(alone, errors(gateway.Prepare(decoded(t, document), version.All).Findings)...)
+		}
+		assert.ElementsMatch(t, together, alone, name)
+		found += len(alone)
+	}
+	assert.NotZero(t, found)
+}

@@ -190,4 +190,21 @@ var table = []mutant{
 	{"weights count as they are written", "effect/alike.go", "uint32(weights[keys[i]] * 1_000_000 / total)", "uint32(weights[keys[i]])", nil},
 	{"a cover has more than it needs", "lint/lint.go", "for i := len(names) - 1; i >= 0 && len(names) > 1; i-- {", "for i := len(names) - 1; i >= len(names); i-- {", analyses},
 	{"the order of catch-alls is the order of VirtualServices", "lint/order.go", "a > b || u.Host.Rules[a].Match.IsCatchAll() != u.Host.Rules[b].Match.IsCatchAll()", "a > b", analyses},
+
+	// A cluster.
+	{"a status is a change", "cluster/kind.go", "	delete(out, \"status\")\n", "", nil},
+	{"a heartbeat is a change", "cluster/kind.go", "	out.Status.Conditions = []core.PodCondition{{Type: core.PodReady, Status: ready}}\n", "	out.Status.Conditions = append(p.Status.Conditions, core.PodCondition{Type: core.PodReady, Status: ready})\n", nil},
+	{"passwords are kept", "cluster/kind.go", "	for _, key := range certificateKeys {\n", "	for key := range s.Data {\n", nil},
+	{"what is unchanged is decoded again", "cluster/store.go", "before != nil && bytes.Equal(before.content[:], made.content[:])", "before != nil && before.uid == \"\" && bytes.Equal(before.content[:], made.content[:])", nil},
+	{"what was removed during a gap stays", "cluster/store.go", "	differs = differs || len(items) != len(s.items)\n", "", nil},
+	{"inputs are not sorted", "cluster/source.go", "return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))", "return cmp.Compare(a.Name, b.Name)", nil},
+	{"a part of the cluster is served", "cluster/source.go", "len(s.pending) == 0 || slices.ContainsFunc(s.stores, func(st *store) bool { return !st.synced })", "len(s.pending) == 0", nil},
+	{"changes are not collected", "cluster/source.go", "due > 0 && s.delivers", "due > time.Hour && s.delivers", nil},
+	{"changes are collected for ever", "cluster/source.go", "min(s.last.Add(s.options.Quiet).Sub(now), s.first.Add(s.options.Most).Sub(now))", "s.last.Add(s.options.Quiet).Sub(now)", nil},
+	{"a change of rules is one of endpoints", "cluster/source.go", "out.OnlyEndpoints && k.ofEndpoints", "out.OnlyEndpoints", nil},
+	{"the conditions of others are removed", "cluster/status.go", "			conditions = append(conditions, c)\n			continue\n", "			continue\n", nil},
+	{"a status is written though it is the same", "cluster/status.go", "	return patch, differs\n", "	return patch, differs || true\n", nil},
+	{"an object with an error is admitted", "cluster/webhook/webhook.go", "f.Severity == diag.Error && isJudged", "f.Severity == diag.Error && !isJudged", nil},
+	{"an object with an error cannot be deleted", "cluster/webhook/webhook.go", "	if is.Metadata.DeletionTimestamp != nil {\n", "	if is.Metadata.DeletionTimestamp != nil && len(judged) == 0 {\n", nil},
+	{"a removed object of a cluster stays", "istio/resource/set.go", "return file != \"\" && slices.Contains(k.broken, file)", "return slices.Contains(k.broken, file)", frontDoor},
 }

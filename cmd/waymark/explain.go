@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"waymark.dev/waymark/explain"
+	"waymark.dev/waymark/fleet"
 	"waymark.dev/waymark/gateway"
 	"waymark.dev/waymark/verdict"
 )
@@ -19,6 +21,8 @@ func newExplain() *cobra.Command {
 	var requests, output string
 	var headers []string
 	var all bool
+	var server operator
+	var of string
 	c := &cobra.Command{
 		Use:   "explain -f FILE|DIR 'METHOD URL' | --requests FILE | -- curl ARGUMENT...",
 		Short: "Show what happens to a request, and why",
@@ -28,6 +32,7 @@ each rule, and what the rule does that takes the request. The proxy's own code d
   waymark explain -f examples/bookinfo 'GET http://reviews.bookinfo.example.com:8080/reviews/0' -H 'end-user: jason'
   waymark explain -f examples/bookinfo -- curl -H 'end-user: jaso' http://reviews.bookinfo.example.com:8080/reviews/0
   waymark explain -f examples/bookinfo --requests examples/bookinfo-requests.json -o json
+  waymark explain --server 127.0.0.1:15014 'GET http://reviews.bookinfo.example.com:8080/reviews/0'
 
 The request is the last argument: a URL, a method and a URL, or a curl command in quotes; or it is a curl command, as it
 is, after --. The scheme of the URL says whether the connection has TLS. A port in the URL is that of the listener;
@@ -51,6 +56,9 @@ docs/explain.md describes -o json.`,
 			list, fromURL, err := explained(c, &in, requests, headers)
 			if err != nil {
 				return err
+			}
+			if server.address != "" {
+				return server.explain(c, fleet.Question{Proxy: of, Requests: list, All: all}, len(in.files) > 0, output)
 			}
 			w, failed, err := in.everything()
 			if err != nil {
@@ -91,7 +99,25 @@ docs/explain.md describes -o json.`,
 	addOutputFlag(c, &output)
 	color.add(c)
 	intake.add(c, "plain, as Istio")
+	server.add(c, "")
+	f.StringVar(&of, "of", "", "with --server: name of the Envoy that is asked about, as 'waymark status' shows it (default: any, where all get the same)")
 	return c
+}
+
+// explain asks a control plane about the rules in force.
+func (o *operator) explain(c *cobra.Command, q fleet.Question, hasFiles bool, output string) error {
+	if hasFiles {
+		return usageError("-f and --server exclude each other: the server has the rules")
+	}
+	var a fleet.Answer
+	if err := o.ask(c.Context(), http.MethodPost, "/api/v1/explain", q, &a); err != nil {
+		return err
+	}
+	if output == "json" {
+		return writeJSON(c.OutOrStdout(), map[string]any{"requests": a.Requests, "change": a.Number})
+	}
+	_, err := io.WriteString(c.OutOrStdout(), a.Text)
+	return err
 }
 
 // explained reads the requests of a command line. All other arguments are files, as with the other commands. fromURL means

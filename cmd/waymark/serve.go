@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,8 +18,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"waymark.dev/waymark/cluster/webhook"
 	"waymark.dev/waymark/diag"
 	"waymark.dev/waymark/envoy"
+	envoyversion "waymark.dev/waymark/envoy/version"
 	"waymark.dev/waymark/envoy/xds"
 	"waymark.dev/waymark/fleet"
 	"waymark.dev/waymark/istio/resource"
@@ -30,7 +33,8 @@ type serveFlags struct {
 	envoy envoyFlags
 
 	listen, admin       string
-	tls                 tlsFiles
+	health, webhook     string
+	tls, webhookTLS     tlsFiles
 	plaintext, anyNode  bool
 	stateDir, logFormat string
 	waves               string
@@ -83,14 +87,18 @@ A proxy is what its node says: its namespace, labels and locality, and whether i
 	flags.StringVar(&f.tls.clientCA, "xds-client-ca", "", "file with the authorities of the Envoys' certificates, which must name the namespace of the node: spiffe://TRUST/ns/NAMESPACE/sa/ACCOUNT or CLUSTER.NAMESPACE")
 	flags.BoolVar(&f.plaintext, "xds-plaintext", false, "let Envoys of other machines connect without TLS: whoever can connect gets the keys of certificates")
 	flags.BoolVar(&f.anyNode, "xds-any-node", false, "let every certificate be every node")
-	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:15014", "address for health, metrics, 'waymark status' and 'waymark rollout', ADDRESS:PORT or unix:PATH")
+	flags.StringVar(&f.admin, "admin-listen", adminAddress, "address for 'waymark status', 'waymark rollout' and 'waymark explain --server', ADDRESS:PORT of this machine or unix:PATH; also for health and metrics")
+	flags.StringVar(&f.health, "health-listen", "", "address for /healthz, /readyz and /metrics alone, which may be one that others reach")
+	flags.StringVar(&f.webhook, "webhook-listen", "", "address for the API server of Kubernetes, which asks there whether an object may be written (deploy/webhook.yaml)")
+	flags.StringVar(&f.webhookTLS.cert, "webhook-cert", "", "file with the certificate of that address")
+	flags.StringVar(&f.webhookTLS.key, "webhook-key", "", "file with its key")
 	flags.StringVar(&f.stateDir, "state-dir", "", "folder that keeps what Envoys were given, so that a restart in the middle of a change loses no request; it has keys of certificates (default: none)")
 	flags.StringVar(&f.waves, "waves", "100%", "parts of the fleet that take a change one after the other, such as 1,10%,100%")
 	flags.DurationVar(&f.interval, "wave-interval", 30*time.Second, "how long a wave must have gone well before the next one begins")
 	flags.Float64Var(&f.maxErrors, "wave-max-errors", 5, "by how many percent points the failed requests of the proxies in a wave may grow before the rollout pauses; 0 does not look")
 	flags.DurationVar(&f.settle, "settle", time.Second, "how long files must not have changed before they are read, at the start and after every change")
 	flags.DurationVar(&f.drain, "drain-timeout", 5*time.Second, "how long streams may take to end after a signal")
-	flags.BoolVar(&f.pprof, "pprof", false, "serve profiles of this program below /debug/pprof of --admin-listen, which must be of this machine")
+	flags.BoolVar(&f.pprof, "pprof", false, "serve profiles of this program below /debug/pprof of --admin-listen")
 	return c
 }
 
@@ -121,10 +129,12 @@ func (f *serveFlags) options(log *slog.Logger) (fleet.Options, error) {
 		return o, usageError("--xds-cert and --xds-key belong together")
 	case f.tls.clientCA != "" && !secured:
 		return o, usageError("--xds-client-ca needs --xds-cert and --xds-key")
+	case !isLocal(f.admin):
+		return o, usageError("--admin-listen %s: whoever reaches it can take changes back, so it is an address of this machine; --health-listen may be another one", f.admin)
+	case f.webhook != "" && (f.webhookTLS.cert == "" || f.webhookTLS.key == ""):
+		return o, usageError("--webhook-listen needs --webhook-cert and --webhook-key: the API server calls over TLS alone")
 	case !isLocal(f.listen) && (!secured || f.tls.clientCA == "") && !f.plaintext:
 		return o, usageError("--xds-listen %s: Envoys of other machines get keys of certificates, so it needs --xds-cert, --xds-key and --xds-client-ca, or --xds-plaintext", f.listen)
-	case f.pprof && !isLocal(f.admin):
-		return o, usageError("--pprof: --admin-listen %s is not an address of this machine alone", f.admin)
 	}
 	if f.tls.clientCA != "" && !f.anyNode {
 		o.Authorize = mayBe
@@ -156,14 +166,25 @@ func (f *serveFlags) serve(first, second context.Context, log *slog.Logger) erro
 	if err != nil {
 		return &exitError{exitBadInput, fmt.Errorf("--xds-listen: %w", err)}
 	}
-	operators, err := listenOn(f.admin)
-	if err != nil {
-		return errors.Join(&exitError{exitBadInput, fmt.Errorf("--admin-listen: %w", err)}, proxies.Close())
-	}
-	admin := &http.Server{Handler: f.handler(plane), ReadHeaderTimeout: 10 * time.Second}
 	ads := plane.Server().GRPC(credential...)
-	ended := make(chan error, 2)
-	go func() { ended <- admin.Serve(operators) }()
+	sites := f.sites(plane)
+	ended := make(chan error, 1+len(sites))
+	var servers []*http.Server
+	for _, site := range sites {
+		l, err := listenOn(site.address)
+		if err == nil && site.tls != nil {
+			var config *tls.Config
+			if config, err = site.tls.config(); err == nil {
+				l = tls.NewListener(l, config)
+			}
+		}
+		if err != nil {
+			return &exitError{exitBadInput, fmt.Errorf("%s: %w", site.flag, err)}
+		}
+		server := &http.Server{Handler: site.handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		servers = append(servers, server)
+		go func() { ended <- server.Serve(l) }()
+	}
 	go func() { ended <- ads.Serve(proxies) }()
 	log.Info("Envoys connect to "+f.listen, "admin", f.admin)
 
@@ -179,7 +200,28 @@ func (f *serveFlags) serve(first, second context.Context, log *slog.Logger) erro
 	stop()
 	plane.Close()
 	f.end(second, ads)
-	return errors.Join(unlessEnded(first, err), admin.Close())
+	for _, server := range servers {
+		err = errors.Join(err, server.Close())
+	}
+	return unlessEnded(first, err)
+}
+
+// site is what is served over HTTP on one address.
+type site struct {
+	flag, address string
+	handler       http.Handler
+	tls           *tlsFiles
+}
+
+func (f *serveFlags) sites(plane *fleet.Plane) []site {
+	out := []site{{"--admin-listen", f.admin, f.handler(plane), nil}}
+	if f.health != "" {
+		out = append(out, site{"--health-listen", f.health, plane.Health(), nil})
+	}
+	if f.webhook != "" {
+		out = append(out, site{"--webhook-listen", f.webhook, webhook.Handler(envoyversion.All), &f.webhookTLS})
+	}
+	return out
 }
 
 // end ends the streams: Envoys keep what they have, and connect to another replica.

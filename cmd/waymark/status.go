@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,12 +23,15 @@ import (
 // operator asks a server by its admin address.
 type operator struct{ address string }
 
-func (o *operator) add(c *cobra.Command) {
-	c.Flags().StringVar(&o.address, "server", "127.0.0.1:15014", "address of 'waymark serve --admin-listen', ADDRESS:PORT or unix:PATH")
+// adminAddress is where 'waymark serve' answers operators unless it is told otherwise.
+const adminAddress = "127.0.0.1:15014"
+
+func (o *operator) add(c *cobra.Command, standard string) {
+	c.Flags().StringVar(&o.address, "server", standard, "address of 'waymark serve --admin-listen', ADDRESS:PORT or unix:PATH")
 }
 
 // ask sends a request, and decodes the answer.
-func (o *operator) ask(ctx context.Context, method, path string, into any) error {
+func (o *operator) ask(ctx context.Context, method, path string, question, into any) error {
 	client := &http.Client{Timeout: 30 * time.Second}
 	host := o.address
 	if socket, ok := strings.CutPrefix(o.address, "unix:"); ok {
@@ -35,7 +40,11 @@ func (o *operator) ask(ctx context.Context, method, path string, into any) error
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, nil)
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(body))
 	if err != nil {
 		return usageError("--server %q: %w", o.address, err)
 	}
@@ -44,7 +53,7 @@ func (o *operator) ask(ctx context.Context, method, path string, into any) error
 		return fmt.Errorf("no answer from --server %s: %w", o.address, err)
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read
-	body, err := io.ReadAll(answer.Body)
+	body, err = io.ReadAll(answer.Body)
 	if err != nil {
 		return err
 	}
@@ -71,7 +80,7 @@ func newStatus() *cobra.Command {
 			if form != "text" && form != "json" {
 				return usageError("-o %q is neither text nor json", form)
 			}
-			if err := o.ask(c.Context(), http.MethodGet, "/api/v1/status", &s); err != nil {
+			if err := o.ask(c.Context(), http.MethodGet, "/api/v1/status", nil, &s); err != nil {
 				return err
 			}
 			if form == "json" {
@@ -80,7 +89,7 @@ func newStatus() *cobra.Command {
 			return writeStatus(c.OutOrStdout(), &s, time.Now())
 		},
 	}
-	o.add(c)
+	o.add(c, adminAddress)
 	c.Flags().StringVarP(&form, "output", "o", "text", "text or json")
 	return c
 }
@@ -119,7 +128,7 @@ func writeStatus(out io.Writer, s *fleet.Status, now time.Time) error {
 	}
 	for _, f := range s.Findings {
 		if f.Severity != "notice" {
-			fmt.Fprintf(out, "%s: %s: %s: %s\n", f.Severity, f.Object, f.Field, f.Message)
+			fmt.Fprintln(out, strings.Join(slices.DeleteFunc([]string{f.Severity, f.Object, f.Field, f.Message}, func(s string) bool { return s == "" }), ": "))
 		}
 	}
 	return nil
@@ -168,13 +177,13 @@ func newRollout() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			var r xds.Rollout
-			if err := o.ask(c.Context(), http.MethodPost, "/api/v1/rollout/"+args[0], &r); err != nil {
+			if err := o.ask(c.Context(), http.MethodPost, "/api/v1/rollout/"+args[0], nil, &r); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c.OutOrStdout(), "the rollout of change %d is %s\n", r.Number, r.State)
 			return err
 		},
 	}
-	o.add(c)
+	o.add(c, adminAddress)
 	return c
 }

@@ -316,3 +316,34 @@ func TestKubeconfig(t *testing.T) {
 	_, _, err = cluster.Config(file+".none", "")
 	assert.ErrorContains(t, err, "no such file")
 }
+
+// An object that becomes wrong goes on as it was, as long as somebody knows what it was: a control plane that starts now leaves
+// it out, and the others serve on.
+func TestAnObjectThatBecomesWrong(t *testing.T) {
+	s := istio(t)
+	s.Apply(t, everyKind)
+	w := watch(t, s.Admin(), cluster.Options{})
+	status := func(set *resource.Set, name string) uint32 {
+		if vs := byName(set.VirtualServices, name); vs != nil {
+			return vs.Spec.Http[0].DirectResponse.Status
+		}
+		return 0
+	}
+	first := gateway.Keep(gateway.Prepare(w.next(t).Input, version.All), nil).Set
+	s.Apply(t, strings.Replace(shop, "status: 200", "status: 2", 1))
+	in := gateway.Keep(gateway.Prepare(w.next(t).Input, version.All), first)
+	assert.Equal(t, uint32(200), status(in.Set, "shop"))
+	assert.Empty(t, in.Set.Refused)
+	assert.True(t, in.Findings.HasErrors())
+
+	second := gateway.Prepare(watch(t, s.Admin(), cluster.Options{}).next(t).Input, version.All)
+	assert.Zero(t, status(second.Set, "shop"), "it is not known what it was")
+	assert.Equal(t, uint32(201), status(second.Set, "other"))
+	require.Len(t, second.Set.Refused, 1)
+	assert.Equal(t, []string{"shop.test"}, second.Set.Refused[0].Hosts)
+
+	s.Apply(t, strings.Replace(shop, "status: 200", "status: 203", 1))
+	in = gateway.Keep(gateway.Prepare(w.next(t).Input, version.All), in.Set)
+	assert.Equal(t, uint32(203), status(in.Set, "shop"))
+	assert.Empty(t, in.Findings)
+}

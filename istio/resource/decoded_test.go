@@ -68,3 +68,30 @@ func TestWhatIsNotDecoded(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `warning: Service n/a: spec.ports[0].port: must be an integer, and is the text "${PORT}"; the object is left out`, d.Findings[0].String())
 }
+
+// FuzzDecode: no JSON makes decoding panic, and an object is either in the list of its kind or among the refused ones.
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{
+		`{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "a", "generation": 1.5, "labels": {"a": 1}, "creationTimestamp": "x"}, "spec": {"hosts": ["a.test"], "http": [{"timeout": "1x", "match": [null]}]}, "other": 1}`,
+		`{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": [], "spec": {"hosts": ["${HOST}"], "endpoints": [{"ports": {"a.b": "x"}}]}}`,
+		`{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "!"}, "stringData": {"b": 1}}`,
+		`{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": ""}, "addressType": "IPv4", "endpoints": [{"addresses": ["x"]}], "endpoints": []}`,
+		`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "annotations": null}}`, `[`, `null`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := Decode(data)
+		if err != nil {
+			return
+		}
+		set := Join([]*Decoded{d}).Set
+		objects := len(set.Gateways) + len(set.VirtualServices) + len(set.DestinationRules) + len(set.ServiceEntries) + len(set.WorkloadEntries) +
+			len(set.Services) + len(set.EndpointSlices) + len(set.Pods) + len(set.Secrets) + len(set.Namespaces) + len(set.Refused)
+		require.Equal(t, 1, objects)
+		require.Zero(t, d.Place("spec"))
+		for _, finding := range d.Findings {
+			require.NotContains(t, finding.String(), "\n")
+		}
+	})
+}
