@@ -67,19 +67,19 @@ func TestWhatIsInstalledServes(t *testing.T) {
 		return folder
 	}
 	const service = "waymark.waymark-system.svc"
-	module, _ := program.ReadModule(t)
+	module := filepath.Join(dir, "waymark.wasm")
 	server := strings.NewReplacer(
 		"/etc/waymark/xds", identity(service), "/etc/waymark/webhook", filepath.Join(dir, service), "/etc/waymark/waymark.wasm", module,
 		"/var/lib/waymark", t.TempDir(), "$(POD_NAME)", "waymark-0", "$(POD_NAMESPACE)", "waymark-system",
 		":15012", fmt.Sprintf("127.0.0.1:%d", ports[0]), ":15020", fmt.Sprintf("127.0.0.1:%d", ports[1]), ":15017", fmt.Sprintf("127.0.0.1:%d", ports[2]),
 	)
-	var args []string
+	deployments := map[string]*core.PodSpec{}
 	for _, d := range of[*apps.Deployment](all) {
-		if d.Name == "waymark" {
-			for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
-				args = append(args, server.Replace(arg))
-			}
-		}
+		deployments[d.Name] = &d.Spec.Template.Spec
+	}
+	var args []string
+	for _, arg := range deployments["waymark"].Containers[0].Args {
+		args = append(args, server.Replace(arg))
 	}
 	account := s.Account(t, "waymark-system", "waymark")
 	kubeconfig := filepath.Join(dir, "kubeconfig")
@@ -107,6 +107,14 @@ func TestWhatIsInstalledServes(t *testing.T) {
 	}
 	require.Eventually(t, ready, 30*time.Second, 50*time.Millisecond, r.Output)
 
+	var copies []string // the module, as the container before Envoy does
+	for _, arg := range deployments["edge"].InitContainers[0].Args {
+		copies = append(copies, server.Replace(arg))
+	}
+	_, stderr, status := program.Run(t, "", copies...)
+	require.Zero(t, status, stderr)
+	require.FileExists(t, module)
+
 	var bootstrap string
 	for _, m := range of[*core.ConfigMap](all) {
 		bootstrap = m.Data["bootstrap.json"]
@@ -130,4 +138,14 @@ func TestWhatIsInstalledServes(t *testing.T) {
 			return err == nil && got == status
 		}, 20*time.Second, 20*time.Millisecond, "%s\n%s", r.Output(), p.Log())
 	}
+
+	drain := deployments["edge"].Containers[0].Lifecycle.PreStop.Exec.Command
+	script := strings.NewReplacer("/9901", fmt.Sprintf("/%d", ports[3]), "sleep 30", "sleep 0").Replace(drain[2])
+	require.NotEqual(t, drain[2], script)
+	said, err := exec.Command(drain[0], drain[1], script).CombinedOutput()
+	require.NoError(t, err)
+	assert.Contains(t, string(said), "200 OK")
+	status, err = r.Get("a.test", "/")
+	require.NoError(t, err, "it goes on serving while clients learn that it goes")
+	assert.Equal(t, 418, status)
 }
