@@ -112,6 +112,7 @@ func (c *Control) cluster() *clusterv3.Cluster {
 	if c.Socket == "" {
 		at = address(c.Host, c.Port)
 		out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
+		out.DnsLookupFamily = clusterv3.Cluster_ALL // whichever family the control plane answers on
 	}
 	out.LoadAssignment = &endpointv3.ClusterLoadAssignment{ClusterName: controlCluster, Endpoints: []*endpointv3.LocalityLbEndpoints{{
 		LbEndpoints: []*endpointv3.LbEndpoint{{HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: at}}}},

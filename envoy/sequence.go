@@ -47,13 +47,15 @@ type Step struct {
 //	clusters                   old and new together
 //	routes                     with the outcomes of both
 //	plugin configuration       now a worker may choose an outcome of either
-//	listeners                  a new one finds routes and plugin configuration in place
-//	cleanup                    routes with the new outcomes alone; then clusters that no route names any more
+//	listeners                  a new one finds routes and plugin configuration in place, and opens beside the old ones: a
+//	                           port that is bound to another address is another listener
+//	cleanup                    old listeners; then routes with the new outcomes alone; then clusters that no route names
 func Sequence(old, next *Resources) []Step {
 	if old == nil {
 		old = &Resources{}
 	}
-	both := mergeClusters(old.OfType(ClusterType), next.OfType(ClusterType))
+	both := union(old.OfType(ClusterType), next.OfType(ClusterType))
+	listening := union(old.OfType(ListenerType), next.OfType(ListenerType))
 	routes := changeRoutes(old, next)
 	steps := []Step{
 		{Kind: Certificates, Set: changed(old, next, SecretType)},
@@ -61,7 +63,8 @@ func Sequence(old, next *Resources) []Step {
 		{Kind: Clusters, Set: whole(old.OfType(ClusterType), both)},
 		{Kind: Routes, Set: routes.merged, Remove: routes.taken},
 		{Kind: Plugins, Set: changed(old, next, ExtensionType)},
-		{Kind: Listeners, Set: whole(old.OfType(ListenerType), next.OfType(ListenerType)), Remove: gone(old, next, ListenerType)},
+		{Kind: Listeners, Set: whole(old.OfType(ListenerType), listening)},
+		{Kind: Cleanup, Set: whole(listening, next.OfType(ListenerType)), Remove: gone(old, next, ListenerType)},
 		{Kind: Cleanup, Set: routes.final, Remove: append(routes.left, gone(old, next, RouteType, ExtensionType)...), Unreachable: routes.unreachable},
 		{Kind: Cleanup, Set: whole(both, next.OfType(ClusterType)), Remove: gone(old, next, ClusterType, EndpointType, SecretType)},
 	}
@@ -167,9 +170,9 @@ func gone(old, next *Resources, types ...Type) []Key {
 	return out
 }
 
-// mergeClusters is what is in force while routes change from old to next: all of next, and those of old that next has not.
-// Of two with one name the one of next counts.
-func mergeClusters(old, next []Resource) []Resource {
+// union is what is in force of clusters or listeners while others change from old to next: all of next, and those of old that
+// next has not. Of two with one name the one of next counts.
+func union(old, next []Resource) []Resource {
 	known := map[Key]bool{}
 	for _, c := range next {
 		known[c.Key] = true

@@ -89,10 +89,11 @@ func TestSequence(t *testing.T) {
 				"what nothing needs any more: +r=2"}},
 		"everything has another name: the old stays until the end": {
 			full, []string{"listener m=1", "cluster d=1", "routes q=1", "endpoints d=1", "plugin o=1", "secret t=1"}, []string{
-				"certificates: +t=1", "endpoints: +d=1", "clusters: +d=1 +c=1", "routes: +q=1", "plugin configuration: +o=1", "listeners: +m=1 -l",
+				"certificates: +t=1", "endpoints: +d=1", "clusters: +d=1 +c=1", "routes: +q=1", "plugin configuration: +o=1", "listeners: +m=1 +l=1",
+				"what nothing needs any more: +m=1 -l",
 				"what nothing needs any more: -r -p", "what nothing needs any more: +d=1 -c -c -s"}},
 		"everything goes": {full, []string{}, []string{
-			"listeners: -l", "what nothing needs any more: -r -p", "what nothing needs any more: -c -c -s"}},
+			"what nothing needs any more: -l", "what nothing needs any more: -r -p", "what nothing needs any more: -c -c -s"}},
 		"endpoints alone": {full, []string{"listener l=1", "cluster c=1", "routes r=1", "endpoints c=2", "plugin p=1", "secret s=1"}, []string{"endpoints: +c=2"}},
 		"a certificate alone": {full, []string{"listener l=1", "cluster c=1", "routes r=1", "endpoints c=1", "plugin p=1", "secret s=2"}, []string{
 			"certificates: +s=2"}},

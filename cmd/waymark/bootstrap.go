@@ -17,7 +17,7 @@ func newBootstrap() *cobra.Command {
 	var f envoyFlags
 	var server, id, cluster, proxy, namespace, locality, cert, key, ca, serverName string
 	var labels []string
-	var sotw bool
+	var sotw, plaintext bool
 	c := &cobra.Command{
 		Use:   "bootstrap --xds ADDRESS",
 		Short: "Print what an Envoy starts with that 'waymark serve' gives the rules",
@@ -46,6 +46,9 @@ flags of serve say how rules are matched and what clients may do.
 			}
 			if (cert == "") != (key == "") || cert != "" && ca == "" {
 				return usageError("--xds-cert and --xds-key belong together, and need --xds-ca")
+			}
+			if ca == "" && !plaintext && !isLocal(server) {
+				return usageError("--xds %s: that is another machine, so the connection needs --xds-ca, --xds-cert and --xds-key, or --xds-plaintext", server)
 			}
 			if ca != "" {
 				control.TLS = &envoy.ControlTLS{Cert: cert, Key: key, CA: ca, Name: serverName}
@@ -86,6 +89,7 @@ flags of serve say how rules are matched and what clients may do.
 	flags.StringVar(&key, "xds-key", "", "file with its key")
 	flags.StringVar(&ca, "xds-ca", "", "file with the authorities that the server's certificate is verified with; without, the connection has no TLS")
 	flags.StringVar(&serverName, "xds-name", "", "name that the server's certificate must have (default: the host of --xds)")
+	flags.BoolVar(&plaintext, "xds-plaintext", false, "connect to another machine without TLS")
 	flags.BoolVar(&sotw, "sotw", false, "state of the world instead of delta")
 	return c
 }

@@ -45,7 +45,9 @@ type envoyEngine struct {
 	cancel context.CancelFunc
 	gone   chan error // gets the reason when Envoy has ended and is not started again
 
-	mu       sync.Mutex // held while a plan is applied, and while Envoy starts
+	change sync.Mutex // held while a plan is applied; guards inForce and bound
+
+	mu       sync.Mutex // held while Envoy starts; guards process
 	process  *process.Process
 	inForce  *envoy.Resources
 	bound    map[string]bool // addresses of the listeners in force
@@ -172,8 +174,8 @@ func (e *envoyEngine) apply(ctx context.Context, p *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.change.Lock()
+	defer e.change.Unlock()
 	bound := map[string]bool{}
 	for _, l := range p.Listeners {
 		bound[e.address(l)] = true
@@ -213,19 +215,33 @@ func (e *envoyEngine) give(ctx context.Context, r *envoy.Resources) error {
 	if err != nil {
 		return err
 	}
-	if e.process == nil || !e.process.Running() {
-		if err := e.start(ctx); err != nil {
-			return err
-		}
+	if err := e.startMissing(ctx); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, takenLimit)
 	defer cancel()
 	return e.taken(ctx, number)
 }
 
+// startMissing starts Envoy where none runs.
+func (e *envoyEngine) startMissing(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.process != nil && e.process.Running() {
+		return nil
+	}
+	return e.start(ctx)
+}
+
+// running is the Envoy of now, which may have ended.
+func (e *envoyEngine) running() *process.Process {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.process
+}
+
 // taken waits for an Envoy to take a configuration, and then for its listeners.
 func (e *envoyEngine) taken(ctx context.Context, number uint64) error {
-	ended := e.process.Done()
 	for {
 		changed := e.server.Changed()
 		waiting := envoy.StepKind("to connect")
@@ -243,12 +259,9 @@ func (e *envoyEngine) taken(ctx context.Context, number uint64) error {
 		}
 		select {
 		case <-changed:
-		case <-ended:
-			ended = nil // it is started again
-			e.log.Warn("envoy has ended while it took a change")
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("envoy has not taken the %s after %s:\n%s", waiting, takenLimit, e.process.Log())
+				return fmt.Errorf("envoy has not taken the %s after %s:\n%s", waiting, takenLimit, e.running().Log())
 			}
 			return ctx.Err()
 		}
@@ -336,8 +349,12 @@ func (e *envoyEngine) start(ctx context.Context) error {
 // listening waits until Envoy has opened its listeners: it acknowledges one before it has the routes of it.
 func (e *envoyEngine) listening(ctx context.Context) error {
 	for {
-		warming, err := e.process.Stat(ctx, "listener_manager.total_listeners_warming")
-		if err != nil || warming == 0 {
+		p := e.running()
+		warming, err := p.Stat(ctx, "listener_manager.total_listeners_warming")
+		if err == nil && warming == 0 {
+			return nil
+		}
+		if err != nil && p.Running() {
 			return err
 		}
 		select {

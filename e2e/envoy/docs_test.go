@@ -29,7 +29,7 @@ import (
 // The documents are tested. Of their fenced blocks, those marked sh hold commands, one a line, that must succeed; those
 // marked console hold commands after "$ ", each followed by what it prints, where a line "..." stands for any number of
 // lines. They run in a folder that looks like the root of the repository, from the first to the last of a document;
-// 'waymark run' and 'envoy' go on in the background until its end.
+// 'waymark run', 'waymark serve' and 'envoy' go on in the background until its end.
 
 // elsewhere are commands that documents name and that run in another place of this test or of the CI.
 var elsewhere = map[string]string{
@@ -142,6 +142,9 @@ func (s *session) run(t *testing.T, line string) string {
 	switch {
 	case strings.HasPrefix(line, "bin/waymark run "):
 		s.background(t, line, "listening on ")
+		return ""
+	case strings.HasPrefix(line, "bin/waymark serve "):
+		s.background(t, line, "Envoys connect to")
 		return ""
 	case strings.HasPrefix(line, "envoy "):
 		s.background(t, line+" --disable-hot-restart", "starting workers") // two Envoys of a machine would share memory

@@ -280,10 +280,10 @@ func TestFilesFollowTheSequence(t *testing.T) {
 	assert.Empty(t, apply(generation(1)))
 	assert.Equal(t, []string{
 		"certificates: " + file(envoy.SecretType, "a"), "endpoints: " + file(envoy.EndpointType, "a"), "clusters: clusters.json", "routes: " + a, "routes: " + second,
-		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json",
+		"plugin configuration: " + file(envoy.ExtensionType, "a"), "listeners: listeners.json", "what nothing needs any more: listeners.json",
 		"what nothing needs any more: " + a, "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json",
 	}, apply(generation(2)))
-	assert.Equal(t, []string{"listeners: listeners.json", "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json"}, apply(resources()), "nothing is left")
+	assert.Equal(t, []string{"what nothing needs any more: listeners.json", "what nothing needs any more: clusters.json", "bootstrap: bootstrap.json"}, apply(resources()), "nothing is left")
 	require.NoError(t, os.Remove(filepath.Join(dir, envoy.ListenersFile)))
 	assert.Equal(t, []string{"bootstrap: listeners.json"}, apply(resources()), "Envoy does not start without it")
 }

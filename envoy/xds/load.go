@@ -73,10 +73,18 @@ func (s *loadService) StreamLoadStats(stream loadv3.LoadReportingService_StreamL
 	if err := stream.Send(&loadv3.LoadStatsResponse{SendAllClusters: true, LoadReportingInterval: durationpb.New(loadInterval)}); err != nil {
 		return err
 	}
-	for r := first; ; {
-		s.server.loads.add(id, r)
-		if r, err = stream.Recv(); err != nil {
-			return err
+	failed := make(chan error, 1)
+	go func() {
+		r, err := first, error(nil)
+		for ; err == nil; r, err = stream.Recv() {
+			s.server.loads.add(id, r)
 		}
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-s.server.ended:
+		return errEnds
 	}
 }

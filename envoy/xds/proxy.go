@@ -320,7 +320,7 @@ func (p *proxy) answered(r *request) {
 		return
 	}
 	p.chosen = p.chosen || m.kind == plugins
-	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts
+	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts || m.kind == listeners
 	if m.kind == routes {
 		defer p.sendHosts(m.set)
 	}
@@ -437,7 +437,10 @@ func (p *proxy) advance() {
 		if s.deferred {
 			continue
 		}
-		if s.kind == envoy.Cleanup && p.differs(s) && p.settling() {
+		if s.kind == envoy.Cleanup && len(p.refusals) == 0 && p.subs[listeners].active && p.listens() {
+			p.group.took(p.target) // what is left only goes
+		}
+		if s.kind == envoy.Cleanup && p.differs(s) && (s.types[0] == listeners && !p.listens() || p.settling()) {
 			return
 		}
 		waiting := false
@@ -467,13 +470,21 @@ func (p *proxy) advance() {
 // complete: the proxy has acknowledged everything, and has subscribed to all that its listeners need. It acknowledges
 // a listener before it asks for the routes of it.
 func (p *proxy) complete() bool {
-	if p.target == nil || p.at < len(p.stages) || len(p.refusals) > 0 || !p.subs[listeners].active || len(p.newRoutes) > 0 {
+	if p.target == nil || p.at < len(p.stages) || len(p.refusals) > 0 || !p.subs[listeners].active {
 		return false
 	}
 	for kind := range p.subs {
 		if len(p.subs[kind].outstanding) > 0 {
 			return false
 		}
+	}
+	return p.listens()
+}
+
+// listens: the listeners of the target have what they need, so they are open, or about to be.
+func (p *proxy) listens() bool {
+	if len(p.newRoutes) > 0 || len(p.subs[routes].outstanding)+len(p.subs[hosts].outstanding)+len(p.subs[plugins].outstanding) > 0 {
+		return false
 	}
 	for _, kind := range []int{routes, plugins} {
 		if c := p.target.view[kind]; c != nil && slices.ContainsFunc(c.order, func(e *entry) bool { return !p.wants(kind, e.name) }) {
@@ -524,7 +535,7 @@ func (p *proxy) bring(kind int, s *stage) (waiting bool) {
 	if sub.base == want && len(sub.over) == 0 {
 		return false
 	}
-	m := p.lacking(kind, want, s.kind == envoy.Cleanup || kind == listeners || kind == hosts)
+	m := p.lacking(kind, want, (s.kind == envoy.Cleanup || kind == hosts) && kind != routes && kind != plugins)
 	if m == nil {
 		if !sub.pending(want) {
 			sub.base, sub.over = want, nil
@@ -566,6 +577,9 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 	if !remove && len(c.removed) > 0 {
 		c.removed, private = nil, true
 	}
+	if kind == hosts && slices.ContainsFunc(c.removed, p.drains) {
+		c.removed, private = slices.DeleteFunc(slices.Clone(c.removed), p.drains), true
+	}
 	refused := p.refusalsOf(kind)
 	for _, r := range refused {
 		again := func(e *entry) bool {
@@ -591,6 +605,13 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		m.body = nil
 	}
 	return m
+}
+
+// drains: a virtual host belongs to the routes of a listener that is gone, whose connections drain. Envoy unsubscribes when
+// they have; route configurations and plugin configurations go with that, too, and are never removed.
+func (p *proxy) drains(host string) bool {
+	rc := envoy.RoutesOfHost(host)
+	return p.target.view[routes].get(rc) == nil && p.subs[routes].names.has(rc)
 }
 
 func (e *entry) equal(other *entry) bool { return e.name == other.name && e.version == other.version }

@@ -36,6 +36,7 @@ var order = []stage{
 	{kind: envoy.Routes, types: []int{routes, hosts}},
 	{kind: envoy.Plugins, types: []int{plugins}},
 	{kind: envoy.Listeners, types: []int{listeners}},
+	{kind: envoy.Cleanup, types: []int{listeners}},
 	{kind: envoy.Cleanup, types: []int{routes, hosts, plugins}},
 	{kind: envoy.Cleanup, types: []int{clusters, secrets}},
 }

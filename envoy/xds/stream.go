@@ -62,6 +62,9 @@ func (s *Server) StreamAggregatedResources(stream discoveryv3.AggregatedDiscover
 	})
 }
 
+// errEnds ends streams: an Envoy connects again, to another replica.
+var errEnds = status.Error(codes.Unavailable, "the control plane ends")
+
 // reportTime is how long an Envoy that reconnects has to name everything that it has. It sends all of it at once; what comes
 // later makes the plan anew.
 const reportTime = 200 * time.Millisecond
@@ -119,7 +122,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		case <-settled.C:
 			p.advance()
 		case <-s.ended:
-			return status.Error(codes.Unavailable, "the control plane ends")
+			return errEnds
 		case err := <-failed:
 			if errors.Is(stream.Context().Err(), err) || status.Code(err) == codes.Canceled {
 				return nil
