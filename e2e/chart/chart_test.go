@@ -244,6 +244,30 @@ func TestBootstraps(t *testing.T) {
 	}
 }
 
+// The flags of the control plane are flags of 'waymark serve'.
+func TestFlags(t *testing.T) {
+	help, _, status := program.Run(t, "", "serve", "--help")
+	require.Zero(t, status)
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^ +(?:-., )?(--[a-z-]+) `).FindAllStringSubmatch(help, -1) {
+		known[m[1]] = true
+	}
+	for name, file := range sets(t) {
+		manifests, err := render(t, read(t, file))
+		require.NoError(t, err)
+		for _, d := range of[*apps.Deployment](objects(t, manifests)) {
+			args := d.Spec.Template.Spec.Containers[0].Args
+			if args[0] != "serve" {
+				continue
+			}
+			for _, arg := range args[1:] {
+				flag, _, _ := strings.Cut(arg, "=")
+				assert.True(t, known[flag], "%s of %s", flag, name)
+			}
+		}
+	}
+}
+
 // The rights of the chart are those of deploy/rbac.yaml, and the webhook judges what deploy/webhook.yaml says.
 func TestRights(t *testing.T) {
 	manifests, err := render(t, map[string]any{"webhook": map[string]any{"enabled": true, "caBundle": "Y2E="}})

@@ -106,7 +106,7 @@ func openDoor(t testing.TB, b envoytest.Binary, p *plan.Plan, o envoy.Options) *
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Stop()) })
-	d.dir.Watcher = &files.Admin{Ask: d.Admin, Log: d.Log, Ended: d.Done()}
+	d.dir.Watcher = &files.Admin{Ask: d.Admin}
 	rejected, err := d.Stat(context.Background(), "listener_manager.lds.update_rejected")
 	require.NoError(t, err)
 	require.Zero(t, rejected, d.Log())

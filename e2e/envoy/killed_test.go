@@ -51,7 +51,7 @@ func (r *rolling) applyKilled(next *envoy.Resources, written int) (killed bool) 
 }
 
 func (r *rolling) watcher() *files.Admin {
-	return &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}
+	return &files.Admin{Ask: r.envoy.Admin}
 }
 
 func (r *rolling) kill(t *testing.T) {

@@ -94,7 +94,7 @@ func TestRefusedChanges(t *testing.T) {
 				next := generation{rule: g.rule + 1, endpoint: g.endpoint + 1, destination: g.destination + 1, certificate: g.certificate + 1}
 				bad := r.files(t, next)
 				change(t, bad)
-				d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}}
+				d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin}}
 				err := d.Apply(context.Background(), bad)
 				var refused *files.RefusedError
 				require.True(t, errors.As(err, &refused), "%v", err)

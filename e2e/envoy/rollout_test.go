@@ -160,7 +160,7 @@ func (r *rolling) apply(t *testing.T, g generation) {
 	r.changed = nil
 	d := &files.Dir{Path: r.dir, Changed: func(file string) { r.changed = append(r.changed, file) }}
 	if r.envoy != nil {
-		d.Watcher = &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done()}
+		d.Watcher = &files.Admin{Ask: r.envoy.Admin}
 	}
 	require.NoError(t, d.Apply(context.Background(), r.files(t, g)))
 	if r.envoy == nil {
@@ -418,7 +418,7 @@ func TestKilledWhileItChanges(t *testing.T) {
 			<-r.envoy.Done()
 			cancel()
 		}()
-		d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Log: r.envoy.Log, Ended: r.envoy.Done(), Limit: 5 * time.Second}}
+		d := &files.Dir{Path: r.dir, Watcher: &files.Admin{Ask: r.envoy.Admin, Limit: 5 * time.Second}}
 		_ = d.Apply(ctx, r.files(t, next)) // Envoy is gone in the middle
 		<-killed
 		r.start(t)

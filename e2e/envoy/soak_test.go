@@ -93,7 +93,7 @@ func soak(t *testing.T, what string, matching envoy.Matching, module string, req
 	p, err := process.Start(context.Background(), process.Options{Binary: b.Path, Bootstrap: bootstrap, AdminPort: ports[1], Concurrency: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Stop()) }()
-	d.Watcher = &files.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done(), Limit: time.Minute}
+	d.Watcher = &files.Admin{Ask: p.Admin, Limit: time.Minute}
 
 	var sent atomic.Int64
 	var failures atomic.Int64

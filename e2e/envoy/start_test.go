@@ -155,7 +155,7 @@ spec: {hosts: [here.test], gateways: [gw], http: [{directResponse: {status: 200,
 				return got.body
 			}
 			assert.Equal(t, "one.test", answer())
-			d.Watcher = &files.Admin{Ask: p.Admin, Log: p.Log, Ended: p.Done()}
+			d.Watcher = &files.Admin{Ask: p.Admin}
 			begun = time.Now()
 			require.NoError(t, d.Apply(t.Context(), resources("two.test")))
 			assert.Less(t, time.Since(begun), 15*time.Second, "a change")

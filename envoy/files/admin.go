@@ -16,10 +16,6 @@ import (
 type Admin struct {
 	// Ask returns the interface's answer to a GET of a path.
 	Ask func(ctx context.Context, path string) (string, error)
-	// Log is the end of what Envoy printed, for the error of a refusal; nil is "".
-	Log func() string
-	// Ended is closed when Envoy has ended; nil is never.
-	Ended <-chan struct{}
 	// Limit bounds the wait for one step; 0 is DefaultLimit.
 	Limit time.Duration
 
@@ -166,11 +162,9 @@ func (a *Admin) Taken(ctx context.Context, step envoy.StepKind, files []File) er
 		}
 		select {
 		case <-time.After(max(15*time.Millisecond, time.Since(asked))): // the thread that answers is the one that has to take it
-		case <-a.Ended:
-			return fmt.Errorf("envoy ended:\n%s", a.log())
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("envoy has not taken %s after %s:\n%s", waiting, limit, a.log())
+				return fmt.Errorf("envoy has not taken %s after %s; its log may say why", waiting, limit)
 			}
 			return ctx.Err()
 		}
@@ -184,7 +178,7 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 		if ctx.Err() != nil {
 			return "an answer of the admin interface", nil
 		}
-		return "", err
+		return "", fmt.Errorf("envoy does not answer any more: %w", err)
 	}
 	for _, f := range files {
 		before, known := a.before[f.Path]
@@ -193,7 +187,7 @@ func (a *Admin) waiting(ctx context.Context, files []File) (string, error) {
 		}
 		now := stats.failures(f)
 		if now.refused > before.refused || now.unread > before.unread {
-			return "", &RefusedError{f.Path, a.log(), now.refused == before.refused}
+			return "", &RefusedError{f.Path, now.refused == before.refused}
 		}
 		if !stats.has(f) {
 			return f.Path, nil
@@ -214,13 +208,6 @@ const (
 	warmingClusters = "clusters that are warming"
 	warmLimit       = 5 * time.Second
 )
-
-func (a *Admin) log() string {
-	if a.Log == nil {
-		return ""
-	}
-	return a.Log()
-}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	select {

@@ -34,21 +34,15 @@ import (
 type RefusedError struct {
 	// File is its path below the folder.
 	File string
-	// Log is the end of what Envoy printed; it has the reason.
-	Log string
 	// Unread: Envoy could not even read it.
 	Unread bool
 }
 
 func (e *RefusedError) Error() string {
-	what, reason := "envoy refuses "+e.File+", and what it had goes on being served", "; its log has the reason"
 	if e.Unread {
-		what = "envoy cannot read " + e.File + ", or what stands in it, and what it had goes on being served; where it runs as another user, --file-mode lets it"
+		return "envoy cannot read " + e.File + ", or what stands in it, and what it had goes on being served; where it runs as another user, --file-mode lets it"
 	}
-	if e.Log != "" {
-		reason = ":\n" + e.Log
-	}
-	return what + reason
+	return "envoy refuses " + e.File + ", and what it had goes on being served; its log has the reason"
 }
 
 // Watcher waits for an Envoy that reads the files.

@@ -45,6 +45,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "waymark.serveArgs" -}}
 - serve
 - --kubernetes
+- --identity=$(POD_NAME)
+- --lease=$(POD_NAMESPACE)/waymark
+{{- if not .Values.controlPlane.readSecrets }}
+- --without-secrets
+{{- end }}
 - --xds-listen=:{{ .Values.xds.port }}
 - --xds-cert=/etc/waymark/xds/tls.crt
 - --xds-key=/etc/waymark/xds/tls.key
@@ -52,7 +57,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.xds.anyNode }}
 - --xds-any-node
 {{- end }}
-- --admin-listen=:{{ .Values.controlPlane.adminPort }}
+- --health-listen=:{{ .Values.controlPlane.healthPort }}
 - --state-dir=/var/lib/waymark
 - --waves={{ .Values.controlPlane.waves }}
 - --wave-interval={{ .Values.controlPlane.waveInterval }}
@@ -65,7 +70,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - --envoy-version={{ . }}
 {{- end }}
 {{- if .Values.webhook.enabled }}
-- --webhook=:{{ .Values.webhook.port }}
+- --webhook-listen=:{{ .Values.webhook.port }}
 - --webhook-cert=/etc/waymark/webhook/tls.crt
 - --webhook-key=/etc/waymark/webhook/tls.key
 {{- end }}
