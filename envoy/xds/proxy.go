@@ -35,6 +35,7 @@ type proxy struct {
 	chosen  bool      // a plugin configuration was acknowledged, for which workers need time
 	changed bool      // so were routes, or a plugin configuration
 	since   time.Time // when the proxy began to wait for what is outstanding
+	late    bool      // a newer target waits, see isChoosing
 
 	newRoutes []string // subscribed to, and not acknowledged yet
 
@@ -150,6 +151,10 @@ func (p *proxy) receive(r *request) {
 	if p.begun {
 		p.subscribed(r, added, first)
 	}
+	if p.late { // what the target waits for may have been refused
+		p.retarget()
+		return
+	}
 	p.advance()
 }
 
@@ -158,7 +163,11 @@ func (p *proxy) report(r *request) {
 	s := &p.subs[r.kind]
 	switch {
 	case p.delta && len(r.initial) > 0:
-		s.base = p.group.closest(r.kind, r.initial)
+		var known bool
+		if s.base, known = p.group.closest(r.kind, r.initial); !known {
+			p.group.recall()
+			s.base, _ = p.group.closest(r.kind, r.initial)
+		}
 		for name, version := range r.initial {
 			if s.has(name) != version {
 				s.put(name, version)
@@ -172,7 +181,10 @@ func (p *proxy) report(r *request) {
 			}
 		}
 	case !p.delta && r.version != "":
-		s.base = p.group.byVersion(r.kind, r.version)
+		if s.base = p.group.byVersion(r.kind, r.version); s.base == nil && r.kind != endpoints {
+			p.group.recall()
+			s.base = p.group.byVersion(r.kind, r.version)
+		}
 	default:
 		return
 	}
@@ -382,11 +394,20 @@ func (p *proxy) retarget() {
 		return
 	}
 	t := p.group.targetOf(p)
-	if t != p.target {
+	if p.late = t != p.target && p.isChoosing(); t != p.target && !p.late {
 		p.target = t
 		p.replan()
 	}
 	p.advance()
+}
+
+// isChoosing: workers get the plugin configurations of the target, so each of them chooses outcomes of these or of those
+// before. A newer target waits until all have the former: its routes have its own outcomes and those of one other target.
+func (p *proxy) isChoosing() bool {
+	if p.target == nil || p.at >= len(p.stages) || p.stages[p.at].kind != envoy.Plugins {
+		return false
+	}
+	return len(p.subs[plugins].outstanding) > 0 || p.chosen && len(p.refusalsOf(plugins)) == 0
 }
 
 // replan begins with what the proxy has.
@@ -397,6 +418,9 @@ func (p *proxy) replan() {
 	p.at = 0
 	for kind := range p.subs {
 		p.subs[kind].single = false
+	}
+	if p.chosen && len(p.refusalsOf(plugins)) > 0 { // it has taken one plugin configuration and refused another
+		p.basis = [2]*collection{p.subs[routes].base, p.subs[hosts].base}
 	}
 	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return !p.repeats(r) })
 	if p.basis == [2]*collection{} {
@@ -455,6 +479,10 @@ func (p *proxy) advance() {
 				return
 			}
 			p.basis = [2]*collection{p.target.view[routes], p.target.view[hosts]}
+			if p.late {
+				p.retarget()
+				return
+			}
 		}
 	}
 	if !p.complete() {

@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,6 +54,7 @@ type Server struct {
 	groups map[string]*group
 	number uint64
 	build  func(Group) (*envoy.Resources, error)
+	former []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
 
 	rollout rollout
 	loads   loads
@@ -95,6 +97,9 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.build != nil {
+		s.former = append(slices.Clone(s.former[max(0, len(s.former)-keptTargets+2):]), s.build)
+	}
 	s.build = build
 	s.number++
 	if len(s.options.Waves.Sizes) > 0 {
