@@ -64,7 +64,9 @@ func TestAnEnvoyThatIsStopped(t *testing.T) {
 	f.arrives(t, g, f.members[0])
 	s.Eventually(t, "it waits", func() bool { return strings.Contains(s.text(t), "waiting for ") })
 	assert.Contains(t, s.text(t), "taken by 1 of 2 proxies")
-	s.Eventually(t, "the status says so", func() bool { return strings.Contains(f.condition(t, "Programmed", "a"), "Unknown taken by 1 of 2 proxies") })
+	s.Eventually(t, "the status says so", func() bool {
+		return strings.Contains(f.condition(t, "Programmed", "a"), "Unknown taken by 1 of 2 proxies")
+	})
 	s.Eventually(t, "its connection counts as lost", func() bool { return s.status(t).Proxies.Connected == 1 })
 	s.Eventually(t, "the status says so", func() bool { return strings.Contains(f.condition(t, "Programmed", "a"), "True taken by every proxy") })
 
@@ -126,3 +128,86 @@ func (m *member) strategy(t *testing.T) string {
 	}
 }
 
+// A rule is changed as soon as an API server is back that was killed. Until then, and meanwhile, Envoys serve what they have;
+// then they get the change. No request fails.
+func TestARuleChangesWhileTheAPIServerRestarts(t *testing.T) {
+	f := startFleet(t, 2)
+	s := f.serve(t, "only")
+	f.join(t, 0, "1.36.4", s.xds)
+	f.join(t, 1, "1.40.0", s.xds)
+	load := f.press(t, f.members...)
+	var g generation
+	for range 2 {
+		g.rule++
+		load.roll(t, g)
+		g.rule++
+		g.destination++
+		load.write(t, g) // killed in the middle of it
+		f.Kill(t)
+		load.settle(t)
+		g.rule++
+		g.endpoint++
+		load.begun.Store(&g)
+		written := make(chan error, 1)
+		go func() { written <- f.soon(t, f.endpoint(t, g.endpoint), f.rule(g)) }()
+		time.Sleep(time.Second)
+		require.Empty(t, written, "nobody takes it")
+		f.Restart(t)
+		require.NoError(t, <-written)
+		f.written = &g
+		load.settle(t)
+		s.Eventually(t, "all in sync", func() bool { return s.status(t).Proxies.InSync == 2 })
+	}
+	load.end(t)
+	t.Logf("%d requests", load.total())
+}
+
+// soon writes objects as soon as the API server takes them.
+func (f *aFleet) soon(t *testing.T, texts ...string) (err error) {
+	for _, text := range texts {
+		for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(10 * time.Millisecond) {
+			if err = f.put(t.Context(), text); err == nil {
+				break
+			}
+		}
+	}
+	return err
+}
+
+// A control plane that starts again, and finds nothing new, sends Envoys nothing that they have, whether it kept a folder of
+// what they were given or not.
+func TestNothingIsNewAfterARestart(t *testing.T) {
+	f := startFleet(t, 2)
+	for name, args := range map[string][]string{"without a folder": nil, "with a folder": {"--state-dir", t.TempDir()}} {
+		t.Run(name, func(t *testing.T) {
+			s := f.serve(t, "only", args...)
+			f.join(t, 0, "1.36.4", s.xds)
+			f.join(t, 1, "1.40.0", s.xds)
+			f.arrives(t, *f.written, f.members...)
+			g := *f.written
+			g.rule, g.destination = g.rule+1, g.destination+1
+			f.write(t, g)
+			f.arrives(t, g, f.members...)
+			inSync := func() bool { return s.status(t).Proxies.InSync == 2 }
+			s.Eventually(t, "all in sync", inSync)
+			updates := func() (out []string) {
+				for _, m := range f.members {
+					text, err := m.envoy.Admin(context.Background(), "/stats?filter=(config_reload|update_success|update_rejected|listener_manager.listener_(added|modified)|cluster_manager.cluster_(added|modified))$")
+					require.NoError(t, err)
+					out = append(out, text)
+				}
+				return out
+			}
+			before := updates()
+			require.NoError(t, s.Cmd.Process.Kill())
+			require.Error(t, s.Cmd.Wait(), "it was killed")
+			s.start(t)
+			s.Eventually(t, "it serves", func() bool { return strings.Contains(s.Output(), "given to proxies") && inSync() })
+			assert.Equal(t, before, updates())
+			g.rule++
+			f.write(t, g)
+			f.arrives(t, g, f.members...)
+			assert.NotEqual(t, before, updates())
+		})
+	}
+}
