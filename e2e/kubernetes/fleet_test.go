@@ -85,7 +85,7 @@ func startFleet(t *testing.T, envoys int) *aFleet {
 	}
 	f.Apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n")
 	f.Apply(t, f.gateways())
-	f.Apply(t, f.destinations(0))
+	f.Apply(t, f.destinations())
 	f.write(t, generation{})
 	return f
 }
@@ -108,7 +108,7 @@ spec:
 }
 
 // destinations are those that stay: a Service, and a ServiceEntry with two versions.
-func (f *aFleet) destinations(_ int) string {
+func (f *aFleet) destinations() string {
 	first, port := f.echo[0].Address("stable-v1")
 	second, _ := f.echo[0].Address("stable-v2")
 	return fmt.Sprintf(`
@@ -132,6 +132,10 @@ kind: DestinationRule
 metadata: {name: stable}
 spec: {host: stable.test, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
 `, port, first, second)
+}
+
+func istioResource(name string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: name}
 }
 
 func destinationName(n int) string { return fmt.Sprintf("d%d", n) }
@@ -240,7 +244,7 @@ func (f *aFleet) write(t *testing.T, g generation) {
 			put(f.destination(n))
 		}
 		put(f.rule(g))
-		entries := f.objects.Resource(schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "serviceentries"}).Namespace("default")
+		entries := f.objects.Resource(istioResource("serviceentries")).Namespace("default")
 		for n := before.destination; n < g.destination; n++ {
 			require.NoError(t, entries.Delete(t.Context(), destinationName(n), meta.DeleteOptions{}))
 		}
@@ -338,14 +342,18 @@ type answer struct {
 	body, server, reply string // reply is the destination that was reached
 }
 
-func (m *member) ask(path string) (a answer, err error) { return m.askWith(m.client, path) }
+func (m *member) ask(path string) (a answer, err error) { return m.askWith(m.client, "a.test", path) }
 
-func (m *member) askWith(c *http.Client, path string) (a answer, err error) {
+func (m *member) askOf(host, path string) (a answer, err error) {
+	return m.askWith(m.client, host, path)
+}
+
+func (m *member) askWith(c *http.Client, host, path string) (a answer, err error) {
 	q, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d%s", m.port, path), http.NoBody)
 	if err != nil {
 		return a, err
 	}
-	q.Host = "a.test"
+	q.Host = host
 	response, err := c.Do(q)
 	if err != nil {
 		return a, err
@@ -402,14 +410,16 @@ func judge(path string, a answer, err error, from, to generation) string {
 	case "/stable":
 		ok = a.reply == "stable-v2"
 	case "/endpoint":
-		ok = a.reply == "" && a.server == fmt.Sprint(from.endpoint%2) || a.server == fmt.Sprint(to.endpoint%2)
+		for n := from.endpoint; n <= to.endpoint; n++ {
+			ok = ok || a.server == fmt.Sprint(n%2)
+		}
 	case "/split":
 		for n := from.destination; n <= to.destination+1; n++ {
 			ok = ok || a.reply == destinationName(n)
 		}
 	}
 	if !ok {
-		return fmt.Sprintf("%s: %+v, between %+v and %+v", path, a, from, to)
+		return fmt.Sprintf("%s: %.200v, between %+v and %+v", path, a, from, to)
 	}
 	return ""
 }
@@ -482,7 +492,7 @@ func (f *aFleet) press(t *testing.T, members ...*member) *pressure {
 						path = fmt.Sprintf("/split/%d", i)
 					}
 					from := *p.done.Load()
-					a, err := m.askWith(c, path)
+					a, err := m.askWith(c, "a.test", path)
 					p.report(m, judge(path, a, err, from, *p.begun.Load()))
 					p.sent[at].Add(1)
 				}
