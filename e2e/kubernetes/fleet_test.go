@@ -419,7 +419,8 @@ func judge(path string, a answer, err error, from, to generation) string {
 		}
 	}
 	if !ok {
-		return fmt.Sprintf("%s: %.200v, between %+v and %+v", path, a, from, to)
+		a.body = a.body[:min(len(a.body), 100)]
+		return fmt.Sprintf("%s: %+v, between %+v and %+v", path, a, from, to)
 	}
 	return ""
 }
