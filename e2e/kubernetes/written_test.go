@@ -74,7 +74,7 @@ func TestFromWrittenToAnswered(t *testing.T) {
 		require.NoError(t, f.put(t.Context(), f.manyOf(object, "0")))
 	}
 	for i, matching := range []string{"filter", "auto"} {
-		s := f.serve(t, matching, "--matching", matching, "--pprof")
+		s := f.serve(t, matching, "--matching", matching)
 		m := f.members[i]
 		f.join(t, i, "1.40.0", s.xds)
 		const object = 50
@@ -89,7 +89,7 @@ func TestFromWrittenToAnswered(t *testing.T) {
 			}
 		}
 		answers("0")
-		for round := range 4 {
+		for round := range 3 {
 			s.Eventually(t, "in sync", func() bool { return s.status(t).Proxies.InSync == 1 })
 			text := fmt.Sprint(i, round, "anew")
 			before := s.sums(t)

@@ -619,7 +619,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 			return nil
 		}
 	}
-	if c.empty() && (sub.base != nil || !sub.all) { // one that waits for everything is told that this is nothing
+	if c.empty() && (sub.base != nil || len(sub.over) > 0 || !sub.all) { // one that waits for everything is told that this is nothing
 		return nil
 	}
 	m := &message{kind: kind, set: c.set, removed: c.removed, to: want, body: shared.bytes}
