@@ -27,6 +27,8 @@ type proxy struct {
 	// basis are the routes and virtual hosts for which the plugin configurations in force were made: a worker may choose
 	// any outcome of them.
 	basis [2]*collection
+	// chosenFor are the plugin configurations that were acknowledged since the plan was made, while others were not.
+	chosenFor []string
 
 	target  *target
 	stages  []stage
@@ -34,7 +36,6 @@ type proxy struct {
 	settle  time.Time // until when workers get what was acknowledged
 	chosen  bool      // a plugin configuration was acknowledged, for which workers need time
 	changed bool      // so were routes, or a plugin configuration
-	since   time.Time // when the proxy began to wait for what is outstanding
 
 	newRoutes []string // subscribed to, and not acknowledged yet
 
@@ -150,7 +151,7 @@ func (p *proxy) receive(r *request) {
 	if p.begun {
 		p.subscribed(r, added, first)
 	}
-	p.advance()
+	p.retarget()
 }
 
 // report notes what a proxy has at the beginning of a stream.
@@ -303,7 +304,6 @@ func (p *proxy) answered(r *request) {
 	}
 	m := s.outstanding[i]
 	s.outstanding = slices.Delete(s.outstanding, i, i+1)
-	p.since = p.now()
 	p.group.answered(m, p.now(), r.refused != "")
 	if r.refused != "" {
 		for _, e := range m.set {
@@ -312,14 +312,21 @@ func (p *proxy) answered(r *request) {
 		for _, name := range m.removed {
 			s.put(name, "")
 		}
-		if m.kind == hosts && len(m.set) > 1 && !s.single {
+		if alone(m.kind) && len(m.set) > 1 && !s.single {
 			s.single = true // one of them is wrong, and the others need not wait for it
 			return
 		}
-		p.refusals = append(p.refusals, &refusal{m, r.refused, p.now()})
+		if refused := (&refusal{m, r.refused, p.now()}); p.target == nil || p.repeats(refused) { // else there is a newer target
+			p.refusals = append(p.refusals, refused)
+		}
 		return
 	}
-	p.chosen = p.chosen || m.kind == plugins
+	if m.kind == plugins {
+		p.chosen, p.settle = true, time.Time{} // workers need their time for this one, too
+		for _, e := range m.set {
+			p.chosenFor = append(p.chosenFor, e.name)
+		}
+	}
 	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts || m.kind == listeners
 	if m.kind == routes {
 		defer p.sendHosts(m.set)
@@ -346,12 +353,16 @@ func (p *proxy) answered(r *request) {
 
 // come notes that the proxy has a collection now, and what it had more that was not removed.
 func (s *subscription) come(m *message) {
-	over := map[string]string{}
+	var over map[string]string
 	if m.kind != endpoints { // those of clusters that are gone go with them
 		more := func(name, version string) {
-			if m.to.get(name) == nil && version != absent && !slices.Contains(m.removed, name) {
-				over[name] = version
+			if m.to.get(name) != nil || version == absent || slices.Contains(m.removed, name) {
+				return
 			}
+			if over == nil {
+				over = map[string]string{}
+			}
+			over[name] = version
 		}
 		for name, version := range s.over {
 			more(name, version)
@@ -381,12 +392,21 @@ func (p *proxy) retarget() {
 	if !p.begun {
 		return
 	}
-	t := p.group.targetOf(p)
-	if t != p.target {
+	if t := p.group.targetOf(p); t != p.target && !p.inDoubt() {
+		if p.target != nil { // some filters may choose by it, if others have refused it
+			p.basis = p.group.compose(p.basis, [2]*collection{p.target.view[routes], p.target.view[hosts]}, p.chosenFor)
+		}
+		p.chosenFor = nil
 		p.target = t
 		p.replan()
 	}
 	p.advance()
+}
+
+// inDoubt: a plugin configuration was sent, and it is not known whether all workers have it. The next change waits until it
+// is: else the routes would have to keep the outcomes of ever more changes.
+func (p *proxy) inDoubt() bool {
+	return len(p.subs[plugins].outstanding) > 0 && p.target != nil || p.chosen && p.settling()
 }
 
 // replan begins with what the proxy has.
@@ -398,7 +418,7 @@ func (p *proxy) replan() {
 	for kind := range p.subs {
 		p.subs[kind].single = false
 	}
-	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return !p.repeats(r) })
+	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return !p.repeats(r) || p.forgoes(r) })
 	if p.basis == [2]*collection{} {
 		p.basis = p.group.basisOf(p)
 	}
@@ -417,13 +437,28 @@ func (p *proxy) replan() {
 	p.stages = stages
 }
 
-// repeats: the target has everything that was refused.
+// repeats: the proxy is still to have everything that was refused.
 func (p *proxy) repeats(r *refusal) bool {
-	c := p.target.view[r.message.kind]
+	kind := r.message.kind
+	c := p.target.view[kind]
+	if kind == endpoints {
+		c = p.group.latestEndpoints()
+	}
 	return len(r.message.set) > 0 && !slices.ContainsFunc(r.message.set, func(e *entry) bool {
 		now := c.get(e.name)
 		return now == nil || now.version != e.version
 	})
+}
+
+// forgoes drops the refusals of endpoints whose clusters the target has not: they are not sent again, and hold up nothing.
+func (p *proxy) forgoes(r *refusal) bool {
+	if r.message.kind != endpoints || slices.ContainsFunc(r.message.set, func(e *entry) bool { return p.target.view[clusters].get(e.name) != nil }) {
+		return false
+	}
+	for _, e := range r.message.set {
+		p.subs[endpoints].put(e.name, e.version)
+	}
+	return true
 }
 
 // advance sends what the proxy may have next.
@@ -454,7 +489,7 @@ func (p *proxy) advance() {
 			if p.chosen && p.settling() {
 				return
 			}
-			p.basis = [2]*collection{p.target.view[routes], p.target.view[hosts]}
+			p.basis, p.chosenFor = [2]*collection{p.target.view[routes], p.target.view[hosts]}, nil
 		}
 	}
 	if !p.complete() {
@@ -585,7 +620,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		again := func(e *entry) bool {
 			return slices.Contains(r.message.set, e) || slices.ContainsFunc(r.message.set, e.equal)
 		}
-		if kind == hosts {
+		if alone(kind) {
 			c.set, private = slices.DeleteFunc(slices.Clone(c.set), again), true
 		} else if slices.ContainsFunc(c.set, again) {
 			return nil
@@ -595,7 +630,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		return nil
 	}
 	m := &message{kind: kind, set: c.set, removed: c.removed, to: want, body: shared.bytes}
-	if kind == hosts && sub.single || kind == plugins && len(c.set) > 1 {
+	if sub.single || kind == plugins && len(c.set) > 1 {
 		m.set, m.removed = p.one(kind, c)
 		m.to, private = nil, true
 	} else if len(refused) > 0 {
@@ -606,6 +641,10 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 	}
 	return m
 }
+
+// alone: of several resources of the type that are refused together, each is sent by itself, and those that are right are
+// taken. Envoy takes those of other types by themselves (clusters, listeners), or gets one at a time.
+func alone(kind int) bool { return kind == hosts || kind == endpoints }
 
 // drains: a virtual host belongs to the routes of a listener that is gone, whose connections drain. Envoy unsubscribes when
 // they have; route configurations and plugin configurations go with that, too, and are never removed.
@@ -687,12 +726,13 @@ func (p *proxy) advanceEndpoints() {
 	if s.base == want && len(s.over) == 0 {
 		return
 	}
+	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return r.message.kind == endpoints && !p.repeats(r) })
 	m := p.lacking(endpoints, want, false)
-	if m == nil {
-		s.base, s.over = want, nil
-		return
+	if m != nil {
+		p.send(m)
+	} else if !s.pending(want) {
+		s.base, s.over, s.single = want, nil, false
 	}
-	p.send(m)
 }
 
 func (p *proxy) encode(m *message, c *collection) []byte {
@@ -713,9 +753,6 @@ func (p *proxy) send(m *message) {
 	m.nonce, m.sent = strconv.FormatUint(p.nonces, 36), p.now()
 	if m.body == nil {
 		m.body = p.encode(m, p.subs[m.kind].offer)
-	}
-	if len(p.out) == 0 {
-		p.since = m.sent
 	}
 	p.subs[m.kind].outstanding = append(p.subs[m.kind].outstanding, m)
 	p.out = append(p.out, m)
