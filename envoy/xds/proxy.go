@@ -319,6 +319,9 @@ func (p *proxy) answered(r *request) {
 		p.refusals = append(p.refusals, &refusal{m, r.refused, p.now()})
 		return
 	}
+	if m.kind == plugins {
+		p.settle = time.Time{} // workers need their time for this one, too
+	}
 	p.chosen = p.chosen || m.kind == plugins
 	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts
 	if m.kind == routes {
@@ -406,7 +409,9 @@ func (p *proxy) replan() {
 	for kind := range begin {
 		begin[kind] = p.subs[kind].base
 	}
-	if p.basis != [2]*collection{p.target.view[routes], p.target.view[hosts]} {
+	// Workers may have a plugin configuration that was sent and is not in force on all of them yet: they need what the proxy has.
+	inDoubt := p.chosen || len(p.subs[plugins].outstanding) > 0
+	if !inDoubt && p.basis != [2]*collection{p.target.view[routes], p.target.view[hosts]} {
 		begin[routes], begin[hosts] = p.basis[0], p.basis[1]
 	}
 	stages, err := p.target.from(begin, p.group.pool)
