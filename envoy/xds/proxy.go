@@ -497,7 +497,7 @@ func (p *proxy) advance() {
 	}
 	p.fresh = false
 	p.group.took(p.target)
-	if p.group.targetOf(p) != p.target { // what had proven itself came first
+	if p.group.targetOf(p) != p.target && !p.inDoubt() { // what had proven itself came first
 		p.retarget()
 	}
 }
