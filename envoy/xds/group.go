@@ -228,7 +228,7 @@ func (g *group) targetOf(p *proxy) *target {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case p.fresh && p.target == nil && g.proven != nil:
+	case p.fresh && g.proven != nil && (p.target == nil || p.target == g.proven):
 		return g.proven
 	case g.stable != nil && !g.server.rollout.admits(p.id):
 		return g.stable

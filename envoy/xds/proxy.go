@@ -30,12 +30,11 @@ type proxy struct {
 	// chosenFor are the plugin configurations that were acknowledged since the plan was made, while others were not.
 	chosenFor []string
 
-	target  *target
-	stages  []stage
-	at      int
-	settle  time.Time // until when workers get what was acknowledged
-	chosen  bool      // a plugin configuration was acknowledged, for which workers need time
-	changed bool      // so were routes, or a plugin configuration
+	target *target
+	stages []stage
+	at     int
+	// Workers have what was acknowledged: plugin configurations at chosen, these and routes and listeners at settled.
+	chosen, settled time.Time
 
 	newRoutes []string // subscribed to, and not acknowledged yet
 
@@ -74,6 +73,7 @@ type message struct {
 	removed []string
 	sent    time.Time
 	stage   envoy.StepKind
+	target  *target // of the proxy, then
 }
 
 // refusal is a response that a proxy refused.
@@ -316,18 +316,20 @@ func (p *proxy) answered(r *request) {
 			s.single = true // one of them is wrong, and the others need not wait for it
 			return
 		}
-		if refused := (&refusal{m, r.refused, p.now()}); p.target == nil || p.repeats(refused) { // else there is a newer target
+		if refused := (&refusal{m, r.refused, p.now()}); m.target == p.target || p.repeats(refused) { // else there is a newer target
 			p.refusals = append(p.refusals, refused)
 		}
 		return
 	}
 	if m.kind == plugins {
-		p.chosen, p.settle = true, time.Time{} // workers need their time for this one, too
+		p.chosen = p.now().Add(settling)
 		for _, e := range m.set {
 			p.chosenFor = append(p.chosenFor, e.name)
 		}
 	}
-	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts || m.kind == listeners
+	if m.kind != endpoints && m.kind != secrets && m.kind != clusters {
+		p.settled = p.now().Add(settling)
+	}
 	if m.kind == routes {
 		defer p.sendHosts(m.set)
 	}
@@ -406,7 +408,7 @@ func (p *proxy) retarget() {
 // inDoubt: a plugin configuration was sent, and it is not known whether all workers have it. The next change waits until it
 // is: else the routes would have to keep the outcomes of ever more changes.
 func (p *proxy) inDoubt() bool {
-	return len(p.subs[plugins].outstanding) > 0 && p.target != nil || p.chosen && p.settling()
+	return len(p.subs[plugins].outstanding) > 0 && p.target != nil || p.now().Before(p.chosen)
 }
 
 // replan begins with what the proxy has.
@@ -475,7 +477,7 @@ func (p *proxy) advance() {
 		if s.kind == envoy.Cleanup && len(p.refusals) == 0 && p.subs[listeners].active && p.listens() {
 			p.group.took(p.target) // what is left only goes
 		}
-		if s.kind == envoy.Cleanup && p.differs(s) && (s.types[0] == listeners && !p.listens() || p.settling()) {
+		if s.kind == envoy.Cleanup && p.differs(s) && (s.types[0] == listeners && !p.listens() || p.now().Before(p.settled)) {
 			return
 		}
 		waiting := false
@@ -486,7 +488,7 @@ func (p *proxy) advance() {
 			return
 		}
 		if s.kind == envoy.Plugins {
-			if p.chosen && p.settling() {
+			if p.now().Before(p.chosen) {
 				return
 			}
 			p.basis, p.chosenFor = [2]*collection{p.target.view[routes], p.target.view[hosts]}, nil
@@ -529,25 +531,9 @@ func (p *proxy) listens() bool {
 	return p.target.view[hosts] == nil || len(p.target.view[hosts].order) == 0 || p.subs[hosts].active
 }
 
-// settling reports whether workers still need time for what the proxy has acknowledged: the main thread hands it to them at
-// once, but a busy one takes a moment to come to it.
-func (p *proxy) settling() bool {
-	switch {
-	case !p.changed:
-		return false
-	case p.settle.IsZero():
-		p.settle = p.now().Add(settled)
-		return true
-	case p.now().Before(p.settle):
-		return true
-	default:
-		p.settle, p.changed, p.chosen = time.Time{}, false, false
-		return false
-	}
-}
-
-// settled is how long workers may take for what the main thread has acknowledged.
-const settled = 250 * time.Millisecond
+// settling is how long workers may take for what the main thread has acknowledged: it hands it to them at once, but a busy
+// one takes a moment to come to it.
+const settling = 250 * time.Millisecond
 
 func (p *proxy) differs(s *stage) bool {
 	return slices.ContainsFunc(s.types, func(kind int) bool { return p.subs[kind].active && p.subs[kind].base != s.view[kind] })
@@ -750,6 +736,7 @@ func (p *proxy) encode(m *message, c *collection) []byte {
 
 func (p *proxy) send(m *message) {
 	p.nonces++
+	m.target = p.target
 	m.nonce, m.sent = strconv.FormatUint(p.nonces, 36), p.now()
 	if m.body == nil {
 		m.body = p.encode(m, p.subs[m.kind].offer)

@@ -138,8 +138,8 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		}
 		p.out = p.out[:0]
 		me.note()
-		if !p.settle.IsZero() {
-			settled.Reset(max(0, time.Until(p.settle)) + time.Millisecond)
+		if rest := time.Until(p.settled); rest > 0 {
+			settled.Reset(rest + time.Millisecond)
 		}
 	}
 }
