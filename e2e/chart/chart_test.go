@@ -203,8 +203,9 @@ func assertSame(t *testing.T, path string, values map[string]any, schema map[str
 // bootstrapOf is what 'waymark bootstrap' prints.
 func bootstrapOf(t *testing.T, address, fleet, namespace, proxy string, labels map[string]string) string {
 	t.Helper()
+	secrets := t.TempDir()
 	args := []string{
-		"bootstrap", "--xds", address, "--node", "POD", "--cluster", fleet, "--namespace", namespace, "--proxy", proxy,
+		"bootstrap", "--secrets", secrets, "--xds", address, "--node", "POD", "--cluster", fleet, "--namespace", namespace, "--proxy", proxy,
 		"--xds-ca", "/etc/xds/ca.crt", "--xds-cert", "/etc/xds/tls.crt", "--xds-key", "/etc/xds/tls.key",
 	}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -212,7 +213,17 @@ func bootstrapOf(t *testing.T, address, fleet, namespace, proxy string, labels m
 	}
 	stdout, stderr, status := program.Run(t, "", args...)
 	require.Zero(t, status, stderr)
-	return stdout
+	for _, name := range []string{"xds-certificate.json", "xds-authority.json"} {
+		text, err := os.ReadFile(filepath.Join(secrets, name))
+		require.NoError(t, err)
+		if *update {
+			require.NoError(t, os.WriteFile(filepath.Join(chartDir(), "files", name), text, 0o600))
+		}
+		chart, err := os.ReadFile(filepath.Join(chartDir(), "files", name))
+		require.NoError(t, err)
+		assert.JSONEq(t, string(text), string(chart), name)
+	}
+	return strings.ReplaceAll(stdout, secrets, "/etc/envoy")
 }
 
 // updateBootstrap writes the bootstrap from which the chart makes those of its Envoys.
