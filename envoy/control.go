@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"path/filepath"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -9,6 +10,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -30,9 +32,11 @@ type Control struct {
 	LoadReports bool
 }
 
-// ControlTLS are the certificates of the connection to a control plane. Envoy reads the files again when they are
-// replaced by renaming.
+// ControlTLS are the certificates of the connection to a control plane.
 type ControlTLS struct {
+	// Secrets is the folder of the files of [ControlSecrets], as Envoy sees it. With it, Envoy reads certificates again when
+	// they are replaced by renaming; without, once at its start.
+	Secrets string
 	// Cert and Key are the files of Envoy's own certificate.
 	Cert, Key string
 	// CA is the file of the authorities that the control plane's certificate is verified with.
@@ -130,18 +134,68 @@ func (c *Control) transport() *corev3.TransportSocket {
 	}
 	common := &tlsv3.CommonTlsContext{
 		TlsParams: &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3},
-		ValidationContextType: &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
-			TrustedCa: dataSource(c.TLS.CA, nil),
-			MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
-				SanType: tlsv3.SubjectAltNameMatcher_DNS,
-				Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: name}},
-			}},
-		}},
+	}
+	rules := &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
+		SanType: tlsv3.SubjectAltNameMatcher_DNS,
+		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: name}},
+	}}}
+	if c.TLS.Secrets == "" {
+		if c.TLS.Cert != "" {
+			common.TlsCertificates = []*tlsv3.TlsCertificate{c.TLS.pair()}
+		}
+		rules.TrustedCa = dataSource(c.TLS.CA, nil)
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: rules}
+		return transportSocket(tlsSocket, &tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: name})
 	}
 	if c.TLS.Cert != "" {
-		common.TlsCertificates = []*tlsv3.TlsCertificate{{CertificateChain: dataSource(c.TLS.Cert, nil), PrivateKey: dataSource(c.TLS.Key, nil)}}
+		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{c.TLS.secret(controlCertificate)}
+	}
+	common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
+		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext: rules, ValidationContextSdsSecretConfig: c.TLS.secret(controlAuthority),
+		},
 	}
 	return transportSocket(tlsSocket, &tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: name})
+}
+
+// The names of the secrets of the connection, and of their files.
+const (
+	controlCertificate = "xds-certificate"
+	controlAuthority   = "xds-authority"
+)
+
+func (t *ControlTLS) pair() *tlsv3.TlsCertificate {
+	return &tlsv3.TlsCertificate{CertificateChain: dataSource(t.Cert, nil), PrivateKey: dataSource(t.Key, nil)}
+}
+
+func (t *ControlTLS) secret(name string) *tlsv3.SdsSecretConfig {
+	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{Path: filepath.Join(t.Secrets, name+".json")}},
+	}}
+}
+
+// ControlSecrets are the files of [ControlTLS.Secrets], by name: they name the certificates of the connection, and Envoy
+// watches the folders of these.
+func ControlSecrets(t *ControlTLS) (map[string][]byte, error) {
+	all := []*tlsv3.Secret{{Name: controlAuthority, Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: dataSource(t.CA, nil)}}}}
+	if t.Cert != "" {
+		all = append(all, &tlsv3.Secret{Name: controlCertificate, Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: t.pair()}})
+	}
+	out := map[string][]byte{}
+	for _, s := range all {
+		if err := validate(s); err != nil {
+			return nil, err
+		}
+		packed, err := anypb.New(s)
+		if err != nil {
+			return nil, err
+		}
+		if out[s.Name+".json"], err = JSON(&discoveryv3.DiscoveryResponse{Resources: []*anypb.Any{packed}}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // ControlledBootstrap is what an Envoy starts with that gets everything else from [Options.Control].

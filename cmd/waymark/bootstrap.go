@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 
 func newBootstrap() *cobra.Command {
 	var f envoyFlags
-	var server, id, cluster, proxy, namespace, locality, cert, key, ca, serverName string
+	var server, id, cluster, proxy, namespace, locality, cert, key, ca, serverName, secrets string
 	var labels []string
 	var sotw, plaintext bool
 	c := &cobra.Command{
@@ -25,8 +26,7 @@ func newBootstrap() *cobra.Command {
 flags of serve say how rules are matched and what clients may do.
 
   waymark bootstrap --xds 127.0.0.1:15010 --node edge-1 > bootstrap.json
-  waymark bootstrap --xds control.example.com:15012 --node "$HOSTNAME" --cluster edge --namespace istio-system \
-    --xds-ca ca.crt --xds-cert tls.crt --xds-key tls.key > bootstrap.json
+  waymark bootstrap --xds control.example.com:15012 --node edge-2 --cluster edge --xds-ca ca.crt --xds-cert tls.crt --xds-key tls.key > bootstrap.json
   waymark bootstrap --xds unix:/run/waymark/xds.sock --node web-1 --proxy sidecar --namespace shop --labels app=web > bootstrap.json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,7 +51,10 @@ flags of serve say how rules are matched and what clients may do.
 				return usageError("--xds %s: that is another machine, so the connection needs --xds-ca, --xds-cert and --xds-key, or --xds-plaintext", server)
 			}
 			if ca != "" {
-				control.TLS = &envoy.ControlTLS{Cert: cert, Key: key, CA: ca, Name: serverName}
+				control.TLS = &envoy.ControlTLS{Cert: cert, Key: key, CA: ca, Name: serverName, Secrets: secrets}
+				if err := writeControlSecrets(control.TLS, func(text string) { fmt.Fprintln(c.ErrOrStderr(), "notice: "+text) }); err != nil {
+					return err
+				}
 			}
 			if parts := strings.SplitN(locality, "/", 3); locality != "" {
 				parts = append(parts, "", "")
@@ -88,8 +91,29 @@ flags of serve say how rules are matched and what clients may do.
 	flags.StringVar(&cert, "xds-cert", "", "file with the Envoy's certificate, as Envoy sees it")
 	flags.StringVar(&key, "xds-key", "", "file with its key")
 	flags.StringVar(&ca, "xds-ca", "", "file with the authorities that the server's certificate is verified with; without, the connection has no TLS")
+	flags.StringVar(&secrets, "secrets", "", "folder in which two files are written that Envoy watches, so that it reads renewed certificates; it is the same folder for Envoy (default: certificates are read once)")
 	flags.StringVar(&serverName, "xds-name", "", "name that the server's certificate must have (default: the host of --xds)")
 	flags.BoolVar(&plaintext, "xds-plaintext", false, "connect to another machine without TLS")
 	flags.BoolVar(&sotw, "sotw", false, "state of the world instead of delta")
 	return c
+}
+
+// writeControlSecrets writes the files by which Envoy finds its certificates.
+func writeControlSecrets(t *envoy.ControlTLS, notice func(string)) error {
+	if t.Secrets == "" {
+		if t.Cert != "" {
+			notice("Envoy reads the certificates of the connection once, at its start; with --secrets FOLDER, it reads renewed ones, too")
+		}
+		return nil
+	}
+	files, err := envoy.ControlSecrets(t)
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := writeFile(filepath.Join(t.Secrets, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

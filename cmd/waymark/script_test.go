@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,20 @@ func TestScripts(t *testing.T) {
 // needsEnvoy are the examples that only a test with an Envoy can run: TestHelpExamples in e2e/envoy.
 const needsEnvoy = "--engine envoy"
 
+// needsServer are parts of the examples that ask a control plane, or that are one with a cluster or certificates: TestServe,
+// TestWaves and TestServeOverTLS in e2e/envoy, and e2e/kubernetes.
+var needsServer = []string{"waymark status", "waymark rollout", "--server", "--kubernetes", "--xds-client-ca", "--state-dir"}
+
+// untilItSays is a line of the shell that runs a command until its log has a text, and ends it in order.
+func untilItSays(text, command string) string {
+	return command + ` >log 2>&1 & run=$!
+		trap 'kill $run' EXIT
+		for i in $(seq 1200); do grep -q '` + text + `' log && break; sleep 0.05; done
+		grep '` + text + `' log || { cat log; exit 1; }
+		trap - EXIT
+		kill $run && wait $run`
+}
+
 // helpExamples runs the examples of the help of every command, by the shell: helpexamples. What serves must listen, on a free
 // port in place of its own, and end in order; it keeps no pipe of ours, which would be waited for without end. The examples are
 // in a repository of git with two revisions, if git is there, and the cluster that kubectl asks has the bookinfo example.
@@ -68,7 +83,7 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Fatalf("the help of %s has %d examples", c.Name(), len(lines))
 		}
 		for _, line := range lines {
-			if strings.Contains(line, needsEnvoy) {
+			if strings.Contains(line, needsEnvoy) || slices.ContainsFunc(needsServer, func(part string) bool { return strings.Contains(line, part) }) {
 				continue
 			}
 			examples++
@@ -76,13 +91,12 @@ func helpExamples(ts *testscript.TestScript, _ bool, _ []string) {
 				continue
 			}
 			line = strings.Replace(line, "kubectl get vs,gw,dr,se,svc -A -o yaml", "for f in examples/bookinfo/*; do echo ---; cat $f; done", 1)
-			if command, _, _ := strings.Cut(line, "  #"); strings.HasPrefix(command, "waymark run ") {
-				line = command + ` --listen 127.0.0.1:0 >log 2>&1 & run=$!
-					trap 'kill $run' EXIT
-					for i in $(seq 1200); do grep -q 'listening on' log && break; sleep 0.05; done
-					grep 'listening on' log || { cat log; exit 1; }
-					trap - EXIT
-					kill $run && wait $run`
+			command, _, _ := strings.Cut(line, "  #")
+			switch {
+			case strings.HasPrefix(command, "waymark run "):
+				line = untilItSays("listening on", command+" --listen 127.0.0.1:0")
+			case strings.HasPrefix(command, "waymark serve "):
+				line = untilItSays("given to proxies", command+" --xds-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0")
 			}
 			if err := ts.Exec("sh", "-e", "-c", line); err != nil {
 				ts.Fatalf("%s: %v", line, err)

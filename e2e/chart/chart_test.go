@@ -3,7 +3,6 @@ package chart
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -127,6 +126,9 @@ func of[T runtime.Object](all []runtime.Object) (out []T) {
 
 // Each set of values renders to what was looked at, and Kubernetes knows all of it.
 func TestManifests(t *testing.T) {
+	if *update {
+		updateBootstrap(t)
+	}
 	for name, file := range sets(t) {
 		t.Run(name, func(t *testing.T) {
 			got, err := render(t, read(t, file))
@@ -198,27 +200,45 @@ func assertSame(t *testing.T, path string, values map[string]any, schema map[str
 	}
 }
 
+// bootstrapOf is what 'waymark bootstrap' prints.
+func bootstrapOf(t *testing.T, address, fleet, namespace, proxy string, labels map[string]string) string {
+	t.Helper()
+	secrets := t.TempDir()
+	args := []string{
+		"bootstrap", "--secrets", secrets, "--xds", address, "--node", "POD", "--cluster", fleet, "--namespace", namespace, "--proxy", proxy,
+		"--xds-ca", "/etc/xds/ca.crt", "--xds-cert", "/etc/xds/tls.crt", "--xds-key", "/etc/xds/tls.key",
+	}
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		args = append(args, "--labels", name+"="+labels[name])
+	}
+	stdout, stderr, status := program.Run(t, "", args...)
+	require.Zero(t, status, stderr)
+	for _, name := range []string{"xds-certificate.json", "xds-authority.json"} {
+		text, err := os.ReadFile(filepath.Join(secrets, name))
+		require.NoError(t, err)
+		if *update {
+			require.NoError(t, os.WriteFile(filepath.Join(chartDir(), "files", name), text, 0o600))
+		}
+		chart, err := os.ReadFile(filepath.Join(chartDir(), "files", name))
+		require.NoError(t, err)
+		assert.JSONEq(t, string(text), string(chart), name)
+	}
+	return strings.ReplaceAll(stdout, secrets, "/etc/envoy")
+}
+
+// updateBootstrap writes the bootstrap from which the chart makes those of its Envoys.
+func updateBootstrap(t *testing.T) {
+	var value any
+	require.NoError(t, json.Unmarshal([]byte(bootstrapOf(t, "waymark:15012", "FLEET", "NAMESPACE", "gateway", map[string]string{"istio": "ingressgateway"})), &value))
+	text, err := json.MarshalIndent(value, "", " ")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(chartDir(), "files", "bootstrap.json"), append(text, '\n'), 0o600))
+}
+
 // What Envoys start with is what 'waymark bootstrap' prints for them.
 func TestBootstraps(t *testing.T) {
 	bootstrap := func(address, fleet, namespace, proxy string, labels map[string]string) string {
-		args := []string{"bootstrap", "--xds", address, "--node", "POD", "--cluster", fleet, "--namespace", namespace, "--proxy", proxy,
-			"--xds-ca", "/etc/xds/ca.crt", "--xds-cert", "/etc/xds/tls.crt", "--xds-key", "/etc/xds/tls.key"}
-		for _, name := range slices.Sorted(maps.Keys(labels)) {
-			args = append(args, "--labels", name+"="+labels[name])
-		}
-		stdout, stderr, status := program.Run(t, "", args...)
-		require.Zero(t, status, stderr)
-		return stdout
-	}
-	file := filepath.Join(chartDir(), "files", "bootstrap.json")
-	if *update {
-		var b bytes.Buffer
-		require.NoError(t, json.Indent(&b, []byte(bootstrap("waymark:15012", "FLEET", "NAMESPACE", "gateway", map[string]string{"istio": "ingressgateway"})), "", " "))
-		var value any
-		require.NoError(t, json.Unmarshal(b.Bytes(), &value))
-		text, err := json.MarshalIndent(value, "", " ")
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o600))
+		return bootstrapOf(t, address, fleet, namespace, proxy, labels)
 	}
 	for name, want := range map[string]map[string]string{
 		"gateway-fleet":  {"edge": bootstrap("waymark.waymark-system.svc:15012", "edge", "waymark-system", "gateway", map[string]string{"istio": "ingressgateway"})},

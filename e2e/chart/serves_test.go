@@ -116,13 +116,17 @@ func TestWhatIsInstalledServes(t *testing.T) {
 	require.FileExists(t, module)
 
 	var bootstrap string
+	etc, own := t.TempDir(), identity("edge.waymark-system")
 	for _, m := range of[*core.ConfigMap](all) {
 		bootstrap = m.Data["bootstrap.json"]
+		for _, name := range []string{"xds-certificate.json", "xds-authority.json"} {
+			require.NoError(t, os.WriteFile(filepath.Join(etc, name), []byte(strings.ReplaceAll(m.Data[name], "/etc/xds", own)), 0o600))
+		}
 	}
 	var b map[string]any
 	require.NoError(t, json.Unmarshal([]byte(bootstrap), &b))
 	text := strings.NewReplacer(
-		"/etc/xds", identity("edge.waymark-system"), `"address": "`+service+`"`, `"address": "127.0.0.1"`,
+		"/etc/envoy", etc, `"address": "`+service+`"`, `"address": "127.0.0.1"`,
 		`"port_value": 15012`, fmt.Sprintf(`"port_value": %d`, ports[0]), `"port_value": 9901`, fmt.Sprintf(`"port_value": %d`, ports[3]),
 	).Replace(bootstrap)
 	binary, err := envoytest.Default()

@@ -289,7 +289,7 @@ func TestServeOverTLS(t *testing.T) {
 	f.xds = strings.Replace(f.xds, "127.0.0.1", "localhost", 1)
 	with := func(name string, c certs.Issued) []string {
 		own, ownKey := c.Files(t, dir, name)
-		return []string{"--xds-ca", ca, "--xds-cert", own, "--xds-key", ownKey, "--cluster", "edge"}
+		return []string{"--xds-ca", ca, "--xds-cert", own, "--xds-key", ownKey, "--cluster", "edge", "--secrets", t.TempDir()}
 	}
 	f.join(t, 0, defaultEnvoy(t), with("spiffe", authority.Issue(t, "spiffe://cluster.local/ns/default/sa/edge"))...)
 	f.join(t, 1, defaultEnvoy(t), with("dns", authority.Issue(t, "edge.default.svc"))...)
@@ -318,6 +318,17 @@ func TestServeOverTLS(t *testing.T) {
 	assert.Equal(t, []string{"proxy-0", "proxy-1"}, connected())
 	authority.Issue(t, "localhost").Files(t, dir, "server")
 	f.Eventually(t, "the third", func() bool { return len(connected()) == 3 })
+
+	// The first Envoy's certificate is renewed, for another namespace: it cannot come back.
+	authority.Issue(t, "spiffe://cluster.local/ns/shop/sa/edge").Files(t, dir, "spiffe")
+	time.Sleep(time.Second)
+	require.NoError(t, f.Cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, f.Exit(t, 20*time.Second), f.Output())
+	f.xds = strings.Replace(f.xds, "localhost", "127.0.0.1", 1)
+	f.start(t)
+	f.Eventually(t, "the others", func() bool { return strings.Contains(f.Output(), "given to proxies") && len(connected()) == 2 })
+	time.Sleep(2 * time.Second)
+	assert.Equal(t, []string{"proxy-1", "proxy-2"}, connected())
 }
 
 // tryToJoin starts an Envoy that may not be let in, until the test ends.

@@ -46,10 +46,10 @@ func TestEachSupportedVersionIsPinned(t *testing.T) {
 func TestBehaviours(t *testing.T) {
 	for minor, want := range map[int]version.Behaviour{
 		36: {RepeatedHeadersJoined: true, RegexReadsUTF8: true, HTTP2BoundsEachCrumb: true},
-		37: {RepeatedHeadersJoined: true, RegexReadsUTF8: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true},
-		38: {RepeatedHeadersJoined: true, RegexReadsUTF8: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true, HTTP2CountsCookies: true},
-		39: {DropsDotSegmentParameters: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true, HTTP2CountsCookies: true, HTTP2CountsHost: true},
-		40: {DropsDotSegmentParameters: true, KnowsQueryMethod: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true,
+		37: {VirtualHostsOverADS: true, RepeatedHeadersJoined: true, RegexReadsUTF8: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true},
+		38: {VirtualHostsOverADS: true, RepeatedHeadersJoined: true, RegexReadsUTF8: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true, HTTP2CountsCookies: true},
+		39: {VirtualHostsOverADS: true, DropsDotSegmentParameters: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true, HTTP2CountsCookies: true, HTTP2CountsHost: true},
+		40: {VirtualHostsOverADS: true, DropsDotSegmentParameters: true, KnowsQueryMethod: true, HTTP2RefusesEmptyHost: true, HTTP2RefusesRepeatedHost: true, HTTP2IgnoresCaseOfTE: true,
 			HTTP2CountsCookies: true, HTTP2CountsHost: true, RestrictsCapabilitiesOfVM: true},
 	} {
 		assert.Equal(t, want, version.Of(minor), "1.%d", minor)

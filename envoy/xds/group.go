@@ -83,8 +83,9 @@ type group struct {
 	history   []*target // the latest last: those that proxies may still have
 	endpoints *collection
 	proxies   map[*session]bool
-	err       error // why there is no newer target
 	recalled  bool
+	left      time.Time // when the last proxy went; zero: there are some
+	err       error     // why there is no newer target
 	empty     [len(types)]*collection
 }
 
@@ -149,8 +150,8 @@ func (g *group) made(r *envoy.Resources) (t *target, latest *collection, err err
 // never made, since another one gave it to the proxy, which is gone.
 func (g *group) recall() {
 	s := g.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.updating.Lock()
+	defer s.updating.Unlock()
 	g.mu.Lock()
 	recalled := g.recalled || len(g.history) >= keptTargets
 	g.recalled = true
@@ -267,7 +268,7 @@ func (g *group) targetOf(p *proxy) *target {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case p.fresh && p.target == nil && g.proven != nil:
+	case p.fresh && g.proven != nil && (p.target == nil || p.target == g.proven):
 		return g.proven
 	case g.stable != nil && !g.server.rollout.admits(p.id):
 		return g.stable
@@ -362,28 +363,59 @@ func (g *group) byVersion(kind int, version string) *collection {
 	return nil
 }
 
-// basisOf are the routes for which the plugin configurations that a proxy has were made; nothing where they are unknown.
-func (g *group) basisOf(p *proxy) [2]*collection {
+// basisOf are the routes for which the plugin configurations that a proxy has were made, each route configuration by itself;
+// those whose plugin configuration is unknown are missing.
+func (g *group) basisOf(p *proxy) (out [2]*collection) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	sub := &p.subs[plugins]
-	fits := func(t *target) bool {
-		return t.view[plugins] == nil || !slices.ContainsFunc(t.view[plugins].order, func(e *entry) bool { return sub.has(e.name) != e.version })
-	}
-	var out [2]*collection
+	known := map[string]bool{} // by name of a plugin configuration
 	for _, t := range slices.Backward(g.history) {
 		of := [2]*collection{t.view[routes], t.view[hosts]}
-		if !fits(t) {
-			continue
+		var fits []string
+		all := true
+		if t.view[plugins] != nil {
+			for _, e := range t.view[plugins].order {
+				switch {
+				case sub.has(e.name) != e.version:
+					all = false
+				case !known[e.name]:
+					fits = append(fits, e.name)
+				}
+			}
 		}
-		if of == [2]*collection{p.subs[routes].base, p.subs[hosts].base} {
+		if all && (out == [2]*collection{} || of == [2]*collection{p.subs[routes].base, p.subs[hosts].base}) {
 			return of
 		}
-		if out == [2]*collection{} {
-			out = of
+		for _, name := range fits {
+			known[name] = true
 		}
+		out = g.compose(out, of, fits)
 	}
 	return out
+}
+
+// compose are routes and virtual hosts in which the route configurations of some plugins are those of others.
+func (g *group) compose(of, others [2]*collection, plugins []string) [2]*collection {
+	if len(plugins) == 0 {
+		return of
+	}
+	replaced := func(name string) bool { return slices.Contains(plugins, envoy.PluginName(envoy.RoutesOfHost(name))) }
+	for i, kind := range []int{routes, hosts} {
+		var entries []*entry
+		for _, e := range of[i].all() {
+			if !replaced(e.name) {
+				entries = append(entries, e)
+			}
+		}
+		for _, e := range others[i].all() {
+			if replaced(e.name) {
+				entries = append(entries, e)
+			}
+		}
+		of[i] = g.pool.collect(kind, entries)
+	}
+	return of
 }
 
 func (g *group) answered(m *message, now time.Time, refused bool) {

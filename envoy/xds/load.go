@@ -48,6 +48,12 @@ func (l *loads) add(id string, r *loadv3.LoadStatsRequest) {
 	l.all[id] = sum
 }
 
+func (l *loads) forget(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.all, id)
+}
+
 // loadInterval is how often proxies report.
 const loadInterval = 5 * time.Second
 
@@ -73,6 +79,7 @@ func (s *loadService) StreamLoadStats(stream loadv3.LoadReportingService_StreamL
 	if err := stream.Send(&loadv3.LoadStatsResponse{SendAllClusters: true, LoadReportingInterval: durationpb.New(loadInterval)}); err != nil {
 		return err
 	}
+	defer s.server.loads.forget(id)
 	failed := make(chan error, 1)
 	go func() {
 		r, err := first, error(nil)

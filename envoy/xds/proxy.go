@@ -27,15 +27,14 @@ type proxy struct {
 	// basis are the routes and virtual hosts for which the plugin configurations in force were made: a worker may choose
 	// any outcome of them.
 	basis [2]*collection
+	// chosenFor are the plugin configurations that were acknowledged since the plan was made, while others were not.
+	chosenFor []string
 
-	target  *target
-	stages  []stage
-	at      int
-	settle  time.Time // until when workers get what was acknowledged
-	chosen  bool      // a plugin configuration was acknowledged, for which workers need time
-	changed bool      // so were routes, or a plugin configuration
-	since   time.Time // when the proxy began to wait for what is outstanding
-	late    bool      // a newer target waits, see isChoosing
+	target *target
+	stages []stage
+	at     int
+	// Workers have what was acknowledged: plugin configurations at chosen, these and routes and listeners at settled.
+	chosen, settled time.Time
 
 	newRoutes []string // subscribed to, and not acknowledged yet
 
@@ -74,6 +73,7 @@ type message struct {
 	removed []string
 	sent    time.Time
 	stage   envoy.StepKind
+	target  *target // of the proxy, then
 }
 
 // refusal is a response that a proxy refused.
@@ -151,11 +151,7 @@ func (p *proxy) receive(r *request) {
 	if p.begun {
 		p.subscribed(r, added, first)
 	}
-	if p.late { // what the target waits for may have been refused
-		p.retarget()
-		return
-	}
-	p.advance()
+	p.retarget()
 }
 
 // report notes what a proxy has at the beginning of a stream.
@@ -315,7 +311,6 @@ func (p *proxy) answered(r *request) {
 	}
 	m := s.outstanding[i]
 	s.outstanding = slices.Delete(s.outstanding, i, i+1)
-	p.since = p.now()
 	p.group.answered(m, p.now(), r.refused != "")
 	if r.refused != "" {
 		for _, e := range m.set {
@@ -324,15 +319,24 @@ func (p *proxy) answered(r *request) {
 		for _, name := range m.removed {
 			s.put(name, "")
 		}
-		if m.kind == hosts && len(m.set) > 1 && !s.single {
+		if alone(m.kind) && len(m.set) > 1 && !s.single {
 			s.single = true // one of them is wrong, and the others need not wait for it
 			return
 		}
-		p.refusals = append(p.refusals, &refusal{m, r.refused, p.now()})
+		if refused := (&refusal{m, r.refused, p.now()}); m.target == p.target || p.repeats(refused) { // else there is a newer target
+			p.refusals = append(p.refusals, refused)
+		}
 		return
 	}
-	p.chosen = p.chosen || m.kind == plugins
-	p.changed = p.changed || p.chosen || m.kind == routes || m.kind == hosts || m.kind == listeners
+	if m.kind == plugins {
+		p.chosen = p.now().Add(settling)
+		for _, e := range m.set {
+			p.chosenFor = append(p.chosenFor, e.name)
+		}
+	}
+	if m.kind != endpoints && m.kind != secrets && m.kind != clusters {
+		p.settled = p.now().Add(settling)
+	}
 	if m.kind == routes {
 		defer p.sendHosts(m.set)
 	}
@@ -358,12 +362,16 @@ func (p *proxy) answered(r *request) {
 
 // come notes that the proxy has a collection now, and what it had more that was not removed.
 func (s *subscription) come(m *message) {
-	over := map[string]string{}
+	var over map[string]string
 	if m.kind != endpoints { // those of clusters that are gone go with them
 		more := func(name, version string) {
-			if m.to.get(name) == nil && version != absent && !slices.Contains(m.removed, name) {
-				over[name] = version
+			if m.to.get(name) != nil || version == absent || slices.Contains(m.removed, name) {
+				return
 			}
+			if over == nil {
+				over = map[string]string{}
+			}
+			over[name] = version
 		}
 		for name, version := range s.over {
 			more(name, version)
@@ -393,21 +401,21 @@ func (p *proxy) retarget() {
 	if !p.begun {
 		return
 	}
-	t := p.group.targetOf(p)
-	if p.late = t != p.target && p.isChoosing(); t != p.target && !p.late {
+	if t := p.group.targetOf(p); t != p.target && !p.inDoubt() {
+		if p.target != nil { // some filters may choose by it, if others have refused it
+			p.basis = p.group.compose(p.basis, [2]*collection{p.target.view[routes], p.target.view[hosts]}, p.chosenFor)
+		}
+		p.chosenFor = nil
 		p.target = t
 		p.replan()
 	}
 	p.advance()
 }
 
-// isChoosing: workers get the plugin configurations of the target, so each of them chooses outcomes of these or of those
-// before. A newer target waits until all have the former: its routes have its own outcomes and those of one other target.
-func (p *proxy) isChoosing() bool {
-	if p.target == nil || p.at >= len(p.stages) || p.stages[p.at].kind != envoy.Plugins {
-		return false
-	}
-	return len(p.subs[plugins].outstanding) > 0 || p.chosen && len(p.refusalsOf(plugins)) == 0
+// inDoubt: a plugin configuration was sent, and it is not known whether all workers have it. The next change waits until it
+// is: else the routes would have to keep the outcomes of ever more changes.
+func (p *proxy) inDoubt() bool {
+	return len(p.subs[plugins].outstanding) > 0 && p.target != nil || p.now().Before(p.chosen)
 }
 
 // replan begins with what the proxy has.
@@ -419,10 +427,7 @@ func (p *proxy) replan() {
 	for kind := range p.subs {
 		p.subs[kind].single = false
 	}
-	if p.chosen && len(p.refusalsOf(plugins)) > 0 { // it has taken one plugin configuration and refused another
-		p.basis = [2]*collection{p.subs[routes].base, p.subs[hosts].base}
-	}
-	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return !p.repeats(r) })
+	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return !p.repeats(r) || p.forgoes(r) })
 	if p.basis == [2]*collection{} {
 		p.basis = p.group.basisOf(p)
 	}
@@ -441,13 +446,28 @@ func (p *proxy) replan() {
 	p.stages = stages
 }
 
-// repeats: the target has everything that was refused.
+// repeats: the proxy is still to have everything that was refused.
 func (p *proxy) repeats(r *refusal) bool {
-	c := p.target.view[r.message.kind]
+	kind := r.message.kind
+	c := p.target.view[kind]
+	if kind == endpoints {
+		c = p.group.latestEndpoints()
+	}
 	return len(r.message.set) > 0 && !slices.ContainsFunc(r.message.set, func(e *entry) bool {
 		now := c.get(e.name)
 		return now == nil || now.version != e.version
 	})
+}
+
+// forgoes drops the refusals of endpoints whose clusters the target has not: they are not sent again, and hold up nothing.
+func (p *proxy) forgoes(r *refusal) bool {
+	if r.message.kind != endpoints || slices.ContainsFunc(r.message.set, func(e *entry) bool { return p.target.view[clusters].get(e.name) != nil }) {
+		return false
+	}
+	for _, e := range r.message.set {
+		p.subs[endpoints].put(e.name, e.version)
+	}
+	return true
 }
 
 // advance sends what the proxy may have next.
@@ -464,7 +484,7 @@ func (p *proxy) advance() {
 		if s.kind == envoy.Cleanup && len(p.refusals) == 0 && p.subs[listeners].active && p.listens() {
 			p.group.took(p.target) // what is left only goes
 		}
-		if s.kind == envoy.Cleanup && p.differs(s) && (s.types[0] == listeners && !p.listens() || p.settling()) {
+		if s.kind == envoy.Cleanup && p.differs(s) && (s.types[0] == listeners && !p.listens() || p.now().Before(p.settled)) {
 			return
 		}
 		waiting := false
@@ -475,14 +495,10 @@ func (p *proxy) advance() {
 			return
 		}
 		if s.kind == envoy.Plugins {
-			if p.chosen && p.settling() {
+			if p.now().Before(p.chosen) {
 				return
 			}
-			p.basis = [2]*collection{p.target.view[routes], p.target.view[hosts]}
-			if p.late {
-				p.retarget()
-				return
-			}
+			p.basis, p.chosenFor = [2]*collection{p.target.view[routes], p.target.view[hosts]}, nil
 		}
 	}
 	if !p.complete() {
@@ -490,7 +506,7 @@ func (p *proxy) advance() {
 	}
 	p.fresh = false
 	p.group.took(p.target)
-	if p.group.targetOf(p) != p.target { // what had proven itself came first
+	if p.group.targetOf(p) != p.target && !p.inDoubt() { // what had proven itself came first
 		p.retarget()
 	}
 }
@@ -522,25 +538,9 @@ func (p *proxy) listens() bool {
 	return p.target.view[hosts] == nil || len(p.target.view[hosts].order) == 0 || p.subs[hosts].active
 }
 
-// settling reports whether workers still need time for what the proxy has acknowledged: the main thread hands it to them at
-// once, but a busy one takes a moment to come to it.
-func (p *proxy) settling() bool {
-	switch {
-	case !p.changed:
-		return false
-	case p.settle.IsZero():
-		p.settle = p.now().Add(settled)
-		return true
-	case p.now().Before(p.settle):
-		return true
-	default:
-		p.settle, p.changed, p.chosen = time.Time{}, false, false
-		return false
-	}
-}
-
-// settled is how long workers may take for what the main thread has acknowledged.
-const settled = 250 * time.Millisecond
+// settling is how long workers may take for what the main thread has acknowledged: it hands it to them at once, but a busy
+// one takes a moment to come to it.
+const settling = 250 * time.Millisecond
 
 func (p *proxy) differs(s *stage) bool {
 	return slices.ContainsFunc(s.types, func(kind int) bool { return p.subs[kind].active && p.subs[kind].base != s.view[kind] })
@@ -613,7 +613,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		again := func(e *entry) bool {
 			return slices.Contains(r.message.set, e) || slices.ContainsFunc(r.message.set, e.equal)
 		}
-		if kind == hosts {
+		if alone(kind) {
 			c.set, private = slices.DeleteFunc(slices.Clone(c.set), again), true
 		} else if slices.ContainsFunc(c.set, again) {
 			return nil
@@ -623,7 +623,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 		return nil
 	}
 	m := &message{kind: kind, set: c.set, removed: c.removed, to: want, body: shared.bytes}
-	if kind == hosts && sub.single || kind == plugins && len(c.set) > 1 {
+	if sub.single || kind == plugins && len(c.set) > 1 {
 		m.set, m.removed = p.one(kind, c)
 		m.to, private = nil, true
 	} else if len(refused) > 0 {
@@ -634,6 +634,10 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 	}
 	return m
 }
+
+// alone: of several resources of the type that are refused together, each is sent by itself, and those that are right are
+// taken. Envoy takes those of other types by themselves (clusters, listeners), or gets one at a time.
+func alone(kind int) bool { return kind == hosts || kind == endpoints }
 
 // drains: a virtual host belongs to the routes of a listener that is gone, whose connections drain. Envoy unsubscribes when
 // they have; route configurations and plugin configurations go with that, too, and are never removed.
@@ -715,12 +719,13 @@ func (p *proxy) advanceEndpoints() {
 	if s.base == want && len(s.over) == 0 {
 		return
 	}
+	p.refusals = slices.DeleteFunc(p.refusals, func(r *refusal) bool { return r.message.kind == endpoints && !p.repeats(r) })
 	m := p.lacking(endpoints, want, false)
-	if m == nil {
-		s.base, s.over = want, nil
-		return
+	if m != nil {
+		p.send(m)
+	} else if !s.pending(want) {
+		s.base, s.over, s.single = want, nil, false
 	}
-	p.send(m)
 }
 
 func (p *proxy) encode(m *message, c *collection) []byte {
@@ -738,12 +743,10 @@ func (p *proxy) encode(m *message, c *collection) []byte {
 
 func (p *proxy) send(m *message) {
 	p.nonces++
+	m.target = p.target
 	m.nonce, m.sent = strconv.FormatUint(p.nonces, 36), p.now()
 	if m.body == nil {
 		m.body = p.encode(m, p.subs[m.kind].offer)
-	}
-	if len(p.out) == 0 {
-		p.since = m.sent
 	}
 	p.subs[m.kind].outstanding = append(p.subs[m.kind].outstanding, m)
 	p.out = append(p.out, m)

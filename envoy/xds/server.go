@@ -3,8 +3,12 @@ package xds
 import (
 	"errors"
 	"log/slog"
+	"maps"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -50,11 +54,14 @@ type Server struct {
 	pool    *pool
 	store   *store
 
-	mu     sync.Mutex
+	// updating is held while groups are built, so that what they get is of one update after the other.
+	updating sync.Mutex
+	number   uint64
+	build    func(Group) (*envoy.Resources, error)
+	former   []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
+
+	mu     sync.Mutex // guards groups
 	groups map[string]*group
-	number uint64
-	build  func(Group) (*envoy.Resources, error)
-	former []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
 
 	rollout rollout
 	loads   loads
@@ -95,41 +102,86 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 // Update gives every group what build makes for it from now on. A group for which build fails keeps what it had. The number
 // is that of the configuration in [Status].
 func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uint64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.updating.Lock()
+	defer s.updating.Unlock()
 	if s.build != nil {
 		s.former = append(slices.Clone(s.former[max(0, len(s.former)-keptTargets+2):]), s.build)
 	}
 	s.build = build
 	s.number++
+	s.forget(time.Now())
+	groups := s.all()
 	if len(s.options.Waves.Sizes) > 0 {
-		for _, g := range s.groups {
+		for _, g := range groups {
 			g.hold(!s.rollout.isActive())
 		}
 		s.rollout.begin(s.number, time.Now())
 	}
-	for _, g := range s.groups {
-		err = errors.Join(err, s.rebuild(g))
-	}
+	err = inParallel(groups, s.rebuild)
 	s.pool.sweep()
 	return s.number, err
+}
+
+// inParallel does something for all groups, as many at once as there are processors, and joins the errors.
+func inParallel(groups []*group, do func(*group) error) error {
+	errs := make([]error, len(groups))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(groups), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
+				errs[i] = do(groups[i])
+			}
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
+}
+
+// all are the groups, in the order of their names.
+func (s *Server) all() []*group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.groups), func(a, b *group) int { return strings.Compare(a.id, b.id) })
+}
+
+// forgetAfter is how long a group is kept that no proxy is in: longer than a restart takes.
+const forgetAfter = 15 * time.Minute
+
+// forget drops the groups that no proxy has been in for long: a rolling update of a workload may have labels of its own.
+func (s *Server) forget(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, g := range s.groups {
+		if g.isLeft(now.Add(-forgetAfter)) {
+			delete(s.groups, id)
+			if err := s.store.remove(g); err != nil {
+				s.options.Log.Warn("what a group of proxies had cannot be removed: " + err.Error())
+			}
+		}
+	}
+}
+
+func (g *group) isLeft(before time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.proxies) == 0 && !g.left.IsZero() && g.left.Before(before)
 }
 
 // UpdateEndpoints gives proxies other endpoints of clusters that they have, and touches nothing else. What build makes from
 // now on has these endpoints, too; a group of which the changed ones are not known is built.
 func (s *Server) UpdateEndpoints(changed func(Group) (r []envoy.Resource, known bool), build func(Group) (*envoy.Resources, error)) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.updating.Lock()
+	defer s.updating.Unlock()
 	s.build = build
-	for _, g := range s.groups {
-		if r, known := changed(g.Group); known {
-			err = errors.Join(err, g.changeEndpoints(r))
-			g.wake()
-		} else {
-			err = errors.Join(err, s.rebuild(g))
+	return inParallel(s.all(), func(g *group) error {
+		r, known := changed(g.Group)
+		if !known {
+			return s.rebuild(g)
 		}
-	}
-	return err
+		defer g.wake()
+		return g.changeEndpoints(r)
+	})
 }
 
 func (s *Server) rebuild(g *group) error {
@@ -152,23 +204,38 @@ func (g *group) wake() {
 	}
 }
 
-// group is the one that a proxy belongs to.
-func (s *Server) group(id Group) *group {
+// join adds a proxy to the group that it belongs to. The first proxy of a group waits until it is built.
+func (s *Server) join(id Group, p *session) *group {
+	if g := s.joinKnown(id, p); g != nil {
+		return g
+	}
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	if g := s.joinKnown(id, p); g != nil {
+		return g
+	}
+	g := newGroup(s, id)
+	if err := s.store.read(g); err != nil {
+		s.options.Log.Warn("what proxies had before is not known: " + err.Error())
+	}
+	if s.build != nil {
+		if err := s.rebuild(g); err != nil {
+			s.options.Log.Error(err.Error())
+		}
+	}
+	g.join(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := id.Key()
-	g := s.groups[key]
-	if g == nil {
-		g = newGroup(s, id)
-		s.groups[key] = g
-		if err := s.store.read(g); err != nil {
-			s.options.Log.Warn("what proxies had before is not known: " + err.Error())
-		}
-		if s.build != nil {
-			if err := s.rebuild(g); err != nil {
-				s.options.Log.Error(err.Error())
-			}
-		}
+	s.groups[g.id] = g
+	return g
+}
+
+func (s *Server) joinKnown(id Group, p *session) *group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[id.Key()]
+	if g != nil {
+		g.join(p)
 	}
 	return g
 }

@@ -77,6 +77,13 @@ func (c *collection) get(name string) *entry {
 	return c.entries[name]
 }
 
+func (c *collection) all() []*entry {
+	if c == nil {
+		return nil
+	}
+	return c.order
+}
+
 // resources are those of the collection, for [envoy.Sequence].
 func (c *collection) resources() []envoy.Resource {
 	if c == nil {

@@ -74,10 +74,8 @@ func (p *proxy) inSync() bool { return p.complete() && p.group.targetOf(p) == p.
 
 // Status is what is known of all proxies that are connected, in the order of their names.
 func (s *Server) Status() []Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var out []Status
-	for _, g := range s.groups {
+	for _, g := range s.all() {
 		g.mu.Lock()
 		for p := range g.proxies {
 			if st := p.status.Load(); st != nil {

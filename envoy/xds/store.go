@@ -84,6 +84,14 @@ func (s *store) write(g *group) error {
 	return err
 }
 
+// remove removes what is kept of a group.
+func (s *store) remove(g *group) error {
+	if s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(filepath.Join(s.dir, g.id))
+}
+
 // replace writes a file that only its owner can read, whole or not at all.
 func replace(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")

@@ -80,9 +80,9 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 	if err := s.authorize(stream.Context(), first.node); err != nil {
 		return err
 	}
-	g := s.group(groupOf(first.node, !delta))
-	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, group: g, delta: delta, now: time.Now, fresh: true}}
-	g.join(me)
+	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, delta: delta, now: time.Now, fresh: true}}
+	g := s.join(groupOf(first.node, !delta), me)
+	me.proxy.group = g
 	defer g.leave(me)
 
 	requests := make(chan *received)
@@ -120,7 +120,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		case <-me.woken:
 			p.retarget()
 		case <-settled.C:
-			p.advance()
+			p.retarget()
 		case <-s.ended:
 			return errEnds
 		case err := <-failed:
@@ -138,8 +138,8 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		}
 		p.out = p.out[:0]
 		me.note()
-		if !p.settle.IsZero() {
-			settled.Reset(max(0, time.Until(p.settle)) + time.Millisecond)
+		if rest := time.Until(p.settled); rest > 0 {
+			settled.Reset(rest + time.Millisecond)
 		}
 	}
 }
@@ -148,11 +148,15 @@ func (g *group) join(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.proxies[s] = true
+	g.left = time.Time{}
 }
 
 func (g *group) leave(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.proxies, s)
+	if len(g.proxies) == 0 {
+		g.left = time.Now()
+	}
 	g.server.broadcast()
 }

@@ -251,8 +251,8 @@ func (s *Server) Abort() error {
 }
 
 func (s *Server) move(from []RolloutState, change func(*rollout)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.updating.Lock()
+	defer s.updating.Unlock()
 	r := &s.rollout
 	r.mu.Lock()
 	if !slices.Contains(from, r.state) {
@@ -265,7 +265,7 @@ func (s *Server) move(from []RolloutState, change func(*rollout)) error {
 	change(r)
 	aborted := r.state == Aborted
 	r.mu.Unlock()
-	for _, g := range s.groups {
+	for _, g := range s.all() {
 		if aborted {
 			g.restore()
 		}
@@ -291,14 +291,12 @@ func (s *Server) rollOut() {
 	for {
 		changed := s.Changed()
 		if s.rollout.isActive() && s.rollout.step(time.Now(), s.Status(), s.loads.of) {
-			s.mu.Lock()
-			for _, g := range s.groups {
+			for _, g := range s.all() {
 				if !s.rollout.isActive() {
 					g.settle()
 				}
 				g.wake()
 			}
-			s.mu.Unlock()
 			s.broadcast()
 		}
 		select {

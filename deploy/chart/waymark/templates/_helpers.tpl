@@ -128,6 +128,6 @@ Of a dict: root, address, fleet, namespace, labels, proxy.
 {{- $_ := set $endpoint.endpoint.address.socket_address "port_value" (last $parts | int) }}
 {{- $tls := $cluster.transport_socket.typed_config }}
 {{- $_ := set $tls "sni" $host }}
-{{- $_ := set (index $tls.common_tls_context.validation_context.match_typed_subject_alt_names 0).matcher "exact" $host }}
+{{- $_ := set (index $tls.common_tls_context.combined_validation_context.default_validation_context.match_typed_subject_alt_names 0).matcher "exact" $host }}
 {{- $b | toPrettyJson }}
 {{- end }}
