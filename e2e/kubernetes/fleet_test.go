@@ -224,7 +224,8 @@ func (f *aFleet) put(ctx context.Context, text string) error {
 	return err
 }
 
-// write writes what differs from the generation that was written last, in an order that a careful operator would choose.
+// write writes what differs from the generation that was written last. An API server tells of objects of two kinds in any
+// order, so a destination is there one generation before the rules that lead to it, and goes one generation after them.
 func (f *aFleet) write(t *testing.T, g generation) {
 	t.Helper()
 	before := f.written
@@ -236,17 +237,18 @@ func (f *aFleet) write(t *testing.T, g generation) {
 		put(f.endpoint(t, g.endpoint))
 	}
 	if before == nil {
-		put(f.destination(g.destination))
-		put(f.destination(g.destination + 1))
-		put(f.rule(g))
-	} else if before.destination != g.destination || before.rule != g.rule {
-		for n := before.destination + 2; n <= g.destination+1; n++ {
-			put(f.destination(n))
+		for n := range 3 {
+			put(f.destination(g.destination + n))
 		}
 		put(f.rule(g))
-		entries := f.objects.Resource(istioResource("serviceentries")).Namespace("default")
-		for n := before.destination; n < g.destination; n++ {
-			require.NoError(t, entries.Delete(t.Context(), destinationName(n), meta.DeleteOptions{}))
+	} else if before.destination != g.destination || before.rule != g.rule {
+		put(f.rule(g))
+		if before.destination != g.destination {
+			put(f.destination(g.destination + 2))
+			if before.destination > 0 {
+				entries := f.objects.Resource(istioResource("serviceentries")).Namespace("default")
+				require.NoError(t, entries.Delete(t.Context(), destinationName(before.destination-1), meta.DeleteOptions{}))
+			}
 		}
 	}
 	f.written = &g
