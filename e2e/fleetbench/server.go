@@ -64,7 +64,7 @@ func newControl(kind string, matching envoy.Matching) (control, error) {
 // serve is the server's process.
 func serve(o *options) error {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // as the command line has it
+		debug.SetGCPercent(50) // as waymark serve has it
 	}
 	matching := envoy.Matching(o.matching)
 	s, err := newControl(o.kind, matching)
