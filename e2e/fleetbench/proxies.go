@@ -43,7 +43,7 @@ type proxies struct {
 	library *library
 
 	bytes, wire atomic.Int64
-	messages                [hostType + 1]atomic.Int64
+	messages    [hostType + 1]atomic.Int64
 
 	mu     sync.Mutex
 	failed error
@@ -232,11 +232,21 @@ func (p *proxy) disconnect() error {
 	return err
 }
 
+// extensions is about how many a real Envoy names in its node.
+const extensions = 300
+
 // node is who the Envoy is.
 func (p *proxy) node() *corev3.Node {
-	return &corev3.Node{Id: p.id, Cluster: "edge", UserAgentName: "envoy", UserAgentVersionType: &corev3.Node_UserAgentBuildVersion{
+	n := &corev3.Node{Id: p.id, Cluster: "edge", UserAgentName: "envoy", UserAgentVersionType: &corev3.Node_UserAgentBuildVersion{
 		UserAgentBuildVersion: &corev3.BuildVersion{Version: &typev3.SemanticVersion{MajorNumber: 1, MinorNumber: minor}},
 	}}
+	for i := range extensions {
+		n.Extensions = append(n.Extensions, &corev3.Extension{
+			Name: fmt.Sprintf("envoy.filters.http.extension_%d", i), Category: "envoy.filters.http",
+			TypeUrls: []string{fmt.Sprintf("envoy.extensions.filters.http.extension_%d.v3.Extension", i)},
+		})
+	}
+	return n
 }
 
 func (p *proxy) ask(kind int, names []string) error {

@@ -15,7 +15,7 @@ import (
 // session is one stream of one proxy.
 type session struct {
 	proxy     *proxy
-	node      *corev3.Node
+	cluster   string // of its node
 	connected time.Time
 	woken     chan struct{}
 	status    atomic.Pointer[Status]
@@ -81,7 +81,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 		return err
 	}
 	g := s.group(groupOf(first.node, !delta))
-	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, group: g, delta: delta, now: time.Now, fresh: true}}
+	me := &session{cluster: first.node.Cluster, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, group: g, delta: delta, now: time.Now, fresh: true}}
 	g.join(me)
 	defer g.leave(me)
 
