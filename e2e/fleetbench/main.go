@@ -1,5 +1,5 @@
 // Command fleetbench measures what a control plane takes to serve a fleet: Waymark's beside the caches of go-control-plane,
-// with the same rules, in turns, in one run. Each server is a process of its own, and so are the Envoys of each, which are
+// with the same rules, in one run. Each server is a process of its own, and so are the Envoys of each, which are
 // simulated: they ask as real ones do, and acknowledge everything at once. What is not in sync at the end of a step is an
 // error, so nothing is measured that did not happen.
 //

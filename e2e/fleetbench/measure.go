@@ -211,7 +211,7 @@ func (f *served) profiled(o *options, name string, do func() error) error {
 	return err
 }
 
-// fleets measures all servers in turns, for each way to match.
+// fleets measures all servers, for each way to match.
 func fleets(o *options) (*fleetTable, error) {
 	t := &fleetTable{machine: newMachine(), Proxies: o.proxies, Rules: o.rules, Hosts: o.hosts, Rounds: o.rounds}
 	for _, matching := range o.matchings {
@@ -228,65 +228,69 @@ func fleets(o *options) (*fleetTable, error) {
 	return t, nil
 }
 
+// fleetsOf measures one server after the other: two fleets at a time would need the memory of many machines.
 func fleetsOf(o *options, matching string) (rows []*fleetRow, err error) {
 	book, err := newRulebook(o.rules, o.hosts)
 	if err != nil {
 		return nil, err
 	}
-	_, now, err := build(book.input(), envoy.Matching(matching))
+	_, first, err := build(book.input(), envoy.Matching(matching))
 	if err != nil {
 		return nil, err
 	}
-	first, err := sumsOf(now)
-	if err != nil {
-		return nil, err
-	}
-	var all []*served
-	defer func() {
-		for _, f := range all {
-			err = errors.Join(err, f.end())
-		}
-	}()
-	for _, kind := range o.servers {
-		f, err := launch(o, kind, matching, first)
-		if err != nil {
-			return nil, err
-		}
-		all, rows = append(all, f), append(rows, f.row)
-	}
-	for _, f := range all {
-		if err := f.profiled(o, "first", func() error { f.row.First, _, err = f.during(f.connect); return err }); err != nil {
-			return nil, err
-		}
-	}
+	states := []*envoy.Resources{first} // before and after each change
 	var translations []float64
 	for number := 1; number <= o.rounds; number++ {
 		next, took, err := changed(book, number, matching)
 		if err != nil {
 			return nil, err
 		}
-		translations = append(translations, took)
-		for _, f := range all {
-			if err := f.profiled(o, "change", func() error { return f.changeTo(now, next, number) }); err != nil {
-				return nil, err
-			}
-		}
-		now = next
+		states, translations = append(states, next), append(translations, took)
 	}
-	for _, f := range all {
-		f.row.Change, f.row.Translation = medians(f.phases), rounded(median(translations))
-		if err := f.profiled(o, "return", func() error { f.row.Return, err = f.comeBack(); return err }); err != nil {
-			return nil, err
+	for _, kind := range o.servers {
+		row, err := fleetOf(o, kind, matching, states)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kind, err)
 		}
-		if f.row.Memory, f.row.Heap, err = f.kept(); err != nil {
-			return nil, err
-		}
-		for _, p := range []*phase{&f.row.First, &f.row.Return} {
-			*p = medians([]phase{*p})
-		}
-		fmt.Printf("%+v\n", *f.row)
+		row.Translation = rounded(median(translations))
+		fmt.Printf("%+v\n", *row)
+		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+func fleetOf(o *options, kind, matching string, states []*envoy.Resources) (_ *fleetRow, err error) {
+	first, err := sumsOf(states[0])
+	if err != nil {
+		return nil, err
+	}
+	f, err := launch(o, kind, matching, first)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.end()) }()
+	var p phase
+	if err := f.profiled(o, "first", func() error { p, _, err = f.during(f.connect); return err }); err != nil {
+		return nil, err
+	}
+	f.row.First = medians([]phase{p})
+	if err := f.profiled(o, "change", func() error {
+		for number := 1; number < len(states); number++ {
+			if err := f.changeTo(states[number-1], states[number], number); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	f.row.Change = medians(f.phases)
+	if err := f.profiled(o, "return", func() error { p, err = f.comeBack(); return err }); err != nil {
+		return nil, err
+	}
+	f.row.Return = medians([]phase{p})
+	f.row.Memory, f.row.Heap, err = f.kept()
+	return f.row, err
 }
 
 // changed changes a rule of the book, and says how much processor time making the resources took.
