@@ -51,15 +51,19 @@ func (w *warnings) taken() []string {
 	return all
 }
 
-// install installs deploy/webhook.yaml, with the address of a server and a failurePolicy.
+// install installs deploy/webhook.yaml for a server of this process.
 func install(t *testing.T, s *apiserver.Server, hook *httptest.Server, policy string) {
+	installAt(t, s, hook.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw}), policy)
+}
+
+// installAt installs deploy/webhook.yaml, with the address and the authority of a server, and a failurePolicy.
+func installAt(t *testing.T, s *apiserver.Server, url string, authority []byte, policy string) {
 	text, err := os.ReadFile(filepath.Join(repository.Root, "deploy", "webhook.yaml"))
 	require.NoError(t, err)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
 	changed := string(text)
 	for _, part := range [][2]string{
 		{"failurePolicy: Fail", "failurePolicy: " + policy},
-		{"service: {namespace: waymark-system, name: waymark, port: 443, path: /validate}", "url: " + hook.URL + "/validate"},
+		{"service: {namespace: waymark-system, name: waymark, port: 443, path: /validate}", "url: " + url + "/validate"},
 		{`caBundle: ""`, "caBundle: " + base64.StdEncoding.EncodeToString(authority)},
 	} {
 		require.Contains(t, changed, part[0])

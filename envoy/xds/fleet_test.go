@@ -407,11 +407,89 @@ func TestStepsAreGated(t *testing.T) {
 	})
 }
 
+// A newer target comes while workers get the plugin configurations of the one before: each of them may choose outcomes of that
+// one or of the first, so the routes of both stay until all workers are known to have the former.
+func TestATargetThatComesWhileWorkersChoose(t *testing.T) {
+	for _, sotw := range []bool{false, true} {
+		for what, acknowledges := range map[string]bool{"acknowledged": true, "not acknowledged": false} {
+			t.Run(fmt.Sprintf("%s sotw=%t", what, sotw), func(t *testing.T) {
+				g := newTestGroup(t, New(Options{}), sotw)
+				c := configuration{"a": 1}
+				give(t, g, c.resources(t, envoy.MatchingFilter, sotw))
+				clock := start
+				f := connect(t, g, "p", &clock, nil)
+				f.tell(&clock)
+				f.inForce(c)
+				f.ready = true
+				first := f.chosen()
+				c["a"]++
+				give(t, g, c.resources(t, envoy.MatchingFilter, sotw))
+				f.silent = true
+				f.p.retarget()
+				for f.work(); len(f.queue) == 0 || f.queue[0].kind != plugins; f.work() {
+					require.NotEmpty(t, f.queue)
+					f.take(f.queue[0])
+					f.queue = f.queue[1:]
+				}
+				if acknowledges {
+					f.take(f.queue[0])
+					f.queue = f.queue[1:]
+				}
+				second := f.chosen()
+				c["a"]++
+				give(t, g, c.resources(t, envoy.MatchingFilter, sotw))
+				f.silent = false
+				f.p.retarget()
+				f.work()
+				for _, id := range append(first, second...) {
+					require.Contains(t, f.routesByID(), id, "a worker may choose it")
+				}
+				f.tell(&clock)
+				f.inForce(c)
+			})
+		}
+	}
+}
+
+// A proxy comes from another replica, which is gone, with a configuration of before the last change. This replica has never
+// had a proxy of its group, and knows what it would have given to one.
+func TestAProxyOfAnotherReplica(t *testing.T) {
+	ways(t, func(t *testing.T, matching envoy.Matching, sotw bool) {
+		here, other := New(Options{}), New(Options{})
+		all := []configuration{{"a": 1}, {"a": 2}, {"a": 3}}
+		update := func(s *Server, c configuration) {
+			r := c.resources(t, matching, sotw)
+			_, err := s.Update(func(Group) (*envoy.Resources, error) { return r, nil })
+			require.NoError(t, err)
+		}
+		id := Group{SotW: sotw, Minor: 40}
+		clock := start
+		var f *fake
+		for i, c := range all[:2] {
+			update(here, c)
+			update(other, c)
+			if i == 0 {
+				f = connect(t, other.join(id, &session{woken: make(chan struct{}, 1)}), "p", &clock, nil)
+			}
+			f.tell(&clock)
+			f.inForce(c)
+		}
+		f.ready = true
+		update(here, all[2])
+		f = connect(t, here.join(id, &session{woken: make(chan struct{}, 1)}), "p", &clock, f)
+		f.tell(&clock)
+		assert.True(t, f.p.inSync())
+		for _, id := range f.chosen() {
+			assert.Contains(t, f.routesByID(), id)
+		}
+	})
+}
+
 // TestNothingNew connects a proxy that has everything to a server that was started anew: nothing is sent.
 func TestNothingNew(t *testing.T) {
 	ways(t, func(t *testing.T, matching envoy.Matching, sotw bool) {
-		for _, kept := range []bool{true, false} {
-			dir := ""
+		for _, when := range []string{"kept", "not kept", "not kept, and read after proxies are back"} {
+			dir, kept := "", when == "kept"
 			if kept {
 				dir = t.TempDir()
 			}
@@ -429,8 +507,17 @@ func TestNothingNew(t *testing.T) {
 			if kept {
 				latest["a"] = 2
 			}
-			give(t, again, latest.resources(t, matching, sotw))
+			late := strings.HasSuffix(when, "back")
+			if sotw && late {
+				continue // there is one version of everything, which means nothing to a server that has nothing yet
+			}
+			if !late {
+				give(t, again, latest.resources(t, matching, sotw))
+			}
 			f = connect(t, again, "p", &clock, f)
+			if late {
+				give(t, again, latest.resources(t, matching, sotw))
+			}
 			f.tell(&clock)
 			if sotw { // one version for the endpoints of all clusters, among them those that are gone
 				assert.Subset(t, []int{endpoints}, f.kinds)

@@ -85,6 +85,7 @@ type group struct {
 	proxies   map[*session]bool
 	left      time.Time // when the last proxy went; zero: there are some
 	err       error     // why there is no newer target
+	recalled  bool
 	empty     [len(types)]*collection
 }
 
@@ -106,22 +107,11 @@ const keptTargets = 3
 func (g *group) set(r *envoy.Resources, number uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := &target{}
+	t, latest, err := g.made(r)
+	if err != nil {
+		return err
+	}
 	t.number.Store(number)
-	var before view
-	if g.target != nil {
-		before = g.target.view
-	}
-	before[endpoints] = g.endpoints
-	for kind, typ := range types {
-		entries, err := collectEntries(r.OfType(typ), before[kind])
-		if err != nil {
-			return err
-		}
-		t.view[kind] = g.pool.collect(kind, entries)
-	}
-	latest := t.view[endpoints]
-	t.view[endpoints] = nil
 	if g.target == nil || g.target.view != t.view {
 		history, proven := g.history, g.proven
 		g.remember(t)
@@ -135,6 +125,56 @@ func (g *group) set(r *envoy.Resources, number uint64) error {
 	}
 	g.endpoints, g.err = g.pool.collect(endpoints, g.withFormer(latest.order)), nil
 	return nil
+}
+
+// made is a target of resources, and their endpoints.
+func (g *group) made(r *envoy.Resources) (t *target, latest *collection, err error) {
+	t = &target{}
+	var before view
+	if g.target != nil {
+		before = g.target.view
+	}
+	before[endpoints] = g.endpoints
+	for kind, typ := range types {
+		entries, err := collectEntries(r.OfType(typ), before[kind])
+		if err != nil {
+			return nil, nil, err
+		}
+		t.view[kind] = g.pool.collect(kind, entries)
+	}
+	latest, t.view[endpoints] = t.view[endpoints], nil
+	return t, latest, nil
+}
+
+// recall adds what the group would have got before it was known here to its history, once: a proxy has what this replica has
+// never made, since another one gave it to the proxy, which is gone.
+func (g *group) recall() {
+	s := g.server
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	g.mu.Lock()
+	recalled := g.recalled || len(g.history) >= keptTargets
+	g.recalled = true
+	g.mu.Unlock()
+	if recalled {
+		return
+	}
+	var earlier []*target
+	for _, build := range s.former {
+		r, err := build(g.Group)
+		if err != nil {
+			continue // no proxy got it
+		}
+		g.mu.Lock()
+		if t, _, err := g.made(r); err == nil && !slices.ContainsFunc(g.history, func(h *target) bool { return h.view == t.view }) {
+			earlier = append(earlier, t)
+		}
+		g.mu.Unlock()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.history = append(earlier, g.history...)
+	g.history = g.history[max(0, len(g.history)-keptTargets):]
 }
 
 // withFormer adds the endpoints of clusters that proxies may still have, and that the target has not.
@@ -255,28 +295,28 @@ func (g *group) failed(err error) {
 	g.err = err
 }
 
-// closest is the collection that a proxy has, by the versions that it reports; where none is the same, the one that it is
-// to have.
-func (g *group) closest(kind int, versions map[string]string) *collection {
+// closest is the collection that a proxy has, by the versions that it reports; where it is not known, the one that the proxy
+// is to have.
+func (g *group) closest(kind int, versions map[string]string) (c *collection, known bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if kind == endpoints {
-		return g.endpoints
+		return g.endpoints, true
 	}
 	for _, c := range g.known(kind) {
 		if c != nil && len(c.entries) == len(versions) && isSubset(versions, c) {
-			return c
+			return c, true
 		}
 	}
 	for _, c := range g.known(kind) {
 		if c != nil && isSubset(versions, c) {
-			return c
+			return c, true
 		}
 	}
 	if g.target == nil {
-		return nil
+		return nil, false
 	}
-	return g.target.view[kind]
+	return g.target.view[kind], false
 }
 
 func isSubset(versions map[string]string, c *collection) bool {

@@ -159,7 +159,11 @@ func (p *proxy) report(r *request) {
 	s := &p.subs[r.kind]
 	switch {
 	case p.delta && len(r.initial) > 0:
-		s.base = p.group.closest(r.kind, r.initial)
+		var known bool
+		if s.base, known = p.group.closest(r.kind, r.initial); !known {
+			p.group.recall()
+			s.base, _ = p.group.closest(r.kind, r.initial)
+		}
 		for name, version := range r.initial {
 			if s.has(name) != version {
 				s.put(name, version)
@@ -173,7 +177,10 @@ func (p *proxy) report(r *request) {
 			}
 		}
 	case !p.delta && r.version != "":
-		s.base = p.group.byVersion(r.kind, r.version)
+		if s.base = p.group.byVersion(r.kind, r.version); s.base == nil && r.kind != endpoints {
+			p.group.recall()
+			s.base = p.group.byVersion(r.kind, r.version)
+		}
 	default:
 		return
 	}
@@ -634,7 +641,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 			return nil
 		}
 	}
-	if c.empty() && (sub.base != nil || !sub.all) { // one that waits for everything is told that this is nothing
+	if c.empty() && (sub.base != nil || len(sub.over) > 0 || !sub.all) { // one that waits for everything is told that this is nothing
 		return nil
 	}
 	m := &message{kind: kind, set: c.set, removed: c.removed, to: want, body: shared.bytes}

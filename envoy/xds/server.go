@@ -61,6 +61,7 @@ type Server struct {
 
 	mu     sync.Mutex // guards groups
 	groups map[string]*group
+	former []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
 
 	rollout rollout
 	loads   loads
@@ -107,6 +108,9 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 func (s *Server) Update(build func(Group) (*envoy.Resources, error)) (number uint64, err error) {
 	s.updating.Lock()
 	defer s.updating.Unlock()
+	if s.build != nil {
+		s.former = append(slices.Clone(s.former[max(0, len(s.former)-keptTargets+2):]), s.build)
+	}
 	s.build = build
 	s.number++
 	s.forget(time.Now())
