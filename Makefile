@@ -144,6 +144,12 @@ bench-envoy: ## measure every shape of rules in a real Envoy: filter, list, tree
 bench-docs: ## measure what docs/performance.json has, which takes about an hour (BENCHFLAGS)
 	@$(MAKE) --no-print-directory bench BENCHFLAGS="-shapes all -tables requests,starts,translation -rules 10,100,1000,10000 -o docs/performance.json $(BENCHFLAGS)"
 
+.PHONY: bench-fleet
+bench-fleet: needs-go ## measure what docs/fleet.json has: a control plane with 1,000 proxies beside go-control-plane's caches (FLEETFLAGS)
+	@mkdir -p .cache/bench
+	@go -C e2e build -o ../.cache/bench/fleetbench ./fleetbench
+	.cache/bench/fleetbench -o docs/fleet.json $(FLEETFLAGS)
+
 .PHONY: soak
 soak: build envoy ## send a million requests through 10,000 rules that change every five seconds
 	WAYMARK_SOAK_REQUESTS=1000000 go -C e2e test -count=1 -timeout 60m ./envoy -run 'TestSoak$$' -v

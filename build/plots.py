@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Draws docs/requests.svg and docs/starts.svg, and writes the tables of docs/performance.md, from docs/performance.json.
+"""Draws docs/requests.svg and docs/starts.svg, and writes the tables of docs/performance.md, from docs/performance.json and,
+for fleets, docs/fleet.json.
 
     build/plots.py            writes the pictures and the tables
     build/plots.py --check    writes nothing, and fails where they are not what would be written
 
-The bench writes docs/performance.json (CONTRIBUTING.md has the command). Its times can be compared only within a line, so
+The benches write these files (CONTRIBUTING.md has the commands). Its times can be compared only within a line, so
 the picture of requests shows no times but multiples of the request without a filter of the same line. In the document,
 <!-- requests N --> begins the table for N rules, <!-- starts --> that of starts, <!-- translations --> that
 of translating, <!-- missed --> the goals that are not
-reached, and <!-- end --> ends each of them.
+reached, <!-- fleets -->, <!-- comparison -->, <!-- endpoints -->, <!-- memory --> and <!-- fleets missed --> are those of
+fleets, and <!-- end --> ends each of them.
 """
 import json
 import math
@@ -19,7 +21,7 @@ from html import escape
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-DATA, DOCUMENT = DOCS / "performance.json", DOCS / "performance.md"
+DATA, FLEET, DOCUMENT = DOCS / "performance.json", DOCS / "fleet.json", DOCS / "performance.md"
 
 # A way: its name in the data, its name in pictures, its class in the style.
 WAYS = [
@@ -217,7 +219,43 @@ def translation_table(table):
                     [[r["shape"], f"{r['rules']:,}", number(r["cpu"], 0), number(r["memory"], 0)] for r in table["rows"]])
 
 
-def write_tables(text, data):
+# A server: its name in the data, its name in tables.
+SERVERS = {"waymark": "Waymark", "linear": "linear caches", "snapshot": "snapshot cache"}
+
+
+def fleet_table(table):
+    rows = [[SERVERS[r["server"]], f"`{r['matching']}`",
+             number(r["first"]["seconds"]), number(r["first"]["cpu"]), number(r["first"]["bytes"] / 1e6), number(r["first"]["peak"], 0),
+             number(r["change"]["seconds"], 2), number(r["change"]["cpu"], 2), number(r["translation"], 2), number(r["change"]["bytes"] / 1e3), number(r["change"]["peak"], 0),
+             number(r["return"]["bytes"], 0), number(r["return"]["cpu"]), number(r["return"]["peak"], 0), number(r["heap"], 0)] for r in table["rows"]]
+    return markdown(["server", "`--matching`", "first state, s", "CPU, s", "MB for each proxy", "peak, MiB", "change, s", "CPU, s", "of it translation, s", "kB for each proxy",
+                     "peak, MiB", "coming back, bytes for each proxy", "CPU, s", "peak, MiB", "alive, MiB"], rows)
+
+
+def comparison_table(table):
+    """What other servers take, in proportion to Waymark."""
+    ours = {r["matching"]: r for r in table["rows"] if r["server"] == "waymark"}
+    rows = [[SERVERS[r["server"]], f"`{r['matching']}`", *(number(r[phase][what] / ours[r["matching"]][phase][what], 2)
+             for phase in ("first", "change") for what in ("seconds", "cpu", "bytes", "peak"))] for r in table["rows"] if r["server"] != "waymark"]
+    return markdown(["server", "`--matching`", "first state: time", "CPU", "bytes", "peak", "change: time", "CPU", "bytes", "peak"], rows)
+
+
+def endpoint_table(table):
+    rows = [[SERVERS[r["server"]], number(r["cpu"]), number(100 * r["cpu"] / table["duration"]), number(r["lag"], 2), number(r["bytes"] / 1e3),
+             number(r["messages"]["ClusterLoadAssignment"], 0), number(sum(n for t, n in r["messages"].items() if t != "ClusterLoadAssignment"), 0), number(r["peak"], 0)] for r in table["rows"]]
+    return markdown(["server", "CPU, s", "% of a core", "lag at the end, s", "kB for each proxy", "responses with endpoints, for each proxy", "with anything else", "peak, MiB"], rows)
+
+
+def memory_table(table):
+    return markdown(["changes", "reconnections", "alive, MiB", "resident, MiB"],
+                    [[f"{r['changes']:,}", f"{r['returns']:,}", number(r["heap"], 1), number(r["memory"], 0)] for r in table["rows"]])
+
+
+def bullets(lines):
+    return "".join(f"- {line}\n" for line in lines or ["none"])
+
+
+def write_tables(text, data, fleet):
     def made(match):
         kind, _, rules = match["what"].partition(" ")
         if kind == "requests":
@@ -226,11 +264,17 @@ def write_tables(text, data):
             table = start_table(data["starts"])
         elif kind == "translations":
             table = translation_table(data["translations"])
+        elif match["what"] == "fleets missed":
+            table = bullets(fleet["fleets"]["missed"])
+        elif kind == "missed":
+            table = bullets(data["requests"]["missed"])
         else:
-            table = "".join(f"- {line}\n" for line in data["requests"]["missed"] or ["none"])
+            make, part = {"fleets": (fleet_table, "fleets"), "comparison": (comparison_table, "fleets"),
+                          "endpoints": (endpoint_table, "endpoints"), "memory": (memory_table, "memory")}[kind]
+            table = make(fleet[part])
         return f"<!-- {match['what']} -->\n\n{table}\n<!-- end -->"
 
-    return re.sub(r"<!-- (?P<what>requests \d+|starts|translations|missed) -->\n.*?<!-- end -->", made, text, flags=re.DOTALL)
+    return re.sub(r"<!-- (?P<what>requests \d+|starts|translations|missed|fleets missed|fleets|comparison|endpoints|memory) -->\n.*?<!-- end -->", made, text, flags=re.DOTALL)
 
 
 def main():
@@ -240,13 +284,13 @@ def main():
     made = {
         DOCS / "requests.svg": draw_requests(data["requests"]),
         DOCS / "starts.svg": draw_starts(data["starts"]),
-        DOCUMENT: write_tables(DOCUMENT.read_text(encoding="utf-8"), data),
+        DOCUMENT: write_tables(DOCUMENT.read_text(encoding="utf-8"), data, json.loads(FLEET.read_text(encoding="utf-8"))),
     }
     for file, text in made.items():
         if not sys.argv[1:]:
             file.write_text(text, encoding="utf-8")
         elif not file.exists() or file.read_text(encoding="utf-8") != text:
-            sys.exit(f"docs/{file.name} is not what docs/performance.json gives; 'make plots' writes it")
+            sys.exit(f"docs/{file.name} is not what docs/performance.json and docs/fleet.json give; 'make plots' writes it")
 
 
 main()

@@ -21,13 +21,17 @@ const (
 	exitFindings   = 79
 )
 
-// gcPercent lets the heap grow to three times what is alive before it is collected: most commands are over by then.
-const gcPercent = 200
+// How far the heap may grow beyond what is alive before it is collected, in percent: most commands are over by then, and a
+// control plane stays.
+const (
+	gcPercent       = 200
+	gcPercentServed = 50
+)
 
-// growHeap sets gcPercent, unless the user has set GOGC.
-func growHeap() {
+// growHeap sets a percentage, unless the user has set GOGC.
+func growHeap(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(percent)
 	}
 }
 
@@ -51,7 +55,7 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
-	growHeap()
+	growHeap(gcPercent)
 	root := newRoot()
 	err := root.Execute()
 	if err == nil {

@@ -13,7 +13,7 @@ func TestGOGCOfTheUser(t *testing.T) {
 		t.Run("GOGC="+gogc, func(t *testing.T) {
 			t.Setenv("GOGC", gogc)
 			before := debug.SetGCPercent(75) // as the runtime would have read it
-			growHeap()
+			growHeap(gcPercent)
 			assert.Equal(t, want, debug.SetGCPercent(before))
 		})
 	}

@@ -61,6 +61,7 @@ resource that is wrong is left out by itself; what it was before goes on being s
 
 A proxy is what its node says: its namespace, labels and locality, and whether it is a gateway or a sidecar.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			growHeap(gcPercentServed)
 			terminal := isTerminal(os.Stderr)
 			direct, err := newLogger(c.ErrOrStderr(), f.logFormat, terminal)
 			if err != nil {

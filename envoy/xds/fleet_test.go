@@ -469,14 +469,14 @@ func TestAProxyOfAnotherReplica(t *testing.T) {
 			update(here, c)
 			update(other, c)
 			if i == 0 {
-				f = connect(t, other.join(id, &session{}), "p", &clock, nil)
+				f = connect(t, other.join(id, &session{woken: make(chan struct{}, 1)}), "p", &clock, nil)
 			}
 			f.tell(&clock)
 			f.inForce(c)
 		}
 		f.ready = true
 		update(here, all[2])
-		f = connect(t, here.join(id, &session{}), "p", &clock, f)
+		f = connect(t, here.join(id, &session{woken: make(chan struct{}, 1)}), "p", &clock, f)
 		f.tell(&clock)
 		assert.True(t, f.p.inSync())
 		for _, id := range f.chosen() {

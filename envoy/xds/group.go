@@ -83,9 +83,9 @@ type group struct {
 	history   []*target // the latest last: those that proxies may still have
 	endpoints *collection
 	proxies   map[*session]bool
-	recalled  bool
 	left      time.Time // when the last proxy went; zero: there are some
 	err       error     // why there is no newer target
+	recalled  bool
 	empty     [len(types)]*collection
 }
 

@@ -207,11 +207,12 @@ func (p *proxy) subscribed(r *request, added []string, first bool) {
 		return
 	}
 	m := &message{kind: r.kind}
+	unknown := false
 	for _, name := range added {
 		if e := s.offer.get(name); e != nil {
 			m.set = append(m.set, e)
 		} else if name != wildcard && r.kind == endpoints { // a cluster of before a restart: it waits for its endpoints
-			m.set = append(m.set, noEndpoints(name))
+			m.set, unknown = append(m.set, noEndpoints(name)), true
 		}
 	}
 	if r.kind == routes {
@@ -220,9 +221,26 @@ func (p *proxy) subscribed(r *request, added []string, first bool) {
 	if s.lacksOnly(added) {
 		m.to = s.offer
 	}
+	if p.delta && r.kind != hosts && !unknown {
+		p.share(m, false, p.namesIn(s.names, added))
+	}
 	if len(m.set) > 0 {
 		p.send(m)
 	}
+}
+
+// share makes a message the answer to a subscription, which is encoded once for all proxies that subscribe to the same.
+func (p *proxy) share(m *message, all bool, names *nameSet) {
+	b := bodyTo(nil, p.subs[m.kind].offer, all, names, false)
+	m.set, m.body = b.set, b.bytes
+}
+
+// namesIn is the set of some names of a subscription.
+func (p *proxy) namesIn(subscribed *nameSet, names []string) *nameSet {
+	if len(subscribed.list()) == len(names) {
+		return subscribed // all of it are new
+	}
+	return p.group.pool.set(nil, names, nil)
 }
 
 // lacksOnly: with these names, the proxy has all that is offered of what it has subscribed to.
@@ -244,11 +262,15 @@ func noEndpoints(cluster string) *entry {
 
 // sendAll sends all that a wildcard stands for, of what stages have come to.
 func (p *proxy) sendAll(kind int) {
+	s := &p.subs[kind]
 	m := &message{kind: kind}
-	for _, e := range p.subs[kind].offer.order {
-		if p.wants(kind, e.name) {
-			m.set = append(m.set, e)
-		}
+	if p.delta {
+		p.share(m, true, p.namesOf(kind))
+	} else {
+		m.set = slices.DeleteFunc(slices.Clone(s.offer.order), func(e *entry) bool { return !p.wants(kind, e.name) })
+	}
+	if len(s.outstanding) == 0 {
+		m.to = s.offer
 	}
 	if kind == hosts {
 		p.newRoutes = nil

@@ -58,10 +58,10 @@ type Server struct {
 	updating sync.Mutex
 	number   uint64
 	build    func(Group) (*envoy.Resources, error)
-	former   []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
 
 	mu     sync.Mutex // guards groups
 	groups map[string]*group
+	former []func(Group) (*envoy.Resources, error) // those before, the latest last; see [group.recall]
 
 	rollout rollout
 	loads   loads
@@ -86,11 +86,15 @@ func New(o Options) *Server {
 // Close ends the streams and what the server does by itself. Envoys keep what they have, and connect again.
 func (s *Server) Close() { close(s.ended) }
 
+// readBuffer is enough for acknowledgements, which is nearly all that proxies send.
+const readBuffer = 4 << 10
+
 // GRPC is a gRPC server with the service, and with more options such as credentials.
 func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 	out := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(1000),
+		grpc.SharedWriteBuffer(true), grpc.ReadBufferSize(readBuffer), // a thousand proxies that are silent need no buffers
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}, more...)...)

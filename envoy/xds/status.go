@@ -43,7 +43,7 @@ type Refusal struct {
 func (s *session) note() {
 	p := s.proxy
 	now := Status{
-		ID: s.node.GetId(), Cluster: s.node.GetCluster(), Group: p.group.Group, Connected: s.connected,
+		ID: s.proxy.id, Cluster: s.cluster, Group: p.group.Group, Connected: s.connected,
 		InSync: p.inSync(),
 	}
 	if p.target != nil {

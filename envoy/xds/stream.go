@@ -15,7 +15,7 @@ import (
 // session is one stream of one proxy.
 type session struct {
 	proxy     *proxy
-	node      *corev3.Node
+	cluster   string // of its node
 	connected time.Time
 	woken     chan struct{}
 	status    atomic.Pointer[Status]
@@ -80,7 +80,7 @@ func (s *Server) serve(stream grpc.ServerStream, delta bool, receive func() (*re
 	if err := s.authorize(stream.Context(), first.node); err != nil {
 		return err
 	}
-	me := &session{node: first.node, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, delta: delta, now: time.Now, fresh: true}}
+	me := &session{cluster: first.node.Cluster, connected: time.Now(), woken: make(chan struct{}, 1), proxy: &proxy{id: first.node.Id, delta: delta, now: time.Now, fresh: true}}
 	g := s.join(groupOf(first.node, !delta), me)
 	me.proxy.group = g
 	defer g.leave(me)
