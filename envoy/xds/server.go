@@ -86,7 +86,8 @@ func New(o Options) *Server {
 // Close ends the streams and what the server does by itself. Envoys keep what they have, and connect again.
 func (s *Server) Close() { close(s.ended) }
 
-// readBuffer is enough for acknowledgements, which is nearly all that proxies send.
+// readBuffer is enough for acknowledgements, which is nearly all that proxies send: a thousand of them are silent most of the
+// time, and each has a buffer.
 const readBuffer = 4 << 10
 
 // GRPC is a gRPC server with the service, and with more options such as credentials.
@@ -94,7 +95,7 @@ func (s *Server) GRPC(more ...grpc.ServerOption) *grpc.Server {
 	out := grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(1000),
-		grpc.SharedWriteBuffer(true), grpc.ReadBufferSize(readBuffer), // a thousand proxies that are silent need no buffers
+		grpc.ReadBufferSize(readBuffer),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}, more...)...)
