@@ -363,6 +363,23 @@ func (g *group) byVersion(kind int, version string) *collection {
 	return nil
 }
 
+// everyCluster is all clusters that a proxy may have.
+func (g *group) everyCluster() *collection {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	has := map[string]bool{}
+	var entries []*entry
+	for _, t := range slices.Backward(g.history) {
+		for _, e := range t.view[clusters].all() {
+			if !has[e.name] {
+				has[e.name] = true
+				entries = append(entries, e)
+			}
+		}
+	}
+	return g.pool.collect(clusters, entries)
+}
+
 // basisOf are the routes for which the plugin configurations that a proxy has were made, each route configuration by itself;
 // those whose plugin configuration is unknown are missing.
 func (g *group) basisOf(p *proxy) (out [2]*collection) {

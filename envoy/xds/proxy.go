@@ -181,6 +181,12 @@ func (p *proxy) report(r *request) {
 			p.group.recall()
 			s.base = p.group.byVersion(r.kind, r.version)
 		}
+		if s.base == nil && r.kind == clusters { // it has some of them: none goes before the last step
+			s.base = p.group.everyCluster()
+			for _, e := range s.base.order {
+				s.put(e.name, "")
+			}
+		}
 	default:
 		return
 	}
