@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -191,7 +191,11 @@ func ControlSecrets(t *ControlTLS) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if out[s.Name+".json"], err = JSON(&discoveryv3.DiscoveryResponse{Resources: []*anypb.Any{packed}}); err != nil {
+		text, err := JSON(packed)
+		if err != nil {
+			return nil, err
+		}
+		if out[s.Name+".json"], err = json.Marshal(map[string][]json.RawMessage{"resources": {text}}); err != nil {
 			return nil, err
 		}
 	}

@@ -199,7 +199,9 @@ func TestServeEnds(t *testing.T) {
 	assert.Less(t, time.Since(begun), 4*time.Second, "streams are ended, and not waited for")
 	assert.Equal(t, []string{"1"}, f.answers(t))
 	f.start(t)
-	f.Eventually(t, "the proxy is back", func() bool { return strings.Contains(f.Output(), "given to proxies") && f.status(t).Proxies.InSync == 1 })
+	f.Eventually(t, "the proxy is back", func() bool {
+		return strings.Contains(f.Output(), "given to proxies") && f.status(t).Proxies.InSync == 1
+	})
 	assert.Equal(t, before, stats())
 	f.change(t, 2)
 	f.eventually(t, "2")
