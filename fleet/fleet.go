@@ -57,6 +57,7 @@ type Plane struct {
 	findings diag.Findings // of reading and validation
 	texts    *diag.Texts
 	groups   map[string]*translated
+	former   map[string]*translated // of the change before
 	number   uint64
 	since    map[string]version // of the objects in force, by name
 }
@@ -67,6 +68,7 @@ type translated struct {
 	plan     *plan.Plan
 	findings diag.Findings
 	err      error
+	before   map[string]bool // outcomes of the change before; nil: there was none
 }
 
 // New makes a control plane that has no resources yet; proxies wait for the first [Plane.Apply].
@@ -95,7 +97,7 @@ func (p *Plane) Apply(read *resource.Input) (*Change, error) {
 	p.mu.Lock()
 	kept := gateway.Keep(prepared, p.set)
 	p.set, p.findings, p.texts = kept.Set, kept.Findings, &kept.Texts
-	p.groups = map[string]*translated{}
+	p.former, p.groups = p.groups, map[string]*translated{}
 	p.mu.Unlock()
 	number, err := p.server.Update(func(g xds.Group) (*envoy.Resources, error) { return p.build(kept.Set, g) })
 	p.metrics.changes.Inc()
@@ -189,6 +191,9 @@ func (p *Plane) build(set *resource.Set, g xds.Group) (*envoy.Resources, error) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.set == set {
+		if f := p.former[g.Key()]; f != nil && f.plan != nil {
+			t.before = outcomes(f.plan)
+		}
 		p.groups[g.Key()] = t
 	}
 	return r, t.err

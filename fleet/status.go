@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,8 +19,19 @@ type Status struct {
 	Proxies counts       `json:"proxies"`
 	Fleet   []xds.Status `json:"fleet"`
 	Rollout *xds.Rollout `json:"rollout,omitempty"`
+	// Refused is what proxies refuse, with the objects that it was made of.
+	Refused []Refused `json:"refused,omitempty"`
 	// Findings are what is wrong with the resources.
 	Findings []Finding `json:"findings"`
+}
+
+// Refused is a refusal of one proxy.
+type Refused struct {
+	Proxy    string    `json:"proxy"`
+	Type     string    `json:"type"`
+	Names    []string  `json:"names"`
+	Message  string    `json:"message"`
+	Suspects []Suspect `json:"suspects"`
 }
 
 // Finding is a finding about a resource.
@@ -62,6 +74,11 @@ func (p *Plane) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out.Number = p.number
+	for _, s := range out.Fleet {
+		for _, r := range s.Refusals {
+			out.Refused = append(out.Refused, Refused{s.ID, r.Type.Short(), r.Names, strings.TrimSpace(r.Message), suspects(p.groups[s.Group.Key()], r)})
+		}
+	}
 	for _, f := range p.all() {
 		finding := Finding{Severity: string(f.Severity), Code: f.Code, Field: f.Field, Message: f.Message}
 		if f.About != nil {

@@ -28,9 +28,13 @@ func (p *Plane) Uptake() func(*resource.Object) Uptake {
 	refused := map[string][]string{} // by object
 	for _, s := range all {
 		for _, r := range s.Refusals {
-			for _, o := range suspects(groups[s.Group.Key()], r) {
-				if !slices.Contains(refused[o], r.Message) {
-					refused[o] = append(refused[o], r.Message)
+			for _, suspect := range suspects(groups[s.Group.Key()], r) {
+				message := r.Message
+				if suspect.Field != "" {
+					message = suspect.Field + ": " + message
+				}
+				if o := suspect.Object; !slices.Contains(refused[o], message) {
+					refused[o] = append(refused[o], message)
 				}
 			}
 		}
@@ -87,35 +91,50 @@ func changedSince(before map[string]version, set *resource.Set, number uint64) m
 	return out
 }
 
-// suspects are the objects out of which the resources of a refusal were made, as Kind namespace/name.
-func suspects(t *translated, r xds.Refusal) (out []string) {
+// Suspect is an object out of which a resource was made that a proxy refuses.
+type Suspect struct {
+	// Object is Kind namespace/name, Field the part of it; "" is the whole object.
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"`
+}
+
+func (s Suspect) String() string {
+	if s.Field == "" {
+		return s.Object
+	}
+	return s.Object + ": " + s.Field
+}
+
+// suspects are the objects out of which the resources of a refusal were made. Of rules they are those that are new to the
+// group: what it had before was taken.
+func suspects(t *translated, r xds.Refusal) (out []Suspect) {
 	if t == nil || t.plan == nil {
 		return nil
 	}
-	add := func(kind, key string) {
-		if name := kind + " " + key; !slices.Contains(out, name) {
-			out = append(out, name)
+	add := func(object, field string) {
+		if s := (Suspect{object, field}); !slices.Contains(out, s) {
+			out = append(out, s)
 		}
 	}
 	named := func(name string) bool { return slices.Contains(r.Names, name) }
 	for _, l := range t.plan.Listeners {
 		for _, c := range l.Chains {
-			if r.Type == envoy.ListenerType && named(l.Name) || r.Type == envoy.SecretType && c.TLS != nil && slices.ContainsFunc(c.TLS.Certificates, func(c *plan.Credential) bool { return named(c.Name) }) {
+			shows := c.TLS != nil && slices.ContainsFunc(c.TLS.Certificates, func(c *plan.Credential) bool { return named(c.Name) })
+			if r.Type == envoy.ListenerType && named(l.Name) || r.Type == envoy.SecretType && shows {
 				for _, gw := range c.Gateways {
-					add("Gateway", gw)
+					add("Gateway "+gw, "spec.servers")
 				}
 			}
 			if c.Routes == nil {
 				continue
 			}
 			for _, h := range c.Routes.VirtualHosts {
-				whole := r.Type == envoy.RouteType && named(c.Routes.Name) || r.Type == envoy.ExtensionType && named(envoy.PluginName(c.Routes.Name))
-				if !whole && !(r.Type == envoy.HostType && slices.ContainsFunc(r.Names, func(n string) bool { return strings.TrimSuffix(n, ".old") == envoy.HostName(c.Routes.Name, h.Name) })) {
+				if !isOf(r, c.Routes.Name, h.Name) {
 					continue
 				}
 				for _, rule := range h.Rules {
-					if rule.Origin.Name != "" {
-						add(rule.Origin.Kind, rule.Origin.Namespace+"/"+rule.Origin.Name)
+					if o := rule.Origin; o.Name != "" && t.isNew(rule) {
+						add(o.Kind+" "+o.Key(), o.Field())
 					}
 				}
 			}
@@ -125,7 +144,41 @@ func suspects(t *translated, r xds.Refusal) (out []string) {
 		for _, c := range t.plan.Clusters {
 			if named(c.Name) {
 				for _, rule := range c.Rules {
-					add("DestinationRule", rule)
+					add("DestinationRule "+rule, "")
+				}
+			}
+		}
+	}
+	return out
+}
+
+// isOf: the refusal is about a virtual host, or about all of a route configuration.
+func isOf(r xds.Refusal, routes, host string) bool {
+	switch r.Type {
+	case envoy.RouteType:
+		return slices.Contains(r.Names, routes)
+	case envoy.ExtensionType:
+		return slices.Contains(r.Names, envoy.PluginName(routes))
+	case envoy.HostType:
+		return slices.ContainsFunc(r.Names, func(n string) bool { return strings.TrimSuffix(n, ".old") == envoy.HostName(routes, host) })
+	default:
+		return false
+	}
+}
+
+// isNew: the group had no such rule in the change before.
+func (t *translated) isNew(r *plan.Rule) bool {
+	return t.before == nil || slices.ContainsFunc(r.Outcomes, func(o plan.Outcome) bool { return !t.before[o.ID] })
+}
+
+// outcomes are the ids of a plan's outcomes.
+func outcomes(p *plan.Plan) map[string]bool {
+	out := map[string]bool{}
+	for rc := range p.RouteConfigs() {
+		for _, h := range rc.VirtualHosts {
+			for _, r := range h.Rules {
+				for _, o := range r.Outcomes {
+					out[o.ID] = true
 				}
 			}
 		}

@@ -121,9 +121,10 @@ func writeStatus(out io.Writer, s *fleet.Status, now time.Time) error {
 		}
 		fmt.Fprintln(out)
 	}
-	for i := range s.Fleet {
-		for _, r := range s.Fleet[i].Refusals {
-			fmt.Fprintf(out, "%s refuses %s %s: %s\n", s.Fleet[i].ID, r.Type.Short(), strings.Join(r.Names, ", "), strings.TrimSpace(r.Message))
+	for _, r := range s.Refused {
+		fmt.Fprintf(out, "%s refuses %s %s: %s\n", r.Proxy, r.Type, strings.Join(r.Names, ", "), r.Message)
+		for _, suspect := range r.Suspects {
+			fmt.Fprintf(out, "  made of %s\n", suspect)
 		}
 	}
 	for _, f := range s.Findings {
