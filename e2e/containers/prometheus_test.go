@@ -105,7 +105,7 @@ func TestPrometheus(t *testing.T) {
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
 	dir := t.TempDir()
-	r, _ := program.ServeBookinfo(t, "envoy", "--admin-port", strconv.Itoa(int(ports[0])), "--dynamic", dir)
+	r, rules := program.ServeBookinfo(t, "envoy", "--admin-port", strconv.Itoa(int(ports[0])), "--dynamic", dir)
 	p := startPrometheus(t, ports[0])
 
 	services := map[string]float64{} // answers of the split, by the service that gave them
@@ -136,9 +136,9 @@ func TestPrometheus(t *testing.T) {
 	scraped(1)
 	round()
 	scraped(2)
-	refuse(t, dir)
+	refuse(t, dir, rules)
 	require.Eventually(t, func() bool {
-		return len(p.query(t, "envoy_extension_config_discovery_http_filter_config_fail == 1")) == 1
+		return len(p.query(t, "envoy_extension_config_discovery_http_filter_config_fail >= 1")) == 1
 	}, 30*time.Second, 100*time.Millisecond, r.Output())
 
 	text, err := os.ReadFile(filepath.Join(repository.Root, "examples", "observability", "dashboard.json"))
@@ -186,7 +186,7 @@ func TestPrometheus(t *testing.T) {
 		`envoy_http_rq_direct_response{envoy_http_conn_manager_prefix="http.8080"}`:                                                     2,
 		`envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix="http.8080"}`:                                                    76,
 		`sum(envoy_cluster_upstream_rq_time_count{envoy_cluster_name="outbound|9080||productpage.default.svc.cluster.local"})`:          2,
-		`envoy_extension_config_discovery_http_filter_config_fail{envoy_http_conn_manager_prefix="http.8080"}`:                          1,
+		`envoy_extension_config_discovery_http_filter_config_fail{envoy_http_conn_manager_prefix="http.8080"} >= bool 1`:                1,
 		`max(envoy_cluster_membership_healthy{envoy_cluster_name="outbound|9080|v3|reviews.default.svc.cluster.local"})`:                1,
 		`sum(envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="http.8080",envoy_response_code_class="4"})`:                    2,
 		`count(count by (virtualservice) (envoy_vhost_route_upstream_rq_retry))`:                                                        3,
@@ -212,15 +212,14 @@ func walk(t testing.TB, r *program.Running, host, path, user string, status int)
 	return response.Header.Get("X-Service")
 }
 
-// refuse gives Envoy a plugin configuration that the filter does not take.
-func refuse(t testing.TB, dir string) {
-	files, err := filepath.Glob(filepath.Join(dir, "plugins", "*.json"))
+// refuse makes a change that Envoy refuses: what stands in the place of the module is none.
+func refuse(t testing.TB, dir, rules string) {
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "waymark.wasm"), []byte("not a module"), 0o600))
+	file := filepath.Join(rules, "virtualservices.yaml")
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Len(t, files, 1)
-	text, err := os.ReadFile(files[0])
-	require.NoError(t, err)
-	broken := bytes.Replace(text, []byte(`\"version\":1`), []byte(`\"version\":99`), 1)
-	require.NotEqual(t, text, broken)
-	require.NoError(t, os.WriteFile(files[0]+".tmp", broken, 0o600))
-	require.NoError(t, os.Rename(files[0]+".tmp", files[0]))
+	changed := bytes.Replace(text, []byte("exact: jason"), []byte("exact: james"), 1)
+	require.NotEqual(t, text, changed)
+	require.NoError(t, os.WriteFile(file+".new", changed, 0o600))
+	require.NoError(t, os.Rename(file+".new", file))
 }
