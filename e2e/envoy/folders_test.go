@@ -21,7 +21,8 @@ import (
 	"waymark.dev/waymark/envoy/process"
 )
 
-// Folders with keys go with their process, and those of one that was killed with the next start; its Envoy goes at once.
+// Keys are in no file. Temporary folders go with their process, and those of one that was killed with the next start; its Envoy
+// goes at once.
 func TestTemporaryFoldersWithKeys(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
@@ -30,7 +31,9 @@ func TestTemporaryFoldersWithKeys(t *testing.T) {
 	file := resources.RulesFile(t, rules+certs.Secret("cert", key, ""))
 	holding := func() (files []string) {
 		for path, text := range contents(t, tmp) {
-			if strings.Contains(text, "inline_bytes") {
+			assert.NotContains(t, text, "inline_bytes", "keys go over a socket")
+			assert.NotContains(t, text, "PRIVATE KEY")
+			if strings.Contains(path, "/run-") {
 				files = append(files, path)
 			}
 		}
