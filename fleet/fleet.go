@@ -55,7 +55,6 @@ type Plane struct {
 	mu       sync.Mutex
 	set      *resource.Set // in force
 	findings diag.Findings // of reading and validation
-	texts    *diag.Texts
 	groups   map[string]*translated
 	former   map[string]*translated // of the change before
 	number   uint64
@@ -96,7 +95,7 @@ func (p *Plane) Apply(read *resource.Input) (*Change, error) {
 	prepared := gateway.Prepare(read, envoyversion.All)
 	p.mu.Lock()
 	kept := gateway.Keep(prepared, p.set)
-	p.set, p.findings, p.texts = kept.Set, kept.Findings, &kept.Texts
+	p.set, p.findings = kept.Set, kept.Findings
 	p.former, p.groups = p.groups, map[string]*translated{}
 	p.mu.Unlock()
 	number, err := p.server.Update(func(g xds.Group) (*envoy.Resources, error) { return p.build(kept.Set, g) })
@@ -221,13 +220,7 @@ func (p *Plane) building(g xds.Group) envoy.Options {
 	return o
 }
 
-// Findings are those about the resources in force, for all groups, with the texts of their files.
-func (p *Plane) Findings() (diag.Findings, *diag.Texts) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.all(), p.texts
-}
-
+// all are the findings about the resources in force, for all groups.
 func (p *Plane) all() diag.Findings {
 	lists := []diag.Findings{p.findings}
 	for _, id := range slices.Sorted(maps.Keys(p.groups)) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -137,32 +136,4 @@ func (p *Plane) Ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.set != nil
-}
-
-// Wait returns when every proxy that is connected has taken a change or refused it, or when the time is over.
-func (p *Plane) Wait(number uint64, limit time.Duration) (taken, refused int) {
-	over := time.After(limit)
-	for {
-		changed := p.server.Changed()
-		waiting := false
-		taken, refused = 0, 0
-		for _, s := range p.server.Status() {
-			switch {
-			case len(s.Refusals) > 0:
-				refused++
-			case s.InSync && s.Number >= number:
-				taken++
-			default:
-				waiting = true
-			}
-		}
-		if !waiting {
-			return taken, refused
-		}
-		select {
-		case <-changed:
-		case <-over:
-			return taken, refused
-		}
-	}
 }

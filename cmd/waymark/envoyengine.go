@@ -84,23 +84,23 @@ func (e *envoyEngine) serveControl() error {
 		return err
 	}
 	e.options.Control = &envoy.Control{Socket: path, Node: envoy.Node{ID: "waymark", Cluster: "waymark"}}
+	bootstrap, err := envoy.ControlledBootstrap(e.options)
+	if err != nil {
+		return err
+	}
+	text, err := envoy.JSON(bootstrap)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(e.options.Dir, envoy.BootstrapFile), text, e.mode); err != nil {
+		return err
+	}
 	_ = os.Remove(path) // of a process that was killed: the folder is ours
 	socket, err := net.Listen("unix", path)
 	if err != nil {
 		return err
 	}
 	if err := os.Chmod(path, socketMode(e.mode)); err != nil {
-		return errors.Join(err, socket.Close())
-	}
-	bootstrap, err := envoy.ControlledBootstrap(e.options)
-	if err != nil {
-		return errors.Join(err, socket.Close())
-	}
-	text, err := envoy.JSON(bootstrap)
-	if err != nil {
-		return errors.Join(err, socket.Close())
-	}
-	if err := writeFile(filepath.Join(e.options.Dir, envoy.BootstrapFile), text, e.mode); err != nil {
 		return errors.Join(err, socket.Close())
 	}
 	e.server = xds.New(xds.Options{Log: e.log})

@@ -88,14 +88,7 @@ func (m ownModule) write(file string) error {
 	if wasm, err := os.ReadFile(file); err == nil && bytes.Equal(wasm, m.wasm()) {
 		return nil
 	}
-	beside := file + ".new"
-	if err := os.WriteFile(beside, m.wasm(), 0o644); err != nil {
-		return err
-	}
-	if err := os.Chmod(beside, 0o644); err != nil { // whatever the umask is
-		return err
-	}
-	return os.Rename(beside, file)
+	return writeFile(file, m.wasm(), 0o644)
 }
 
 func moduleSum(module []byte) string {

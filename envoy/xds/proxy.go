@@ -431,7 +431,7 @@ func (p *proxy) retarget() {
 	}
 	if t := p.group.targetOf(p); t != p.target && !p.inDoubt() {
 		if p.target != nil { // some filters may choose by it, if others have refused it
-			p.basis = p.group.compose(p.basis, [2]*collection{p.target.view[routes], p.target.view[hosts]}, p.chosenFor)
+			p.basis = p.group.compose(p.basis, p.target.view.routing(), p.chosenFor)
 		}
 		p.chosenFor = nil
 		p.target = t
@@ -463,7 +463,7 @@ func (p *proxy) replan() {
 	for kind := range begin {
 		begin[kind] = p.subs[kind].base
 	}
-	if p.basis != [2]*collection{p.target.view[routes], p.target.view[hosts]} {
+	if p.basis != p.target.view.routing() {
 		begin[routes], begin[hosts] = p.basis[0], p.basis[1]
 	}
 	stages, err := p.target.from(begin, p.group.pool)
@@ -526,7 +526,7 @@ func (p *proxy) advance() {
 			if p.now().Before(p.chosen) {
 				return
 			}
-			p.basis, p.chosenFor = [2]*collection{p.target.view[routes], p.target.view[hosts]}, nil
+			p.basis, p.chosenFor = p.target.view.routing(), nil
 		}
 	}
 	if !p.complete() {
@@ -638,9 +638,7 @@ func (p *proxy) lacking(kind int, want *collection, remove bool) *message {
 	}
 	refused := p.refusalsOf(kind)
 	for _, r := range refused {
-		again := func(e *entry) bool {
-			return slices.Contains(r.message.set, e) || slices.ContainsFunc(r.message.set, e.equal)
-		}
+		again := func(e *entry) bool { return slices.ContainsFunc(r.message.set, e.equal) }
 		if alone(kind) {
 			c.set, private = slices.DeleteFunc(slices.Clone(c.set), again), true
 		} else if slices.ContainsFunc(c.set, again) {
@@ -713,8 +711,6 @@ func (p *proxy) changeWithout(sub *subscription, want *collection, c change) cha
 	for _, name := range slices.Sorted(maps.Keys(sub.over)) {
 		e, has := want.get(name), sub.over[name]
 		switch {
-		case e != nil && has != e.version && sub.base.get(name) == e:
-			out.set = append(out.set, e)
 		case e != nil && has != e.version && !slices.Contains(out.set, e):
 			out.set = append(out.set, e)
 		case e == nil && has != absent && !slices.Contains(out.removed, name):

@@ -99,6 +99,9 @@ func (c *collection) resources() []envoy.Resource {
 // view is all that a proxy may have, by type. Two views are equal where they are the same.
 type view [len(types)]*collection
 
+// routing are the routes and virtual hosts, which belong together.
+func (v *view) routing() [2]*collection { return [2]*collection{v[routes], v[hosts]} }
+
 // pool has each collection and each set of names once, as long as somebody uses it.
 type pool struct {
 	mu          sync.Mutex
