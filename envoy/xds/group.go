@@ -84,7 +84,6 @@ type group struct {
 	endpoints *collection
 	proxies   map[*session]bool
 	left      time.Time // when the last proxy went; zero: there are some
-	err       error     // why there is no newer target
 	recalled  bool
 	empty     [len(types)]*collection
 }
@@ -123,7 +122,7 @@ func (g *group) set(r *envoy.Resources, number uint64) error {
 	} else {
 		g.target.number.Store(number)
 	}
-	g.endpoints, g.err = g.pool.collect(endpoints, g.withFormer(latest.order)), nil
+	g.endpoints = g.pool.collect(endpoints, g.withFormer(latest.order))
 	return nil
 }
 
@@ -284,15 +283,14 @@ func (g *group) took(t *target) {
 	if g.proven != t && slices.Contains(g.history, t) {
 		g.proven = t
 		if err := g.server.store.write(g); err != nil {
-			g.err = err
+			g.failed(err)
 		}
 	}
 }
 
+// failed tells operators what no caller can be told.
 func (g *group) failed(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.err = err
+	g.server.options.Log.Error("a group of proxies cannot get its change, or it cannot be kept: " + err.Error())
 }
 
 // closest is the collection that a proxy has, by the versions that it reports; where it is not known, the one that the proxy
@@ -388,7 +386,7 @@ func (g *group) basisOf(p *proxy) (out [2]*collection) {
 	sub := &p.subs[plugins]
 	known := map[string]bool{} // by name of a plugin configuration
 	for _, t := range slices.Backward(g.history) {
-		of := [2]*collection{t.view[routes], t.view[hosts]}
+		of := t.view.routing()
 		var fits []string
 		all := true
 		if t.view[plugins] != nil {

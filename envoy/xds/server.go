@@ -194,9 +194,6 @@ func (s *Server) rebuild(g *group) error {
 	if err == nil {
 		err = g.set(r, s.number)
 	}
-	if err != nil {
-		g.failed(err)
-	}
 	g.wake()
 	return err
 }
