@@ -8,8 +8,9 @@
 // The parts, from the outside in:
 //
 //   - [Server] has groups of proxies that get the same. [Server.Update] gives each group a target.
-//   - A stream (stream.go) reads requests and sends responses. All decisions are in the state machine of its proxy (proxy.go),
-//     which has no clock and sends nothing itself.
+//   - A stream (stream.go) reads requests and sends responses. All decisions are in the state machine of its proxy, which has
+//     no clock and sends nothing itself: proxy.go has its way through the stages, subscription.go what it has asked for and
+//     has, lacking.go what it is sent next.
 //   - A collection (state.go) is all resources of one type at one moment, by name and version, shared by all proxies that have
 //     the same. A view has one of each type. stages.go has the views between two targets, worked out once for a group.
 //   - Responses (encode.go) are encoded once for all proxies that get the same; only the nonce is each one's own.
