@@ -1,13 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"io/fs"
 	"math"
-	"os"
-	"strings"
 
+	"waymark.dev/waymark/e2e/internal/tables"
 	"waymark.dev/waymark/envoy"
 )
 
@@ -87,30 +83,17 @@ type translationRow struct {
 func tenths(x float64) float64      { return math.Round(10*x) / 10 }
 func thousandths(x float64) float64 { return math.Round(1000*x) / 1000 }
 
-// perLine puts each row of a table on a line of its own.
-var perLine = strings.NewReplacer(`{"shape":`, "\n"+`{"shape":`, `{"rules":`, "\n"+`{"rules":`)
-
 // write writes the tables that were measured to a file. The others stay as they are there.
 func (r *results) write(file string) error {
-	var all results
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(text, &all)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if r.Requests != nil {
-		all.Requests = r.Requests
-	}
-	if r.Starts != nil {
-		all.Starts = r.Starts
-	}
-	if r.Translations != nil {
-		all.Translations = r.Translations
-	}
-	if text, err = json.Marshal(&all); err != nil {
-		return err
-	}
-	return os.WriteFile(file, []byte(perLine.Replace(string(text))+"\n"), 0o644) //nolint:gosec // a part of the documents
+	return tables.Update(file, func(all *results) {
+		if r.Requests != nil {
+			all.Requests = r.Requests
+		}
+		if r.Starts != nil {
+			all.Starts = r.Starts
+		}
+		if r.Translations != nil {
+			all.Translations = r.Translations
+		}
+	}, "shape", "rules")
 }

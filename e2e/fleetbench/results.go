@@ -1,13 +1,10 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"strings"
+
+	"waymark.dev/waymark/e2e/internal/tables"
 )
 
 // results are the tables of docs/fleet.json, from which 'make plots' makes those of docs/performance.md.
@@ -120,30 +117,17 @@ func (t *fleetTable) goals() {
 	}
 }
 
-// perLine puts each row of a table on a line of its own.
-var perLine = strings.NewReplacer(`{"server":`, "\n"+`{"server":`, `{"changes":`, "\n"+`{"changes":`)
-
 // write writes the parts that were measured to a file. The others stay as they are there.
 func (r *results) write(file string) error {
-	var all results
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(text, &all)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if r.Fleets != nil {
-		all.Fleets = r.Fleets
-	}
-	if r.Endpoints != nil {
-		all.Endpoints = r.Endpoints
-	}
-	if r.Memory != nil {
-		all.Memory = r.Memory
-	}
-	if text, err = json.Marshal(&all); err != nil {
-		return err
-	}
-	return os.WriteFile(file, []byte(perLine.Replace(string(text))+"\n"), 0o644) //nolint:gosec // a part of the documents
+	return tables.Update(file, func(all *results) {
+		if r.Fleets != nil {
+			all.Fleets = r.Fleets
+		}
+		if r.Endpoints != nil {
+			all.Endpoints = r.Endpoints
+		}
+		if r.Memory != nil {
+			all.Memory = r.Memory
+		}
+	}, "server", "changes")
 }
